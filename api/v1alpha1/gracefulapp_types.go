@@ -1,0 +1,237 @@
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// GracefulApp is a Deployment and a Service that lose no request when they are scaled, rolled out or drained.
+//
+// Its owner declares how slowly the server starts and how long its longest request takes. Probes, preStop hook, grace
+// period, rollout and disruption settings are derived from that, under the rule t3 > t1 + t2: the grace period exceeds
+// the time the application takes to shut down plus the time the preStop hook lasts.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:shortName=gapp,categories=all
+// +kubebuilder:subresource:status
+// +kubebuilder:subresource:scale:specpath=.spec.replicas,statuspath=.status.replicas,selectorpath=.status.selector
+// +kubebuilder:printcolumn:name="Desired",type=integer,JSONPath=`.spec.replicas`,description="pods that shall run"
+// +kubebuilder:printcolumn:name="ReadyPods",type=integer,JSONPath=`.status.readyReplicas`,description="pods that pass their readiness probe"
+// +kubebuilder:printcolumn:name="Draining",type=integer,JSONPath=`.status.terminatingReplicas`,description="deleted pods that still finish their requests"
+// +kubebuilder:printcolumn:name="T1",type=integer,JSONPath=`.status.timing.shutdownSeconds`,description="seconds that the application takes to shut down"
+// +kubebuilder:printcolumn:name="T2",type=integer,JSONPath=`.status.timing.preStopSeconds`,description="seconds that the preStop hook lasts"
+// +kubebuilder:printcolumn:name="T3",type=integer,JSONPath=`.status.timing.terminationGracePeriodSeconds`,description="seconds from the start of termination to SIGKILL"
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="the name must be a DNS-1035 label, because the Service bears it too: at most 63 characters, lower-case letters, digits and '-', beginning with a letter and ending with a letter or digit",fieldPath=".metadata.name"
+type GracefulApp struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// What shall run. Every timing number that is left out is derived, every number that is given is checked.
+	// +required
+	Spec GracefulAppSpec `json:"spec"`
+
+	// What runs, as last observed.
+	// +optional
+	Status GracefulAppStatus `json:"status,omitzero"`
+}
+
+// GracefulAppList is a list of GracefulApps.
+// +kubebuilder:object:root=true
+type GracefulAppList struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []GracefulApp `json:"items"`
+}
+
+// GracefulAppSpec is a Deployment in which every timing number may be left out.
+// +kubebuilder:validation:XValidation:rule="has(self.selector) == has(oldSelf.selector) && (!has(self.selector) || self.selector == oldSelf.selector)",message="the selector is immutable, because it decides which pods belong to the app; delete the GracefulApp and create it anew to change it",fieldPath=".selector"
+type GracefulAppSpec struct {
+	// Number of desired pods, 0 or more. `kubectl scale`, HorizontalPodAutoscalers and KEDA write it through the scale
+	// subresource. Default: 1. Moves nothing but the number of pods, and from 2 on adds a PodDisruptionBudget.
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:Minimum=0
+	// +optional
+	Replicas *int32 `json:"replicas,omitempty"`
+
+	// How slowly the app starts and how long it needs to stop, in seconds.
+	// +required
+	Timing TimingSpec `json:"timing,omitzero"`
+
+	// The pods, as in a Deployment. The serving container is the one that the annotation
+	// kubectl.kubernetes.io/default-container names, else the first; only it gets derived probes, the preStop hook and
+	// the environment variables GRACEFUL_SHUTDOWN_SEC (t1), GRACEFUL_PRESTOP_SEC (t2) and GRACEFUL_TERMINATION_SEC (t3).
+	// What the timing decides (terminationGracePeriodSeconds, preStop.sleep) must be left out here.
+	// +required
+	Template corev1.PodTemplateSpec `json:"template,omitzero"`
+
+	// Which pods belong to the app; immutable. Default: the label apps.gracefulapp.dev/name with the app's name, which is
+	// then added to the template. When given, the template must carry these labels.
+	// +optional
+	Selector *Selector `json:"selector,omitempty"`
+
+	// How the pods are reached. Default: a ClusterIP Service of the app's name with the port `http`, 80, to the serving
+	// container's first port.
+	// +optional
+	Service *ServiceTemplate `json:"service,omitempty"`
+
+	// Number of old ReplicaSets to keep for `kubectl rollout history`. Default: 10, as in a Deployment.
+	// +kubebuilder:validation:Minimum=0
+	// +optional
+	RevisionHistoryLimit *int32 `json:"revisionHistoryLimit,omitempty"`
+}
+
+// TimingSpec holds what only the app's owner knows (startupSeconds, requestSeconds) and, where the derived value does not
+// fit, the three times of a graceful end: t1 (shutdownSeconds), t2 (preStopSeconds), t3 (terminationGracePeriodSeconds).
+//
+// The rules repeat the core of internal/plan/checks_timing.go, so that they hold while the webhook is away; a test keeps
+// the two texts equal.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.terminationGracePeriodSeconds) || self.terminationGracePeriodSeconds > (has(self.shutdownSeconds) ? self.shutdownSeconds : self.requestSeconds + 5) + (has(self.preStopSeconds) ? self.preStopSeconds : 5)",fieldPath=".terminationGracePeriodSeconds",messageExpression="'t3 > t1 + t2 does not hold: terminationGracePeriodSeconds %d is not more than shutdownSeconds %d + preStopSeconds %d = %d, so SIGKILL would cut requests short; set it to at least %d or leave it out'.format([self.terminationGracePeriodSeconds, has(self.shutdownSeconds) ? self.shutdownSeconds : self.requestSeconds + 5, has(self.preStopSeconds) ? self.preStopSeconds : 5, (has(self.shutdownSeconds) ? self.shutdownSeconds : self.requestSeconds + 5) + (has(self.preStopSeconds) ? self.preStopSeconds : 5), (has(self.shutdownSeconds) ? self.shutdownSeconds : self.requestSeconds + 5) + (has(self.preStopSeconds) ? self.preStopSeconds : 5) + 1])",message="t3 > t1 + t2 does not hold: terminationGracePeriodSeconds must be more than shutdownSeconds + preStopSeconds"
+// +kubebuilder:validation:XValidation:rule="!has(self.shutdownSeconds) || self.shutdownSeconds >= self.requestSeconds",fieldPath=".shutdownSeconds",messageExpression="'t1 >= requestSeconds does not hold: shutdownSeconds %d is less than requestSeconds %d, so the longest request could not end; set it to at least %d or leave it out'.format([self.shutdownSeconds, self.requestSeconds, self.requestSeconds])",message="t1 >= requestSeconds does not hold: shutdownSeconds must be at least requestSeconds"
+// +kubebuilder:validation:XValidation:rule="!has(self.preStopSeconds) || self.preStopSeconds >= 1",fieldPath=".preStopSeconds",messageExpression="'t2 >= 1 does not hold: preStopSeconds is %d, so SIGTERM would arrive while proxies still send requests; set it to 5 or more or leave it out'.format([self.preStopSeconds])",message="t2 >= 1 does not hold: preStopSeconds must be at least 1"
+// +kubebuilder:validation:XValidation:rule="self.startupSeconds <= 86400",fieldPath=".startupSeconds",messageExpression="'startupSeconds %d is more than 86400 (one day)'.format([self.startupSeconds])",message="startupSeconds must be at most 86400 (one day)"
+// +kubebuilder:validation:XValidation:rule="self.requestSeconds <= 86400",fieldPath=".requestSeconds",messageExpression="'requestSeconds %d is more than 86400 (one day)'.format([self.requestSeconds])",message="requestSeconds must be at most 86400 (one day)"
+// +kubebuilder:validation:XValidation:rule="!has(self.shutdownSeconds) || self.shutdownSeconds <= 86400",fieldPath=".shutdownSeconds",messageExpression="'shutdownSeconds %d is more than 86400 (one day)'.format([self.shutdownSeconds])",message="shutdownSeconds must be at most 86400 (one day)"
+// +kubebuilder:validation:XValidation:rule="!has(self.preStopSeconds) || self.preStopSeconds <= 86400",fieldPath=".preStopSeconds",messageExpression="'preStopSeconds %d is more than 86400 (one day)'.format([self.preStopSeconds])",message="preStopSeconds must be at most 86400 (one day)"
+// +kubebuilder:validation:XValidation:rule="!has(self.terminationGracePeriodSeconds) || self.terminationGracePeriodSeconds <= 259200",fieldPath=".terminationGracePeriodSeconds",messageExpression="'terminationGracePeriodSeconds %d is more than 259200 (three days)'.format([self.terminationGracePeriodSeconds])",message="terminationGracePeriodSeconds must be at most 259200 (three days)"
+type TimingSpec struct {
+	// The slowest start, in seconds: from container start to ready. 1 to 86400, required. Decides how long the startup
+	// probe waits before a start counts as failed: at least twice as long, and at least 10 s longer.
+	// +kubebuilder:validation:Minimum=1
+	// +required
+	StartupSeconds int32 `json:"startupSeconds,omitempty"`
+
+	// The longest request that the app must finish, in seconds. 1 to 86400, required. Decides t1 and how patient the
+	// liveness probe is with a busy server.
+	// +kubebuilder:validation:Minimum=1
+	// +required
+	RequestSeconds int32 `json:"requestSeconds,omitempty"`
+
+	// t1: what the app takes to shut down after SIGTERM, in seconds. At least requestSeconds, at most 86400.
+	// Default: requestSeconds + 5. The app reads it from GRACEFUL_SHUTDOWN_SEC.
+	// +optional
+	ShutdownSeconds *int32 `json:"shutdownSeconds,omitempty"`
+
+	// t2: how long the preStop hook lasts, in seconds: the time that the removal of an endpoint needs to reach every
+	// proxy and load balancer, during which the pod still serves. 1 to 86400. Default: 5, which covers the second that
+	// kube-proxy may batch updates; a cloud load balancer needs more. The app reads it from GRACEFUL_PRESTOP_SEC.
+	// +optional
+	PreStopSeconds *int32 `json:"preStopSeconds,omitempty"`
+
+	// t3: the pod's grace period, from the start of termination to SIGKILL, in seconds. More than t1 + t2, at most
+	// 259200. Default: t1 + t2 + 5, and 5 more for each native sidecar. The app reads it from GRACEFUL_TERMINATION_SEC.
+	// +optional
+	TerminationGracePeriodSeconds *int32 `json:"terminationGracePeriodSeconds,omitempty"`
+}
+
+// Selector chooses pods by labels. Only matchLabels, because a Service can follow nothing else.
+type Selector struct {
+	// Labels that every pod of the app, and no other pod, carries.
+	// +kubebuilder:validation:MinProperties=1
+	// +required
+	MatchLabels map[string]string `json:"matchLabels,omitempty"`
+}
+
+// ServiceTemplate describes the Service in front of the pods.
+type ServiceTemplate struct {
+	// Labels and annotations of the Service.
+	// +optional
+	Metadata ServiceMetadata `json:"metadata,omitzero"`
+
+	// The Service as Kubernetes knows it. Its selector and publishNotReadyAddresses, externalIPs and the type
+	// ExternalName must be left out. A targetPort is turned into the name of a container port, so that a rollout can
+	// change the port's number without sending a request to a closed port. Default: one port `http`, 80, to the serving
+	// container's first port.
+	// +optional
+	Spec corev1.ServiceSpec `json:"spec,omitzero"`
+}
+
+// ServiceMetadata is what a user may set of the Service's metadata; its name is the app's.
+type ServiceMetadata struct {
+	// Labels that are added to the Service.
+	// +optional
+	Labels map[string]string `json:"labels,omitempty"`
+
+	// Annotations that are added to the Service; many cloud load balancers are configured by them.
+	// +optional
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// GracefulAppStatus is what was last observed. Counts are pods that have not been deleted, unless a field says otherwise.
+type GracefulAppStatus struct {
+	// The metadata.generation of the spec that this status is about.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// Pods that exist and are not being deleted; what the scale subresource reports.
+	// +optional
+	Replicas int32 `json:"replicas"`
+
+	// Pods made from the current template.
+	// +optional
+	UpdatedReplicas int32 `json:"updatedReplicas"`
+
+	// Pods that pass their readiness probe.
+	// +optional
+	ReadyReplicas int32 `json:"readyReplicas"`
+
+	// Pods that have been ready for t2 seconds (minReadySeconds), so that every proxy knows them.
+	// +optional
+	AvailableReplicas int32 `json:"availableReplicas"`
+
+	// Draining pods: deleted, and their containers have not ended yet. Absent before Kubernetes 1.35, where a Deployment
+	// does not report it.
+	// +optional
+	TerminatingReplicas *int32 `json:"terminatingReplicas,omitempty"`
+
+	// The pods' label selector in text form, for the scale subresource and HorizontalPodAutoscalers.
+	// +optional
+	Selector string `json:"selector,omitempty"`
+
+	// Every number that was derived from spec.timing. Absent while the spec is invalid and nothing was derived yet.
+	// +optional
+	Timing *TimingStatus `json:"timing,omitempty"`
+
+	// Ready, Reconciling and Stalled; the last two are present only when True.
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// TimingStatus is the timing in force, in seconds.
+type TimingStatus struct {
+	// t1: what the app takes to shut down after SIGTERM, in seconds.
+	// +optional
+	ShutdownSeconds int32 `json:"shutdownSeconds,omitempty"`
+
+	// t2: how long the preStop hook lasts, in seconds.
+	// +optional
+	PreStopSeconds int32 `json:"preStopSeconds,omitempty"`
+
+	// t3: the pod's grace period, in seconds. More than t1 + t2.
+	// +optional
+	TerminationGracePeriodSeconds int32 `json:"terminationGracePeriodSeconds,omitempty"`
+
+	// How long a container may take to start, in seconds: initialDelay + period x threshold of its startup probe.
+	// +optional
+	StartupBudgetSeconds int32 `json:"startupBudgetSeconds,omitempty"`
+
+	// How long a container may fail its liveness probe before it is restarted, in seconds: period x threshold.
+	// +optional
+	LivenessBudgetSeconds int32 `json:"livenessBudgetSeconds,omitempty"`
+
+	// How long a new pod must have been ready before an old one may go, in seconds. Equal to t2.
+	// +optional
+	MinReadySeconds int32 `json:"minReadySeconds,omitempty"`
+
+	// How long a rollout may stand still before it counts as failed, in seconds.
+	// +optional
+	ProgressDeadlineSeconds int32 `json:"progressDeadlineSeconds,omitempty"`
+}
