@@ -1,0 +1,167 @@
+package timing_test
+
+import (
+	"math"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/timing"
+)
+
+func TestDeriveGracePeriod(t *testing.T) {
+	tests := []struct {
+		name       string
+		spec       v1alpha1.TimingSpec
+		sidecars   int
+		t1, t2, t3 int32
+	}{
+		{
+			name: "the tutorial's numbers: t1 20 and t2 5 give t3 30",
+			spec: v1alpha1.TimingSpec{StartupSeconds: 25, RequestSeconds: 5, ShutdownSeconds: new(int32(20))},
+			t1:   20, t2: 5, t3: 30,
+		},
+		{
+			name: "everything left out: t1 is the longest request and a margin",
+			spec: v1alpha1.TimingSpec{StartupSeconds: 25, RequestSeconds: 5},
+			t1:   10, t2: 5, t3: 20,
+		},
+		{
+			name: "a longer hook moves t3 and not t1",
+			spec: v1alpha1.TimingSpec{StartupSeconds: 25, RequestSeconds: 5, PreStopSeconds: new(int32(90))},
+			t1:   10, t2: 90, t3: 105,
+		},
+		{
+			name: "a given t3 is kept, whatever it is: judging is not this package's work",
+			spec: v1alpha1.TimingSpec{
+				StartupSeconds: 25, RequestSeconds: 5, ShutdownSeconds: new(int32(20)),
+				PreStopSeconds: new(int32(5)), TerminationGracePeriodSeconds: new(int32(25)),
+			},
+			t1: 20, t2: 5, t3: 25,
+		},
+		{
+			name:     "native sidecars stop after the app, one after another, inside t3",
+			spec:     v1alpha1.TimingSpec{StartupSeconds: 25, RequestSeconds: 5},
+			sidecars: 2,
+			t1:       10, t2: 5, t3: 30,
+		},
+		{
+			name: "t1 and t2 at their bound still have a legal t3",
+			spec: v1alpha1.TimingSpec{
+				StartupSeconds: 1, RequestSeconds: timing.MaxInputSeconds,
+				ShutdownSeconds: new(int32(timing.MaxInputSeconds)), PreStopSeconds: new(int32(timing.MaxInputSeconds)),
+			},
+			t1: 86_400, t2: 86_400, t3: 172_805,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := timing.Derive(tt.spec, tt.sidecars)
+			if got.ShutdownSeconds != tt.t1 || got.PreStopSeconds != tt.t2 || got.TerminationGracePeriodSeconds != tt.t3 {
+				t.Errorf("t1, t2, t3 = %d, %d, %d, want %d, %d, %d", got.ShutdownSeconds, got.PreStopSeconds,
+					got.TerminationGracePeriodSeconds, tt.t1, tt.t2, tt.t3)
+			}
+			if got.MinReadySeconds != tt.t2 {
+				t.Errorf("minReadySeconds = %d, want t2 = %d", got.MinReadySeconds, tt.t2)
+			}
+		})
+	}
+}
+
+func TestDeriveStartupProbe(t *testing.T) {
+	tests := []struct {
+		name                   string
+		startup                int32
+		period, threshold, sum int32
+	}{
+		{"the shortest start gets 10 s more", 1, 1, 11, 11},
+		{"up to 10 s the margin is 10 s", 10, 1, 20, 20},
+		{"above 10 s the margin is the start itself", 11, 1, 22, 22},
+		{"the tutorial's 25 s", 25, 1, 50, 50},
+		{"30 s is the last start probed every second", 30, 1, 60, 60},
+		{"31 s is probed every 2 s", 31, 2, 31, 62},
+		{"300 s is the first start probed every 10 s", 300, 10, 60, 600},
+		{"a longer start is not probed less often", 301, 10, 61, 610},
+		{"the bound", timing.MaxInputSeconds, 10, 17_280, 172_800},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			probe := timing.Derive(v1alpha1.TimingSpec{StartupSeconds: tt.startup, RequestSeconds: 1}, 0).Startup
+			threshold := probe.FailureThreshold(probe.PeriodSeconds)
+			if probe.PeriodSeconds != tt.period || threshold != tt.threshold {
+				t.Errorf("period x threshold = %d x %d, want %d x %d", probe.PeriodSeconds, threshold, tt.period, tt.threshold)
+			}
+			if sum := probe.PeriodSeconds * threshold; sum != tt.sum {
+				t.Errorf("budget = %d, want %d", sum, tt.sum)
+			}
+			if guaranteed := probe.PeriodSeconds * (threshold - 1); guaranteed <= tt.startup {
+				t.Errorf("the guaranteed part of the budget, %d s, does not exceed the start, %d s", guaranteed, tt.startup)
+			}
+		})
+	}
+}
+
+func TestDeriveLivenessOutlastsTheLongestRequest(t *testing.T) {
+	tests := []struct {
+		name      string
+		request   int32
+		threshold int32
+	}{
+		{"a short request gets Kubernetes' default of 3", 1, 3},
+		{"10 s is the last with 3", 10, 3},
+		{"11 s needs 4", 11, 4},
+		{"60 s", 60, 8},
+		{"the bound", timing.MaxInputSeconds, 8_642},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			probe := timing.Derive(v1alpha1.TimingSpec{StartupSeconds: 1, RequestSeconds: tt.request}, 0).Liveness
+			threshold := probe.FailureThreshold(probe.PeriodSeconds)
+			if threshold != tt.threshold {
+				t.Errorf("threshold = %d, want %d", threshold, tt.threshold)
+			}
+			if guaranteed := probe.PeriodSeconds * (threshold - 1); guaranteed <= tt.request {
+				t.Errorf("the guaranteed part of the budget, %d s, does not exceed the request, %d s", guaranteed, tt.request)
+			}
+		})
+	}
+}
+
+func TestFailureThresholdFollowsAGivenPeriod(t *testing.T) {
+	probe := timing.Probe{BudgetSeconds: 15}
+	got := map[int32]int32{}
+	for _, period := range []int32{0, 1, 5, 7, 15, 16, math.MaxInt32} {
+		got[period] = probe.FailureThreshold(period)
+	}
+	want := map[int32]int32{0: 15, 1: 15, 5: 3, 7: 3, 15: 1, 16: 1, math.MaxInt32: 1}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("thresholds by period (-want +got):\n%s", diff)
+	}
+}
+
+func TestProgressDeadlineExceedsTheSlowestStart(t *testing.T) {
+	derived := timing.Derive(v1alpha1.TimingSpec{StartupSeconds: 25, RequestSeconds: 5}, 0) // minReadySeconds 5
+	tests := []struct{ budget, want int32 }{
+		{50, 600},  // Kubernetes' default is enough
+		{535, 600}, // equal
+		{536, 601}, // one above
+		{3 * timing.MaxInputSeconds, 259_265},
+	}
+	for _, tt := range tests {
+		if got := derived.ProgressDeadlineSeconds(tt.budget); got != tt.want {
+			t.Errorf("with a startup budget of %d s the deadline is %d s, want %d s", tt.budget, got, tt.want)
+		}
+	}
+}
+
+func TestDeriveDoesNotOverflow(t *testing.T) {
+	for _, n := range []int32{math.MinInt32, -1, 0, math.MaxInt32} {
+		got := timing.Derive(v1alpha1.TimingSpec{
+			StartupSeconds: n, RequestSeconds: n, ShutdownSeconds: &n, PreStopSeconds: &n,
+		}, math.MaxInt32)
+		if got.TerminationGracePeriodSeconds < 0 || got.Startup.BudgetSeconds < 0 || got.Liveness.BudgetSeconds < 0 {
+			t.Errorf("inputs of %d overflow: %+v", n, got)
+		}
+	}
+}
