@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// tcpPair is a connection over loopback: only a real socket has a receive buffer to look into.
+func tcpPair(t *testing.T) (client net.Conn, served *conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	client, err = net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc, err := idleListener{l}.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = client.Close(), nc.Close() })
+	return client, nc.(*conn)
+}
+
+func TestRetiredConnectionEndsWhenNothingHasCome(t *testing.T) {
+	_, served := tcpPair(t)
+	served.retire()
+	if n, err := served.Read(make([]byte, 8)); n != 0 || err != io.EOF {
+		t.Errorf("read %d, %v; want EOF", n, err)
+	}
+}
+
+func TestRetiredConnectionTakesWhatHasCome(t *testing.T) {
+	client, served := tcpPair(t)
+	served.retire()
+	if err := served.SetReadDeadline(time.Time{}); err != nil { // as net/http does after it has reported the connection idle
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(client, "GET "); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 8)
+	if n, err := served.Read(buf); string(buf[:n]) != "GET " || err != nil {
+		t.Fatalf("read %q, %v; want what the client had sent", buf[:n], err)
+	}
+	if _, err := io.WriteString(client, "/"); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := served.Read(buf); string(buf[:n]) != "/" || err != nil {
+		t.Errorf("then read %q, %v; want the rest, the deadline lifted", buf[:n], err)
+	}
+}
+
+func TestBusyConnectionIsNotRetired(t *testing.T) {
+	client, served := tcpPair(t)
+	if _, err := io.WriteString(client, "GET "); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 8)
+	if _, err := served.Read(buf); err != nil {
+		t.Fatal(err)
+	}
+	served.retire()
+	if err := served.SetReadDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := served.Read(buf); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %v, want the deadline that was set", err)
+	}
+}
+
+func TestClientOverLoopback(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(settings{request: time.Millisecond}, slog.New(slog.DiscardHandler))
+	srv := &http.Server{Handler: s.handler(), ConnState: s.idle.observe, ReadHeaderTimeout: readHeaderTimeout}
+	go func() { _ = srv.Serve(idleListener{l}) }()
+	t.Cleanup(func() { _ = srv.Close() })
+
+	for path, want := range map[string]int{"/": exitOK, "/nowhere": exitFailed} {
+		var stdout, stderr bytes.Buffer
+		if code := get(fmt.Sprintf("http://%s%s", l.Addr(), path), &stdout, &stderr); code != want {
+			t.Errorf("get %s: exit code %d, want %d: %s", path, code, want, stderr.String())
+		}
+		if stdout.Len() == 0 || !strings.Contains(stderr.String(), " in ") {
+			t.Errorf("get %s: stdout %q, stderr %q; want the answer, and status and time", path, stdout.String(), stderr.String())
+		}
+	}
+}

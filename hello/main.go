@@ -1,0 +1,160 @@
+// Command hello is the workload of the demo, the lab and the tests: a small HTTP server that behaves as an application under a
+// GracefulApp should, and shows how. It runs as PID 1 of a container on an empty base image.
+//
+//	listen only when ready  ->  serve  ->  /drain (the preStop hook, t2)  ->  SIGTERM  ->  finish what runs, within t1
+//
+// Its settings are the environment; see usage.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"net"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// version is set by the linker: -X main.version=0.1.0.
+var version = "dev"
+
+// Exit codes of the process; the kubelet reports them as the container's exitCode.
+const (
+	exitOK     = 0
+	exitFailed = 1 // could not listen, requests were cut off, or a second signal came
+	exitUsage  = 2 // bad argument or setting
+)
+
+const usage = `hello: a web server that starts slowly, works slowly and ends gracefully.
+
+  hello              serve
+  hello get URL      one GET request: the answer on stdout, status and time on stderr
+  hello version      print the version
+  hello help         print this
+
+Settings, in seconds (fractions such as 0.5 are fine) where not said otherwise:
+  PORT                       8080  TCP port
+  STARTUP_SEC                25    simulated start: nothing listens before
+  REQUEST_SEC                5     simulated work of a request to /
+  SLEEP_SEC                  5     how long /sleep sleeps
+  GRACEFUL_PRESTOP_SEC       5     t2: how long /drain, the preStop hook, holds
+  GRACEFUL_SHUTDOWN_SEC      20    t1: how long requests may take to finish after SIGTERM
+  GRACEFUL_TERMINATION_SEC   none  t3: the pod's grace period; only logged
+
+Paths:
+  /           works for REQUEST_SEC, or for N with /?seconds=N
+  /sleep      sleeps for SLEEP_SEC
+  /status     state, requests in flight and more, as JSON, at once
+  /livez      200 as long as the server answers, also while it drains
+  /readyz     200 while it serves and while it drains
+  /drain      the httpGet preStop hook: see GRACEFUL_PRESTOP_SEC
+`
+
+func main() { os.Exit(command(os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)) }
+
+func command(args []string, lookup func(string) (string, bool), stdout, stderr io.Writer) int {
+	switch {
+	case len(args) == 0:
+		return serve(lookup, stdout, stderr)
+	case args[0] == "get" && len(args) == 2:
+		return get(args[1], stdout, stderr)
+	case args[0] == "version" && len(args) == 1:
+		_, _ = fmt.Fprintln(stdout, version)
+		return exitOK
+	case (args[0] == "help" || args[0] == "--help" || args[0] == "-h") && len(args) == 1:
+		_, _ = fmt.Fprint(stdout, usage)
+		return exitOK
+	}
+	_, _ = fmt.Fprintf(stderr, "hello: unknown arguments %q\n\n%s", args, usage)
+	return exitUsage
+}
+
+// serve takes over the signals before anything else: the kernel gives PID 1 no default disposition, so a SIGTERM that nobody has asked
+// for is discarded, and the kubelet would wait out the whole grace period.
+func serve(lookup func(string) (string, bool), stdout, stderr io.Writer) int {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
+
+	s, err := readSettings(lookup)
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "hello: bad settings\n%v\n", err)
+		return exitUsage
+	}
+	listen := func(ctx context.Context) (net.Listener, error) {
+		return (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(s.port)))
+	}
+	log := slog.New(slog.NewJSONHandler(stdout, nil)).With("pid", os.Getpid())
+	return newServer(s, log).run(context.Background(), listen, signals)
+}
+
+type settings struct {
+	port        int
+	startup     time.Duration
+	request     time.Duration
+	sleep       time.Duration
+	preStop     time.Duration // t2
+	shutdown    time.Duration // t1
+	termination time.Duration // t3, 0 when not told
+}
+
+// Bounds of the settings in seconds, the same as the API has for spec.timing: a day, and three for t3.
+const (
+	maxSeconds            = 86_400
+	maxTerminationSeconds = 259_200
+)
+
+// readSettings reports all bad values at once. A variable that is set to nothing is a mistake too: a template that was not filled in.
+func readSettings(lookup func(string) (string, bool)) (settings, error) {
+	s := settings{port: 8080}
+	var errs []error
+	if text, set := lookup("PORT"); set {
+		port, err := strconv.ParseUint(text, 10, 16)
+		if err != nil || port == 0 {
+			errs = append(errs, fmt.Errorf("PORT=%q: want a TCP port from 1 to 65535", text))
+		}
+		s.port = int(port)
+	}
+	for _, v := range []struct {
+		name  string
+		value *time.Duration
+		usual float64
+		limit float64
+	}{
+		{"STARTUP_SEC", &s.startup, 25, maxSeconds},
+		{"REQUEST_SEC", &s.request, 5, maxSeconds},
+		{"SLEEP_SEC", &s.sleep, 5, maxSeconds},
+		{"GRACEFUL_PRESTOP_SEC", &s.preStop, 5, maxSeconds},
+		{"GRACEFUL_SHUTDOWN_SEC", &s.shutdown, 20, maxSeconds},
+		{"GRACEFUL_TERMINATION_SEC", &s.termination, 0, maxTerminationSeconds},
+	} {
+		text, set := lookup(v.name)
+		if !set {
+			*v.value = seconds(v.usual)
+			continue
+		}
+		d, err := parseSeconds(text, v.limit)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s=%q: %w", v.name, text, err))
+		}
+		*v.value = d
+	}
+	return s, errors.Join(errs...)
+}
+
+// parseSeconds takes 5 and 0.5. NaN and Inf are numbers to strconv and compare false or too large here.
+func parseSeconds(text string, limit float64) (time.Duration, error) {
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsNaN(n) || n < 0 || n > limit {
+		return 0, fmt.Errorf("want a number of seconds from 0 to %.0f", limit)
+	}
+	return seconds(n), nil
+}
+
+func seconds(n float64) time.Duration { return time.Duration(math.Round(n * float64(time.Second))) }

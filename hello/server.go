@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+type server struct {
+	settings settings
+	log      *slog.Logger
+	hostname string // the pod's name
+	started  time.Time
+
+	serving  atomic.Bool
+	drain    drain
+	stopping chan struct{} // closed at SIGTERM
+
+	// Requests to / and /sleep: those that a user would miss. Probes, hook and /status are not counted.
+	inFlight  atomic.Int64
+	served    atomic.Int64
+	cancelled atomic.Int64 // given up by the client: its choice, not our loss
+
+	idle idleConns
+}
+
+func newServer(s settings, log *slog.Logger) *server {
+	hostname, _ := os.Hostname() // only shown
+	return &server{
+		settings: s, log: log, hostname: hostname, started: time.Now(),
+		drain:    drain{begun: make(chan struct{}), done: make(chan struct{})},
+		stopping: make(chan struct{}),
+	}
+}
+
+func (s *server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/{$}", s.handleWork)
+	mux.HandleFunc("/sleep", func(w http.ResponseWriter, r *http.Request) { s.work(w, r, s.settings.sleep) })
+	mux.HandleFunc("/status", s.handleStatus)
+	mux.HandleFunc("/livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, "alive") })
+	mux.HandleFunc("/readyz", s.handleReady)
+	mux.HandleFunc("/drain", s.handleDrain)
+	return s.closeWhileDraining(mux)
+}
+
+func (s *server) handleWork(w http.ResponseWriter, r *http.Request) {
+	took := s.settings.request
+	if q := r.URL.Query(); q.Has("seconds") {
+		var err error
+		if took, err = parseSeconds(q.Get("seconds"), maxSeconds); err != nil {
+			http.Error(w, fmt.Sprintf("seconds=%q: %v", q.Get("seconds"), err), http.StatusBadRequest)
+			return
+		}
+	}
+	s.work(w, r, took)
+}
+
+// work holds the request for a while, as a slow database or a long computation would.
+func (s *server) work(w http.ResponseWriter, r *http.Request, d time.Duration) {
+	s.inFlight.Add(1)
+	defer s.inFlight.Add(-1)
+	if !wait(r.Context(), d) {
+		s.cancelled.Add(1)
+		return
+	}
+	s.served.Add(1)
+	answer(w, fmt.Sprintf("hello from %s after %s", s.hostname, d))
+}
+
+// handleReady stays 200 through t2: if all endpoints of a Service terminate, kube-proxy still sends to those that are ready (KEP-1669).
+// Removal from the endpoints is the API server's business, not the probe's. After SIGTERM only open connections get here.
+func (s *server) handleReady(w http.ResponseWriter, _ *http.Request) {
+	if closed(s.stopping) {
+		http.Error(w, s.state(), http.StatusServiceUnavailable)
+		return
+	}
+	answer(w, s.state())
+}
+
+func (s *server) handleStatus(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]any{ // a client that went away is its own affair
+		"state": s.state(), "version": version, "pid": os.Getpid(), "hostname": s.hostname,
+		"inFlight": s.inFlight.Load(), "served": s.served.Load(), "cancelled": s.cancelled.Load(),
+		"startedAt":      s.started.UTC().Format(time.RFC3339Nano),
+		"startupSeconds": s.settings.startup.Seconds(), "requestSeconds": s.settings.request.Seconds(),
+		"preStopSeconds": s.settings.preStop.Seconds(), "shutdownSeconds": s.settings.shutdown.Seconds(),
+	})
+}
+
+func (s *server) state() string {
+	switch {
+	case closed(s.stopping):
+		return "shutting-down"
+	case closed(s.drain.begun):
+		return "draining"
+	case s.serving.Load():
+		return "serving"
+	}
+	return "starting"
+}
+
+// closeWhileDraining makes every answer whose header is written after the drain has begun say `Connection: close`, on every path, also
+// if its request came before: a keep-alive client then takes its next request to a new connection, hence to another pod.
+// http.Server.SetKeepAlivesEnabled(false) would say so too, but it first closes all idle connections, and with them the requests
+// that are on their way.
+func (s *server) closeWhileDraining(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		cw := &closingWriter{ResponseWriter: w, drain: &s.drain}
+		next.ServeHTTP(cw, r)
+		cw.sayClose() // a handler that wrote nothing
+	})
+}
+
+type closingWriter struct {
+	http.ResponseWriter
+	drain *drain
+	said  sync.Once
+}
+
+func (w *closingWriter) sayClose() {
+	w.said.Do(func() {
+		if closed(w.drain.begun) {
+			w.Header().Set("Connection", "close")
+		}
+	})
+}
+
+func (w *closingWriter) WriteHeader(status int) {
+	w.sayClose()
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *closingWriter) Write(p []byte) (int, error) {
+	w.sayClose()
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController reach the server's own writer.
+func (w *closingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func answer(w http.ResponseWriter, text string) { _, _ = fmt.Fprintln(w, text) }
+
+// wait reports whether d passed before ctx ended.
+func wait(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func closed(ch <-chan struct{}) bool {
+	select {
+	case <-ch:
+		return true
+	default:
+		return false
+	}
+}

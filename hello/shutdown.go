@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+)
+
+const (
+	// readHeaderTimeout bounds a client that opens a connection and dawdles. There is no WriteTimeout: a request may take as long as it
+	// was declared to.
+	readHeaderTimeout = 10 * time.Second
+	// idleTimeout is longer than what clients and load balancers keep a connection (Go 90 s, Google's balancer 600 s), so that they end
+	// it and not we: a server that closes first may cut a request that is on its way.
+	idleTimeout = 620 * time.Second
+)
+
+// run is the life of the process; it returns the exit code.
+func (s *server) run(ctx context.Context, listen func(context.Context) (net.Listener, error), signals <-chan os.Signal) int {
+	s.logStart()
+	starting := time.NewTimer(s.settings.startup)
+	defer starting.Stop()
+	select {
+	case <-starting.C:
+	case sig := <-signals:
+		s.log.Info("ended during the simulated start", "signal", sig.String())
+		return exitOK
+	}
+	listener, err := listen(ctx)
+	if err != nil {
+		s.log.Error("cannot listen", "error", err.Error())
+		return exitFailed
+	}
+	srv := &http.Server{
+		Handler: s.handler(), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
+		ConnState: s.idle.observe,
+		ErrorLog:  slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	failed := make(chan error, 1)
+	s.serving.Store(true)
+	s.log.Info("serving", "address", listener.Addr().String())
+	go func() { failed <- srv.Serve(idleListener{listener}) }()
+	select {
+	case err := <-failed:
+		s.log.Error("stopped serving", "error", err.Error())
+		return exitFailed
+	case sig := <-signals:
+		return s.stop(srv, sig, signals)
+	}
+}
+
+func (s *server) logStart() {
+	set := s.settings
+	s.log.Info("starting", "version", version, "hostname", s.hostname, "startupSeconds", set.startup.Seconds(),
+		"requestSeconds", set.request.Seconds(), "preStopSeconds", set.preStop.Seconds(),
+		"shutdownSeconds", set.shutdown.Seconds(), "terminationGracePeriodSeconds", set.termination.Seconds())
+	if set.termination > 0 && set.termination <= set.shutdown+set.preStop {
+		s.log.Warn("the grace period (t3) is not longer than shutdown and preStop (t1 + t2): the kubelet may kill before the end")
+	}
+}
+
+// stop lets the requests in flight finish within t1. http.Server.Shutdown refuses new connections, closes idle ones and waits.
+// A second signal ends at once.
+func (s *server) stop(srv *http.Server, sig os.Signal, signals <-chan os.Signal) int {
+	start := time.Now()
+	s.log.Info("shutting down", "signal", sig.String(), "inFlight", s.inFlight.Load(), "drained", closed(s.drain.done))
+	close(s.stopping)
+	ctx, cancel := context.WithTimeout(context.Background(), s.settings.shutdown)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Shutdown(ctx) }()
+	select {
+	case err := <-ended:
+		return s.ended(err, time.Since(start))
+	case second := <-signals:
+		s.log.Error("second signal: ended at once", "signal", second.String(), "inFlight", s.inFlight.Load(),
+			"seconds", time.Since(start).Seconds())
+		return exitFailed
+	}
+}
+
+// ended judges by the requests alone: a connection that never sent one (a port check) may outlast t1 and has lost nothing.
+func (s *server) ended(err error, took time.Duration) int {
+	left := s.inFlight.Load()
+	attrs := []any{"inFlight", left, "served", s.served.Load(), "cancelled", s.cancelled.Load(), "seconds", took.Seconds()}
+	switch {
+	case left > 0:
+		s.log.Error("time is up: requests were cut off", attrs...)
+		return exitFailed
+	case errors.Is(err, context.DeadlineExceeded):
+		s.log.Warn("ended with connections open that had no request", attrs...)
+	case err != nil:
+		s.log.Error("shutdown failed", append(attrs, "error", err.Error())...)
+		return exitFailed
+	default:
+		s.log.Info("ended", attrs...)
+	}
+	return exitOK
+}
+
+// drain is the time between the preStop hook's call and its return, t2. It happens once.
+type drain struct {
+	once  sync.Once
+	begun chan struct{}
+	done  chan struct{}
+}
+
+// handleDrain is the httpGet preStop hook. The kubelet sends SIGTERM as soon as it returns, so it holds until t2 has passed since the
+// first call, whoever calls and however often. Meanwhile the server stays ready and answers everything, each time with `Connection:
+// close`. Anyone who reaches the port may call it; all it costs is keep-alive.
+//
+// Connections that are idle when the drain begins stay open: their next request may be on its way, and if it comes within t2 it is
+// answered and told to close. What is still idle at the end of t2 has been silent for all of it and is closed here, a moment before
+// SIGTERM, where it can be done with more care than Shutdown's (see conn.retire).
+func (s *server) handleDrain(w http.ResponseWriter, r *http.Request) {
+	s.drain.once.Do(func() {
+		close(s.drain.begun)
+		s.log.Info("draining", "preStopSeconds", s.settings.preStop.Seconds(), "inFlight", s.inFlight.Load(), "idle", s.idle.count())
+		go s.finishDrain()
+	})
+	select {
+	case <-s.drain.done:
+		answer(w, "drained")
+	case <-s.stopping: // SIGTERM did not wait for the hook: a shorter grace, or no kubelet
+		http.Error(w, "shutting down", http.StatusServiceUnavailable)
+	case <-r.Context().Done():
+	}
+}
+
+func (s *server) finishDrain() {
+	defer close(s.drain.done)
+	timer := time.NewTimer(s.settings.preStop)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		idle := s.idle.count()
+		s.idle.retire()
+		s.log.Info("drained", "inFlight", s.inFlight.Load(), "idle", idle)
+	case <-s.stopping:
+	}
+}
