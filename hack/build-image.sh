@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Builds an image without a Docker engine and writes it as a tar: hack/build-image.sh NAME TAG DOCKERFILE TAR
+# buildah takes the same Dockerfile as `docker build`; a Docker engine is used where there is one and no buildah. The Dockerfile copies
+# a binary that was built before; nothing is done while TAR is newer than that binary and the Dockerfile.
+set -euo pipefail
+
+die() { echo "build-image: $*" >&2; exit 1; }
+
+[ $# -eq 4 ] || die "usage: hack/build-image.sh NAME TAG DOCKERFILE TAR"
+name=$1 tag=$2 dockerfile=$3 tar=$4
+cd "$(dirname "$0")/.."
+
+[ -f "$dockerfile" ] || die "no $dockerfile"
+binary=$(awk '$1 == "COPY" { print $2; exit }' "$dockerfile")
+[ -f "$binary" ] || die "$dockerfile copies $binary, which is not built yet"
+if [ -f "$tar" ] && [ "$tar" -nt "$binary" ] && [ "$tar" -nt "$dockerfile" ] && [ "$tar" -nt "$0" ]; then
+  echo "$tar is up to date"
+  exit 0
+fi
+
+if ! command -v buildah >/dev/null && ! docker version --format '{{.Server.Version}}' >/dev/null 2>&1; then
+  { [ -e /etc/debian_version ] && [ "$(id -u)" = 0 ]; } ||
+    die "needs buildah or a running Docker engine; on Debian and Ubuntu: sudo apt-get install buildah"
+  echo "installing buildah from the distribution" >&2
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah; } >&2 ||
+    die "could not install buildah"
+fi
+
+work=$(mktemp -d)
+had_store=$([ -e /var/lib/containers ] && echo yes || true)
+clean() {
+  rm -rf "$work"
+  # buildah keeps a cache of blob locations there, wherever its store is.
+  if [ -z "$had_store" ]; then rm -rf /var/lib/containers/cache; rmdir /var/lib/containers 2>/dev/null || true; fi
+}
+trap clean EXIT
+# The context holds the binary alone: the repository with its caches need not be read, nor may it change what comes out.
+mkdir -p "$work/context/$(dirname "$binary")" "$(dirname "$tar")"
+cp "$binary" "$work/context/$binary"
+chmod 0755 "$work/context/$binary"
+
+if command -v buildah >/dev/null; then
+  # A store of its own leaves nothing in /var/lib/containers; vfs and chroot need no overlay mount and no user namespace.
+  store=(--root "$work/root" --runroot "$work/run" --storage-driver vfs)
+  # Timestamp 0 makes the same binary the same image.
+  buildah "${store[@]}" build --isolation chroot --timestamp 0 --build-arg "VERSION=$tag" -f "$dockerfile" -t "$name:$tag" \
+    "$work/context" >"$work/log" 2>&1 || { cat "$work/log" >&2; die "building $name:$tag"; }
+  buildah "${store[@]}" push "$name:$tag" "oci-archive:$work/image.tar:$name:$tag" >"$work/log" 2>&1 ||
+    { cat "$work/log" >&2; die "writing $name:$tag"; }
+else
+  docker build --quiet --build-arg "VERSION=$tag" -f "$dockerfile" -t "$name:$tag" "$work/context" >/dev/null
+  docker save -o "$work/image.tar" "$name:$tag"
+fi
+mv "$work/image.tar" "$tar.tmp" && mv "$tar.tmp" "$tar" # complete or absent
+echo "$tar: $name:$tag, $(du -h "$tar" | cut -f1)"
