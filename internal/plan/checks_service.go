@@ -1,0 +1,86 @@
+package plan
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+func checkServiceTargets(in *input) field.ErrorList {
+	given := in.spec().Service
+	if given == nil {
+		return nil // The default port targets the serving port, and checkServingPort has looked at that.
+	}
+	var errs field.ErrorList
+	for i, port := range given.Spec.Ports {
+		if in.ports[i].TargetPort.StrVal == "" {
+			errs = append(errs, field.Invalid(servicePath.Child("ports").Index(i).Child("targetPort"), targetWords(port),
+				fmt.Sprintf("no named container port fits; name the port in the template and write targetPort: NAME; "+
+					"the template's named ports: %s", listOrNone(in.portNames()))))
+		}
+	}
+	return errs
+}
+
+func targetWords(port corev1.ServicePort) any {
+	if port.TargetPort == (intstr.IntOrString{}) {
+		return field.OmitValueType{}
+	}
+	return port.TargetPort.String()
+}
+
+func (in *input) portNames() []string {
+	var names []string
+	for _, p := range in.reachablePorts() {
+		if p.Name != "" {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+func checkOwnedServiceFields(in *input) field.ErrorList {
+	given := in.spec().Service
+	if given == nil {
+		return nil
+	}
+	var errs field.ErrorList
+	owned := func(set bool, name, pointer string) {
+		if set {
+			errs = append(errs, field.Forbidden(servicePath.Child(name), pointer))
+		}
+	}
+	owned(len(given.Spec.Selector) > 0, "selector", "it follows spec.selector; leave it out")
+	owned(given.Spec.PublishNotReadyAddresses, "publishNotReadyAddresses",
+		"it would send requests to pods that are not ready; leave it out")
+	owned(len(given.Spec.ExternalIPs) > 0, "externalIPs",
+		"any user could take over another's address by it (CVE-2020-8554); use type LoadBalancer or NodePort")
+	owned(given.Spec.Type == corev1.ServiceTypeExternalName, "type", "an ExternalName Service has no pods; use another type")
+	owned(given.Spec.ExternalName != "", "externalName", "a Service with pods has none; leave it out")
+	return errs
+}
+
+// Change checks what an update may not do. The name of a port that a Service targets cannot change: until the rollout is
+// over, the Service would look for the new name in old pods, and their endpoints would vanish at once.
+func Change(old, updated *v1alpha1.GracefulApp) field.ErrorList {
+	before := map[string]string{}
+	for _, p := range newInput(old).ports {
+		before[portKey(p)] = p.TargetPort.StrVal
+	}
+	var errs field.ErrorList
+	for i, p := range newInput(updated).ports {
+		if was := before[portKey(p)]; was != "" && p.TargetPort.StrVal != "" && was != p.TargetPort.StrVal {
+			errs = append(errs, invalid(servicePath.Child("ports").Index(i).Child("targetPort"), p.TargetPort.StrVal,
+				"port %d targets the container port %q, and the name cannot change: the pods that run have no port %q, so the "+
+					"Service would lose them all at once; keep the name (its number may change), or add a second port",
+				p.Port, was, p.TargetPort.StrVal)...)
+		}
+	}
+	return errs
+}
+
+func portKey(p corev1.ServicePort) string { return fmt.Sprintf("%s/%d", p.Protocol, p.Port) }

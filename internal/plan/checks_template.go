@@ -1,0 +1,210 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// maxSpecBytes leaves etcd's limit of 1.5 MiB room for the Deployment that is derived, its managed fields, and the old
+// and new object in one admission request.
+const maxSpecBytes = 256 << 10
+
+func checkServingPort(in *input) field.ErrorList {
+	if named, ok := in.spec().Template.Annotations[defaultContainerAnnotation]; ok && in.serving < 0 {
+		return field.ErrorList{field.NotFound(templatePath.Child("metadata", "annotations").Key(defaultContainerAnnotation), named)}
+	}
+	if in.serving < 0 {
+		return field.ErrorList{field.Required(containerPath, "a container that serves the requests")}
+	}
+	ports := in.servingContainer().Ports
+	if len(ports) == 0 {
+		return field.ErrorList{field.Required(in.servingPath().Child("ports"),
+			"the port on which the container serves, for the Service and the probes: - {name: http, containerPort: 8080}")}
+	}
+	if ports[0].Name == "" && in.countPorts(defaultPortName) > 1 {
+		return field.ErrorList{field.Required(in.servingPath().Child("ports").Index(0).Child("name"),
+			"a name for the port on which the container serves; http, the default, is another port's")}
+	}
+	return nil
+}
+
+func (in *input) countPorts(name string) int {
+	n := 0
+	for _, p := range in.reachablePorts() {
+		if p.Name == name {
+			n++
+		}
+	}
+	return n
+}
+
+// checkHandlerPorts looks for the port names in the derived template, where an unnamed serving port has got its name.
+func checkHandlerPorts(in *input) field.ErrorList {
+	var errs field.ErrorList
+	for i, c := range in.template.Spec.Containers {
+		for _, h := range handlersOf(c, containerPath.Index(i)) {
+			errs = append(errs, checkHandlerPort(h, c)...)
+		}
+	}
+	for i, c := range in.template.Spec.InitContainers {
+		for _, h := range handlersOf(c, podPath.Child("initContainers").Index(i)) {
+			errs = append(errs, checkHandlerPort(h, c)...)
+		}
+	}
+	return errs
+}
+
+func checkHandlerPort(h handler, c corev1.Container) field.ErrorList {
+	if h.port == nil || h.port.Type != intstr.String || h.port.StrVal == "" {
+		return nil
+	}
+	known := []string{}
+	for _, p := range c.Ports {
+		if p.Name == h.port.StrVal {
+			return nil
+		}
+		if p.Name != "" {
+			known = append(known, p.Name)
+		}
+	}
+	return invalid(h.path.Child("port"), h.port.StrVal, "container %q has no port of this name; its named ports: %s",
+		c.Name, listOrNone(known))
+}
+
+func listOrNone(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}
+
+func checkOwnedPodFields(in *input) field.ErrorList {
+	pod := in.spec().Template.Spec
+	var errs field.ErrorList
+	owned := func(set bool, name, pointer string) {
+		if set {
+			errs = append(errs, field.Forbidden(podPath.Child(name), pointer))
+		}
+	}
+	owned(pod.TerminationGracePeriodSeconds != nil, "terminationGracePeriodSeconds",
+		"it is derived; set spec.timing.terminationGracePeriodSeconds (t3) instead, or leave both out")
+	owned(pod.RestartPolicy != "" && pod.RestartPolicy != corev1.RestartPolicyAlways, "restartPolicy",
+		"a server is always restarted; leave it out")
+	owned(pod.ActiveDeadlineSeconds != nil, "activeDeadlineSeconds",
+		"it would end a serving pod in the middle of its requests; leave it out")
+	owned(len(pod.SchedulingGates) > 0, "schedulingGates",
+		"pods of a Deployment wait at a scheduling gate for ever; leave it out")
+	owned(pod.NodeName != "", "nodeName",
+		"it bypasses the scheduler and puts every pod on one node; use nodeSelector or affinity")
+	return errs
+}
+
+func checkOwnedContainerFields(in *input) field.ErrorList {
+	pod := in.spec().Template.Spec
+	var errs field.ErrorList
+	for i, c := range pod.Containers {
+		path := containerPath.Index(i)
+		errs = append(errs, checkHandlers(c, path)...)
+		if hook := preStopOf(c); hook != nil && hook.Sleep != nil {
+			errs = append(errs, field.Forbidden(path.Child("lifecycle", "preStop", "sleep"),
+				"it is derived; set spec.timing.preStopSeconds (t2) instead, or leave both out"))
+		}
+	}
+	for i, c := range pod.InitContainers {
+		errs = append(errs, checkHandlers(c, podPath.Child("initContainers").Index(i))...)
+	}
+	return errs
+}
+
+func checkHandlers(c corev1.Container, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for _, h := range handlersOf(c, path) {
+		if h.host != "" {
+			errs = append(errs, field.Forbidden(h.path.Child("host"),
+				"probes and hooks ask the pod itself, and Pod Security (baseline) forbids any other host; leave it out"))
+		}
+	}
+	for _, p := range namedProbes(c) {
+		if p.TerminationGracePeriodSeconds != nil {
+			errs = append(errs, field.Forbidden(path.Child(p.name, "terminationGracePeriodSeconds"),
+				"it is derived from spec.timing; leave it out"))
+		}
+	}
+	if hook := preStopOf(c); hook != nil && hook.TCPSocket != nil {
+		errs = append(errs, field.Forbidden(path.Child("lifecycle", "preStop", "tcpSocket"),
+			"Kubernetes has never run this kind of hook; use httpGet or exec, or leave the hook out"))
+	}
+	return errs
+}
+
+func preStopOf(c corev1.Container) *corev1.LifecycleHandler {
+	if c.Lifecycle == nil {
+		return nil
+	}
+	return c.Lifecycle.PreStop
+}
+
+func checkEnvironment(in *input) field.ErrorList {
+	container := in.servingContainer()
+	if container == nil {
+		return nil
+	}
+	var errs field.ErrorList
+	for _, want := range environment(in.timing) {
+		for i, e := range container.Env {
+			if e.Name != want.Name || (e.Value == want.Value && e.ValueFrom == nil) {
+				continue
+			}
+			errs = append(errs, field.Invalid(in.servingPath().Child("env").Index(i), e.Name+"="+e.Value, fmt.Sprintf(
+				"the timing says %s=%s, and the app must go by the same number; change spec.timing, or leave the variable out",
+				want.Name, want.Value)))
+		}
+	}
+	return errs
+}
+
+func checkName(in *input) field.ErrorList {
+	if len(validation.IsDNS1035Label(in.app.Name)) == 0 {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(field.NewPath("metadata", "name"), in.app.Name,
+		"the name must be a DNS-1035 label, because the Service bears it too: at most 63 characters, lower-case letters, "+
+			"digits and '-', beginning with a letter and ending with a letter or digit")}
+}
+
+func checkSize(in *input) field.ErrorList {
+	data, err := json.Marshal(in.spec())
+	if err != nil {
+		return field.ErrorList{field.InternalError(specPath, err)}
+	}
+	if len(data) <= maxSpecBytes {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(specPath, field.OmitValueType{}, fmt.Sprintf(
+		"%d bytes of JSON are more than %d; move large values into a ConfigMap", len(data), maxSpecBytes))}
+}
+
+// checkSelector: a Deployment that does not select its own pods is refused by Kubernetes.
+func checkSelector(in *input) field.ErrorList {
+	labels := in.spec().Template.Labels
+	var errs field.ErrorList
+	for key, want := range in.selectorLabels() {
+		got, ok := labels[key]
+		path := templatePath.Child("metadata", "labels").Key(key)
+		switch {
+		case ok && got != want:
+			errs = append(errs, invalid(path, got, "the selector wants %q, or the Service would not find the pods", want)...)
+		case !ok && in.spec().Selector != nil:
+			errs = append(errs, field.Required(path, fmt.Sprintf("the selector wants %q, or the Service would not find the pods", want)))
+		}
+	}
+	slices.SortFunc(errs, func(a, b *field.Error) int { return strings.Compare(a.Field, b.Field) })
+	return errs
+}

@@ -1,0 +1,187 @@
+package plan_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
+)
+
+// hello is the app that every check accepts; the modifiers break it.
+func hello(modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp {
+	get := func(path string) corev1.ProbeHandler {
+		return corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromString("http")}}
+	}
+	app := &v1alpha1.GracefulApp{
+		ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: "default"},
+		Spec: v1alpha1.GracefulAppSpec{
+			Replicas: new(int32(2)),
+			Timing:   v1alpha1.TimingSpec{StartupSeconds: 25, RequestSeconds: 5},
+			Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{
+				Name:           "hello",
+				Image:          "hello:0.1.0",
+				Ports:          []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}},
+				ReadinessProbe: &corev1.Probe{ProbeHandler: get("/readyz")},
+				LivenessProbe:  &corev1.Probe{ProbeHandler: get("/livez")},
+				Lifecycle:      &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{HTTPGet: get("/drain").HTTPGet}},
+			}}}},
+		},
+	}
+	for _, m := range modify {
+		m(app)
+	}
+	return app
+}
+
+func container(app *v1alpha1.GracefulApp) *corev1.Container {
+	return &app.Spec.Template.Spec.Containers[0]
+}
+
+func exec(command ...string) *corev1.LifecycleHandler {
+	return &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: command}}
+}
+
+func service(ports ...corev1.ServicePort) *v1alpha1.ServiceTemplate {
+	return &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{Ports: ports}}
+}
+
+func TestHelloIsAcceptedWithoutAWarning(t *testing.T) {
+	_, errs, warnings := plan.For(hello())
+	if len(errs) > 0 || len(warnings) > 0 {
+		t.Errorf("errors %v, warnings %v, want none", errs, warnings)
+	}
+}
+
+// TestBoundaries takes each number that is compared to one below, equal and one above.
+func TestBoundaries(t *testing.T) {
+	times := func(t1, t2, t3 int32) func(*v1alpha1.GracefulApp) {
+		return func(app *v1alpha1.GracefulApp) {
+			app.Spec.Timing.ShutdownSeconds, app.Spec.Timing.PreStopSeconds = &t1, &t2
+			app.Spec.Timing.TerminationGracePeriodSeconds = &t3
+		}
+	}
+	startup := func(delay, period, threshold int32) func(*v1alpha1.GracefulApp) {
+		return func(app *v1alpha1.GracefulApp) {
+			container(app).StartupProbe = &corev1.Probe{
+				InitialDelaySeconds: delay, PeriodSeconds: period, FailureThreshold: threshold,
+			}
+		}
+	}
+	sleeps := func(command ...string) func(*v1alpha1.GracefulApp) {
+		return func(app *v1alpha1.GracefulApp) { container(app).Lifecycle.PreStop = exec(command...) }
+	}
+	long := func(n int) func(*v1alpha1.GracefulApp) {
+		return func(app *v1alpha1.GracefulApp) { app.Name = strings.Repeat("a", n) }
+	}
+	tests := []struct {
+		name   string
+		modify func(*v1alpha1.GracefulApp)
+		field  string // of the one error that is expected; none if empty
+	}{
+		{"t3 one below t1 + t2", times(20, 5, 24), "spec.timing.terminationGracePeriodSeconds"},
+		{"t3 equal to t1 + t2", times(20, 5, 25), "spec.timing.terminationGracePeriodSeconds"},
+		{"t3 one above t1 + t2", times(20, 5, 26), ""},
+		{"t1 one below R", times(4, 5, 60), "spec.timing.shutdownSeconds"},
+		{"t1 equal to R", times(5, 5, 60), ""},
+		{"t1 one above R", times(6, 5, 60), ""},
+		{"t2 of 0", times(20, 0, 60), "spec.timing.preStopSeconds"},
+		{"t2 of 1", times(20, 1, 60), ""},
+		{"t1 at its bound", times(86_400, 5, 86_406), ""},
+		{"t1 above its bound", times(86_401, 5, 86_407), "spec.timing.shutdownSeconds"},
+		{"t2 at its bound", times(20, 86_400, 86_421), ""},
+		{"t2 above its bound", times(20, 86_401, 86_422), "spec.timing.preStopSeconds"},
+		{"t3 at its bound", times(86_400, 86_400, 259_200), ""},
+		{"t3 above its bound", times(86_400, 86_400, 259_201), "spec.timing.terminationGracePeriodSeconds"},
+		{"startup budget one below S", startup(4, 5, 5), "spec.template.spec.containers[0].startupProbe.failureThreshold"},
+		{"startup budget equal to S", startup(0, 5, 6), "spec.template.spec.containers[0].startupProbe.failureThreshold"},
+		{"startup budget one above S", startup(1, 5, 6), ""},
+		{"startup threshold derived from a given period", startup(0, 3, 0), ""},
+		{"startup period so long that one failure is the budget", startup(0, 3600, 0), "spec.template.spec.containers[0].startupProbe.failureThreshold"},
+		{"hook one below t2", sleeps("sleep", "4"), "spec.template.spec.containers[0].lifecycle.preStop.exec.command"},
+		{"hook equal to t2", sleeps("sleep", "5"), ""},
+		{"hook one above t2", sleeps("sleep", "6"), "spec.template.spec.containers[0].lifecycle.preStop.exec.command"},
+		{"hook of two waits that make t2", sleeps("sh", "-c", "sleep 2 ; sleep 3s && nginx -s quit"), ""},
+		{"hook in minutes", sleeps("/bin/sh", "-c", "/bin/sleep 1m"), "spec.template.spec.containers[0].lifecycle.preStop.exec.command"},
+		{"hook that only mentions sleep", sleeps("sh", "-c", "oversleep 9"), ""},
+		{"name of 63 characters", long(63), ""},
+		{"name of 64 characters", long(64), "metadata.name"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, errs, _ := plan.For(hello(tt.modify))
+			var got []string
+			for _, err := range errs {
+				got = append(got, err.Field)
+			}
+			var want []string
+			if tt.field != "" {
+				want = []string{tt.field}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("fields with errors (-want +got):\n%s%v", diff, errs)
+			}
+		})
+	}
+}
+
+func TestSpecSizeIsBounded(t *testing.T) {
+	fill := func(n int) func(*v1alpha1.GracefulApp) {
+		return func(app *v1alpha1.GracefulApp) {
+			container(app).Env = []corev1.EnvVar{{Name: "LARGE", Value: strings.Repeat("x", n)}}
+		}
+	}
+	if _, errs, _ := plan.For(hello(fill(255 << 10))); len(errs) > 0 {
+		t.Errorf("255 KiB: %v", errs)
+	}
+	_, errs, _ := plan.For(hello(fill(256 << 10)))
+	if len(errs) != 1 || errs[0].Field != "spec" {
+		t.Fatalf("256 KiB and the rest: %v, want one error on spec", errs)
+	}
+	if text := errs[0].Error(); len(text) > 200 {
+		t.Errorf("the message repeats the large spec: %d bytes", len(text))
+	}
+}
+
+func TestChangeKeepsTargetedPortNames(t *testing.T) {
+	rename := func(app *v1alpha1.GracefulApp) {
+		container(app).Ports[0].Name = "web"
+		container(app).ReadinessProbe, container(app).LivenessProbe = nil, nil
+	}
+	renumber := func(app *v1alpha1.GracefulApp) { container(app).Ports[0].ContainerPort = 9090 }
+	unnamed := func(app *v1alpha1.GracefulApp) { container(app).Ports[0].Name = "" }
+	second := func(app *v1alpha1.GracefulApp) {
+		container(app).Ports = append(container(app).Ports, corev1.ContainerPort{Name: "admin", ContainerPort: 9091})
+		app.Spec.Service = service(corev1.ServicePort{Name: "http", Port: 80, TargetPort: intstr.FromString("http")},
+			corev1.ServicePort{Name: "admin", Port: 9091})
+	}
+	retarget := func(app *v1alpha1.GracefulApp) {
+		second(app)
+		app.Spec.Service.Spec.Ports[0].TargetPort = intstr.FromString("admin")
+	}
+	tests := []struct {
+		name     string
+		old, new func(*v1alpha1.GracefulApp)
+		refused  bool
+	}{
+		{"a new number under the old name rolls out", renumber, func(*v1alpha1.GracefulApp) {}, false},
+		{"a new name would empty the Service", func(*v1alpha1.GracefulApp) {}, rename, true},
+		{"writing the derived name out changes nothing", unnamed, func(*v1alpha1.GracefulApp) {}, false},
+		{"naming an unnamed port otherwise", unnamed, rename, true},
+		{"another port beside the first", func(*v1alpha1.GracefulApp) {}, second, false},
+		{"the same Service port to another container port", second, retarget, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			errs := plan.Change(hello(tt.old), hello(tt.new))
+			if refused := len(errs) > 0; refused != tt.refused {
+				t.Errorf("refused = %v, want %v: %v", refused, tt.refused, errs)
+			}
+		})
+	}
+}

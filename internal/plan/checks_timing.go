@@ -1,0 +1,140 @@
+package plan
+
+import (
+	"fmt"
+	"math"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/gracefulapp/gracefulapp/internal/timing"
+)
+
+// The messages of checkGracePeriod, checkShutdown, checkPreStop and checkInputBounds stand in api/v1alpha1 too, as CEL:
+// the API server evaluates those first, so they are what users read. A test holds the texts equal.
+
+// checkGracePeriod is the law t3 > t1 + t2. A derived t3 keeps it by construction.
+func checkGracePeriod(in *input) field.ErrorList {
+	given := in.spec().Timing.TerminationGracePeriodSeconds
+	t1, t2 := int64(in.timing.ShutdownSeconds), int64(in.timing.PreStopSeconds)
+	if given == nil || int64(*given) > t1+t2 {
+		return nil
+	}
+	return invalid(timingPath.Child("terminationGracePeriodSeconds"), *given,
+		"t3 > t1 + t2 does not hold: terminationGracePeriodSeconds %d is not more than shutdownSeconds %d + preStopSeconds "+
+			"%d = %d, so SIGKILL would cut requests short; set it to at least %d or leave it out",
+		*given, t1, t2, t1+t2, t1+t2+1)
+}
+
+func checkShutdown(in *input) field.ErrorList {
+	given, r := in.spec().Timing.ShutdownSeconds, in.spec().Timing.RequestSeconds
+	if given == nil || *given >= r {
+		return nil
+	}
+	return invalid(timingPath.Child("shutdownSeconds"), *given,
+		"t1 >= requestSeconds does not hold: shutdownSeconds %d is less than requestSeconds %d, so the longest request "+
+			"could not end; set it to at least %d or leave it out", *given, r, r)
+}
+
+func checkPreStop(in *input) field.ErrorList {
+	given := in.spec().Timing.PreStopSeconds
+	if given == nil || *given >= 1 {
+		return nil
+	}
+	return invalid(timingPath.Child("preStopSeconds"), *given,
+		"t2 >= 1 does not hold: preStopSeconds is %d, so SIGTERM would arrive while proxies still send requests; set it "+
+			"to 5 or more or leave it out", *given)
+}
+
+// checkInputBounds keeps every sum of seconds within what Kubernetes' fields hold.
+func checkInputBounds(in *input) field.ErrorList {
+	spec := in.spec().Timing
+	var errs field.ErrorList
+	for _, bound := range []struct {
+		name        string
+		value       *int32
+		least, most int32
+		words       string
+	}{
+		// The least of these two is a minimum in the CRD's schema; here for callers that no schema has checked.
+		{"startupSeconds", &spec.StartupSeconds, 1, timing.MaxInputSeconds, "one day"},
+		{"requestSeconds", &spec.RequestSeconds, 1, timing.MaxInputSeconds, "one day"},
+		// The least of these three is what invariants 1 to 3 say.
+		{"shutdownSeconds", spec.ShutdownSeconds, math.MinInt32, timing.MaxInputSeconds, "one day"},
+		{"preStopSeconds", spec.PreStopSeconds, math.MinInt32, timing.MaxInputSeconds, "one day"},
+		{"terminationGracePeriodSeconds", spec.TerminationGracePeriodSeconds, math.MinInt32,
+			timing.MaxTerminationGracePeriodSeconds, "three days"},
+	} {
+		path := timingPath.Child(bound.name)
+		switch {
+		case bound.value == nil:
+		case *bound.value > bound.most:
+			errs = append(errs, invalid(path, *bound.value, "%s %d is more than %d (%s)", bound.name, *bound.value, bound.most,
+				bound.words)...)
+		case *bound.value < bound.least:
+			errs = append(errs, invalid(path, *bound.value, "%s %d is less than %d", bound.name, *bound.value, bound.least)...)
+		}
+	}
+	return errs
+}
+
+// checkStartupBudget reads the effective numbers of the startup probe, given or derived from given ones.
+func checkStartupBudget(in *input) field.ErrorList {
+	container := in.servingContainer()
+	if container == nil || container.StartupProbe == nil || boundedProbe(container.StartupProbe) != nil {
+		return nil
+	}
+	probe, s := in.probes.startup, in.spec().Timing.StartupSeconds
+	guaranteed := guaranteedBudget(probe)
+	if guaranteed > int64(s) {
+		return nil
+	}
+	enough := (int64(s)-int64(probe.InitialDelaySeconds))/int64(probe.PeriodSeconds) + 2
+	return invalid(in.servingPath().Child("startupProbe", "failureThreshold"), probe.FailureThreshold,
+		"startup budget > startupSeconds does not hold: initialDelaySeconds %d + periodSeconds %d x (failureThreshold %d - 1) "+
+			"= %d is not more than startupSeconds %d (the first probe falls anywhere in the first period, so one period is not "+
+			"counted), and a slow start would be killed; set failureThreshold to at least %d, or leave periodSeconds and "+
+			"failureThreshold out", probe.InitialDelaySeconds, probe.PeriodSeconds, probe.FailureThreshold, guaranteed, s, enough)
+}
+
+// checkProbeBounds looks at the numbers that the user gave to the serving container's probes.
+func checkProbeBounds(in *input) field.ErrorList {
+	container := in.servingContainer()
+	if container == nil {
+		return nil
+	}
+	var errs field.ErrorList
+	for _, p := range namedProbes(*container) {
+		if err := boundedProbe(p.Probe); err != nil {
+			errs = append(errs, field.Invalid(in.servingPath().Child(p.name), field.OmitValueType{}, err.Error()))
+		}
+	}
+	return errs
+}
+
+func boundedProbe(p *corev1.Probe) error {
+	if p == nil {
+		return nil
+	}
+	for _, n := range []struct {
+		name  string
+		value int32
+	}{
+		{"initialDelaySeconds", p.InitialDelaySeconds}, {"periodSeconds", p.PeriodSeconds},
+		{"timeoutSeconds", p.TimeoutSeconds}, {"failureThreshold", p.FailureThreshold},
+	} {
+		if n.value < 0 || n.value > timing.MaxInputSeconds {
+			return fmt.Errorf("%s %d is not between 0 (left out, hence derived) and %d (one day)",
+				n.name, n.value, timing.MaxInputSeconds)
+		}
+	}
+	if sum := budget(p); sum > timing.MaxTerminationGracePeriodSeconds {
+		return fmt.Errorf("initialDelaySeconds %d + periodSeconds %d x failureThreshold %d = %d is more than %d (three days)",
+			p.InitialDelaySeconds, p.PeriodSeconds, p.FailureThreshold, sum, timing.MaxTerminationGracePeriodSeconds)
+	}
+	return nil
+}
+
+func invalid(path *field.Path, value any, format string, args ...any) field.ErrorList {
+	return field.ErrorList{field.Invalid(path, value, fmt.Sprintf(format, args...))}
+}

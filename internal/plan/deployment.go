@@ -1,0 +1,40 @@
+package plan
+
+import (
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+)
+
+const (
+	// defaultRevisionHistoryLimit is a Deployment's own default.
+	defaultRevisionHistoryLimit = 10
+	// maxSurge is a Deployment's own default; together with maxUnavailable 0 a rollout never lowers the capacity.
+	maxSurge = "25%"
+)
+
+func deploymentConfiguration(
+	in *input, template *corev1ac.PodTemplateSpecApplyConfiguration,
+) *appsv1ac.DeploymentApplyConfiguration {
+	history := int32(defaultRevisionHistoryLimit)
+	if limit := in.spec().RevisionHistoryLimit; limit != nil {
+		history = *limit
+	}
+	return appsv1ac.Deployment(in.app.Name, in.app.Namespace).
+		WithLabels(in.childLabels()).
+		WithOwnerReferences(in.ownerReference()).
+		WithSpec(appsv1ac.DeploymentSpec().
+			// Always sent: a Deployment without replicas falls back to 1.
+			WithReplicas(in.replicas()).
+			WithMinReadySeconds(in.timing.MinReadySeconds).
+			WithProgressDeadlineSeconds(in.timing.ProgressDeadlineSeconds(int32(budget(in.probes.startup)))).
+			WithRevisionHistoryLimit(history).
+			WithSelector(in.selector()).
+			WithStrategy(appsv1ac.DeploymentStrategy().
+				WithType(appsv1.RollingUpdateDeploymentStrategyType).
+				WithRollingUpdate(appsv1ac.RollingUpdateDeployment().
+					WithMaxUnavailable(intstr.FromInt32(0)).
+					WithMaxSurge(intstr.FromString(maxSurge)))).
+			WithTemplate(template))
+}

@@ -1,0 +1,22 @@
+package plan
+
+import (
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	policyv1ac "k8s.io/client-go/applyconfigurations/policy/v1"
+)
+
+// disruptionBudgetConfiguration lets a drain take the pods one by one. A single pod gets no budget: it would only make
+// every drain hang. Pods that are broken anyway may always go, or they would block a drain for ever.
+func disruptionBudgetConfiguration(in *input) *policyv1ac.PodDisruptionBudgetApplyConfiguration {
+	if in.replicas() < 2 {
+		return nil
+	}
+	return policyv1ac.PodDisruptionBudget(in.app.Name, in.app.Namespace).
+		WithLabels(in.childLabels()).
+		WithOwnerReferences(in.ownerReference()).
+		WithSpec(policyv1ac.PodDisruptionBudgetSpec().
+			WithMaxUnavailable(intstr.FromInt32(1)).
+			WithUnhealthyPodEvictionPolicy(policyv1.AlwaysAllow).
+			WithSelector(in.selector()))
+}

@@ -1,0 +1,97 @@
+package plan
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// handler is what probes and hooks have in common: an address within the pod.
+type handler struct {
+	path *field.Path
+	host string
+	port *intstr.IntOrString
+}
+
+func handlersOf(c corev1.Container, path *field.Path) []handler {
+	var all []handler
+	for _, p := range namedProbes(c) {
+		all = append(all, addressesOf(p.HTTPGet, p.TCPSocket, path.Child(p.name))...)
+	}
+	if c.Lifecycle == nil {
+		return all
+	}
+	for _, hook := range []struct {
+		name string
+		hook *corev1.LifecycleHandler
+	}{{"preStop", c.Lifecycle.PreStop}, {"postStart", c.Lifecycle.PostStart}} {
+		if hook.hook != nil {
+			all = append(all, addressesOf(hook.hook.HTTPGet, hook.hook.TCPSocket, path.Child("lifecycle", hook.name))...)
+		}
+	}
+	return all
+}
+
+func addressesOf(http *corev1.HTTPGetAction, tcp *corev1.TCPSocketAction, path *field.Path) []handler {
+	var all []handler
+	if http != nil {
+		all = append(all, handler{path: path.Child("httpGet"), host: http.Host, port: &http.Port})
+	}
+	if tcp != nil {
+		all = append(all, handler{path: path.Child("tcpSocket"), host: tcp.Host, port: &tcp.Port})
+	}
+	return all
+}
+
+// ownHook is the serving container's hook if the user wrote one, an exec or httpGet.
+func (in *input) ownHook() *corev1.LifecycleHandler {
+	container := in.servingContainer()
+	if container == nil {
+		return nil
+	}
+	if hook := preStopOf(*container); hook != nil && (hook.Exec != nil || hook.HTTPGet != nil) {
+		return hook
+	}
+	return nil
+}
+
+// sleepWords finds the waits in a shell command: sleep 5, sleep 2.5, sleep 1m.
+var sleepWords = regexp.MustCompile(`(?:^|[\s;&|(/])sleep\s+([0-9]+(?:\.[0-9]+)?)([smhd]?)(?:$|[\s;&|)])`)
+
+// readableSeconds adds up the waits that stand in an exec hook's command; ok tells whether there is any.
+func readableSeconds(hook *corev1.LifecycleHandler) (seconds float64, ok bool) {
+	if hook == nil || hook.Exec == nil {
+		return 0, false
+	}
+	units := map[string]float64{"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+	// Two waits in a row share the separator between them, so the matches are taken one at a time.
+	for rest := strings.Join(hook.Exec.Command, " "); ; {
+		at := sleepWords.FindStringSubmatchIndex(rest)
+		if at == nil {
+			return seconds, ok
+		}
+		n, err := strconv.ParseFloat(rest[at[2]:at[3]], 64)
+		if err == nil {
+			seconds, ok = seconds+n*units[rest[at[4]:at[5]]], true
+		}
+		rest = rest[at[5]:]
+	}
+}
+
+// checkHookDuration: SIGTERM follows as soon as the hook returns, so a hook that waits less makes t2 shorter than the
+// timing says, and one that waits more eats the time of the shutdown.
+func checkHookDuration(in *input) field.ErrorList {
+	seconds, ok := readableSeconds(in.ownHook())
+	t2 := in.timing.PreStopSeconds
+	if !ok || seconds == float64(t2) {
+		return nil
+	}
+	return invalid(in.servingPath().Child("lifecycle", "preStop", "exec", "command"),
+		strings.Join(in.ownHook().Exec.Command, " "),
+		"the hook waits %g s, but preStopSeconds (t2) is %d; write sleep %d, or set spec.timing.preStopSeconds to %g",
+		seconds, t2, t2, seconds)
+}

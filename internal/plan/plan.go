@@ -1,0 +1,67 @@
+// Package plan turns a GracefulApp into the objects that shall exist and the verdict on its spec. It is pure, and its
+// function For is the only door: controller, webhook and command line see the same objects, errors and warnings.
+package plan
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	policyv1ac "k8s.io/client-go/applyconfigurations/policy/v1"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+// Plan is what shall exist for a GracefulApp. A nil object must not exist.
+type Plan struct {
+	Timing              v1alpha1.TimingStatus
+	Deployment          *appsv1ac.DeploymentApplyConfiguration
+	Service             *corev1ac.ServiceApplyConfiguration
+	PodDisruptionBudget *policyv1ac.PodDisruptionBudgetApplyConfiguration
+}
+
+// For plans the app. With field errors the spec breaks an invariant and the Plan is empty: nothing may be made from it.
+// Warnings are for the user who writes the spec; they never hold anything up.
+func For(app *v1alpha1.GracefulApp) (Plan, field.ErrorList, []string) {
+	in := newInput(app)
+	if errs := in.check(); len(errs) > 0 {
+		return Plan{}, errs, in.warn()
+	}
+	plan, err := in.build()
+	if err != nil {
+		// Cannot happen to a spec that came through the API server; said rather than hidden, as the next release may.
+		return Plan{}, field.ErrorList{field.InternalError(templatePath, err)}, in.warn()
+	}
+	return plan, nil, in.warn()
+}
+
+func (in *input) build() (Plan, error) {
+	template, err := podTemplateConfiguration(in.template)
+	if err != nil {
+		return Plan{}, fmt.Errorf("converting the pod template: %w", err)
+	}
+	service, err := serviceConfiguration(in)
+	if err != nil {
+		return Plan{}, fmt.Errorf("converting the service: %w", err)
+	}
+	return Plan{
+		Timing:              timingStatus(in),
+		Deployment:          deploymentConfiguration(in, template),
+		Service:             service,
+		PodDisruptionBudget: disruptionBudgetConfiguration(in),
+	}, nil
+}
+
+func timingStatus(in *input) v1alpha1.TimingStatus {
+	startup, liveness := in.probes.startup, in.probes.liveness
+	return v1alpha1.TimingStatus{
+		ShutdownSeconds:               in.timing.ShutdownSeconds,
+		PreStopSeconds:                in.timing.PreStopSeconds,
+		TerminationGracePeriodSeconds: in.timing.TerminationGracePeriodSeconds,
+		StartupBudgetSeconds:          int32(budget(startup)),
+		LivenessBudgetSeconds:         int32(budget(liveness)),
+		MinReadySeconds:               in.timing.MinReadySeconds,
+		ProgressDeadlineSeconds:       in.timing.ProgressDeadlineSeconds(int32(budget(startup))),
+	}
+}

@@ -1,0 +1,84 @@
+package plan
+
+import (
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/gracefulapp/gracefulapp/internal/timing"
+)
+
+// Environment variables that carry the declared times into the app, so that the declared t1 is the app's t1.
+const (
+	envShutdown    = "GRACEFUL_SHUTDOWN_SEC"
+	envPreStop     = "GRACEFUL_PRESTOP_SEC"
+	envTermination = "GRACEFUL_TERMINATION_SEC"
+)
+
+// defaultPortName is what an unnamed serving port is called in the derived template.
+const defaultPortName = "http"
+
+// deriveTemplate completes the user's pod template. It copes with any template, for the checks read the result too.
+func deriveTemplate(in *input) *corev1.PodTemplateSpec {
+	template := in.spec().Template.DeepCopy()
+	template.Labels = withLabels(template.Labels, in.selectorLabels())
+	grace := int64(in.timing.TerminationGracePeriodSeconds)
+	template.Spec.TerminationGracePeriodSeconds = &grace
+	for i := range template.Spec.Containers {
+		c := &template.Spec.Containers[i]
+		if i == in.serving {
+			deriveServingContainer(c, in.timing)
+		}
+		c.Lifecycle = withPreStop(c.Lifecycle, in.timing.PreStopSeconds)
+	}
+	return template
+}
+
+func deriveServingContainer(c *corev1.Container, t timing.Timing) {
+	port := ""
+	if len(c.Ports) > 0 {
+		if c.Ports[0].Name == "" {
+			c.Ports[0].Name = defaultPortName
+		}
+		port = c.Ports[0].Name
+	}
+	p := deriveProbes(probesOf(*c), t, port)
+	c.StartupProbe, c.ReadinessProbe, c.LivenessProbe = p.startup, p.readiness, p.liveness
+	for _, e := range environment(t) {
+		if !hasEnv(c.Env, e.Name) {
+			c.Env = append(c.Env, e)
+		}
+	}
+}
+
+// environment is the contract with the app, in the order in which it is added.
+func environment(t timing.Timing) []corev1.EnvVar {
+	seconds := func(n int32) string { return strconv.Itoa(int(n)) }
+	return []corev1.EnvVar{
+		{Name: envShutdown, Value: seconds(t.ShutdownSeconds)},
+		{Name: envPreStop, Value: seconds(t.PreStopSeconds)},
+		{Name: envTermination, Value: seconds(t.TerminationGracePeriodSeconds)},
+	}
+}
+
+func hasEnv(env []corev1.EnvVar, name string) bool {
+	for _, e := range env {
+		if e.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// withPreStop gives a container that has no hook of its own the native sleep of t2: without it, a proxy beside the app
+// would end before the app does. Native sidecars are not touched, they end after the app anyway (KEP-753).
+func withPreStop(lifecycle *corev1.Lifecycle, t2 int32) *corev1.Lifecycle {
+	if lifecycle != nil && lifecycle.PreStop != nil {
+		return lifecycle
+	}
+	if lifecycle == nil {
+		lifecycle = &corev1.Lifecycle{}
+	}
+	lifecycle.PreStop = &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: int64(t2)}}
+	return lifecycle
+}
