@@ -1,0 +1,20 @@
+// Lint is golangci-lint with kube-api-linter built in; the stock binary can only load it as a plugin.
+package main
+
+import (
+	"os"
+	"runtime"
+
+	"github.com/golangci/golangci-lint/v2/pkg/commands"
+	"github.com/golangci/golangci-lint/v2/pkg/exitcodes"
+	// Registers the linter kubeapilinter.
+	_ "sigs.k8s.io/kube-api-linter"
+)
+
+func main() {
+	// The versions are those of go.mod; `run` refuses a configuration for a newer Go than this one.
+	info := commands.BuildInfo{GoVersion: runtime.Version(), Version: "2.15.0", Commit: "kube-api-linter"}
+	if err := commands.Execute(info); err != nil {
+		os.Exit(exitcodes.Failure) // Execute has printed the error
+	}
+}
