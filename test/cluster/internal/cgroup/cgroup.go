@@ -1,0 +1,176 @@
+// Package cgroup puts processes into control groups and removes what is left of them, on cgroup v1, v2 and hybrids.
+//
+// It treats all hierarchies of the machine alike: a group is a path that exists in each of them.
+package cgroup
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Hierarchy is a mounted cgroup tree: one of several on cgroup v1, the only one on v2.
+type Hierarchy struct {
+	Path string
+	V2   bool
+}
+
+// Hierarchies of this machine.
+func Hierarchies() ([]Hierarchy, error) {
+	f, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return parse(f)
+}
+
+// parse reads mountinfo (proc(5)): "36 35 98:0 /root /mount/point options - type source options". A hierarchy that is
+// mounted several times counts once.
+func parse(mountinfo io.Reader) ([]Hierarchy, error) {
+	var found []Hierarchy
+	var devices []string
+	lines := bufio.NewScanner(mountinfo)
+	for lines.Scan() {
+		before, after, ok := strings.Cut(lines.Text(), " - ")
+		fields, kind := strings.Fields(before), strings.Fields(after)
+		if !ok || len(fields) < 5 || len(kind) == 0 || !strings.HasPrefix(kind[0], "cgroup") {
+			continue
+		}
+		device, root, point := fields[2], fields[3], fields[4]
+		if root != "/" || slices.Contains(devices, device) {
+			continue
+		}
+		devices = append(devices, device)
+		found = append(found, Hierarchy{Path: point, V2: kind[0] == "cgroup2"})
+	}
+	return found, lines.Err()
+}
+
+// Create makes the group in every hierarchy.
+func Create(hierarchies []Hierarchy, group string) error {
+	for _, h := range hierarchies {
+		if err := os.MkdirAll(filepath.Join(h.Path, group), 0o755); err != nil {
+			return err
+		}
+		if err := inheritCPUSet(h.Path, group); err != nil {
+			return fmt.Errorf("giving cgroup %s its CPUs: %w", group, err)
+		}
+	}
+	return nil
+}
+
+// inheritCPUSet fills the new groups of a v1 cpuset hierarchy: it creates them empty, and no process may enter such a
+// group.
+func inheritCPUSet(hierarchy, group string) error {
+	parent := hierarchy
+	for _, name := range strings.Split(strings.Trim(group, "/"), "/") {
+		child := filepath.Join(parent, name)
+		for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
+			value, err := os.ReadFile(filepath.Join(child, file))
+			if err != nil || strings.TrimSpace(string(value)) != "" {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(hierarchy, "tasks")); err != nil {
+				continue // cgroup v2, where empty means inherited
+			}
+			if value, err = os.ReadFile(filepath.Join(parent, file)); err != nil {
+				return err
+			}
+			if err := os.WriteFile(filepath.Join(child, file), value, 0); err != nil {
+				return err
+			}
+		}
+		parent = child
+	}
+	return nil
+}
+
+// Enter moves the calling process, and with it all that it starts later, into the group.
+func Enter(hierarchies []Hierarchy, group string) error {
+	for _, h := range hierarchies {
+		if err := os.WriteFile(filepath.Join(h.Path, group, "cgroup.procs"), []byte("0"), 0); err != nil {
+			return fmt.Errorf("entering cgroup %s: %w", filepath.Join(h.Path, group), err)
+		}
+	}
+	return nil
+}
+
+// Processes in the group and all below it, each once.
+func Processes(hierarchies []Hierarchy, group string) []int {
+	var pids []int
+	for _, h := range hierarchies {
+		for _, dir := range tree(filepath.Join(h.Path, group)) {
+			raw, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+			if err != nil {
+				continue // gone meanwhile
+			}
+			for _, field := range strings.Fields(string(raw)) {
+				if pid, err := strconv.Atoi(field); err == nil && pid > 0 {
+					pids = append(pids, pid)
+				}
+			}
+		}
+	}
+	slices.Sort(pids)
+	return slices.Compact(pids)
+}
+
+// Thaw wakes frozen processes: on cgroup v1 they would not even notice SIGKILL.
+func Thaw(hierarchies []Hierarchy, group string) {
+	for _, h := range hierarchies {
+		for _, dir := range tree(filepath.Join(h.Path, group)) {
+			// Each file exists in one kind of hierarchy only; an error means that there is nothing to thaw.
+			_ = overwrite(filepath.Join(dir, "freezer.state"), "THAWED")
+			_ = overwrite(filepath.Join(dir, "cgroup.freeze"), "0")
+		}
+	}
+}
+
+// overwrite never creates a file.
+func overwrite(file, value string) error {
+	f, err := os.OpenFile(file, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = f.WriteString(value)
+	return err
+}
+
+// Remove removes the group and all below it, deepest first. It fails while a process is in it.
+func Remove(hierarchies []Hierarchy, group string) error {
+	var errs []error
+	for _, h := range hierarchies {
+		dirs := tree(filepath.Join(h.Path, group))
+		slices.Reverse(dirs)
+		for _, dir := range dirs {
+			if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// tree lists a folder and all below it, parents first; nothing if it is absent.
+func tree(dir string) []string {
+	var dirs []string
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil // gone meanwhile
+		}
+		if d.IsDir() {
+			dirs = append(dirs, path)
+		}
+		return nil
+	})
+	return dirs
+}

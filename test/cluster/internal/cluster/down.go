@@ -1,0 +1,129 @@
+package cluster
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gracefulapp/gracefulapp/test/cluster/internal/cgroup"
+	"github.com/gracefulapp/gracefulapp/test/cluster/internal/instance"
+	"github.com/gracefulapp/gracefulapp/test/cluster/internal/machine"
+	"github.com/gracefulapp/gracefulapp/test/cluster/internal/network"
+	"github.com/gracefulapp/gracefulapp/test/cluster/internal/node"
+)
+
+// killTimeout bounds the wait for a killed node's last process; it takes well under a second.
+const killTimeout = 20 * time.Second
+
+// Down removes everything of an instance, whatever state it is in. It goes by the name alone and does each step even
+// if one before failed, so that it can be repeated.
+func Down(ctx context.Context, name string) error {
+	if err := machine.CheckRoot(); err != nil {
+		return err
+	}
+	p := newProgress(name)
+	dir := instance.Dir(name)
+	unlock, err := instance.Lock(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	hierarchies, err := cgroup.Hierarchies()
+	if err != nil {
+		return err
+	}
+	cgroup.Thaw(hierarchies, instance.Cgroup(name))
+	var errs []error
+	for n := 1; n <= instance.Nodes; n++ {
+		errs = append(errs, node.Kill(dir, n, killTimeout))
+	}
+	errs = append(errs,
+		endStrays(hierarchies, instance.Cgroup(name)),
+		network.Remove(ctx, dir),
+		unmountBelow(dir),
+		removeCgroups(hierarchies, name))
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("removing instance %q: %w", name, err)
+	}
+	// Last, because it holds what a second try would need.
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	_ = os.Remove(instance.Root) // stays while it holds other instances
+	p.say("down")
+	return nil
+}
+
+// endStrays kills what entered the instance's cgroups from outside its process namespaces, for instance a debugger.
+func endStrays(hierarchies []cgroup.Hierarchy, group string) error {
+	for range 100 {
+		pids := cgroup.Processes(hierarchies, group)
+		if len(pids) == 0 {
+			return nil
+		}
+		for _, pid := range pids {
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
+		time.Sleep(50 * time.Millisecond) // nothing to watch: they are not our children
+	}
+	return fmt.Errorf("processes do not end: %v", cgroup.Processes(hierarchies, group))
+}
+
+// removeCgroups tries for a while: the kernel empties a group a little after its last process has ended.
+func removeCgroups(hierarchies []cgroup.Hierarchy, name string) (err error) {
+	for range 100 {
+		if err = cgroup.Remove(hierarchies, instance.Cgroup(name)); err == nil {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if err != nil {
+		return err
+	}
+	for _, h := range hierarchies {
+		_ = os.Remove(filepath.Join(h.Path, instance.CgroupRoot)) // stays while it holds other instances
+	}
+	return nil
+}
+
+// unmountBelow removes all mounts below a folder that the machine itself sees.
+func unmountBelow(dir string) error {
+	f, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	points, err := mountsBelow(f, dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, point := range points {
+		if err := unix.Unmount(point, unix.MNT_DETACH); err != nil {
+			errs = append(errs, fmt.Errorf("unmounting %s: %w", point, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// mountsBelow reads mountinfo (proc(5)), deepest and latest first.
+func mountsBelow(mountinfo io.Reader, dir string) ([]string, error) {
+	var points []string
+	lines := bufio.NewScanner(mountinfo)
+	for lines.Scan() {
+		if fields := strings.Fields(lines.Text()); len(fields) > 4 && strings.HasPrefix(fields[4], dir+"/") {
+			points = append(points, fields[4])
+		}
+	}
+	slices.Reverse(points)
+	return points, lines.Err()
+}

@@ -1,0 +1,131 @@
+// Package instance knows what belongs to one cluster: its name, number, addresses and state folder.
+package instance
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+)
+
+// Root holds a folder per instance. It is the same for every caller, whatever HOME says: an instance is a thing of the
+// machine, and `down` must find what any `up` has made.
+const Root = "/var/lib/gracefulapp-cluster"
+
+// Instance is one cluster. What is written here must be enough to remove it.
+type Instance struct {
+	Name string `json:"name"`
+	// Index tells instances apart in addresses and in the name of the link on the machine.
+	Index int `json:"index"`
+	// BinDir is the folder of the binaries that the instance was started with.
+	BinDir string `json:"binDir"`
+
+	root string
+}
+
+// ErrAbsent says that there is no instance of that name.
+var ErrAbsent = errors.New("no such instance")
+
+// validName keeps node names (NAME-1) DNS labels, and leaves room in the longest socket path.
+var validName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,22}[a-z0-9])?$`)
+
+// CheckName says what a name may look like.
+func CheckName(name string) error {
+	if !validName.MatchString(name) {
+		return fmt.Errorf("instance name %q: want 1 to 24 of a-z, 0-9 and -, starting with a letter, not ending with -", name)
+	}
+	return nil
+}
+
+// Open reads an instance; ErrAbsent if there is none.
+func Open(name string) (*Instance, error) { return open(Root, name) }
+
+func open(root, name string) (*Instance, error) {
+	i := &Instance{Name: name, root: root}
+	raw, err := os.ReadFile(i.file())
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("instance %q: %w", name, ErrAbsent)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(raw, i); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", i.file(), err)
+	}
+	return i, nil
+}
+
+// Create returns the instance of that name and makes it, with a free index, if it is missing.
+func Create(ctx context.Context, name, binDir string) (*Instance, error) {
+	return create(ctx, Root, name, binDir)
+}
+
+func create(ctx context.Context, root, name, binDir string) (*Instance, error) {
+	unlock, err := Lock(ctx, root)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	i, err := open(root, name)
+	if err == nil || !errors.Is(err, ErrAbsent) {
+		return i, err
+	}
+	i = &Instance{Name: name, BinDir: binDir, root: root}
+	if i.Index, err = freeIndex(root); err != nil {
+		return nil, err
+	}
+	return i, i.Save()
+}
+
+// freeIndex is the smallest that no instance has and whose link does not exist on the machine.
+func freeIndex(root string) (int, error) {
+	names, err := list(root)
+	if err != nil {
+		return 0, err
+	}
+	var taken []int
+	for _, name := range names {
+		if i, err := open(root, name); err == nil {
+			taken = append(taken, i.Index)
+		}
+	}
+	for index := range MaxInstances {
+		link := (&Instance{Index: index}).HostLinkName()
+		_, err := os.Stat(filepath.Join("/sys/class/net", link))
+		if !slices.Contains(taken, index) && errors.Is(err, os.ErrNotExist) {
+			return index, nil
+		}
+	}
+	return 0, fmt.Errorf("all %d instances are taken: remove one with `cluster down`", MaxInstances)
+}
+
+// List names the instances of this machine.
+func List() ([]string, error) { return list(Root) }
+
+func list(root string) ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(root, "*", stateFile))
+	var names []string
+	for _, f := range files {
+		names = append(names, filepath.Base(filepath.Dir(f)))
+	}
+	return names, err
+}
+
+// Save writes the instance atomically: a half-written file would hide an instance from `down`.
+func (i *Instance) Save() error {
+	raw, err := json.MarshalIndent(i, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(i.Dir(), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(i.file()+".new", append(raw, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(i.file()+".new", i.file())
+}

@@ -1,0 +1,64 @@
+package instance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Lock takes a folder for one command at a time and creates the folder if it is missing. The folder itself is locked,
+// so that nothing is left when it is removed; whoever waited for a removed one starts over with a new one.
+func Lock(ctx context.Context, dir string) (unlock func(), err error) {
+	for {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, err
+		}
+		f, err := os.Open(dir)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := flock(ctx, f); err != nil {
+			f.Close()
+			return nil, fmt.Errorf("locking %s: %w", dir, err)
+		}
+		if stillThere(f, dir) {
+			return func() { f.Close() }, nil
+		}
+		f.Close()
+	}
+}
+
+// flock polls, because a blocked flock(2) cannot be cancelled.
+func flock(ctx context.Context, f *os.File) error {
+	for told := false; ; {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return err
+		}
+		if !told {
+			fmt.Fprintf(os.Stderr, "waiting for another command that works in %s\n", f.Name())
+			told = true
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func stillThere(f *os.File, dir string) bool {
+	locked, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	now, err := os.Stat(dir)
+	return err == nil && os.SameFile(locked, now)
+}

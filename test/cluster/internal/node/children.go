@@ -1,0 +1,72 @@
+package node
+
+import (
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+)
+
+// children starts processes and reaps all that end. The supervisor is process 1 of its namespace, so that the kernel
+// ends the whole node with it; therefore containers' shims, whose parents have gone, become its children too, and it
+// cannot wait for single ones as os/exec does.
+type children struct {
+	mu      sync.Mutex
+	waiting map[int]chan syscall.WaitStatus
+}
+
+func newChildren() *children {
+	c := &children{waiting: map[int]chan syscall.WaitStatus{}}
+	ended := make(chan os.Signal, 1)
+	signal.Notify(ended, syscall.SIGCHLD)
+	go func() {
+		for range ended {
+			c.reap()
+		}
+	}()
+	return c
+}
+
+// start runs a command with its output to a file; the channel tells once how it ended.
+func (c *children) start(argv, env []string, output *os.File) (int, <-chan syscall.WaitStatus, error) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer null.Close()
+	// Under the lock, so that an early end is not reaped before it is known whose it is.
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	process, err := os.StartProcess(argv[0], argv, &os.ProcAttr{
+		Env:   env,
+		Files: []*os.File{null, output, output},
+		Sys:   &syscall.SysProcAttr{Setpgid: true},
+	})
+	if err != nil {
+		return 0, nil, err
+	}
+	ended := make(chan syscall.WaitStatus, 1)
+	pid := process.Pid // Release forgets it
+	c.waiting[pid] = ended
+	return pid, ended, process.Release()
+}
+
+// reap collects every child that has ended; one signal may stand for several of them.
+func (c *children) reap() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, nil)
+		if err == syscall.EINTR {
+			continue
+		}
+		if pid <= 0 || err != nil {
+			return
+		}
+		if ended, ok := c.waiting[pid]; ok {
+			ended <- status
+			delete(c.waiting, pid)
+		}
+	}
+}

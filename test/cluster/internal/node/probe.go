@@ -1,0 +1,78 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+)
+
+// probe says whether something is ready; it is asked often and must answer fast.
+type probe func(ctx context.Context) error
+
+const (
+	probeInterval = 100 * time.Millisecond
+	probeTimeout  = 2 * time.Second
+)
+
+// await asks until the answer is yes or the context ends.
+func await(ctx context.Context, p probe) error {
+	for {
+		one, cancel := context.WithTimeout(ctx, probeTimeout)
+		err := p(one)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(probeInterval):
+		}
+	}
+}
+
+// httpOK wants status 200. Without a CA's file the server's certificate is not checked: it is made anew at each start
+// and the connection stays on the loopback device.
+func httpOK(url, caFile string) probe {
+	return func(ctx context.Context) error {
+		config := &tls.Config{InsecureSkipVerify: caFile == ""} //nolint:gosec // see above
+		if caFile != "" {
+			pem, err := os.ReadFile(caFile)
+			if err != nil {
+				return err
+			}
+			config.RootCAs = x509.NewCertPool()
+			config.RootCAs.AppendCertsFromPEM(pem)
+		}
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			return fmt.Errorf("%s: %s", url, response.Status)
+		}
+		return nil
+	}
+}
+
+// listens wants a server behind a Unix socket.
+func listens(socket string) probe {
+	return func(ctx context.Context) error {
+		connection, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+		if err != nil {
+			return err
+		}
+		return connection.Close()
+	}
+}

@@ -1,0 +1,125 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gracefulapp/gracefulapp/test/cluster/internal/cgroup"
+	"github.com/gracefulapp/gracefulapp/test/cluster/internal/instance"
+)
+
+// Start starts a node's supervisor in namespaces of its own, detached from the caller: it has its own session and
+// inherits no file. The supervisor's own messages go to a log.
+func Start(i *instance.Instance, node int) error {
+	hierarchies, err := cgroup.Hierarchies()
+	if err != nil {
+		return err
+	}
+	for _, group := range []string{i.SystemCgroup(node), i.PodsCgroup(node)} {
+		if err := cgroup.Create(hierarchies, group); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(ForgetStatus(i, node), os.MkdirAll(i.Logs(), 0o755)); err != nil {
+		return err
+	}
+	log, err := os.Create(SupervisorLog(i, node))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	// nsenter becomes the supervisor, so that this is process 1.
+	c := exec.Command("nsenter", "--net="+i.NetNS(node), "--", self, "supervise", "--name", i.Name, "--node", strconv.Itoa(node))
+	c.Stdout, c.Stderr = log, log
+	c.Dir = "/"
+	c.SysProcAttr = &syscall.SysProcAttr{
+		Setsid:     true,
+		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC,
+	}
+	if err := c.Start(); err != nil {
+		return fmt.Errorf("starting the supervisor of %s: %w", i.NodeName(node), err)
+	}
+	return c.Process.Release()
+}
+
+// SupervisorLog is where the supervisor itself writes.
+func SupervisorLog(i *instance.Instance, node int) string {
+	return filepath.Join(i.Logs(), fmt.Sprintf("node%d-supervisor.log", node))
+}
+
+func lockFile(dir string, node int) string { return filepath.Join(instance.NodeDir(dir, node), "lock") }
+
+// takeLock marks the node as running. The kernel frees the lock at the process's end and tells anyone who holds it, so
+// no file with a process id can be out of date.
+func takeLock(i *instance.Instance, node int) (io.Closer, error) {
+	f, err := os.OpenFile(lockFile(i.Dir(), node), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.FcntlFlock(f.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}); err != nil {
+		return nil, fmt.Errorf("node %s runs already: %w", i.NodeName(node), err)
+	}
+	return f, nil
+}
+
+// Supervisor is the process id of a node's supervisor as the caller sees it, 0 if it does not run. It takes an
+// instance's folder, so that it also works on an incomplete one.
+func Supervisor(dir string, node int) (int, error) {
+	f, err := os.OpenFile(lockFile(dir, node), os.O_RDWR, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	if err := unix.FcntlFlock(f.Fd(), unix.F_GETLK, &lock); err != nil {
+		return 0, err
+	}
+	if lock.Type == unix.F_UNLCK {
+		return 0, nil
+	}
+	return int(lock.Pid), nil
+}
+
+// Kill ends a node at once and waits until its last process has gone: the kernel lets process 1 end last.
+func Kill(dir string, node int, timeout time.Duration) error {
+	pid, err := Supervisor(dir, node)
+	if pid == 0 || err != nil {
+		return err
+	}
+	handle, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(handle)
+	// Asked again: if it still holds the lock, the handle is surely its own.
+	if again, err := Supervisor(dir, node); again != pid || err != nil {
+		return err
+	}
+	if err := unix.PidfdSendSignal(handle, unix.SIGKILL, nil, 0); err != nil {
+		return fmt.Errorf("killing process %d: %w", pid, err)
+	}
+	ended, err := unix.Poll([]unix.PollFd{{Fd: int32(handle), Events: unix.POLLIN}}, int(timeout.Milliseconds()))
+	if err == nil && ended == 0 {
+		err = fmt.Errorf("process %d has not ended within %s", pid, timeout)
+	}
+	return err
+}
