@@ -30,6 +30,11 @@ func SelectorLabels(app *v1alpha1.GracefulApp) map[string]string {
 	return map[string]string{nameLabel: app.Name}
 }
 
+// PodLabels are the labels that the app's pods bear.
+func PodLabels(app *v1alpha1.GracefulApp) map[string]string {
+	return withLabels(app.Spec.Template.Labels, SelectorLabels(app))
+}
+
 func (in *input) childLabels() map[string]string {
 	return map[string]string{nameLabel: in.app.Name, managedByLabel: managedBy}
 }

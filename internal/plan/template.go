@@ -21,7 +21,7 @@ const defaultPortName = "http"
 // deriveTemplate completes the user's pod template. It copes with any template, for the checks read the result too.
 func deriveTemplate(in *input) *corev1.PodTemplateSpec {
 	template := in.spec().Template.DeepCopy()
-	template.Labels = withLabels(template.Labels, in.selectorLabels())
+	template.Labels = PodLabels(in.app)
 	grace := int64(in.timing.TerminationGracePeriodSeconds)
 	template.Spec.TerminationGracePeriodSeconds = &grace
 	for i := range template.Spec.Containers {

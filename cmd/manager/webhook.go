@@ -1,0 +1,52 @@
+package main
+
+import (
+	"errors"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/open-policy-agent/cert-controller/pkg/rotator"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+
+	"github.com/gracefulapp/gracefulapp/internal/webhook"
+)
+
+// serveWebhook makes the certificates, keeps them fresh, and serves the webhook as soon as they are mounted. The returned
+// check fails until then.
+func serveWebhook(mgr ctrl.Manager, o options) (healthz.Checker, error) {
+	certificates := make(chan struct{})
+	err := rotator.AddRotator(mgr, &rotator.CertRotator{
+		SecretKey:      types.NamespacedName{Namespace: o.namespace, Name: o.webhookSecret},
+		CertDir:        o.webhookCertDir,
+		CAName:         "gracefulapp-ca",
+		CAOrganization: "gracefulapp",
+		DNSName:        o.webhookService + "." + o.namespace + ".svc",
+		IsReady:        certificates,
+		Webhooks:       []rotator.WebhookInfo{{Name: o.webhookConfiguration, Type: rotator.Validating}},
+		FieldOwner:     "gracefulapp-certificates",
+		// Every replica serves, so every replica waits for the certificates.
+		RequireLeaderElection: false,
+	})
+	if err != nil {
+		return nil, err
+	}
+	var registered atomic.Bool
+	// The webhook server reads its certificate when it is first asked for, and ends the manager if there is none.
+	register := func() {
+		<-certificates
+		if err := webhook.SetupWithManager(mgr); err != nil {
+			ctrl.Log.WithName("setup").Error(err, "Registering the webhook")
+			return
+		}
+		registered.Store(true)
+	}
+	go register()
+	return func(req *http.Request) error {
+		if !registered.Load() {
+			return errors.New("the webhook has no certificate yet")
+		}
+		return mgr.GetWebhookServer().StartedChecker()(req)
+	}, nil
+}

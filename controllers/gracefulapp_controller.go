@@ -1,0 +1,136 @@
+// Package controllers holds what talks to the API server on behalf of GracefulApps.
+package controllers
+
+import (
+	"context"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/children"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
+)
+
+// rejectedRetry is how long to wait before asking the API server again about a child that it called invalid or forbidden:
+// no event tells when a quota, policy or permission changes.
+const rejectedRetry = time.Minute
+
+// GracefulAppReconciler keeps the Deployment, Service and PodDisruptionBudget of every GracefulApp as planned.
+type GracefulAppReconciler struct {
+	client.Client
+	Recorder events.EventRecorder
+	Clock    clock.PassiveClock
+}
+
+// +kubebuilder:rbac:groups=apps.gracefulapp.dev,resources=gracefulapps,verbs=get;list;watch
+// +kubebuilder:rbac:groups=apps.gracefulapp.dev,resources=gracefulapps/status,verbs=patch
+// +kubebuilder:rbac:groups=apps.gracefulapp.dev,resources=gracefulapps/finalizers,verbs=update
+// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// Reconcile brings one app to what its spec says, and its status to what is. Owner references clean up after a deleted app.
+func (r *GracefulAppReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	app := &v1alpha1.GracefulApp{}
+	if err := r.Get(ctx, req.NamespacedName, app); err != nil || !app.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	p := pass{app: app}
+	p.plan, p.invalid, _ = plan.For(app)
+	p.observed, p.err = children.Observe(ctx, r.Client, app)
+	r.apply(ctx, &p)
+
+	old := app.Status.DeepCopy()
+	status := p.status(r.Clock.Now())
+	if err := r.writeStatus(ctx, app, status); err != nil {
+		return ctrl.Result{}, err
+	}
+	r.record(app, eventsOf(*old, status, p.changes))
+	return p.result()
+}
+
+// apply writes the children, unless the spec is invalid, which passes only replicas on, or a foreign object is in the way.
+func (r *GracefulAppReconciler) apply(ctx context.Context, p *pass) {
+	switch {
+	case p.err != nil:
+		return
+	case len(p.invalid) > 0:
+		p.changes, p.err = children.Scale(ctx, r.Client, p.observed, replicas(p.app))
+	case len(p.observed.Foreign) == 0:
+		p.changes, p.err = children.Apply(ctx, r.Client, p.plan, p.observed)
+	}
+	for _, change := range p.changes {
+		log.FromContext(ctx).Info("Child changed", "action", change.Action, "kind", change.Kind, "name", change.Name)
+	}
+}
+
+// writeStatus patches the status if it differs. An app that was deleted meanwhile needs none.
+func (r *GracefulAppReconciler) writeStatus(
+	ctx context.Context, app *v1alpha1.GracefulApp, status v1alpha1.GracefulAppStatus,
+) error {
+	if apiequality.Semantic.DeepEqual(app.Status, status) {
+		return nil
+	}
+	before := app.DeepCopy()
+	app.Status = status
+	return client.IgnoreNotFound(r.Status().Patch(ctx, app, client.MergeFrom(before)))
+}
+
+// result: what a retry can heal backs off, what it cannot waits for the watch event that changes it.
+func (p pass) result() (ctrl.Result, error) {
+	switch {
+	case p.err == nil:
+		return ctrl.Result{}, nil
+	case rejected(p.err):
+		return ctrl.Result{RequeueAfter: rejectedRetry}, nil
+	}
+	return ctrl.Result{}, p.err
+}
+
+// SetupWithManager registers the controller and its watches.
+func (r *GracefulAppReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	// Children bear the app's name, and so does a foreign object that is in their place: one mapping serves both.
+	byName := &handler.EnqueueRequestForObject{}
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("gracefulapp").
+		For(&v1alpha1.GracefulApp{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&appsv1.Deployment{}, byName).
+		Watches(&corev1.Service{}, byName).
+		Watches(&policyv1.PodDisruptionBudget{}, handler.EnqueueRequestsFromMapFunc(r.appsOfDisruptionBudget),
+			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Complete(r)
+}
+
+// appsOfDisruptionBudget: a budget concerns the app of its name, and every app whose pods it selects.
+func (r *GracefulAppReconciler) appsOfDisruptionBudget(ctx context.Context, object client.Object) []reconcile.Request {
+	requests := []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(object)}}
+	budget, ok := object.(*policyv1.PodDisruptionBudget)
+	if !ok {
+		return requests
+	}
+	apps := &v1alpha1.GracefulAppList{}
+	if err := r.List(ctx, apps, client.InNamespace(object.GetNamespace())); err != nil {
+		log.FromContext(ctx).Error(err, "Listing the apps of a PodDisruptionBudget")
+		return requests
+	}
+	for i := range apps.Items {
+		if app := &apps.Items[i]; app.Name != budget.Name && children.Selects(budget, app) {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(app)})
+		}
+	}
+	return requests
+}

@@ -1,0 +1,174 @@
+package controllers
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/children"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
+)
+
+// pass is what one reconcile found and did. The status is a pure function of it, whatever went wrong.
+type pass struct {
+	app      *v1alpha1.GracefulApp
+	plan     plan.Plan
+	invalid  field.ErrorList
+	observed children.Observed
+	changes  []children.Change
+	err      error
+}
+
+// verdict is what the three conditions say together.
+type verdict struct {
+	kind    string // ConditionReady, ConditionReconciling or ConditionStalled: the one that is True
+	reason  string
+	message string
+}
+
+func (p pass) status(now time.Time) v1alpha1.GracefulAppStatus {
+	status := *p.app.Status.DeepCopy()
+	status.ObservedGeneration = p.app.Generation
+	status.Selector = labels.SelectorFromSet(plan.SelectorLabels(p.app)).String()
+	if len(p.invalid) == 0 {
+		status.Timing = &p.plan.Timing
+	}
+	if p.err == nil || p.observed.Deployment != nil {
+		copyCounts(&status, p.observed.Deployment)
+	}
+	p.verdict().setOn(&status, p.app.Generation, now)
+	return status
+}
+
+func copyCounts(status *v1alpha1.GracefulAppStatus, d *appsv1.Deployment) {
+	if d == nil {
+		d = &appsv1.Deployment{}
+	}
+	status.Replicas = d.Status.Replicas
+	status.UpdatedReplicas = d.Status.UpdatedReplicas
+	status.ReadyReplicas = d.Status.ReadyReplicas
+	status.AvailableReplicas = d.Status.AvailableReplicas
+	status.TerminatingReplicas = d.Status.TerminatingReplicas
+}
+
+// setOn sets Ready always, and the other two only when they are True, as kstatus wants it.
+func (v verdict) setOn(status *v1alpha1.GracefulAppStatus, generation int64, now time.Time) {
+	condition := metav1.Condition{
+		ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now), Reason: v.reason, Message: v.message,
+	}
+	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
+		condition.Type, condition.Status = kind, metav1.ConditionFalse
+		if kind == v.kind {
+			condition.Status = metav1.ConditionTrue
+		}
+		if condition.Status == metav1.ConditionTrue || kind == v1alpha1.ConditionReady {
+			meta.SetStatusCondition(&status.Conditions, condition)
+		} else {
+			meta.RemoveStatusCondition(&status.Conditions, kind)
+		}
+	}
+}
+
+func (p pass) verdict() verdict {
+	switch {
+	case len(p.invalid) > 0:
+		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonInvalidSpec, bounded(p.invalid.ToAggregate().Error(), maxMessageBytes)}
+	case len(p.observed.Foreign) > 0:
+		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonNameTaken, fmt.Sprintf(
+			"%s is in the way and is not touched; delete or rename it, or give the GracefulApp another name",
+			strings.Join(p.observed.Foreign, ", "))}
+	case rejected(p.err):
+		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonRejected, bounded(p.err.Error(), maxMessageBytes)}
+	case p.err != nil && !apierrors.IsConflict(p.err):
+		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonApplyFailed, bounded(p.err.Error(), maxMessageBytes)}
+	}
+	return p.progress()
+}
+
+// progress reads the Deployment's own status, provided that it is about what was applied.
+func (p pass) progress() verdict {
+	d := p.observed.Deployment
+	// A conflict only means that the cache was old: the next pass sees what is there.
+	if d == nil || p.err != nil || len(p.changes) > 0 || d.Status.ObservedGeneration < d.Generation {
+		return verdict{v1alpha1.ConditionReconciling, p.progressReason(), p.counts()}
+	}
+	if c := deploymentCondition(d, appsv1.DeploymentReplicaFailure); c != nil && c.Status == corev1.ConditionTrue {
+		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonReplicaFailure, bounded(c.Message, maxMessageBytes)}
+	}
+	if c := deploymentCondition(d, appsv1.DeploymentProgressing); c != nil && c.Status == corev1.ConditionFalse {
+		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonProgressDeadlineExceeded, bounded(c.Message, maxMessageBytes)}
+	}
+	want, s := replicas(p.app), d.Status
+	if s.Replicas == want && s.UpdatedReplicas == want && s.ReadyReplicas == want && s.AvailableReplicas == want {
+		return verdict{v1alpha1.ConditionReady, v1alpha1.ReasonAvailable, p.counts()}
+	}
+	return verdict{v1alpha1.ConditionReconciling, p.progressReason(), p.counts()}
+}
+
+// progressReason tells a rollout from scaling and from pods that broke, by what the last status was.
+func (p pass) progressReason() string {
+	d, last := p.observed.Deployment, meta.FindStatusCondition(p.app.Status.Conditions, v1alpha1.ConditionReady)
+	if d == nil || last == nil || d.Status.UpdatedReplicas < d.Status.Replicas {
+		return v1alpha1.ReasonProgressing
+	}
+	switch {
+	case d.Status.Replicas != replicas(p.app) || last.Reason == v1alpha1.ReasonScaling:
+		return v1alpha1.ReasonScaling
+	case len(p.changes) == 0 && d.Status.ObservedGeneration >= d.Generation &&
+		(last.Status == metav1.ConditionTrue || last.Reason == v1alpha1.ReasonUnavailable):
+		return v1alpha1.ReasonUnavailable
+	}
+	return v1alpha1.ReasonProgressing
+}
+
+func (p pass) counts() string {
+	status := v1alpha1.GracefulAppStatus{}
+	copyCounts(&status, p.observed.Deployment)
+	text := fmt.Sprintf("%d of %d replicas are available, %d ready, %d up to date", status.AvailableReplicas,
+		replicas(p.app), status.ReadyReplicas, status.UpdatedReplicas)
+	if n := status.TerminatingReplicas; n != nil && *n > 0 {
+		text += fmt.Sprintf(", %d more draining", *n)
+	}
+	return text
+}
+
+func deploymentCondition(d *appsv1.Deployment, kind appsv1.DeploymentConditionType) *appsv1.DeploymentCondition {
+	for i := range d.Status.Conditions {
+		if d.Status.Conditions[i].Type == kind {
+			return &d.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+// rejected errors say that the same request will be refused again.
+func rejected(err error) bool {
+	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err)
+}
+
+func replicas(app *v1alpha1.GracefulApp) int32 {
+	if app.Spec.Replicas != nil {
+		return *app.Spec.Replicas
+	}
+	return 1
+}
+
+// maxMessageBytes keeps a condition readable and within its limit of 32,768 bytes.
+const maxMessageBytes = 4096
+
+func bounded(message string, most int) string {
+	if len(message) <= most {
+		return message
+	}
+	const rest = " …"
+	return strings.ToValidUTF8(message[:most-len(rest)], "") + rest
+}

@@ -1,0 +1,96 @@
+package children
+
+import (
+	"context"
+	"fmt"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+
+	"github.com/gracefulapp/gracefulapp/internal/plan"
+)
+
+// Apply creates, updates and deletes until the children are as planned, and returns what it did; nothing, and no call to
+// the API server, if they are so already. It stops at the first error, with what was done before. It must not be
+// called for a plan that came with field errors.
+func Apply(ctx context.Context, c client.Client, p plan.Plan, o Observed) ([]Change, error) {
+	var changes []Change
+	for _, child := range childrenOf(p, o) {
+		action, err := child.decide()
+		if err != nil {
+			return changes, err
+		}
+		if action == Nothing {
+			continue
+		}
+		if err := child.act(ctx, c, action); err != nil {
+			return changes, err
+		}
+		changes = append(changes, Change{Action: action, Kind: child.kind, Name: child.name()})
+	}
+	return changes, nil
+}
+
+// Scale passes only the number of replicas on, for a spec from which nothing else may be derived: an autoscaler must not be
+// ignored because a rule was tightened. It applies what was applied before, with another number.
+func Scale(ctx context.Context, c client.Client, o Observed, replicas int32) ([]Change, error) {
+	if o.Deployment == nil || !o.Deployment.DeletionTimestamp.IsZero() {
+		return nil, nil
+	}
+	if current := o.Deployment.Spec.Replicas; current != nil && *current == replicas {
+		return nil, nil
+	}
+	applied, err := appsv1ac.ExtractDeployment(o.Deployment, FieldManager)
+	if err != nil {
+		return nil, fmt.Errorf("reading the managed fields of Deployment %s: %w", o.Deployment.Name, err)
+	}
+	if applied.Spec == nil {
+		applied.WithSpec(appsv1ac.DeploymentSpec())
+	}
+	applied.Spec.WithReplicas(replicas)
+	applied.WithUID(o.Deployment.UID)
+	if err := c.Apply(ctx, applied, client.FieldOwner(FieldManager), client.ForceOwnership); err != nil {
+		return nil, fmt.Errorf("scaling Deployment %s: %w", o.Deployment.Name, err)
+	}
+	return []Change{{Action: Update, Kind: "Deployment", Name: o.Deployment.Name}}, nil
+}
+
+func (c child) act(ctx context.Context, api client.Client, action Action) error {
+	switch action {
+	case Create:
+		// With this resource version the API server creates what is absent and answers 409 for whatever exists: a foreign
+		// object that the cache has not seen yet is never adopted.
+		c.metadata.WithResourceVersion("1")
+		return c.send(ctx, api, "creating")
+	case Update:
+		if err := takeOver(ctx, api, c); err != nil {
+			return err
+		}
+		// The UID makes it fail rather than create if the object was deleted, and made again by somebody, meanwhile.
+		c.metadata.WithUID(c.object.GetUID())
+		return c.send(ctx, api, "applying")
+	case Delete:
+		uid := c.object.GetUID()
+		err := api.Delete(ctx, c.object, client.Preconditions{UID: &uid})
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("deleting %s %s: %w", c.kind, c.name(), err)
+		}
+	}
+	return nil
+}
+
+func (c child) send(ctx context.Context, api client.Client, doing string) error {
+	name := c.name()
+	if err := api.Apply(ctx, c.want, client.FieldOwner(FieldManager), client.ForceOwnership); err != nil {
+		return fmt.Errorf("%s %s %s: %w", doing, c.kind, name, err)
+	}
+	return nil
+}
+
+func (c child) name() string {
+	if c.object != nil {
+		return c.object.GetName()
+	}
+	return *c.metadata.Name
+}

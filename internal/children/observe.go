@@ -1,0 +1,91 @@
+package children
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
+)
+
+// Observed is what exists under the app's name. The three objects are ours or nil; what belongs to somebody else is in
+// Foreign, as words.
+type Observed struct {
+	Deployment          *appsv1.Deployment
+	Service             *corev1.Service
+	PodDisruptionBudget *policyv1.PodDisruptionBudget
+	// Foreign objects bear a child's name, for example "Service hello (not controlled by anything)".
+	Foreign []string
+	// ForeignDisruptionBudget is the name of a PodDisruptionBudget that selects the app's pods and is not ours; "" if
+	// there is none.
+	ForeignDisruptionBudget string
+}
+
+// Observe reads the children, from the cache if that is what reader reads.
+func Observe(ctx context.Context, reader client.Reader, app *v1alpha1.GracefulApp) (Observed, error) {
+	o := Observed{
+		Deployment: &appsv1.Deployment{}, Service: &corev1.Service{}, PodDisruptionBudget: &policyv1.PodDisruptionBudget{},
+	}
+	var err error
+	if o.Deployment, err = observe(ctx, reader, app, "Deployment", o.Deployment, &o.Foreign); err != nil {
+		return o, err
+	}
+	if o.Service, err = observe(ctx, reader, app, "Service", o.Service, &o.Foreign); err != nil {
+		return o, err
+	}
+	if o.PodDisruptionBudget, err = observe(ctx, reader, app, "PodDisruptionBudget", o.PodDisruptionBudget, &o.Foreign); err != nil {
+		return o, err
+	}
+	o.ForeignDisruptionBudget, err = foreignDisruptionBudget(ctx, reader, app)
+	return o, err
+}
+
+// observe returns the object if it is ours and nil if it is absent or foreign.
+func observe[T client.Object](
+	ctx context.Context, reader client.Reader, app *v1alpha1.GracefulApp, kind string, object T, foreign *[]string,
+) (T, error) {
+	var none T
+	if err := reader.Get(ctx, client.ObjectKeyFromObject(app), object); err != nil {
+		if apierrors.IsNotFound(err) {
+			return none, nil
+		}
+		return none, fmt.Errorf("reading %s %s: %w", kind, app.Name, err)
+	}
+	if metav1.IsControlledBy(object, app) {
+		return object, nil
+	}
+	controller := "not controlled by anything"
+	if owner := metav1.GetControllerOf(object); owner != nil {
+		controller = fmt.Sprintf("controlled by %s %s", owner.Kind, owner.Name)
+	}
+	*foreign = append(*foreign, fmt.Sprintf("%s %s (%s)", kind, app.Name, controller))
+	return none, nil
+}
+
+func foreignDisruptionBudget(ctx context.Context, reader client.Reader, app *v1alpha1.GracefulApp) (string, error) {
+	budgets := &policyv1.PodDisruptionBudgetList{}
+	if err := reader.List(ctx, budgets, client.InNamespace(app.Namespace)); err != nil {
+		return "", fmt.Errorf("listing PodDisruptionBudgets: %w", err)
+	}
+	for i := range budgets.Items {
+		if budget := &budgets.Items[i]; !metav1.IsControlledBy(budget, app) && Selects(budget, app) {
+			return budget.Name, nil
+		}
+	}
+	return "", nil
+}
+
+// Selects tells whether a PodDisruptionBudget covers the app's pods.
+func Selects(budget *policyv1.PodDisruptionBudget, app *v1alpha1.GracefulApp) bool {
+	selector, err := metav1.LabelSelectorAsSelector(budget.Spec.Selector)
+	// The API server accepts no selector that fails here, and one that it lets through selects nothing.
+	return err == nil && selector.Matches(labels.Set(plan.PodLabels(app)))
+}

@@ -1,0 +1,149 @@
+package children
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+)
+
+// restartedAt is what `kubectl rollout restart` writes. It is kept whoever else's fields are taken over, because to drop it
+// would be one more rollout.
+var restartedAt = fieldpath.MakePathOrDie("spec", "template", "metadata", "annotations", "kubectl.kubernetes.io/restartedAt")
+
+// takeOver moves the fields of everybody who has overwritten ours by an update (kubectl edit, kubectl rollout undo) into our
+// managed fields, so that the apply that follows also removes what they added: server-side apply removes only what
+// its own manager has applied before. Those who wrote other fields only (Reloader, injected labels) are left alone.
+func takeOver(ctx context.Context, api client.Client, c child) error {
+	if !hasUpdates(c.object) {
+		return nil
+	}
+	ours, err := fieldsAfterApply(ctx, api, c)
+	if err != nil {
+		return err
+	}
+	entries, moved, err := moveFields(c.object.GetManagedFields(), ours)
+	if err != nil {
+		return fmt.Errorf("reading the managed fields of %s %s: %w", c.kind, c.name(), err)
+	}
+	if !moved {
+		return nil
+	}
+	patch, err := json.Marshal([]map[string]any{
+		{"op": "test", "path": "/metadata/resourceVersion", "value": c.object.GetResourceVersion()},
+		{"op": "replace", "path": "/metadata/managedFields", "value": entries},
+	})
+	if err != nil {
+		return err
+	}
+	object := c.object.DeepCopyObject().(client.Object)
+	if err := api.Patch(ctx, object, client.RawPatch(types.JSONPatchType, patch)); err != nil {
+		return fmt.Errorf("taking over fields of %s %s: %w", c.kind, c.name(), err)
+	}
+	return nil
+}
+
+func isUpdate(e metav1.ManagedFieldsEntry) bool {
+	return e.Operation == metav1.ManagedFieldsOperationUpdate && e.Subresource == "" && e.FieldsV1 != nil
+}
+
+func isOurs(e metav1.ManagedFieldsEntry) bool {
+	return e.Manager == FieldManager && e.Operation == metav1.ManagedFieldsOperationApply && e.Subresource == ""
+}
+
+func hasUpdates(object client.Object) bool {
+	for _, e := range object.GetManagedFields() {
+		if isUpdate(e) {
+			return true
+		}
+	}
+	return false
+}
+
+// fieldsAfterApply asks the API server, by a dry run, which fields our configuration will own.
+func fieldsAfterApply(ctx context.Context, api client.Client, c child) (*fieldpath.Set, error) {
+	data, err := json.Marshal(c.want)
+	if err != nil {
+		return nil, err
+	}
+	want := &unstructured.Unstructured{}
+	if err := want.UnmarshalJSON(data); err != nil {
+		return nil, err
+	}
+	want.SetUID(c.object.GetUID())
+	if err := api.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), client.DryRunAll,
+		client.FieldOwner(FieldManager), client.ForceOwnership); err != nil {
+		return nil, fmt.Errorf("applying %s %s (dry run): %w", c.kind, c.name(), err)
+	}
+	for _, e := range want.GetManagedFields() {
+		if isOurs(e) {
+			return fieldsOf(e)
+		}
+	}
+	return &fieldpath.Set{}, nil
+}
+
+// moveFields gives us what those own who have written any of our fields. Pure, so that it can be tested without a cluster.
+func moveFields(entries []metav1.ManagedFieldsEntry, ours *fieldpath.Set) ([]metav1.ManagedFieldsEntry, bool, error) {
+	kept := []metav1.ManagedFieldsEntry{}
+	taken, moved := &fieldpath.Set{}, false
+	for _, e := range entries {
+		if !isUpdate(e) {
+			kept = append(kept, e)
+			continue
+		}
+		fields, err := fieldsOf(e)
+		if err != nil {
+			return nil, false, err
+		}
+		if fields.Leaves().Intersection(ours).Empty() {
+			kept = append(kept, e)
+			continue
+		}
+		moved = true
+		exception := fieldpath.NewSet(restartedAt)
+		taken = taken.Union(fields.Difference(exception))
+		if rest := fields.Intersection(exception); !rest.Empty() {
+			if e.FieldsV1, err = fieldsV1(rest); err != nil {
+				return nil, false, err
+			}
+			kept = append(kept, e)
+		}
+	}
+	if !moved {
+		return entries, false, nil
+	}
+	return addToOurs(kept, taken)
+}
+
+func addToOurs(entries []metav1.ManagedFieldsEntry, taken *fieldpath.Set) ([]metav1.ManagedFieldsEntry, bool, error) {
+	for i := range entries {
+		if !isOurs(entries[i]) {
+			continue
+		}
+		fields, err := fieldsOf(entries[i])
+		if err != nil {
+			return nil, false, err
+		}
+		entries[i].FieldsV1, err = fieldsV1(fields.Union(taken))
+		return entries, true, err
+	}
+	// Everything that we had applied was overwritten. The apply that follows begins anew.
+	return entries, false, nil
+}
+
+func fieldsOf(e metav1.ManagedFieldsEntry) (*fieldpath.Set, error) {
+	set := &fieldpath.Set{}
+	return set, set.FromJSON(bytes.NewReader(e.FieldsV1.Raw))
+}
+
+func fieldsV1(set *fieldpath.Set) (*metav1.FieldsV1, error) {
+	raw, err := set.ToJSON()
+	return &metav1.FieldsV1{Raw: raw}, err
+}
