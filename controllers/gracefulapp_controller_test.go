@@ -1,0 +1,186 @@
+package controllers
+
+import (
+	"errors"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+const (
+	available   = "Ready=True Available"
+	progressing = "Ready=False Progressing"
+)
+
+var _ = Describe("A GracefulApp", func() {
+	var w *world
+	BeforeEach(func() { w = newWorld() })
+
+	It("gets a Service, a Deployment and a PodDisruptionBudget of its name, and becomes Ready", func() {
+		app := w.create()
+		Expect(w.reconcile()).To(Equal([]string{
+			"Apply Service", "Apply Deployment", "Apply PodDisruptionBudget", "Patch status GracefulApp",
+		}))
+		Expect(w.conditions()).To(ConsistOf(progressing, "Reconciling=True Progressing"))
+		for _, child := range []client.Object{w.deployment(), fetch(w, &corev1.Service{}), w.budget()} {
+			Expect(metav1.IsControlledBy(child, app)).To(BeTrue(), "%T", child)
+		}
+		Expect(*w.deployment().Spec.Template.Spec.TerminationGracePeriodSeconds).To(BeEquivalentTo(20))
+
+		w.rollOut()
+		w.reconcile()
+		Expect(w.conditions()).To(ConsistOf(available))
+		status := w.app().Status
+		Expect(status.ObservedGeneration).To(Equal(w.app().Generation))
+		Expect(status.Selector).To(Equal("apps.gracefulapp.dev/name=hello"))
+		Expect([]int32{status.Timing.ShutdownSeconds, status.Timing.PreStopSeconds, status.Timing.TerminationGracePeriodSeconds}).
+			To(Equal([]int32{10, 5, 20}))
+		Expect(w.events.take()).To(Equal([]string{
+			"Normal Created: Created Service hello",
+			"Normal Created: Created Deployment hello",
+			"Normal Created: Created PodDisruptionBudget hello",
+			"Normal Progressing: 0 of 2 replicas are available, 0 ready, 0 up to date",
+			"Normal Available: 2 of 2 replicas are available, 2 ready, 2 up to date",
+		}))
+	})
+
+	It("causes no write and no event when nothing changed", func() {
+		w.create(everything)
+		w.reconcile()
+		w.rollOut()
+		w.reconcile()
+		w.events.take()
+		Expect(w.reconcile()).To(BeEmpty())
+		Expect(w.events.take()).To(BeEmpty())
+	})
+
+	It("passes replicas on, and has a disruption budget from 2 on", func() {
+		w.create()
+		w.reconcile()
+		w.rollOut()
+		w.reconcile()
+		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(1)) })
+		Expect(w.reconcile()).To(Equal([]string{"Apply Deployment", "Delete PodDisruptionBudget", "Patch status GracefulApp"}))
+		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(1))
+		Expect(w.conditions()).To(ConsistOf("Ready=False Scaling", "Reconciling=True Scaling"))
+		w.absent(&policyv1.PodDisruptionBudget{})
+
+		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(0)) })
+		w.reconcile()
+		w.rollOut()
+		w.reconcile()
+		Expect(*w.deployment().Spec.Replicas).To(BeZero())
+		Expect(w.conditions()).To(ConsistOf(available), "0 of 0 is Ready")
+	})
+
+	It("has no disruption budget beside somebody else's", func() {
+		w.create()
+		w.reconcile()
+		foreign := &policyv1.PodDisruptionBudget{
+			ObjectMeta: metav1.ObjectMeta{Name: "theirs", Namespace: w.namespace},
+			Spec: policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{
+				MatchLabels: map[string]string{"apps.gracefulapp.dev/name": "hello"},
+			}},
+		}
+		Expect(api.Create(ctx, foreign)).To(Succeed())
+		w.reconcile()
+		w.absent(&policyv1.PodDisruptionBudget{})
+		Expect(api.Delete(ctx, foreign)).To(Succeed())
+		w.reconcile()
+		w.budget()
+	})
+
+	It("removes on day 2 what the template no longer has", func() {
+		w.create(func(app *v1alpha1.GracefulApp) {
+			pod := &app.Spec.Template.Spec
+			pod.Containers = append(pod.Containers, corev1.Container{Name: "logs", Image: "logs:1"})
+			pod.Containers[0].Env = []corev1.EnvVar{{Name: "MODE", Value: "web"}}
+		})
+		w.reconcile()
+		Expect(w.deployment().Spec.Template.Spec.Containers).To(HaveLen(2))
+		w.change(func(app *v1alpha1.GracefulApp) {
+			app.Spec.Template.Spec.Containers = app.Spec.Template.Spec.Containers[:1]
+			app.Spec.Template.Spec.Containers[0].Env = nil
+		})
+		w.reconcile()
+		containers := w.deployment().Spec.Template.Spec.Containers
+		Expect(containers).To(HaveLen(1))
+		Expect(containers[0].Env).To(HaveLen(3), "only the timing's variables")
+	})
+
+	It("does nothing for an app that is gone or going", func() {
+		Expect(w.reconcile()).To(BeEmpty())
+		w.create(func(app *v1alpha1.GracefulApp) { app.Finalizers = []string{"example.com/wait"} })
+		Expect(api.Delete(ctx, w.app())).To(Succeed())
+		Expect(w.reconcile()).To(BeEmpty())
+		w.absent(&appsv1.Deployment{})
+	})
+})
+
+var _ = Describe("A spec that breaks an invariant", func() {
+	It("is Stalled: nothing is derived from it, but replicas are still passed on", func() {
+		w := newWorld()
+		w.create()
+		w.reconcile()
+		w.rollOut()
+		w.reconcile()
+		w.events.take()
+		// The schema lets this pass and the webhook, which this API server does not have, would not.
+		w.change(func(app *v1alpha1.GracefulApp) {
+			app.Spec.Template.Spec.TerminationGracePeriodSeconds = new(int64(1))
+			app.Spec.Template.Spec.Containers[0].Image = "hello:9"
+		})
+		Expect(w.reconcile()).To(Equal([]string{"Patch status GracefulApp"}))
+		Expect(w.conditions()).To(ConsistOf("Ready=False InvalidSpec", "Stalled=True InvalidSpec"))
+		Expect(w.readyMessage()).To(ContainSubstring("spec.template.spec.terminationGracePeriodSeconds: Forbidden: it is derived"))
+		Expect(w.events.take()).To(ConsistOf(HavePrefix("Warning InvalidSpec: spec.template.spec")))
+		Expect(w.app().Status.ObservedGeneration).To(Equal(w.app().Generation), "kstatus would wait for ever")
+
+		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(5)) })
+		Expect(w.reconcile()).To(ContainElement("Apply Deployment"))
+		d := w.deployment()
+		Expect(*d.Spec.Replicas).To(BeEquivalentTo(5))
+		Expect(d.Spec.Template.Spec.Containers[0].Image).To(Equal("hello:0.1.0"))
+		Expect(*d.Spec.Template.Spec.TerminationGracePeriodSeconds).To(BeEquivalentTo(20))
+		Expect(w.reconcile()).To(BeEmpty())
+	})
+})
+
+var _ = Describe("An API server that refuses", func() {
+	var w *world
+	BeforeEach(func() { w = newWorld() })
+
+	It("for the moment: the status says so, and the error backs off", func() {
+		w.create()
+		w.fail = func(verb, kind string) error {
+			if verb == "Apply" && kind == "Deployment" {
+				return errors.New("etcd is away")
+			}
+			return nil
+		}
+		_, err := w.try()
+		Expect(err).To(MatchError("creating Deployment hello: etcd is away"))
+		Expect(w.conditions()).To(ConsistOf("Ready=False ApplyFailed", "Reconciling=True ApplyFailed"))
+		Expect(w.readyMessage()).To(ContainSubstring("etcd is away"))
+		w.fail = nil
+		w.reconcile()
+		Expect(w.conditions()).To(ContainElement(progressing))
+	})
+
+	It("for good: Stalled with its words, and asked again later", func() {
+		w.create(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Name = "Not_A_Label" })
+		result, err := w.try()
+		Expect(err).NotTo(HaveOccurred())
+		Expect(result.RequeueAfter).To(Equal(time.Minute))
+		Expect(w.conditions()).To(ConsistOf("Ready=False Rejected", "Stalled=True Rejected"))
+		Expect(w.readyMessage()).To(ContainSubstring("Not_A_Label"))
+	})
+})

@@ -1,0 +1,209 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	clocktesting "k8s.io/utils/clock/testing"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+// world is one namespace with one app and a reconciler that is driven by hand, so that a test knows when it ran.
+type world struct {
+	*GracefulAppReconciler
+	namespace string
+	key       client.ObjectKey
+	events    *recordedEvents
+	// writes made through the reconciler's client, for example "Apply Deployment".
+	writes []string
+	// fail, if set, makes a write fail.
+	fail func(verb, kind string) error
+}
+
+func newWorld() *world {
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "app-"}}
+	Expect(api.Create(ctx, namespace)).To(Succeed())
+	w := &world{namespace: namespace.Name, events: &recordedEvents{}}
+	w.key = client.ObjectKey{Namespace: namespace.Name, Name: "hello"}
+	w.GracefulAppReconciler = &GracefulAppReconciler{
+		Client:   interceptor.NewClient(api, w.interceptors()),
+		Recorder: w.events,
+		Clock:    clocktesting.NewFakePassiveClock(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)),
+	}
+	return w
+}
+
+func (w *world) write(verb string, object any) error {
+	kind := fmt.Sprintf("%T", object)
+	switch o := object.(type) {
+	case client.Object:
+		if gvk, err := w.GroupVersionKindFor(o); err == nil {
+			kind = gvk.Kind
+		}
+	case interface{ GetKind() *string }:
+		kind = *o.GetKind()
+	}
+	w.writes = append(w.writes, verb+" "+kind)
+	if w.fail != nil {
+		return w.fail(verb, kind)
+	}
+	return nil
+}
+
+func (w *world) interceptors() interceptor.Funcs {
+	return interceptor.Funcs{
+		Apply: func(ctx context.Context, c client.WithWatch, o runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
+			if err := w.write("Apply", o); err != nil {
+				return err
+			}
+			return c.Apply(ctx, o, opts...)
+		},
+		Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
+			if err := w.write("Delete", o); err != nil {
+				return err
+			}
+			return c.Delete(ctx, o, opts...)
+		},
+		Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
+			if err := w.write("Patch", o); err != nil {
+				return err
+			}
+			return c.Patch(ctx, o, p, opts...)
+		},
+		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch,
+			opts ...client.SubResourcePatchOption) error {
+			if err := w.write("Patch "+sub, o); err != nil {
+				return err
+			}
+			return c.SubResource(sub).Patch(ctx, o, p, opts...)
+		},
+	}
+}
+
+// create stores an app named hello, modified.
+func (w *world) create(modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp {
+	GinkgoHelper()
+	get := func(path string) *corev1.HTTPGetAction {
+		return &corev1.HTTPGetAction{Path: path, Port: intstr.FromString("http")}
+	}
+	app := &v1alpha1.GracefulApp{
+		ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: w.namespace},
+		Spec: v1alpha1.GracefulAppSpec{
+			Replicas: new(int32(2)),
+			Timing:   v1alpha1.TimingSpec{StartupSeconds: 25, RequestSeconds: 5},
+			Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{
+				Name:           "hello",
+				Image:          "hello:0.1.0",
+				Ports:          []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}},
+				ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: get("/readyz")}},
+				LivenessProbe:  &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: get("/livez")}},
+				Lifecycle:      &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{HTTPGet: get("/drain")}},
+			}}}},
+		},
+	}
+	for _, m := range modify {
+		m(app)
+	}
+	Expect(api.Create(ctx, app)).To(Succeed())
+	return app
+}
+
+func (w *world) change(modify func(*v1alpha1.GracefulApp)) {
+	GinkgoHelper()
+	app := w.app()
+	before := app.DeepCopy()
+	modify(app)
+	Expect(api.Patch(ctx, app, client.MergeFrom(before))).To(Succeed())
+}
+
+// reconcile runs one pass and returns its writes.
+func (w *world) reconcile() []string {
+	GinkgoHelper()
+	_, err := w.try()
+	Expect(err).NotTo(HaveOccurred())
+	return w.writes
+}
+
+func (w *world) try() (ctrl.Result, error) {
+	w.writes = nil
+	return w.Reconcile(ctx, ctrl.Request{NamespacedName: w.key})
+}
+
+func (w *world) app() *v1alpha1.GracefulApp { return fetch(w, &v1alpha1.GracefulApp{}) }
+
+func (w *world) deployment() *appsv1.Deployment { return fetch(w, &appsv1.Deployment{}) }
+
+func (w *world) budget() *policyv1.PodDisruptionBudget {
+	return fetch(w, &policyv1.PodDisruptionBudget{})
+}
+
+func fetch[T client.Object](w *world, object T) T {
+	GinkgoHelper()
+	Expect(api.Get(ctx, w.key, object)).To(Succeed())
+	return object
+}
+
+func (w *world) absent(object client.Object) {
+	GinkgoHelper()
+	err := api.Get(ctx, w.key, object)
+	Expect(apierrors.IsNotFound(err)).To(BeTrue(), "%T is there, or: %v", object, err)
+}
+
+// rollOut writes the Deployment's status as its controller would when everything is available.
+func (w *world) rollOut() {
+	GinkgoHelper()
+	d := w.deployment()
+	n := *d.Spec.Replicas
+	d.Status = appsv1.DeploymentStatus{
+		ObservedGeneration: d.Generation, Replicas: n, UpdatedReplicas: n, ReadyReplicas: n, AvailableReplicas: n,
+	}
+	Expect(api.Status().Update(ctx, d)).To(Succeed())
+}
+
+// conditions as "Type=Status Reason".
+func (w *world) conditions() []string {
+	GinkgoHelper()
+	var all []string
+	for _, c := range w.app().Status.Conditions {
+		all = append(all, fmt.Sprintf("%s=%s %s", c.Type, c.Status, c.Reason))
+	}
+	return all
+}
+
+func (w *world) readyMessage() string {
+	GinkgoHelper()
+	return meta.FindStatusCondition(w.app().Status.Conditions, v1alpha1.ConditionReady).Message
+}
+
+// recordedEvents keeps events as "Type Reason: note".
+type recordedEvents struct{ all []string }
+
+func (r *recordedEvents) Eventf(_, _ runtime.Object, kind, reason, _, note string, args ...any) {
+	r.all = append(r.all, fmt.Sprintf("%s %s: %s", kind, reason, fmt.Sprintf(note, args...)))
+}
+
+func (r *recordedEvents) take() []string {
+	all := r.all
+	r.all = nil
+	return all
+}
+
+func quantity(s string) resource.Quantity { return resource.MustParse(s) }
+
+func fromName(name string) intstr.IntOrString { return intstr.FromString(name) }

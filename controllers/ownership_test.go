@@ -1,0 +1,157 @@
+package controllers
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+// everything is a spec that uses what apply configurations and managed fields could trip over: defaulted probes, quantities in
+// two notations, empty structs, sidecars, several ports.
+func everything(app *v1alpha1.GracefulApp) {
+	pod := &app.Spec.Template.Spec
+	pod.Volumes = []corev1.Volume{{Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+	pod.SecurityContext = &corev1.PodSecurityContext{}
+	pod.InitContainers = []corev1.Container{{
+		Name: "proxy", Image: "proxy:1", RestartPolicy: new(corev1.ContainerRestartPolicyAlways),
+	}}
+	pod.Containers[0].Ports = append(pod.Containers[0].Ports,
+		corev1.ContainerPort{Name: "dns", ContainerPort: 8080, Protocol: corev1.ProtocolUDP})
+	pod.Containers[0].Resources.Requests = corev1.ResourceList{
+		corev1.ResourceCPU: quantity("0.1"), corev1.ResourceMemory: quantity("1024Mi"),
+	}
+	pod.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "scratch", MountPath: "/tmp"}}
+	app.Spec.Service = &v1alpha1.ServiceTemplate{
+		Metadata: v1alpha1.ServiceMetadata{Annotations: map[string]string{"example.com/tier": "gold"}},
+		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{
+			{Name: "http", Port: 80}, {Name: "dns", Port: 80, Protocol: corev1.ProtocolUDP, TargetPort: fromName("dns")},
+		}},
+	}
+}
+
+var _ = Describe("A foreign object of the app's name", func() {
+	It("is never touched, and the app takes the name when it is free", func() {
+		w := newWorld()
+		foreign := &appsv1.Deployment{
+			ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: w.namespace},
+			Spec: appsv1.DeploymentSpec{
+				Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "theirs"}},
+				Template: corev1.PodTemplateSpec{
+					ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "theirs"}},
+					Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "theirs", Image: "theirs:1"}}},
+				},
+			},
+		}
+		Expect(api.Create(ctx, foreign)).To(Succeed())
+		w.create()
+		Expect(w.reconcile()).To(Equal([]string{"Patch status GracefulApp"}))
+		Expect(w.conditions()).To(ConsistOf("Ready=False NameTaken", "Stalled=True NameTaken"))
+		Expect(w.readyMessage()).To(ContainSubstring("Deployment hello (not controlled by anything) is in the way"))
+		Expect(w.events.take()).To(ConsistOf(HavePrefix("Warning NameTaken: ")))
+		Expect(w.deployment().ResourceVersion).To(Equal(foreign.ResourceVersion))
+
+		Expect(api.Delete(ctx, foreign)).To(Succeed())
+		w.reconcile()
+		Expect(metav1.IsControlledBy(w.deployment(), w.app())).To(BeTrue())
+	})
+
+	It("is not adopted either when the cache has not seen it yet", func() {
+		w := newWorld()
+		w.create()
+		w.fail = func(verb, kind string) error {
+			if verb != "Apply" || kind != "Service" {
+				return nil
+			}
+			// It appears between reading and writing.
+			return client.IgnoreAlreadyExists(api.Create(ctx, &corev1.Service{
+				ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: w.namespace},
+				Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 1}}},
+			}))
+		}
+		_, err := w.try()
+		Expect(err).To(HaveOccurred())
+		service := fetch(w, &corev1.Service{})
+		Expect(service.OwnerReferences).To(BeEmpty())
+		Expect(service.Spec.Ports[0].Port).To(BeEquivalentTo(1))
+	})
+})
+
+var _ = Describe("A child that somebody edits", func() {
+	var w *world
+	BeforeEach(func() {
+		w = newWorld()
+		w.create()
+		w.reconcile()
+		w.rollOut()
+		w.reconcile()
+	})
+	edit := func(manager client.FieldOwner, modify func(*appsv1.Deployment)) {
+		GinkgoHelper()
+		d := w.deployment()
+		before := d.DeepCopy()
+		modify(d)
+		Expect(api.Patch(ctx, d, client.StrategicMergeFrom(before), manager)).To(Succeed())
+	}
+
+	It("gets back what is ours, and loses what came with the same edit", func() {
+		// As kubectl rollout undo does: it puts an old template in place of ours, with a variable that is gone since.
+		edit("kubectl-rollout", func(d *appsv1.Deployment) {
+			d.Spec.Template.Spec.TerminationGracePeriodSeconds = new(int64(30))
+			d.Spec.Template.Spec.Containers[0].Image = "hello:0.0.9"
+			d.Spec.Template.Spec.Containers[0].Env = append(d.Spec.Template.Spec.Containers[0].Env,
+				corev1.EnvVar{Name: "OLD", Value: "yes"})
+		})
+		w.reconcile()
+		pod := w.deployment().Spec.Template.Spec
+		Expect(*pod.TerminationGracePeriodSeconds).To(BeEquivalentTo(20))
+		Expect(pod.Containers[0].Image).To(Equal("hello:0.1.0"))
+		Expect(pod.Containers[0].Env).NotTo(ContainElement(HaveField("Name", "OLD")))
+		w.rollOut()
+		w.reconcile()
+		Expect(w.reconcile()).To(BeEmpty())
+	})
+
+	It("keeps what is not ours: rollout restart, and what other controllers add", func() {
+		edit("kubectl-rollout", func(d *appsv1.Deployment) {
+			d.Spec.Template.Annotations = map[string]string{"kubectl.kubernetes.io/restartedAt": "2030-01-01T00:00:00Z"}
+		})
+		edit("reloader", func(d *appsv1.Deployment) {
+			d.Spec.Template.Spec.Containers[0].Env = append(d.Spec.Template.Spec.Containers[0].Env,
+				corev1.EnvVar{Name: "STAKATER_CONFIG", Value: "abc"})
+		})
+		w.reconcile()
+		edit("kubectl-edit", func(d *appsv1.Deployment) { d.Spec.MinReadySeconds = 1 })
+		w.reconcile()
+		d := w.deployment()
+		Expect(d.Spec.MinReadySeconds).To(BeEquivalentTo(5))
+		Expect(d.Spec.Template.Annotations).To(HaveKey("kubectl.kubernetes.io/restartedAt"))
+		Expect(d.Spec.Template.Spec.Containers[0].Env).To(ContainElement(HaveField("Name", "STAKATER_CONFIG")))
+	})
+
+	It("keeps a restart even when the same hand undid a rollout", func() {
+		edit("kubectl-rollout", func(d *appsv1.Deployment) {
+			d.Spec.Template.Annotations = map[string]string{"kubectl.kubernetes.io/restartedAt": "2030-01-01T00:00:00Z"}
+			d.Spec.Template.Spec.Containers[0].Image = "hello:0.0.9"
+			d.Spec.Template.Spec.NodeSelector = map[string]string{"old": "yes"}
+		})
+		w.reconcile()
+		template := w.deployment().Spec.Template
+		Expect(template.Annotations).To(HaveKey("kubectl.kubernetes.io/restartedAt"))
+		Expect(template.Spec.Containers[0].Image).To(Equal("hello:0.1.0"))
+		Expect(template.Spec.NodeSelector).To(BeEmpty())
+	})
+
+	It("is made again when it was deleted", func() {
+		before := w.deployment().UID
+		Expect(api.Delete(ctx, w.deployment(), client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
+		w.reconcile()
+		Expect(w.deployment().UID).NotTo(Equal(before))
+		Expect(w.deployment().UID).NotTo(Equal(types.UID("")))
+	})
+})
