@@ -1,0 +1,146 @@
+# The project's commands; `make help` lists them. What takes how long stands in CONTRIBUTING.md.
+
+VERSION     ?= 0.1.0
+IMG         ?= gracefulapp:$(VERSION)
+HELLO_IMG   ?= hello:$(VERSION)
+LOADGEN_IMG ?= gracefulapp-loadgen:$(VERSION)
+
+# The embedded cluster that a command works on; each name is a cluster of its own.
+CLUSTER ?= dev
+export CLUSTER
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+# One set of flags everywhere, so that operator, tests and cluster share Go's build cache.
+export CGO_ENABLED := 0
+export GOFLAGS := -trimpath -buildvcs=false
+# Every program is a static Go binary of this version.
+GO_BUILD := go build -ldflags '-s -w -X main.version=$(VERSION)'
+
+# Go sources that a binary may depend on. Go's own cache decides what to build anew.
+.PHONY: FORCE
+FORCE:
+
+##@ General
+
+.PHONY: help
+help: ## Show this help.
+	@awk 'BEGIN {FS = ":.*##"; printf "Usage: make \033[36m<target>\033[0m\n"} \
+		/^[a-zA-Z_0-9-]+:.*?##/ { printf "  \033[36m%-18s\033[0m %s\n", $$1, $$2 } \
+		/^##@/ { printf "\n\033[1m%s\033[0m\n", substr($$0, 5) }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## See it work: a cluster, the operator, load, and a naive twin that loses requests.
+	@hack/demo.sh '$(origin KUBECONFIG)'
+
+.PHONY: test
+test: test-go test-e2e ## Run every test: unit, real API server, and end to end on an embedded cluster.
+
+##@ Develop
+
+.PHONY: generate
+generate: bin/controller-gen ## Generate the deep copy functions.
+	bin/controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/...
+
+.PHONY: manifests
+manifests: bin/controller-gen ## Generate CRD, RBAC and webhook manifests.
+	hack/manifests.sh
+
+.PHONY: check-generated
+check-generated: generate manifests ## Fail if generated files are stale.
+	@git diff --exit-code -- api config || { echo 'stale generated files: run make generate manifests and commit' >&2; exit 1; }
+	@[ -z "$$(git ls-files --others --exclude-standard -- api config)" ] || { echo 'generated files are not committed' >&2; exit 1; }
+
+.PHONY: lint
+lint: bin/golangci-lint ## Check style, API conventions and who imports whom.
+	bin/golangci-lint run
+	cd test/cluster && ../../bin/golangci-lint run --config ../../.golangci.yml
+
+.PHONY: fmt
+fmt: bin/golangci-lint ## Format the Go code.
+	bin/golangci-lint fmt
+
+.PHONY: test-go
+test-go: cluster-binaries ## Run the unit tests and those on a real API server.
+	@assets="$${KUBEBUILDER_ASSETS:-$$(bin/cluster bin-dir)}"; echo "API server of the tests: $$assets"; \
+		KUBEBUILDER_ASSETS="$$assets" go test ./...
+	go test -C test/cluster ./...
+
+.PHONY: test-e2e
+test-e2e: build images bin/kustomize ## Run the end-to-end tests on an embedded cluster of their own.
+	hack/test-e2e.sh
+
+##@ Build
+
+.PHONY: build
+build: bin/manager bin/hello bin/loadgen bin/demo bin/cluster ## Build every program into bin.
+
+bin/manager: FORCE
+	@$(GO_BUILD) -o $@ ./cmd/manager
+bin/hello: FORCE
+	@$(GO_BUILD) -o $@ ./hello
+bin/loadgen: FORCE
+	@$(GO_BUILD) -o $@ ./test/loadgen
+bin/demo: FORCE
+	@$(GO_BUILD) -o $@ ./test/demo
+bin/cluster: FORCE
+	@$(GO_BUILD) -C test/cluster -o ../../$@ .
+bin/controller-gen: hack/tools/go.mod
+	go build -C hack/tools -o ../../$@ sigs.k8s.io/controller-tools/cmd/controller-gen
+bin/kustomize: hack/tools/go.mod
+	go build -C hack/tools -o ../../$@ sigs.k8s.io/kustomize/kustomize/v5
+bin/golangci-lint: hack/lint/go.mod hack/lint/main.go
+	go build -C hack/lint -o ../../$@ .
+
+TARS := dist/gracefulapp-$(VERSION).tar dist/hello-$(VERSION).tar dist/loadgen-$(VERSION).tar
+
+.PHONY: images
+images: bin/manager bin/hello bin/loadgen ## Build the images as tars into dist, without a Docker engine.
+	@mkdir -p dist
+	@hack/build-image.sh gracefulapp $(VERSION) Dockerfile dist/gracefulapp-$(VERSION).tar
+	@hack/build-image.sh hello $(VERSION) hello/Dockerfile dist/hello-$(VERSION).tar
+	@hack/build-image.sh gracefulapp-loadgen $(VERSION) test/loadgen/Dockerfile dist/loadgen-$(VERSION).tar
+
+##@ Embedded cluster (CLUSTER=name, default dev)
+
+.PHONY: cluster-binaries
+cluster-binaries: bin/cluster ## Build Kubernetes itself, once per machine.
+	@bin/cluster build
+
+.PHONY: cluster-up
+cluster-up: bin/cluster ## Start two real nodes.
+	@bin/cluster up
+
+.PHONY: cluster-down
+cluster-down: bin/cluster ## Remove them without a trace.
+	@bin/cluster down
+
+.PHONY: cluster-env
+cluster-env: ## Print shell lines for eval: KUBECONFIG, PATH with kubectl, CLUSTER_EXEC_1 and _2.
+	@[ -x bin/cluster ] || $(MAKE) -s bin/cluster
+	@bin/cluster env
+
+.PHONY: cluster-load
+cluster-load: bin/cluster ## Import image tars into both nodes: make cluster-load TAR=dist/hello-0.1.0.tar
+	@[ -n '$(TAR)' ] || { echo 'which image? make cluster-load TAR=FILE' >&2; exit 2; }
+	@bin/cluster load $(TAR)
+
+##@ Deploy (to the cluster of KUBECONFIG)
+
+.PHONY: install
+install: bin/kustomize ## Install the CRD.
+	bin/kustomize build config/crd | kubectl apply -f -
+
+.PHONY: uninstall
+uninstall: bin/kustomize ## Remove the CRD and with it every GracefulApp and its pods.
+	bin/kustomize build config/crd | kubectl delete --ignore-not-found -f -
+
+.PHONY: deploy
+deploy: bin/kustomize install ## Install the operator (IMG=...), and wait until its webhook refuses a bad spec.
+	KUSTOMIZE=bin/kustomize IMG='$(IMG)' hack/deploy.sh
+
+.PHONY: undeploy
+undeploy: bin/kustomize ## Remove the operator. CRD, apps and their pods stay.
+	KUSTOMIZE=bin/kustomize hack/undeploy.sh

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Generates what config/ has from the Go sources: the CRD, the operator's ClusterRole and the webhook configuration.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+raw=$(mktemp -d)
+trap 'rm -rf "$raw"' EXIT
+bin/controller-gen \
+  crd:generateEmbeddedObjectMeta=true output:crd:dir="$raw" \
+  rbac:roleName=manager-role output:rbac:dir=config/rbac \
+  webhook output:webhook:dir=config/webhook \
+  paths=./api/... paths=./controllers/... paths=./internal/webhook/...
+# hack/crd shortens the descriptions and bounds what Go could not decode.
+for file in "$raw"/*.yaml; do
+  go run ./hack/crd "$file" "config/crd/bases/$(basename "$file")"
+done
