@@ -1,0 +1,187 @@
+package load
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// seqHeader is how vegeta tells the transport a request's number; idHeader is how the server learns it.
+const (
+	seqHeader = "X-Vegeta-Seq"
+	idHeader  = "X-Request-Id"
+)
+
+const (
+	dialTimeout = 10 * time.Second
+	// idleTimeout of a connection, the default of Go's own client.
+	idleTimeout = 90 * time.Second
+)
+
+// watcher is the client's transport. It hands each request to one of its lanes and notes what happens to it.
+//
+// A keep-alive target has a lane, a pool of one connection, for each of its connections: a single pool would use the connection last put
+// back again and again, and all requests would go to one pod.
+type watcher struct {
+	target  string
+	timeout time.Duration
+	lanes   []*http.Transport
+	abort   context.Context // when it ends, requests in flight are given up
+	sent    atomic.Uint64
+
+	mu      sync.Mutex
+	pending map[uint64]*attempt
+}
+
+func newWatcher(t Target) *watcher {
+	w := &watcher{target: t.Name, timeout: Timeout, abort: context.Background(), pending: map[uint64]*attempt{}}
+	lanes := 1
+	if t.Mode == KeepAlive {
+		lanes = t.Connections
+	}
+	for range lanes {
+		w.lanes = append(w.lanes, &http.Transport{
+			DialContext: dialCounted, DisableKeepAlives: t.Mode == NewConnection, DisableCompression: true,
+			MaxIdleConnsPerHost: 1, IdleConnTimeout: idleTimeout,
+		})
+	}
+	return w
+}
+
+// attempt is one request, from when it was sent to the end of its answer.
+type attempt struct {
+	ending Ending // written by the goroutine that sends; Resent is not in it yet
+
+	mu     sync.Mutex // net/http may call the trace from a goroutine of its own
+	conn   *countedConn
+	start  uint64 // bytes that conn had written before this request
+	reused bool
+	moved  bool
+	resent bool
+}
+
+// gotConn is called for each connection that net/http takes for the request. A second one is a retry: net/http repeats a GET whose
+// reused connection broke (transport.go, shouldRetryRequest), and the caller sees success. If a byte of the request had been written,
+// the request was sent, and is lost. If none was, the connection was found closed in time and the request is sent once, over another.
+func (a *attempt) gotConn(info httptrace.GotConnInfo) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.conn == nil:
+		a.reused = info.Reused
+	case a.conn.written.Load() > a.start:
+		a.resent = true
+	default:
+		a.moved = true
+	}
+	a.conn = info.Conn.(*countedConn) // dialCounted makes all of them
+	a.start = a.conn.written.Load()
+}
+
+// record is the attempt's half of a Record.
+func (a *attempt) record() Record {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	ending := a.ending
+	ending.Resent = a.resent
+	outcome, class := Judge(ending)
+	return Record{Outcome: outcome, Class: class, Status: ending.Status, Reused: a.reused, Moved: a.moved}
+}
+
+// RoundTrip implements http.RoundTripper. The time-out is the context's: http.Client.Timeout would use the deprecated Request.Cancel for
+// a transport that it does not know, and a time-out could not be told from a cancellation.
+func (w *watcher) RoundTrip(req *http.Request) (*http.Response, error) {
+	seq, err := strconv.ParseUint(req.Header.Get(seqHeader), 10, 64)
+	if err != nil {
+		return nil, err
+	}
+	a := w.register(seq)
+	ctx, cancel := context.WithTimeout(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{GotConn: a.gotConn}), w.timeout)
+	forget := context.AfterFunc(w.abort, cancel)
+	release := func() { forget(); cancel() }
+	req = req.Clone(ctx)
+	req.Header.Del(seqHeader)
+	req.Header.Set(idHeader, w.target+"-"+strconv.FormatUint(seq, 10))
+	resp, err := w.lanes[seq%uint64(len(w.lanes))].RoundTrip(req)
+	if err != nil {
+		release()
+		a.ending.Err = err
+		return nil, err
+	}
+	a.ending.Status = resp.StatusCode
+	resp.Body = &watchedBody{ReadCloser: resp.Body, attempt: a, release: release}
+	return resp, nil
+}
+
+func (w *watcher) register(seq uint64) *attempt {
+	a := &attempt{}
+	w.sent.Add(1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pending[seq] = a
+	return a
+}
+
+// take hands out a finished attempt. One that never reached the transport ended in the client itself.
+func (w *watcher) take(seq uint64) *attempt {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a, ok := w.pending[seq]
+	if !ok {
+		return &attempt{ending: Ending{Err: errNotSent}}
+	}
+	delete(w.pending, seq)
+	return a
+}
+
+func (w *watcher) closeIdle() {
+	for _, lane := range w.lanes {
+		lane.CloseIdleConnections()
+	}
+}
+
+// watchedBody notes an answer that breaks off.
+type watchedBody struct {
+	io.ReadCloser
+	attempt *attempt
+	release func()
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		b.attempt.ending.BodyErr = err
+	}
+	return n, err
+}
+
+func (b *watchedBody) Close() error {
+	defer b.release()
+	return b.ReadCloser.Close()
+}
+
+// countedConn knows how many bytes were written to it.
+type countedConn struct {
+	net.Conn
+	written atomic.Uint64
+}
+
+func dialCounted(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &countedConn{Conn: conn}, nil
+}
+
+func (c *countedConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.written.Add(uint64(n))
+	return n, err
+}

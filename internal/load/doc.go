@@ -1,0 +1,12 @@
+// Package load puts a steady load on a URL and says of each request what became of it.
+//
+//	client.go   sends: an open loop, a number per request, no hidden retries
+//	attempt.go  watches one request on its way through net/http
+//	verdict.go  judges: what is lost; which phase of a run it was lost in. Pure
+//	ledger.go   keeps a record of every request
+//	stream.go   the lines that a load generator in a pod prints for whoever runs it
+//
+// The loop is open: request n is due at n/rate, whether or not the ones before have been answered, for users do not wait for each
+// other. Latency counts from when the request was due, not from when the client got round to it (coordinated omission). A client that
+// cannot keep its rate says so: see Record.Late.
+package load

@@ -1,0 +1,133 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Outcome is what became of a request.
+type Outcome string
+
+const (
+	Answered  Outcome = "answered"  // its whole answer came, status 2xx
+	Rejected  Outcome = "rejected"  // its whole answer came, status 3xx or 4xx: nothing is lost, but the load is aimed wrong
+	Cancelled Outcome = "cancelled" // given up by the client
+	Lost      Outcome = "lost"      // sent, and did not end with its whole answer
+)
+
+// Class says how a request was lost.
+type Class string
+
+const (
+	Refused     Class = "refused"
+	Reset       Class = "reset"
+	EOF         Class = "eof" // the connection ended before the first byte of the answer
+	TimedOut    Class = "timeout"
+	Unreachable Class = "unreachable" // no route, or the name was not resolved
+	ServerError Class = "5xx"
+	Truncated   Class = "truncated" // the connection ended within the answer
+	Resent      Class = "resent"    // lost on a broken connection and repeated by net/http, which hides it from the caller
+	Other       Class = "other"
+)
+
+// Ending is all that a verdict rests on.
+type Ending struct {
+	Err     error // no answer
+	BodyErr error // the answer broke off
+	Status  int
+	Resent  bool
+}
+
+var errNotSent = errors.New("the request never reached the transport")
+
+// Judge gives the verdict on a request. A request that was resent is lost whatever came of its repetition: a client that does not repeat
+// would have lost it.
+func Judge(e Ending) (Outcome, Class) {
+	switch {
+	case e.Resent:
+		return Lost, Resent
+	case errors.Is(e.Err, context.Canceled), errors.Is(e.BodyErr, context.Canceled):
+		return Cancelled, ""
+	case e.Err != nil:
+		return Lost, classify(e.Err)
+	case isTimeout(e.BodyErr):
+		return Lost, TimedOut
+	case e.BodyErr != nil:
+		return Lost, Truncated
+	case e.Status >= 500:
+		return Lost, ServerError
+	case e.Status >= 300:
+		return Rejected, ""
+	}
+	return Answered, ""
+}
+
+func classify(err error) Class {
+	var dns *net.DNSError
+	switch {
+	case isTimeout(err):
+		return TimedOut
+	case errors.As(err, &dns), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return Unreachable
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return Refused
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return Reset
+	// net/http has no exported error for a connection that the server closed while it was idle for us.
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "server closed idle connection"):
+		return EOF
+	}
+	return Other
+}
+
+func isTimeout(err error) bool {
+	var ne net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &ne) && ne.Timeout()
+}
+
+// Window is a phase of a run. To is exclusive.
+type Window struct {
+	Name     string
+	From, To time.Time
+}
+
+// Between is the name that Phases gives to the time outside all windows.
+const Between = "between"
+
+// Phases counts requests by window: a request belongs to the window in which it was sent. One that was lost and was sent
+// outside all windows belongs to the one in which it ended: what a step cut off is that step's loss.
+// Requests come as Seconds and counts are as fine as that; losses are placed exactly.
+func Phases(seconds []Second, losses []Record, windows []Window) map[string]Count {
+	counts := map[string]Count{}
+	for _, s := range seconds {
+		name := windowAt(windows, s.At)
+		c := counts[name]
+		c.add(s.Count)
+		c.Lost -= s.Lost
+		counts[name] = c
+	}
+	for _, r := range losses {
+		name := windowAt(windows, r.Sent)
+		if name == Between {
+			name = windowAt(windows, r.End())
+		}
+		c := counts[name]
+		c.Lost++
+		counts[name] = c
+	}
+	return counts
+}
+
+func windowAt(windows []Window, t time.Time) string {
+	for _, w := range windows {
+		if !t.Before(w.From) && t.Before(w.To) {
+			return w.Name
+		}
+	}
+	return Between
+}
