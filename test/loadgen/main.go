@@ -1,0 +1,187 @@
+// Command loadgen puts internal/load into a pod: it sends to one or more targets and prints what became of the requests as lines of
+// JSON (load.Line): progress each second, each lost request as soon as it is known to be lost, and a summary at the end.
+//
+//	loadgen --duration 2m --target slow=http://198.18.0.1,50,new,/?seconds=0.5 --target fast=http://198.18.0.1,100,keep-alive,/status
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/gracefulapp/gracefulapp/internal/load"
+)
+
+// progressPeriod is how often progress is printed.
+const progressPeriod = time.Second
+
+func main() {
+	// The first signal ends the sending and lets requests in flight finish, the second gives them up.
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	if err := command(os.Args[1:], os.Stdout, os.Stderr, signals); err != nil {
+		fmt.Fprintln(os.Stderr, "loadgen:", err)
+		os.Exit(2)
+	}
+}
+
+type options struct {
+	targets     []load.Target
+	duration    time.Duration
+	connections int
+}
+
+func command(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) error {
+	o, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	g, err := newGenerator(o, stdout)
+	if err != nil {
+		return err
+	}
+	return g.run(o.duration, signals)
+}
+
+func parse(args []string, stderr io.Writer) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("loadgen", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.DurationVar(&o.duration, "duration", 0, "how long to send; 0 means until SIGTERM")
+	flags.IntVar(&o.connections, "connections", 0, "connections of a keep-alive target; 0 means 20")
+	flags.Func("target", "NAME=URL,RATE,MODE[,PATH]: requests per second, mode new or keep-alive; repeatable", func(text string) error {
+		t, err := parseTarget(text)
+		o.targets = append(o.targets, t)
+		return err
+	})
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	if flags.NArg() > 0 {
+		return o, fmt.Errorf("unknown arguments %q", flags.Args())
+	}
+	if len(o.targets) == 0 {
+		return o, errors.New("no --target")
+	}
+	if o.duration < 0 {
+		return o, fmt.Errorf("negative --duration %s", o.duration)
+	}
+	for i := range o.targets {
+		o.targets[i].Connections = o.connections
+	}
+	return o, nil
+}
+
+func parseTarget(text string) (load.Target, error) {
+	name, rest, ok := strings.Cut(text, "=")
+	parts := strings.SplitN(rest, ",", 4)
+	if !ok || name == "" || len(parts) < 3 {
+		return load.Target{}, fmt.Errorf("want NAME=URL,RATE,MODE[,PATH], not %q", text)
+	}
+	rate, err := strconv.ParseFloat(parts[1], 64)
+	if err != nil {
+		return load.Target{}, fmt.Errorf("want a rate in requests per second, not %q", parts[1])
+	}
+	t := load.Target{Name: name, URL: parts[0], Rate: rate, Mode: load.Mode(parts[2])}
+	if len(parts) == 4 {
+		t.URL = strings.TrimSuffix(t.URL, "/") + "/" + strings.TrimPrefix(parts[3], "/")
+	}
+	return t, nil
+}
+
+// generator runs all targets side by side and owns the output.
+type generator struct {
+	targets []load.Target
+	clients []*load.Client
+	ledgers []*load.Ledger
+
+	mu  sync.Mutex // lines do not interleave
+	out *json.Encoder
+}
+
+func newGenerator(o options, out io.Writer) (*generator, error) {
+	g := &generator{targets: o.targets, out: json.NewEncoder(out)}
+	for _, t := range o.targets {
+		c, err := load.NewClient(t)
+		if err != nil {
+			return nil, err
+		}
+		g.clients = append(g.clients, c)
+		g.ledgers = append(g.ledgers, load.NewLedger())
+	}
+	return g, nil
+}
+
+func (g *generator) run(d time.Duration, signals <-chan os.Signal) error {
+	ctx, abort := context.WithCancel(context.Background())
+	defer abort()
+	var sending sync.WaitGroup
+	for i, c := range g.clients {
+		sending.Go(func() { c.Run(ctx, d, func(r load.Record) { g.file(i, r) }) })
+	}
+	ended := make(chan struct{})
+	go func() { sending.Wait(); close(ended) }()
+
+	tick := time.NewTicker(progressPeriod)
+	defer tick.Stop()
+	stop := func() {
+		for _, c := range g.clients {
+			c.Stop()
+		}
+	}
+	for {
+		select {
+		case <-tick.C:
+			g.print(load.Line{Progress: g.progress()})
+		case <-signals:
+			stop()
+			stop = abort
+		case <-ended:
+			return g.print(load.Line{Summary: g.summary()})
+		}
+	}
+}
+
+func (g *generator) file(i int, r load.Record) {
+	g.ledgers[i].Add(r)
+	if r.Outcome == load.Lost {
+		g.print(load.Line{Lost: &load.Loss{Target: g.targets[i].Name, Record: r}})
+	}
+}
+
+func (g *generator) progress() []load.Progress {
+	var all []load.Progress
+	for i, t := range g.targets {
+		all = append(all, load.Progress{Target: t.Name, Sent: g.clients[i].Sent(), Count: g.ledgers[i].Total()})
+	}
+	return all
+}
+
+func (g *generator) summary() []load.Summary {
+	var all []load.Summary
+	for i, t := range g.targets {
+		all = append(all, load.Summarize(t, g.ledgers[i]))
+	}
+	return all
+}
+
+// print reports an error only where it matters: without its summary a run is worth nothing.
+func (g *generator) print(line load.Line) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	line.At = time.Now()
+	return g.out.Encode(line)
+}

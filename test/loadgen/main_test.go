@@ -1,0 +1,110 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gracefulapp/gracefulapp/internal/load"
+)
+
+func TestTargets(t *testing.T) {
+	for _, tc := range []struct {
+		name, text string
+		want       load.Target
+	}{
+		{"without a path", "a=http://198.18.0.1,50,new", load.Target{Name: "a", URL: "http://198.18.0.1", Rate: 50, Mode: load.NewConnection}},
+		{"with a path", "a=http://198.18.0.1,0.5,keep-alive,/status",
+			load.Target{Name: "a", URL: "http://198.18.0.1/status", Rate: 0.5, Mode: load.KeepAlive}},
+		{"with a query that has an equals sign", "a=http://198.18.0.1/,1,new,/?seconds=0",
+			load.Target{Name: "a", URL: "http://198.18.0.1/?seconds=0", Rate: 1, Mode: load.NewConnection}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := parseTarget(tc.text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestBadArguments(t *testing.T) {
+	for name, args := range map[string][]string{
+		"no target":         {},
+		"no rate":           {"--target", "a=http://127.0.0.1"},
+		"a rate in words":   {"--target", "a=http://127.0.0.1,many,new"},
+		"an unknown mode":   {"--target", "a=http://127.0.0.1,1,pipelined"},
+		"no name":           {"--target", "http://127.0.0.1,1,new"},
+		"an extra word":     {"--target", "a=http://127.0.0.1,1,new", "now"},
+		"negative duration": {"--target", "a=http://127.0.0.1,1,new", "--duration", "-1s"},
+	} {
+		if err := command(args, io.Discard, io.Discard, nil); err == nil {
+			t.Errorf("accepted %s: %q", name, args)
+		}
+	}
+}
+
+func TestRunUntilSigtermReportsEverything(t *testing.T) {
+	signals := make(chan os.Signal, 1)
+	var requests atomic.Int64
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch n := requests.Add(1); {
+		case n == 10:
+			signals <- syscall.SIGTERM
+		case r.URL.Path == "/broken":
+			w.WriteHeader(http.StatusBadGateway)
+		}
+	}))
+	defer srv.Close()
+
+	var out bytes.Buffer
+	args := []string{"--target", "good=" + srv.URL + ",100,keep-alive,/", "--target", "bad=" + srv.URL + ",100,new,/broken"}
+	if err := command(args, &out, io.Discard, signals); err != nil {
+		t.Fatal(err)
+	}
+	var lost int
+	var summary []load.Summary
+	for text := range strings.Lines(out.String()) {
+		var line load.Line
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if line.Lost != nil {
+			lost++
+			if line.Lost.Target != "bad" || line.Lost.Class != load.ServerError || time.Since(line.Lost.Sent) > time.Minute {
+				t.Errorf("lost %+v, want a 5xx of the bad target with its time", line.Lost)
+			}
+		}
+		summary = line.Summary
+	}
+	if len(summary) != 2 {
+		t.Fatalf("the last line is no summary of both targets:\n%s", out.String())
+	}
+	good, bad := summary[0], summary[1]
+	if good.Name != "good" || good.Requests == 0 || good.Answered != good.Requests {
+		t.Errorf("good target: %+v, want all answered", good)
+	}
+	if bad.Name != "bad" || bad.Lost != lost || bad.Lost < bad.Requests-1 {
+		t.Errorf("bad target: %+v with %d lines of losses, want all but one lost and each on a line", bad, lost)
+	}
+	sent := 0
+	for _, s := range good.Seconds {
+		sent += s.Requests
+	}
+	if sent != good.Requests {
+		t.Errorf("the seconds add up to %d of %d requests", sent, good.Requests)
+	}
+}
