@@ -17,6 +17,8 @@
 package timing
 
 import (
+	"math"
+
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
@@ -78,7 +80,8 @@ type Timing struct {
 func Derive(spec v1alpha1.TimingSpec, sidecars int) Timing {
 	s := clamp(spec.StartupSeconds, 1, MaxInputSeconds)
 	r := clamp(spec.RequestSeconds, 1, MaxInputSeconds)
-	t1 := orElse(spec.ShutdownSeconds, r+shutdownMarginSeconds)
+	// Not bounded by a day, so that the verdict on a longer request speaks of the same sum as the CEL rule; only by int32.
+	t1 := orElse(spec.ShutdownSeconds, min(spec.RequestSeconds, math.MaxInt32-shutdownMarginSeconds)+shutdownMarginSeconds)
 	t2 := orElse(spec.PreStopSeconds, defaultPreStopSeconds)
 	return Timing{
 		StartupSeconds:                s,

@@ -14,7 +14,10 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// +kubebuilder:webhook:path=/validate-apps-gracefulapp-dev-v1alpha1-gracefulapp,mutating=false,failurePolicy=fail,sideEffects=None,timeoutSeconds=5,groups=apps.gracefulapp.dev,resources=gracefulapps,verbs=create;update,versions=v1alpha1,name=gracefulapps.apps.gracefulapp.dev,admissionReviewVersions=v1
+// The match conditions let writes pass without the webhook that cannot break an invariant: replicas, labels, and whatever
+// happens to an app that is being deleted. So scaling goes on while the operator is away.
+//
+// +kubebuilder:webhook:path=/validate-apps-gracefulapp-dev-v1alpha1-gracefulapp,mutating=false,failurePolicy=fail,sideEffects=None,timeoutSeconds=5,groups=apps.gracefulapp.dev,resources=gracefulapps,verbs=create;update,versions=v1alpha1,name=gracefulapps.apps.gracefulapp.dev,admissionReviewVersions=v1,patch=`{"matchConditions":[{"name":"spec-changed","expression":"request.operation == 'CREATE' || object.spec.?timing != oldObject.spec.?timing || object.spec.?template != oldObject.spec.?template || object.spec.?service != oldObject.spec.?service || object.spec.?selector != oldObject.spec.?selector"},{"name":"not-being-deleted","expression":"!has(object.metadata.deletionTimestamp)"}]}`
 
 // Validator refuses a GracefulApp that breaks an invariant and warns about one that its owner may not have thought through.
 // It sees writes of the object, not of its scale and status.

@@ -1,0 +1,116 @@
+package webhook
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/google/go-cmp/cmp"
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
+)
+
+// The CRD's CEL rules repeat the core of internal/plan, and users read the CEL text, for it is evaluated first. So both must
+// say the same about every spec, word for word.
+func describeParity() {
+	It("agree on every timing around every boundary", func() {
+		n := 0
+		for timing := range timings() {
+			app := hello(func(app *v1alpha1.GracefulApp) { app.Spec.Timing = timing })
+			_, errs, _ := plan.For(app)
+			want := []string{}
+			for _, err := range errs {
+				want = append(want, err.Field+": "+err.Detail)
+			}
+			got := causes(api.Create(ctx, app, client.DryRunAll))
+			slices.Sort(want)
+			slices.Sort(got)
+			Expect(cmp.Diff(want, got)).To(BeEmpty(), "timing %+v (-Go +CEL)", printable(timing))
+			n++
+		}
+		GinkgoWriter.Printf("compared %d timings\n", n)
+		Expect(n).To(BeNumerically(">", 500))
+	})
+
+	It("agree on names", func() {
+		// Legal names of any custom resource; what is not even that, the API server refuses before it asks CEL.
+		for _, name := range []string{"a", "a-b", "a1", "a.b", "1a", strings.Repeat("a", 63), strings.Repeat("a", 64)} {
+			app := hello(func(app *v1alpha1.GracefulApp) { app.Name = name })
+			_, errs, _ := plan.For(app)
+			got := causes(api.Create(ctx, app, client.DryRunAll))
+			if len(errs) == 0 {
+				Expect(got).To(BeEmpty(), name)
+				continue
+			}
+			Expect(errs).To(HaveLen(1), name)
+			Expect(got).To(HaveLen(1), name)
+			// CEL cannot point at metadata.name, which the schema does not describe.
+			Expect(got[0]).To(HaveSuffix(errs[0].Detail), name)
+		}
+	})
+}
+
+// timings are one below, equal and one above every bound, in all combinations.
+func timings() func(yield func(v1alpha1.TimingSpec) bool) {
+	around := func(bounds ...int32) []*int32 {
+		all := []*int32{nil}
+		for _, b := range bounds {
+			for _, n := range []int32{b - 1, b, b + 1} {
+				all = append(all, &n)
+			}
+		}
+		return all
+	}
+	return func(yield func(v1alpha1.TimingSpec) bool) {
+		for _, request := range []int32{1, 5, 86_400, 86_401} {
+			for _, t1 := range around(request, 86_400) {
+				for _, t2 := range around(1, 86_400) {
+					sum := int32(0)
+					if t1 != nil && t2 != nil {
+						sum = *t1 + *t2
+					}
+					for _, t3 := range around(sum, 259_200) {
+						if !yield(v1alpha1.TimingSpec{
+							StartupSeconds: 86_399 + request%3, RequestSeconds: request, ShutdownSeconds: t1, PreStopSeconds: t2,
+							TerminationGracePeriodSeconds: t3,
+						}) {
+							return
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// causes are what the API server found wrong, as "field: detail".
+func causes(err error) []string {
+	all := []string{}
+	if err == nil {
+		return all
+	}
+	var status *apierrors.StatusError
+	if !errors.As(err, &status) || status.ErrStatus.Details == nil {
+		return []string{err.Error()}
+	}
+	for _, c := range status.ErrStatus.Details.Causes {
+		all = append(all, c.Field+": "+strings.TrimPrefix(c.Message, "Invalid value: "))
+	}
+	return all
+}
+
+func printable(t v1alpha1.TimingSpec) []any {
+	deref := func(p *int32) any {
+		if p == nil {
+			return "-"
+		}
+		return *p
+	}
+	return []any{t.StartupSeconds, t.RequestSeconds, deref(t.ShutdownSeconds), deref(t.PreStopSeconds),
+		deref(t.TerminationGracePeriodSeconds)}
+}

@@ -1,0 +1,115 @@
+package webhook
+
+import (
+	"context"
+	"testing"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+var (
+	ctx context.Context
+	api client.WithWatch
+	// warned collects the warnings that a kubectl user would see.
+	warned = &warnings{}
+	// stopWebhook ends the manager, as if the operator were away.
+	stopWebhook context.CancelFunc
+)
+
+func TestWebhook(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "Webhook and CEL on a real API server")
+}
+
+var _ = BeforeSuite(func() {
+	var cancel context.CancelFunc
+	ctx, cancel = context.WithCancel(context.Background())
+	DeferCleanup(cancel)
+	scheme := runtime.NewScheme()
+	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
+	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
+
+	environment := &envtest.Environment{
+		CRDDirectoryPaths:     []string{"../../config/crd/bases"},
+		ErrorIfCRDPathMissing: true,
+		WebhookInstallOptions: envtest.WebhookInstallOptions{Paths: []string{"../../config/webhook/manifests.yaml"}},
+	}
+	config, err := environment.Start()
+	Expect(err).NotTo(HaveOccurred(), "make test sets KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver")
+	DeferCleanup(environment.Stop)
+
+	installed := environment.WebhookInstallOptions
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme:  scheme,
+		Metrics: metricsserver.Options{BindAddress: "0"},
+		WebhookServer: webhook.NewServer(webhook.Options{
+			Host: installed.LocalServingHost, Port: installed.LocalServingPort, CertDir: installed.LocalServingCertDir,
+		}),
+	})
+	Expect(err).NotTo(HaveOccurred())
+	Expect(SetupWithManager(mgr)).To(Succeed())
+	managerContext, stop := context.WithCancel(ctx)
+	stopped := make(chan struct{})
+	stopWebhook = func() { stop(); <-stopped }
+	go func() {
+		defer GinkgoRecover()
+		defer close(stopped)
+		Expect(mgr.Start(managerContext)).To(Succeed())
+	}()
+
+	config.WarningHandlerWithContext = warned
+	api, err = client.NewWithWatch(config, client.Options{Scheme: scheme})
+	Expect(err).NotTo(HaveOccurred())
+	Eventually(func() error { return mgr.GetWebhookServer().StartedChecker()(nil) }).Should(Succeed())
+})
+
+type warnings struct{ all []string }
+
+func (w *warnings) HandleWarningHeaderWithContext(_ context.Context, _ int, _, text string) {
+	w.all = append(w.all, text)
+}
+
+func (w *warnings) take() []string {
+	all := w.all
+	w.all = nil
+	return all
+}
+
+// hello is an app that is accepted without a warning, modified.
+func hello(modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp {
+	get := func(path string) *corev1.HTTPGetAction {
+		return &corev1.HTTPGetAction{Path: path, Port: intstr.FromString("http")}
+	}
+	app := &v1alpha1.GracefulApp{
+		ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: "default"},
+		Spec: v1alpha1.GracefulAppSpec{
+			Replicas: new(int32(2)),
+			Timing:   v1alpha1.TimingSpec{StartupSeconds: 25, RequestSeconds: 5},
+			Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{
+				Name:           "hello",
+				Image:          "hello:0.1.0",
+				Ports:          []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}},
+				ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: get("/readyz")}},
+				LivenessProbe:  &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: get("/livez")}},
+				Lifecycle:      &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{HTTPGet: get("/drain")}},
+			}}}},
+		},
+	}
+	for _, m := range modify {
+		m(app)
+	}
+	return app
+}
