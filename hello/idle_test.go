@@ -37,7 +37,7 @@ func tcpPair(t *testing.T) (client net.Conn, served *conn) {
 func TestRetiredConnectionEndsWhenNothingHasCome(t *testing.T) {
 	_, served := tcpPair(t)
 	served.retire()
-	if n, err := served.Read(make([]byte, 8)); n != 0 || err != io.EOF {
+	if n, err := served.Read(make([]byte, 8)); n != 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("read %d, %v; want EOF", n, err)
 	}
 }

@@ -108,8 +108,9 @@ type generator struct {
 	clients []*load.Client
 	ledgers []*load.Ledger
 
-	mu  sync.Mutex // lines do not interleave
-	out *json.Encoder
+	mu     sync.Mutex // lines do not interleave
+	out    *json.Encoder
+	failed error
 }
 
 func newGenerator(o options, out io.Writer) (*generator, error) {
@@ -150,7 +151,8 @@ func (g *generator) run(d time.Duration, signals <-chan os.Signal) error {
 			stop()
 			stop = abort
 		case <-ended:
-			return g.print(load.Line{Summary: g.summary()})
+			g.print(load.Line{Summary: g.summary()})
+			return g.failed
 		}
 	}
 }
@@ -178,10 +180,12 @@ func (g *generator) summary() []load.Summary {
 	return all
 }
 
-// print reports an error only where it matters: without its summary a run is worth nothing.
-func (g *generator) print(line load.Line) error {
+// print keeps the first error: a run whose lines are incomplete has failed.
+func (g *generator) print(line load.Line) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	line.At = time.Now()
-	return g.out.Encode(line)
+	if err := g.out.Encode(line); err != nil && g.failed == nil {
+		g.failed = fmt.Errorf("printing: %w", err)
+	}
 }
