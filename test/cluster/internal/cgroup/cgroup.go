@@ -14,12 +14,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Hierarchy is a mounted cgroup tree: one of several on cgroup v1, the only one on v2.
 type Hierarchy struct {
 	Path string
 	V2   bool
+	// options say which of v1's hierarchies it is, as mount(2) wants it.
+	options string
 }
 
 // Hierarchies of this machine.
@@ -33,7 +36,7 @@ func Hierarchies() ([]Hierarchy, error) {
 }
 
 // parse reads mountinfo (proc(5)): "36 35 98:0 /root /mount/point options - type source options". A hierarchy that is
-// mounted several times counts once.
+// mounted several times counts once. The root does not matter: seen from a cgroup namespace it is /../.. and the like.
 func parse(mountinfo io.Reader) ([]Hierarchy, error) {
 	var found []Hierarchy
 	var devices []string
@@ -41,15 +44,19 @@ func parse(mountinfo io.Reader) ([]Hierarchy, error) {
 	for lines.Scan() {
 		before, after, ok := strings.Cut(lines.Text(), " - ")
 		fields, kind := strings.Fields(before), strings.Fields(after)
-		if !ok || len(fields) < 5 || len(kind) == 0 || !strings.HasPrefix(kind[0], "cgroup") {
+		if !ok || len(fields) < 5 || len(kind) < 3 || !strings.HasPrefix(kind[0], "cgroup") {
 			continue
 		}
-		device, root, point := fields[2], fields[3], fields[4]
-		if root != "/" || slices.Contains(devices, device) {
+		device, point := fields[2], fields[4]
+		if slices.Contains(devices, device) {
 			continue
 		}
 		devices = append(devices, device)
-		found = append(found, Hierarchy{Path: point, V2: kind[0] == "cgroup2"})
+		h := Hierarchy{Path: point, V2: kind[0] == "cgroup2"}
+		if !h.V2 {
+			h.options = controllers(kind[2])
+		}
+		found = append(found, h)
 	}
 	return found, lines.Err()
 }
@@ -60,9 +67,42 @@ func Create(hierarchies []Hierarchy, group string) error {
 		if err := os.MkdirAll(filepath.Join(h.Path, group), 0o755); err != nil {
 			return err
 		}
+		if h.V2 {
+			continue
+		}
 		if err := inheritCPUSet(h.Path, group); err != nil {
 			return fmt.Errorf("giving cgroup %s its CPUs: %w", group, err)
 		}
+	}
+	return nil
+}
+
+// Delegate hands the controllers of a v2 hierarchy down to the group; on v1 each group has those of its hierarchy.
+func Delegate(hierarchies []Hierarchy, group string) error {
+	for _, h := range hierarchies {
+		if !h.V2 {
+			continue
+		}
+		if err := enableControllers(h.Path, group); err != nil {
+			return fmt.Errorf("giving cgroup %s its controllers: %w", group, err)
+		}
+	}
+	return nil
+}
+
+func enableControllers(hierarchy, group string) error {
+	parent := hierarchy
+	for _, name := range strings.Split(strings.Trim(group, "/"), "/") {
+		raw, err := os.ReadFile(filepath.Join(parent, "cgroup.controllers"))
+		if err != nil {
+			return err
+		}
+		for _, controller := range strings.Fields(string(raw)) {
+			if err := overwrite(filepath.Join(parent, "cgroup.subtree_control"), "+"+controller); err != nil {
+				return err
+			}
+		}
+		parent = filepath.Join(parent, name)
 	}
 	return nil
 }
@@ -77,9 +117,6 @@ func inheritCPUSet(hierarchy, group string) error {
 			value, err := os.ReadFile(filepath.Join(child, file))
 			if err != nil || strings.TrimSpace(string(value)) != "" {
 				continue
-			}
-			if _, err := os.Stat(filepath.Join(hierarchy, "tasks")); err != nil {
-				continue // cgroup v2, where empty means inherited
 			}
 			if value, err = os.ReadFile(filepath.Join(parent, file)); err != nil {
 				return err
@@ -145,8 +182,22 @@ func overwrite(file, value string) error {
 	return err
 }
 
-// Remove removes the group and all below it, deepest first. It fails while a process is in it.
+// removeTimeout is far more than the kernel needs to empty a group after the end of its last process.
+const removeTimeout = 10 * time.Second
+
+// Remove removes the group and all below it. It tries for a while: a group stays busy for a moment after its last
+// process has ended, and there is nothing to wait on.
 func Remove(hierarchies []Hierarchy, group string) error {
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		err := remove(hierarchies, group)
+		if err == nil || time.Since(began) > removeTimeout {
+			return err
+		}
+	}
+}
+
+// remove goes deepest first.
+func remove(hierarchies []Hierarchy, group string) error {
 	var errs []error
 	for _, h := range hierarchies {
 		dirs := tree(filepath.Join(h.Path, group))

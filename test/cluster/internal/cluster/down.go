@@ -78,15 +78,8 @@ func endStrays(hierarchies []cgroup.Hierarchy, group string) error {
 	return fmt.Errorf("processes do not end: %v", cgroup.Processes(hierarchies, group))
 }
 
-// removeCgroups tries for a while: the kernel empties a group a little after its last process has ended.
-func removeCgroups(hierarchies []cgroup.Hierarchy, name string) (err error) {
-	for range 100 {
-		if err = cgroup.Remove(hierarchies, instance.Cgroup(name)); err == nil {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	if err != nil {
+func removeCgroups(hierarchies []cgroup.Hierarchy, name string) error {
+	if err := cgroup.Remove(hierarchies, instance.Cgroup(name)); err != nil {
 		return err
 	}
 	for _, h := range hierarchies {

@@ -17,18 +17,25 @@ const (
 	followInterval = 100 * time.Millisecond
 	// giveUpAfter failures in a row it is not bad luck any more.
 	giveUpAfter = 4
-	// supervisorGrace is the time from a supervisor's start to its first sign of life.
-	supervisorGrace = 20 * time.Second
 )
 
 // follow prints each component that becomes ready, and returns when all of them are or one cannot be.
-func follow(ctx context.Context, i *instance.Instance, p *progress) error {
+func follow(ctx context.Context, i *instance.Instance, s started, p *progress) error {
 	seen := map[string]bool{}
-	began := time.Now()
-	for {
+	for first := true; ; first = false {
 		var pending []string
 		for n := 1; n <= instance.Nodes; n++ {
-			waiting, err := look(i, n, seen, time.Since(began) > supervisorGrace, p)
+			select {
+			case <-s.ended[n]: // never for a node that ran before
+				log := node.SupervisorLog(i, n)
+				return fmt.Errorf("the supervisor of %s has ended; the end of %s:\n%s", i.NodeName(n), log, tail(log))
+			default:
+			}
+			report := p.say
+			if s.ended[n] == nil && first {
+				report = func(string, ...any) {} // no news
+			}
+			waiting, err := look(i, n, seen, report)
 			if err != nil {
 				return err
 			}
@@ -46,15 +53,10 @@ func follow(ctx context.Context, i *instance.Instance, p *progress) error {
 }
 
 // look reads one node's status and returns what is not ready.
-func look(i *instance.Instance, n int, seen map[string]bool, mustLive bool, p *progress) ([]string, error) {
+func look(i *instance.Instance, n int, seen map[string]bool, report func(string, ...any)) ([]string, error) {
 	all, err := node.ReadStatus(i, n)
 	if err != nil {
 		return nil, err
-	}
-	if mustLive || len(all) > 0 {
-		if err := mustRun(i, n); err != nil {
-			return nil, err
-		}
 	}
 	if len(all) == 0 {
 		return []string{i.NodeName(n)}, nil
@@ -70,22 +72,10 @@ func look(i *instance.Instance, n int, seen map[string]bool, mustLive bool, p *p
 			pending = append(pending, name)
 		} else if !seen[name] {
 			seen[name] = true
-			p.say("%s ready", name)
+			report("%s ready", name)
 		}
 	}
 	return pending, nil
-}
-
-func mustRun(i *instance.Instance, n int) error {
-	pid, err := node.Supervisor(i.Dir(), n)
-	if err != nil {
-		return err
-	}
-	if pid == 0 {
-		log := node.SupervisorLog(i, n)
-		return fmt.Errorf("the supervisor of %s has ended; the end of %s:\n%s", i.NodeName(n), log, tail(log))
-	}
-	return nil
 }
 
 func componentLog(i *instance.Instance, n int, component string) string {

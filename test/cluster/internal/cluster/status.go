@@ -25,7 +25,18 @@ func running(name string) (*instance.Instance, error) {
 	if err == nil && len(stopped) > 0 {
 		err = fmt.Errorf("instance %q is not up: run `cluster up`, or `cluster down` to remove it", name)
 	}
+	if err == nil {
+		err = haveBinaries(i)
+	}
 	return i, err
+}
+
+// haveBinaries fails if the cache was emptied while the instance runs.
+func haveBinaries(i *instance.Instance) error {
+	if _, err := os.Stat(filepath.Join(i.BinDir, "kubectl")); err != nil {
+		return fmt.Errorf("the binaries of instance %q are gone: `cluster down`, then `cluster up`: %w", i.Name, err)
+	}
+	return nil
 }
 
 // Env prints shell lines for eval.
@@ -56,6 +67,9 @@ func Env(w io.Writer, name string) error {
 
 // PrintStatus prints each component with its process id on the machine, and fails if one is not ready.
 func PrintStatus(w io.Writer, name string) error {
+	if err := machine.CheckRoot(); err != nil {
+		return err
+	}
 	i, err := instance.Open(name)
 	if err != nil {
 		return err
@@ -83,7 +97,7 @@ func PrintStatus(w io.Writer, name string) error {
 		if err != nil {
 			return err
 		}
-		pids := componentPIDs(hierarchies, i.SystemCgroup(n))
+		pids := componentPIDs(hierarchies, i.NodeCgroup(n)+instance.SystemCgroup)
 		for _, s := range all {
 			ready = ready && s.State == node.Ready
 			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", i.NodeName(n), s.Name, s.State,

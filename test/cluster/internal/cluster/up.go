@@ -3,6 +3,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -16,17 +17,13 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/cluster/internal/pki"
 )
 
-// startTimeout bounds the start of all components, and again that of the nodes and the DNS. It is met in 15 s on two
-// idle cores; a machine that builds something beside it is several times slower.
+// startTimeout bounds the whole start. It is met in 13 s on two idle cores; a machine that builds something beside it is
+// several times slower.
 const startTimeout = 4 * time.Minute
 
 // Up makes the instance, or finishes or restarts what is there of it. On one that runs it only looks.
 func Up(ctx context.Context, name string) error {
-	if err := machine.CheckRun(ctx, instance.Root); err != nil {
-		return err
-	}
-	binDir, err := binaries.Ensure(ctx)
-	if err != nil {
+	if err := machine.CheckRoot(); err != nil {
 		return err
 	}
 	unlock, err := instance.Lock(ctx, instance.Dir(name))
@@ -34,43 +31,90 @@ func Up(ctx context.Context, name string) error {
 		return err
 	}
 	defer unlock()
-	i, err := instance.Create(ctx, name, binDir)
-	if err != nil {
-		return err
-	}
 	p := newProgress(name)
-	if err := start(ctx, i, binDir, p); err != nil {
+	i, err := instance.Open(name)
+	if errors.Is(err, instance.ErrAbsent) {
+		i, err = instance.Create(ctx, name)
+	}
+	if err != nil {
 		return err
 	}
 	bounded, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if err := follow(bounded, i, p); err != nil {
-		return err
+	err = bringUp(bounded, i, p)
+	if errors.Is(err, errStopped) {
+		p.say("a node ended just now: starting it again")
+		err = bringUp(bounded, i, p)
 	}
-	if err := install(ctx, i, p); err != nil {
+	if err != nil {
 		return err
 	}
 	p.say("up: %d nodes, API server at %s", instance.Nodes, i.APIServer())
 	return nil
 }
 
-// start starts what does not run.
-func start(ctx context.Context, i *instance.Instance, binDir string, p *progress) error {
-	stopped, err := stoppedNodes(i)
+// errStopped says that a node which ran when the command began has ended meanwhile. It happens when someone has killed
+// it a moment before: it takes some milliseconds to die.
+var errStopped = errors.New("node has ended")
+
+func bringUp(ctx context.Context, i *instance.Instance, p *progress) error {
+	s, err := start(ctx, i, p)
 	if err != nil {
 		return err
 	}
-	if len(stopped) < instance.Nodes && i.BinDir != binDir {
-		p.say("note: it runs other binaries than this checkout would; `cluster down` first to change them")
+	if err = follow(ctx, i, s, p); err == nil {
+		err = install(ctx, i, s, p)
 	}
-	if len(stopped) == instance.Nodes {
+	stopped, stoppedErr := stoppedNodes(i)
+	for _, n := range stopped {
+		if s.ended[n] == nil {
+			return fmt.Errorf("%s: %w", i.NodeName(n), errStopped)
+		}
+	}
+	return errors.Join(err, stoppedErr)
+}
+
+// started are the nodes that this command has started: when, and a channel that closes with their supervisor's end.
+type started struct {
+	at    time.Time
+	ended map[int]<-chan struct{}
+}
+
+// start starts what does not run.
+func start(ctx context.Context, i *instance.Instance, p *progress) (started, error) {
+	s := started{ended: map[int]<-chan struct{}{}}
+	stopped, err := stoppedNodes(i)
+	if err != nil || len(stopped) == 0 {
+		return s, err
+	}
+	if err := prepare(ctx, i, len(stopped) == instance.Nodes); err != nil {
+		return s, err
+	}
+	p.say("network ready")
+	s.at = time.Now()
+	for _, n := range stopped {
+		if s.ended[n], err = node.Start(i, n); err != nil {
+			return s, err
+		}
+		p.say("%s started", i.NodeName(n))
+	}
+	return s, nil
+}
+
+// prepare makes what nodes need. Binaries change only when no node runs, so that both run the same.
+func prepare(ctx context.Context, i *instance.Instance, mayChange bool) error {
+	if err := machine.CheckRun(ctx, i.Dir()); err != nil {
+		return err
+	}
+	if mayChange {
+		binDir, err := binaries.Ensure(ctx)
+		if err != nil {
+			return err
+		}
 		i.BinDir = binDir
 		if err := i.Save(); err != nil {
 			return err
 		}
-	}
-	if len(stopped) == 0 {
-		return nil
 	}
 	plugins, err := machine.CNIPlugins()
 	if err != nil {
@@ -82,17 +126,7 @@ func start(ctx context.Context, i *instance.Instance, binDir string, p *progress
 	if err := config.Write(i, plugins); err != nil {
 		return err
 	}
-	if err := network.Ensure(ctx, i); err != nil {
-		return err
-	}
-	p.say("network ready")
-	for _, n := range stopped {
-		if err := node.Start(i, n); err != nil {
-			return err
-		}
-		p.say("%s started", i.NodeName(n))
-	}
-	return nil
+	return network.Ensure(ctx, i)
 }
 
 func stoppedNodes(i *instance.Instance) ([]int, error) {

@@ -66,7 +66,7 @@ func writeNode(i *instance.Instance, n int, cniPlugins string) error {
 	dir, inside := instance.NodeConfig(i.Dir(), n), instance.NodeConfig(instance.InsideState, n)
 	v := values{
 		Node: n, PKI: filepath.Join(instance.InsideState, "pki"), Config: inside, CNIPlugins: cniPlugins,
-		DNS: instance.DNSService, PodsCIDR: instance.PodsCIDR, PodCIDR: instance.PodCIDR(n), PodsCgroup: i.PodsCgroup(n),
+		DNS: instance.DNSService, PodsCIDR: instance.PodsCIDR, PodCIDR: instance.PodCIDR(n),
 		ProxyMode: proxyModes[n], PauseImage: image.Pause,
 	}
 	files := map[string]string{
@@ -103,7 +103,8 @@ func kubeconfig(i *instance.Instance, user, server, file string) error {
 	return render("kubeconfig.yaml", file, encoded)
 }
 
-// render writes a template's result; only root may read it, for kubeconfigs are keys.
+// render writes a template's result, unless it is there already: kube-proxy ends when its file is written to. Only root
+// may read it, for kubeconfigs are keys.
 func render(name, file string, data any) error {
 	t, err := template.New(name).Option("missingkey=error").ParseFS(templates, "templates/"+name)
 	if err != nil {
@@ -112,6 +113,9 @@ func render(name, file string, data any) error {
 	var out bytes.Buffer
 	if err := t.Execute(&out, data); err != nil {
 		return err
+	}
+	if old, err := os.ReadFile(file); err == nil && bytes.Equal(old, out.Bytes()) {
+		return nil
 	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err

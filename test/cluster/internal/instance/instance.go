@@ -60,11 +60,11 @@ func open(root, name string) (*Instance, error) {
 }
 
 // Create returns the instance of that name and makes it, with a free index, if it is missing.
-func Create(ctx context.Context, name, binDir string) (*Instance, error) {
-	return create(ctx, Root, name, binDir)
+func Create(ctx context.Context, name string) (*Instance, error) {
+	return create(ctx, Root, name)
 }
 
-func create(ctx context.Context, root, name, binDir string) (*Instance, error) {
+func create(ctx context.Context, root, name string) (*Instance, error) {
 	unlock, err := Lock(ctx, root)
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func create(ctx context.Context, root, name, binDir string) (*Instance, error) {
 	if err == nil || !errors.Is(err, ErrAbsent) {
 		return i, err
 	}
-	i = &Instance{Name: name, BinDir: binDir, root: root}
+	i = &Instance{Name: name, root: root}
 	if i.Index, err = freeIndex(root); err != nil {
 		return nil, err
 	}

@@ -62,11 +62,11 @@ func Cgroup(name string) string { return filepath.Join(CgroupRoot, name) }
 // CgroupRoot is the parent of all instances' cgroups.
 const CgroupRoot = "/gracefulapp-cluster"
 
-// SystemCgroup is where a node's own processes live, PodsCgroup the kubelet's cgroupRoot. They are siblings: cgroup v2
-// allows processes only in leaves.
-func (i *Instance) SystemCgroup(node int) string {
-	return fmt.Sprintf("%s/node%d/system", Cgroup(i.Name), node)
+// NodeCgroup is the root of all cgroups that a node sees.
+func (i *Instance) NodeCgroup(node int) string {
+	return fmt.Sprintf("%s/node%d", Cgroup(i.Name), node)
 }
-func (i *Instance) PodsCgroup(node int) string {
-	return fmt.Sprintf("%s/node%d/pods", Cgroup(i.Name), node)
-}
+
+// SystemCgroup is where a node's own processes live, seen from inside the node. The kubelet makes that of its pods beside
+// it: cgroup v2 allows processes only in leaves.
+const SystemCgroup = "/system"

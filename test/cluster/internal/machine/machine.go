@@ -79,7 +79,7 @@ func CheckRun(ctx context.Context, dir string) error {
 	if err := checkOverlay(); err != nil {
 		return err
 	}
-	return errors.Join(checkDisk(filepath.Dir(dir), runDisk, "a cluster"), checkMemory(runMemory, "a cluster"))
+	return errors.Join(checkDisk(dir, runDisk, "a cluster"), checkMemory(runMemory, "a cluster"))
 }
 
 // checkOverlay asks the kernel for what containers' file systems are made of.

@@ -110,6 +110,7 @@ func controllerManager(i *instance.Instance) component {
 			"--cluster-signing-cert-file="+pkiDir+"ca.crt", "--cluster-signing-key-file="+pkiDir+"ca.key",
 			"--service-account-private-key-file="+pkiDir+"service-account.key",
 			"--use-service-account-credentials",
+			"--flex-volume-plugin-dir=/var/lib/kubelet/volume-plugins",
 			"--service-cluster-ip-range="+instance.ServicesCIDR,
 			// The only one there is must not wait for its killed predecessor's lease.
 			"--leader-elect=false"),

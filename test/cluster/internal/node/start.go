@@ -18,28 +18,33 @@ import (
 )
 
 // Start starts a node's supervisor in namespaces of its own, detached from the caller: it has its own session and
-// inherits no file. The supervisor's own messages go to a log.
-func Start(i *instance.Instance, node int) error {
+// inherits no file. The supervisor's own messages go to a log. The channel closes when it ends while the caller lives.
+func Start(i *instance.Instance, node int) (ended <-chan struct{}, err error) {
 	hierarchies, err := cgroup.Hierarchies()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, group := range []string{i.SystemCgroup(node), i.PodsCgroup(node)} {
-		if err := cgroup.Create(hierarchies, group); err != nil {
-			return err
-		}
+	// What a crash has left would keep the kubelet busy: after a reboot of a machine there is none either.
+	if err := cgroup.Remove(hierarchies, i.NodeCgroup(node)); err != nil {
+		return nil, err
+	}
+	if err := cgroup.Create(hierarchies, i.NodeCgroup(node)); err != nil {
+		return nil, err
+	}
+	if err := cgroup.Delegate(hierarchies, i.NodeCgroup(node)); err != nil {
+		return nil, err
 	}
 	if err := errors.Join(ForgetStatus(i, node), os.MkdirAll(i.Logs(), 0o755)); err != nil {
-		return err
+		return nil, err
 	}
 	log, err := os.Create(SupervisorLog(i, node))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer log.Close()
 	self, err := os.Executable()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// nsenter becomes the supervisor, so that this is process 1.
 	c := exec.Command("nsenter", "--net="+i.NetNS(node), "--", self, "supervise", "--name", i.Name, "--node", strconv.Itoa(node))
@@ -50,9 +55,14 @@ func Start(i *instance.Instance, node int) error {
 		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC,
 	}
 	if err := c.Start(); err != nil {
-		return fmt.Errorf("starting the supervisor of %s: %w", i.NodeName(node), err)
+		return nil, fmt.Errorf("starting the supervisor of %s: %w", i.NodeName(node), err)
 	}
-	return c.Process.Release()
+	done := make(chan struct{})
+	go func() {
+		_ = c.Wait() // its log says why it ended
+		close(done)
+	}()
+	return done, nil
 }
 
 // SupervisorLog is where the supervisor itself writes.

@@ -12,18 +12,27 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"slices"
 	"sync"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/gracefulapp/gracefulapp/test/cluster/internal/cgroup"
 	"github.com/gracefulapp/gracefulapp/test/cluster/internal/instance"
 )
 
-// Supervise runs a node until it is told to end by SIGTERM. The caller has made the namespaces (see Start).
+// isolatedVariable marks the second of the supervisor's two lives.
+const isolatedVariable = "GRACEFULAPP_CLUSTER_ISOLATED"
+
+// Supervise runs a node until it is told to end by SIGTERM. The caller has made all namespaces but one (see Start).
 func Supervise(i *instance.Instance, node int) error {
 	if os.Getpid() != 1 {
 		return errors.New("supervise must be process 1 of its own namespace: use `cluster up`")
+	}
+	if os.Getenv(isolatedVariable) == "" {
+		return isolateCgroups(i, node)
 	}
 	if err := isolateMounts(i); err != nil {
 		return err
@@ -33,11 +42,7 @@ func Supervise(i *instance.Instance, node int) error {
 		return err
 	}
 	defer lock.Close()
-	hierarchies, err := cgroup.Hierarchies()
-	if err != nil {
-		return err
-	}
-	if err := cgroup.Enter(hierarchies, i.SystemCgroup(node)); err != nil {
+	if err := enterSystemCgroup(); err != nil {
 		return err
 	}
 	if err := syscall.Sethostname([]byte(i.NodeName(node))); err != nil {
@@ -54,6 +59,37 @@ func Supervise(i *instance.Instance, node int) error {
 	run(ctx, components(i, node), newRunner(node))
 	slog.Info("ended")
 	return nil
+}
+
+// isolateCgroups makes the node's cgroup the root of all that the supervisor sees, and starts the supervisor anew: a
+// cgroup namespace belongs to a thread, and executing a program makes that thread the only one.
+func isolateCgroups(i *instance.Instance, node int) error {
+	hierarchies, err := cgroup.Hierarchies()
+	if err != nil {
+		return err
+	}
+	if err := cgroup.Enter(hierarchies, i.NodeCgroup(node)); err != nil {
+		return err
+	}
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
+		return fmt.Errorf("making a cgroup namespace: %w", err)
+	}
+	return unix.Exec("/proc/self/exe", os.Args, append(os.Environ(), isolatedVariable+"=1"))
+}
+
+func enterSystemCgroup() error {
+	hierarchies, err := cgroup.Hierarchies()
+	if err != nil {
+		return err
+	}
+	if err := cgroup.Remount(hierarchies); err != nil {
+		return err
+	}
+	if err := cgroup.Create(hierarchies, instance.SystemCgroup); err != nil {
+		return err
+	}
+	return cgroup.Enter(hierarchies, instance.SystemCgroup)
 }
 
 func newRunner(node int) *runner {
