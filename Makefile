@@ -17,7 +17,7 @@ SHELL := /bin/bash
 export CGO_ENABLED := 0
 export GOFLAGS := -trimpath -buildvcs=false
 # Every program is a static Go binary of this version.
-GO_BUILD := go build -ldflags '-s -w -X main.version=$(VERSION)'
+LDFLAGS := -ldflags '-s -w -X main.version=$(VERSION)'
 
 # Go sources that a binary may depend on. Go's own cache decides what to build anew.
 .PHONY: FORCE
@@ -78,15 +78,15 @@ test-e2e: build images bin/kustomize ## Run the end-to-end tests on an embedded 
 build: bin/manager bin/hello bin/loadgen bin/demo bin/cluster ## Build every program into bin.
 
 bin/manager: FORCE
-	@$(GO_BUILD) -o $@ ./cmd/manager
+	@go build $(LDFLAGS) -o $@ ./cmd/manager
 bin/hello: FORCE
-	@$(GO_BUILD) -o $@ ./hello
+	@go build $(LDFLAGS) -o $@ ./hello
 bin/loadgen: FORCE
-	@$(GO_BUILD) -o $@ ./test/loadgen
+	@go build $(LDFLAGS) -o $@ ./test/loadgen
 bin/demo: FORCE
-	@$(GO_BUILD) -o $@ ./test/demo
+	@go build $(LDFLAGS) -o $@ ./test/demo
 bin/cluster: FORCE
-	@$(GO_BUILD) -C test/cluster -o ../../$@ .
+	@go build -C test/cluster $(LDFLAGS) -o ../../$@ .
 bin/controller-gen: hack/tools/go.mod
 	go build -C hack/tools -o ../../$@ sigs.k8s.io/controller-tools/cmd/controller-gen
 bin/kustomize: hack/tools/go.mod

@@ -123,7 +123,7 @@ func (p pass) progressReason() string {
 	switch {
 	case d.Status.Replicas != replicas(p.app) || last.Reason == v1alpha1.ReasonScaling:
 		return v1alpha1.ReasonScaling
-	case len(p.changes) == 0 && d.Status.ObservedGeneration >= d.Generation &&
+	case p.err == nil && len(p.changes) == 0 && d.Status.ObservedGeneration >= d.Generation &&
 		(last.Status == metav1.ConditionTrue || last.Reason == v1alpha1.ReasonUnavailable):
 		return v1alpha1.ReasonUnavailable
 	}

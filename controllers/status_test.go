@@ -1,0 +1,241 @@
+package controllers
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/children"
+)
+
+var (
+	now         = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	deployments = schema.GroupResource{Group: "apps", Resource: "deployments"}
+)
+
+// observedDeployment has been seen by its controller; replicas, updated, ready and available are its counts.
+func observedDeployment(counts [4]int32, modify ...func(*appsv1.Deployment)) *appsv1.Deployment {
+	d := &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Generation: 3},
+		Status: appsv1.DeploymentStatus{
+			ObservedGeneration: 3, Replicas: counts[0], UpdatedReplicas: counts[1], ReadyReplicas: counts[2],
+			AvailableReplicas: counts[3],
+		},
+	}
+	for _, m := range modify {
+		m(d)
+	}
+	return d
+}
+
+func deploymentSays(kind appsv1.DeploymentConditionType, status corev1.ConditionStatus) func(*appsv1.Deployment) {
+	return func(d *appsv1.Deployment) {
+		d.Status.Conditions = []appsv1.DeploymentCondition{{Type: kind, Status: status, Message: "the server's words"}}
+	}
+}
+
+func TestStatus(t *testing.T) {
+	ready := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAvailable}
+	scaling := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonScaling}
+	unavailable := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonUnavailable}
+	updated := []children.Change{{Action: children.Update, Kind: "Deployment", Name: "hello"}}
+	tests := []struct {
+		name string
+		last *metav1.Condition
+		pass pass
+		want []string // the conditions, "Type=Status Reason"
+	}{
+		{
+			name: "everything is there",
+			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 2})}},
+			want: []string{"Ready=True Available"},
+		},
+		{
+			name: "draining pods do not count",
+			last: &scaling,
+			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 2}, func(d *appsv1.Deployment) {
+				d.Status.TerminatingReplicas = new(int32(3))
+			})}},
+			want: []string{"Ready=True Available"},
+		},
+		{
+			name: "a child was written in this pass, so the counts are of what was before",
+			last: &ready,
+			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 2})}, changes: updated},
+			want: []string{"Ready=False Progressing", "Reconciling=True Progressing"},
+		},
+		{
+			name: "the Deployment's controller has not seen the change yet",
+			last: &ready,
+			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 2}, func(d *appsv1.Deployment) {
+				d.Generation = 4
+			})}},
+			want: []string{"Ready=False Progressing", "Reconciling=True Progressing"},
+		},
+		{
+			name: "an old pod is left in a rollout",
+			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{3, 2, 3, 3})}},
+			want: []string{"Ready=False Progressing", "Reconciling=True Progressing"},
+		},
+		{
+			name: "pods are missing: it scales up",
+			last: &ready,
+			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{1, 1, 1, 1})}},
+			want: []string{"Ready=False Scaling", "Reconciling=True Scaling"},
+		},
+		{
+			name: "the pods of a scale up are not ready yet",
+			last: &scaling,
+			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 1, 1})}},
+			want: []string{"Ready=False Scaling", "Reconciling=True Scaling"},
+		},
+		{
+			name: "ready for less than minReadySeconds is not available",
+			last: &scaling,
+			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 1})}},
+			want: []string{"Ready=False Scaling", "Reconciling=True Scaling"},
+		},
+		{
+			name: "a pod broke",
+			last: &ready,
+			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 1, 1})}},
+			want: []string{"Ready=False Unavailable", "Reconciling=True Unavailable"},
+		},
+		{
+			name: "it is still broken",
+			last: &unavailable,
+			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 0, 0})}},
+			want: []string{"Ready=False Unavailable", "Reconciling=True Unavailable"},
+		},
+		{
+			name: "the rollout stands still",
+			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{3, 1, 2, 2},
+				deploymentSays(appsv1.DeploymentProgressing, corev1.ConditionFalse))}},
+			want: []string{"Ready=False ProgressDeadlineExceeded", "Stalled=True ProgressDeadlineExceeded"},
+		},
+		{
+			name: "pods cannot be created",
+			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{0, 0, 0, 0},
+				deploymentSays(appsv1.DeploymentReplicaFailure, corev1.ConditionTrue))}},
+			want: []string{"Ready=False ReplicaFailure", "Stalled=True ReplicaFailure"},
+		},
+		{
+			name: "an invalid spec outranks what still runs well",
+			last: &ready,
+			pass: pass{
+				invalid:  field.ErrorList{field.Forbidden(field.NewPath("spec"), "no")},
+				observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 2})},
+			},
+			want: []string{"Ready=False InvalidSpec", "Stalled=True InvalidSpec"},
+		},
+		{
+			name: "a foreign Service is in the way",
+			pass: pass{observed: children.Observed{Foreign: []string{"Service hello (not controlled by anything)"}}},
+			want: []string{"Ready=False NameTaken", "Stalled=True NameTaken"},
+		},
+		{
+			name: "the API server is away",
+			pass: pass{err: errors.New("connection refused")},
+			want: []string{"Ready=False ApplyFailed", "Reconciling=True ApplyFailed"},
+		},
+		{
+			name: "the cache was old, which is no failure",
+			last: &ready,
+			pass: pass{
+				err:      apierrors.NewConflict(deployments, "hello", errors.New("exists")),
+				observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 2})},
+			},
+			want: []string{"Ready=False Progressing", "Reconciling=True Progressing"},
+		},
+		{
+			name: "the API server refuses the child",
+			pass: pass{err: apierrors.NewForbidden(deployments, "hello", errors.New("exceeded quota"))},
+			want: []string{"Ready=False Rejected", "Stalled=True Rejected"},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.pass.app = &v1alpha1.GracefulApp{
+				ObjectMeta: metav1.ObjectMeta{Name: "hello", Generation: 7},
+				Spec:       v1alpha1.GracefulAppSpec{Replicas: new(int32(2))},
+			}
+			if tt.last != nil {
+				tt.pass.app.Status.Conditions = []metav1.Condition{*tt.last}
+			}
+			status := tt.pass.status(now)
+			var got []string
+			for _, c := range status.Conditions {
+				got = append(got, c.Type+"="+string(c.Status)+" "+c.Reason)
+				if c.ObservedGeneration != 7 {
+					t.Errorf("%s was observed at generation %d, want 7", c.Type, c.ObservedGeneration)
+				}
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("conditions (-want +got):\n%s", diff)
+			}
+			if status.ObservedGeneration != 7 {
+				t.Errorf("observedGeneration = %d, want 7", status.ObservedGeneration)
+			}
+		})
+	}
+}
+
+func TestStatusKeepsTheTimingInForceWhileTheSpecIsInvalid(t *testing.T) {
+	inForce := &v1alpha1.TimingStatus{TerminationGracePeriodSeconds: 30}
+	app := &v1alpha1.GracefulApp{Status: v1alpha1.GracefulAppStatus{Timing: inForce}}
+	status := pass{app: app, invalid: field.ErrorList{field.Forbidden(field.NewPath("spec"), "no")}}.status(now)
+	if diff := cmp.Diff(inForce, status.Timing); diff != "" {
+		t.Errorf("timing (-want +got):\n%s", diff)
+	}
+}
+
+func TestEventsAreSilentAboutWhatStaysTheSame(t *testing.T) {
+	status := func(kind, reason, message string) v1alpha1.GracefulAppStatus {
+		s := v1alpha1.GracefulAppStatus{}
+		verdict{kind, reason, message}.setOn(&s, 1, now)
+		return s
+	}
+	first := status(v1alpha1.ConditionReconciling, v1alpha1.ReasonScaling, "1 of 5")
+	second := status(v1alpha1.ConditionReconciling, v1alpha1.ReasonScaling, "2 of 5")
+	bad := status(v1alpha1.ConditionStalled, v1alpha1.ReasonInvalidSpec, "t3 is short")
+	worse := status(v1alpha1.ConditionStalled, v1alpha1.ReasonInvalidSpec, "t1 is short")
+	tests := []struct {
+		name     string
+		old, new v1alpha1.GracefulAppStatus
+		want     []string
+	}{
+		{"the first status", v1alpha1.GracefulAppStatus{}, first, []string{"Normal Scaling"}},
+		{"progress within one reason", first, second, nil},
+		{"nothing at all", bad, bad, nil},
+		{"another reason to stall", first, bad, []string{"Warning InvalidSpec"}},
+		{"another mistake", bad, worse, []string{"Warning InvalidSpec"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var got []string
+			for _, e := range eventsOf(tt.old, tt.new, nil) {
+				got = append(got, e.kind+" "+e.reason)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("events (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestBoundedMessagesStayValidText(t *testing.T) {
+	got := bounded(strings.Repeat("ä", 1000), 1001)
+	if len(got) > 1001 || !strings.HasSuffix(got, "ä …") {
+		t.Errorf("%d bytes ending in %q", len(got), got[len(got)-8:])
+	}
+}

@@ -1,0 +1,72 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+var _ = Describe("An app", Ordered, func() {
+	var namespace string
+	BeforeAll(func() {
+		namespace = newNamespace()
+		Expect(apply(namespace, hello(shortTiming))).To(Succeed())
+	})
+	replicas := func() string { return field(namespace, "deploy/hello", "{.spec.replicas}/{.status.availableReplicas}") }
+
+	It("becomes Ready, and kubectl get tells the numbers", func() {
+		waitReady(namespace)
+		lines := strings.Split(kubectl("get", "gapp", "-n", namespace), "\n")
+		Expect(strings.Fields(lines[0])).To(Equal([]string{
+			"NAME", "DESIRED", "READYPODS", "DRAINING", "T1", "T2", "T3", "READY", "REASON", "AGE",
+		}))
+		Expect(strings.Fields(lines[1])[:9]).To(Equal([]string{"hello", "2", "2", "0", "6", "5", "16", "True", "Available"}))
+		Expect(kubectl("get", "all", "-n", namespace)).To(ContainSubstring("gracefulapp.apps.gracefulapp.dev/hello"))
+	})
+
+	It("answers through its Service by name, and logs what it does", func() {
+		Expect(kubectl("exec", "-n", namespace, "deploy/hello", "--", "/hello", "get", "http://hello."+namespace+"/status")).
+			To(ContainSubstring(`"state"`))
+		Expect(kubectl("logs", "-n", namespace, "deploy/hello")).To(ContainSubstring(`"pid":1`))
+	})
+
+	It("is scaled by patch, by scale, and by an autoscaler", func() {
+		kubectl("patch", "gapp", "hello", "-n", namespace, "--type", "merge", "-p", `{"spec":{"replicas":3}}`)
+		Eventually(replicas).Should(Equal("3/3"))
+		waitReady(namespace)
+		kubectl("scale", "gapp", "hello", "-n", namespace, "--replicas", "1")
+		Eventually(replicas).Should(Equal("1/1"))
+		waitReady(namespace)
+
+		Expect(apply(namespace, autoscaler)).To(Succeed())
+		kubectl("patch", "hpa", "hello", "-n", namespace, "--type", "merge", "-p", `{"spec":{"minReplicas":2}}`)
+		Eventually(replicas).Should(Equal("2/2"))
+		Expect(field(namespace, "gapp/hello", "{.spec.replicas}")).To(Equal("2"), "the autoscaler writes through /scale")
+		kubectl("delete", "hpa", "hello", "-n", namespace)
+		waitReady(namespace)
+	})
+
+	It("keeps a rollout restart and takes back an edit", func() {
+		before := field(namespace, "deploy/hello", "{.metadata.annotations.deployment\\.kubernetes\\.io/revision}")
+		kubectl("rollout", "restart", "deploy/hello", "-n", namespace)
+		kubectl("rollout", "status", "deploy/hello", "-n", namespace, "--timeout="+settle.String())
+		Expect(field(namespace, "deploy/hello", "{.metadata.annotations.deployment\\.kubernetes\\.io/revision}")).NotTo(Equal(before))
+
+		kubectl("patch", "deploy", "hello", "-n", namespace, "--type", "merge", "-p",
+			`{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":1}}}}`)
+		Eventually(func() string {
+			return field(namespace, "deploy/hello", "{.spec.template.spec.terminationGracePeriodSeconds}")
+		}).Should(Equal("16"))
+		waitReady(namespace)
+	})
+
+	It("takes its children along when it is deleted", func() {
+		kubectl("delete", "gapp", "hello", "-n", namespace)
+		Eventually(func() string {
+			return kubectl("get", "deploy,rs,svc,pdb,pods", "-n", namespace, "-o", "name", "-l", "apps.gracefulapp.dev/name=hello")
+		}).Should(BeEmpty())
+	})
+})
