@@ -71,7 +71,9 @@ func (s *server) work(w http.ResponseWriter, r *http.Request, d time.Duration) {
 		return
 	}
 	s.served.Add(1)
-	answer(w, fmt.Sprintf("hello from %s after %s", s.hostname, d))
+	// Not in the body: ab takes a body of another length for a failure, and pod names differ in length from one rollout to the next.
+	w.Header().Set("X-Served-By", s.hostname)
+	answer(w, fmt.Sprintf("hello after %s", d))
 }
 
 // handleReady stays 200 through t2: if all endpoints of a Service terminate, kube-proxy still sends to those that are ready (KEP-1669).
