@@ -31,10 +31,15 @@ func eventsOf(old, updated v1alpha1.GracefulAppStatus, changes []children.Change
 	before := meta.FindStatusCondition(old.Conditions, v1alpha1.ConditionReady)
 	after := meta.FindStatusCondition(updated.Conditions, v1alpha1.ConditionReady)
 	stalled := meta.IsStatusConditionTrue(updated.Conditions, v1alpha1.ConditionStalled)
-	if after == nil || before != nil && before.Reason == after.Reason && !(stalled && before.Message != after.Message) {
-		return all
+	if after != nil && isNews(before, after, stalled) {
+		all = append(all, readyChanged(*after, stalled))
 	}
-	return append(all, readyChanged(*after, stalled))
+	return all
+}
+
+// isNews: another reason, or, where somebody has to act, another mistake. Progress within one reason is not.
+func isNews(before, after *metav1.Condition, stalled bool) bool {
+	return before == nil || before.Reason != after.Reason || stalled && before.Message != after.Message
 }
 
 func childChanged(change children.Change) event {

@@ -33,7 +33,7 @@ type GracefulApp struct {
 
 	// What shall run. Every timing number that is left out is derived, every number that is given is checked.
 	// +required
-	Spec GracefulAppSpec `json:"spec"`
+	Spec GracefulAppSpec `json:"spec,omitzero"`
 
 	// What runs, as last observed.
 	// +optional

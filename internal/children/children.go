@@ -6,9 +6,6 @@ package children
 import (
 	"fmt"
 
-	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
-	policyv1 "k8s.io/api/policy/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
@@ -109,9 +106,3 @@ func (c child) decide() (Action, error) {
 	}
 	return Update, nil
 }
-
-var (
-	_ client.Object = &appsv1.Deployment{}
-	_ client.Object = &corev1.Service{}
-	_ client.Object = &policyv1.PodDisruptionBudget{}
-)

@@ -1,7 +1,6 @@
 package children
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -140,10 +139,10 @@ func addToOurs(entries []metav1.ManagedFieldsEntry, taken *fieldpath.Set) ([]met
 
 func fieldsOf(e metav1.ManagedFieldsEntry) (*fieldpath.Set, error) {
 	set := &fieldpath.Set{}
-	return set, set.FromJSON(bytes.NewReader(e.FieldsV1.Raw))
+	return set, set.FromJSON(e.FieldsV1.GetRawReader())
 }
 
 func fieldsV1(set *fieldpath.Set) (*metav1.FieldsV1, error) {
 	raw, err := set.ToJSON()
-	return &metav1.FieldsV1{Raw: raw}, err
+	return metav1.NewFieldsV1(string(raw)), err
 }
