@@ -4,10 +4,8 @@
 package cgroup
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,22 +25,17 @@ type Hierarchy struct {
 
 // Hierarchies of this machine.
 func Hierarchies() ([]Hierarchy, error) {
-	f, err := os.Open("/proc/self/mountinfo")
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return parse(f)
+	mountinfo, err := os.ReadFile("/proc/self/mountinfo")
+	return parse(string(mountinfo)), err
 }
 
 // parse reads mountinfo (proc(5)): "36 35 98:0 /root /mount/point options - type source options". A hierarchy that is
 // mounted several times counts once. The root does not matter: seen from a cgroup namespace it is /../.. and the like.
-func parse(mountinfo io.Reader) ([]Hierarchy, error) {
+func parse(mountinfo string) []Hierarchy {
 	var found []Hierarchy
 	var devices []string
-	lines := bufio.NewScanner(mountinfo)
-	for lines.Scan() {
-		before, after, ok := strings.Cut(lines.Text(), " - ")
+	for line := range strings.Lines(mountinfo) {
+		before, after, ok := strings.Cut(line, " - ")
 		fields, kind := strings.Fields(before), strings.Fields(after)
 		if !ok || len(fields) < 5 || len(kind) < 3 || !strings.HasPrefix(kind[0], "cgroup") {
 			continue
@@ -58,7 +51,7 @@ func parse(mountinfo io.Reader) ([]Hierarchy, error) {
 		}
 		found = append(found, h)
 	}
-	return found, lines.Err()
+	return found
 }
 
 // Create makes the group in every hierarchy.
@@ -177,9 +170,8 @@ func overwrite(file, value string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
 	_, err = f.WriteString(value)
-	return err
+	return errors.Join(err, f.Close())
 }
 
 // removeTimeout is far more than the kernel needs to empty a group after the end of its last process.
@@ -215,10 +207,7 @@ func remove(hierarchies []Hierarchy, group string) error {
 func tree(dir string) []string {
 	var dirs []string
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return nil // gone meanwhile
-		}
-		if d.IsDir() {
+		if err == nil && d.IsDir() { // with an error it has gone meanwhile
 			dirs = append(dirs, path)
 		}
 		return nil

@@ -1,11 +1,9 @@
 package cluster
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -90,17 +88,12 @@ func removeCgroups(hierarchies []cgroup.Hierarchy, name string) error {
 
 // unmountBelow removes all mounts below a folder that the machine itself sees.
 func unmountBelow(dir string) error {
-	f, err := os.Open("/proc/self/mountinfo")
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	points, err := mountsBelow(f, dir)
+	mountinfo, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, point := range points {
+	for _, point := range mountsBelow(string(mountinfo), dir) {
 		if err := unix.Unmount(point, unix.MNT_DETACH); err != nil {
 			errs = append(errs, fmt.Errorf("unmounting %s: %w", point, err))
 		}
@@ -109,14 +102,13 @@ func unmountBelow(dir string) error {
 }
 
 // mountsBelow reads mountinfo (proc(5)), deepest and latest first.
-func mountsBelow(mountinfo io.Reader, dir string) ([]string, error) {
+func mountsBelow(mountinfo, dir string) []string {
 	var points []string
-	lines := bufio.NewScanner(mountinfo)
-	for lines.Scan() {
-		if fields := strings.Fields(lines.Text()); len(fields) > 4 && strings.HasPrefix(fields[4], dir+"/") {
+	for line := range strings.Lines(mountinfo) {
+		if fields := strings.Fields(line); len(fields) > 4 && strings.HasPrefix(fields[4], dir+"/") {
 			points = append(points, fields[4])
 		}
 	}
 	slices.Reverse(points)
-	return points, lines.Err()
+	return points
 }

@@ -89,7 +89,7 @@ func tail(file string) string {
 	if err != nil {
 		return err.Error()
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if info, err := f.Stat(); err == nil && info.Size() > size {
 		_, _ = f.Seek(-size, io.SeekEnd)
 	}

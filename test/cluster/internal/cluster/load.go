@@ -46,7 +46,7 @@ func loadArchive(ctx context.Context, i *instance.Instance, archive string) ([]s
 			if err != nil {
 				return err
 			}
-			defer f.Close()
+			defer func() { _ = f.Close() }()
 			names, err = image.Rename(to, f)
 			return err
 		})

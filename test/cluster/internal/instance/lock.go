@@ -25,13 +25,13 @@ func Lock(ctx context.Context, dir string) (unlock func(), err error) {
 			return nil, err
 		}
 		if err := flock(ctx, f); err != nil {
-			f.Close()
+			_ = f.Close()
 			return nil, fmt.Errorf("locking %s: %w", dir, err)
 		}
 		if stillThere(f, dir) {
-			return func() { f.Close() }, nil
+			return func() { _ = f.Close() }, nil
 		}
-		f.Close()
+		_ = f.Close()
 	}
 }
 

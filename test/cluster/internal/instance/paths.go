@@ -18,8 +18,10 @@ func (i *Instance) file() string { return filepath.Join(i.Dir(), stateFile) }
 // Logs of all components, a file each.
 func (i *Instance) Logs() string { return filepath.Join(i.Dir(), "logs") }
 
-// PKI holds certificates and keys, Config what is rendered from them for the components.
-func (i *Instance) PKI() string    { return filepath.Join(i.Dir(), "pki") }
+// PKI holds certificates and keys.
+func (i *Instance) PKI() string { return filepath.Join(i.Dir(), "pki") }
+
+// Config holds what is rendered for the components.
 func (i *Instance) Config() string { return filepath.Join(i.Dir(), "config") }
 
 // Kubeconfig is the administrator's, good from the machine itself.

@@ -2,7 +2,6 @@
 package machine
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -42,13 +41,13 @@ var cniFolders = []string{"/usr/lib/cni", "/opt/cni/bin"}
 
 // UseSystemPath makes sure that programs of /usr/sbin are found: a user's PATH may lack it.
 func UseSystemPath() {
-	os.Setenv("PATH", os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin")
+	_ = os.Setenv("PATH", os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin")
 }
 
 // CheckBuild says what is missing for building; dir is in the cache folder.
 func CheckBuild(dir string) error {
 	if _, err := exec.LookPath("go"); err != nil {
-		return errors.New("Go is missing: install the version that go.mod names, or a newer one")
+		return errors.New("no program `go`: install Go, in the version that go.mod names, or a newer one")
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -116,17 +115,15 @@ func checkDisk(dir string, need uint64, what string) error {
 }
 
 func checkMemory(need uint64, what string) error {
-	f, err := os.Open("/proc/meminfo")
-	if err != nil {
+	meminfo, err := os.ReadFile("/proc/meminfo")
+	if errors.Is(err, os.ErrNotExist) {
 		return nil // not Linux: builds are fine there
 	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
+	for line := range strings.Lines(string(meminfo)) {
 		var kib uint64
-		if _, err := fmt.Sscanf(lines.Text(), "MemAvailable: %d kB", &kib); err == nil && kib<<10 < need {
+		if n, _ := fmt.Sscanf(line, "MemAvailable: %d kB", &kib); n == 1 && kib<<10 < need {
 			return fmt.Errorf("%s needs %.1f GiB of memory, %.1f are available", what, float64(need)/gib, float64(kib<<10)/gib)
 		}
 	}
-	return lines.Err()
+	return err
 }

@@ -33,7 +33,7 @@ func (c *children) start(argv, env []string, output *os.File) (int, <-chan sysca
 	if err != nil {
 		return 0, nil, err
 	}
-	defer null.Close()
+	defer func() { _ = null.Close() }()
 	// Under the lock, so that an early end is not reaped before it is known whose it is.
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -76,7 +76,7 @@ func (r *runner) runOnce(ctx context.Context, c component, log io.Writer) string
 		return err.Error()
 	}
 	pid, ended, err := r.children.start(c.argv, r.env, output)
-	output.Close()
+	_ = output.Close() // the child has its own
 	if err != nil {
 		return err.Error()
 	}
@@ -123,7 +123,7 @@ func pipe(log io.Writer) (*os.File, error) {
 		return nil, err
 	}
 	go func() {
-		defer from.Close()
+		defer func() { _ = from.Close() }()
 		_, _ = io.Copy(log, from) // ends with the last process that holds the other end
 	}()
 	return to, nil

@@ -1,10 +1,8 @@
 package node
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,16 +64,11 @@ func buildFileSystem(i *instance.Instance, node int) error {
 
 // dropNamespaces unmounts all namespaces that others keep by a mount: our copy would keep them alive for ever.
 func dropNamespaces() error {
-	f, err := os.Open("/proc/self/mountinfo")
+	mountinfo, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	points, err := namespaceMounts(f)
-	if err != nil {
-		return err
-	}
-	for _, point := range points {
+	for _, point := range namespaceMounts(string(mountinfo)) {
 		if err := unix.Unmount(point, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
 			return fmt.Errorf("unmounting %s: %w", point, err)
 		}
@@ -84,17 +77,16 @@ func dropNamespaces() error {
 }
 
 // namespaceMounts reads the mount points of type nsfs out of mountinfo (proc(5)).
-func namespaceMounts(mountinfo io.Reader) ([]string, error) {
+func namespaceMounts(mountinfo string) []string {
 	var points []string
-	lines := bufio.NewScanner(mountinfo)
-	for lines.Scan() {
-		before, after, _ := strings.Cut(lines.Text(), " - ")
+	for line := range strings.Lines(mountinfo) {
+		before, after, _ := strings.Cut(line, " - ")
 		fields := strings.Fields(before)
 		if len(fields) > 4 && strings.HasPrefix(after, "nsfs ") {
 			points = append(points, unescape.Replace(fields[4]))
 		}
 	}
-	return points, lines.Err()
+	return points
 }
 
 // unescape undoes the kernel's octal escapes in mountinfo.

@@ -58,7 +58,7 @@ func httpOK(url, caFile string) probe {
 		if err != nil {
 			return err
 		}
-		defer response.Body.Close()
+		defer func() { _ = response.Body.Close() }()
 		if response.StatusCode != http.StatusOK {
 			return fmt.Errorf("%s: %s", url, response.Status)
 		}

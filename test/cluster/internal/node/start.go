@@ -41,7 +41,7 @@ func Start(i *instance.Instance, node int) (ended <-chan struct{}, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }() // the child has its own
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -95,7 +95,7 @@ func Supervisor(dir string, node int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	lock := unix.Flock_t{Type: unix.F_WRLCK}
 	if err := unix.FcntlFlock(f.Fd(), unix.F_GETLK, &lock); err != nil {
 		return 0, err
@@ -119,7 +119,7 @@ func Kill(dir string, node int, timeout time.Duration) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(handle)
+	defer func() { _ = unix.Close(handle) }()
 	// Asked again: if it still holds the lock, the handle is surely its own.
 	if again, err := Supervisor(dir, node); again != pid || err != nil {
 		return err

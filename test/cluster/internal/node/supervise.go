@@ -41,7 +41,7 @@ func Supervise(i *instance.Instance, node int) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer func() { _ = lock.Close() }()
 	if err := enterSystemCgroup(); err != nil {
 		return err
 	}
@@ -75,7 +75,11 @@ func isolateCgroups(i *instance.Instance, node int) error {
 	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
 		return fmt.Errorf("making a cgroup namespace: %w", err)
 	}
-	return unix.Exec("/proc/self/exe", os.Args, append(os.Environ(), isolatedVariable+"=1"))
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return unix.Exec(self, os.Args, append(os.Environ(), isolatedVariable+"=1"))
 }
 
 func enterSystemCgroup() error {
