@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Installs the operator into the cluster of KUBECONFIG and returns when its webhook really refuses a bad spec. Takes KUBECTL, KUSTOMIZE and
+# IMG from the environment. The CRD must be there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+kubectl=${KUBECTL:-kubectl} kustomize=${KUSTOMIZE:-kustomize} img=${IMG:-gracefulapp:0.1.0}
+namespace=gracefulapp-system deployment=gracefulapp-controller-manager
+deadline=180 # seconds: pulling the image, and up to a minute until a node sees the certificates in the Secret
+
+minor=$("$kubectl" get --raw /version | sed -n 's/.*"minor": *"\([0-9]*\).*/\1/p')
+if [ "${minor:-0}" -lt 34 ]; then
+  echo "Kubernetes 1.$minor is too old: GracefulApp needs 1.34 or newer, where the native preStop sleep is stable" >&2
+  exit 1
+fi
+
+overlay=$(mktemp -d -p .) # inside the repository, for kustomize takes relative paths only
+trap 'rm -rf "$overlay"' EXIT
+name=${img%:*} tag=${img##*:}
+case $tag in */* | "$img") echo "IMG=$img has no tag: name a version, never latest" >&2; exit 2 ;; esac
+cat >"$overlay/kustomization.yaml" <<YAML
+resources: [../config/default]
+images: [{name: gracefulapp, newName: "$name", newTag: "$tag"}]
+YAML
+"$kustomize" build "$overlay" | "$kubectl" apply --server-side --force-conflicts --field-manager=gracefulapp-deploy -f -
+
+diagnose() {
+  echo "the operator did not get ready within $deadline s; its pods, events and logs:" >&2
+  "$kubectl" get pods -n "$namespace" -o wide >&2 || true
+  "$kubectl" get events -n "$namespace" --sort-by=.lastTimestamp >&2 | tail -20 || true
+  "$kubectl" logs -n "$namespace" "deploy/$deployment" --tail=30 >&2 || true
+  exit 1
+}
+end=$((SECONDS + deadline))
+"$kubectl" rollout status -n "$namespace" "deploy/$deployment" --timeout="${deadline}s" || diagnose
+
+# Only the webhook refuses this one: CEL knows nothing of owned fields.
+bad='apiVersion: apps.gracefulapp.dev/v1alpha1
+kind: GracefulApp
+metadata: {name: bad, namespace: default}
+spec:
+  timing: {startupSeconds: 1, requestSeconds: 1}
+  template:
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers: [{name: bad, image: "bad:1", ports: [{containerPort: 80}]}]'
+until answer=$("$kubectl" create --dry-run=server -f - 2>&1 <<<"$bad"; true) && [[ $answer == *"it is derived"* ]]; do
+  [ $SECONDS -lt $end ] || { echo "$answer" >&2; diagnose; }
+  sleep 1 # nothing can be watched here: the API server tells by its answer when it knows the webhook's certificate
+done
+echo "the webhook answers: $answer"
