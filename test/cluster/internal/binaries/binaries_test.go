@@ -38,7 +38,7 @@ func TestKeyFollowsTheSourcesAndNotTheirPlace(t *testing.T) {
 	}
 }
 
-// The versions that people are told must be those that are built.
+// The versions that people and kubectl are told must be those that are built.
 func TestVersionsArePinned(t *testing.T) {
 	for module, want := range map[string]string{
 		"kubernetes": "k8s.io/kubernetes v1.37.2",
@@ -50,9 +50,12 @@ func TestVersionsArePinned(t *testing.T) {
 		if err != nil || !strings.Contains(string(raw), want) {
 			t.Errorf("%s is not pinned to %s: %v", module, want, err)
 		}
-		version := strings.TrimPrefix(want[strings.LastIndex(want, " v")+1:], "v")
-		if !strings.Contains(Versions, version) {
-			t.Errorf("%s is not in %q", version, Versions)
+		number := strings.TrimPrefix(want[strings.LastIndex(want, " v")+1:], "v")
+		if !strings.Contains(Versions, number) {
+			t.Errorf("%s is not in %q", number, Versions)
+		}
+		if module == "kubernetes" && !strings.Contains(version, "gitVersion=v"+number) {
+			t.Errorf("%s is not in %q", number, version)
 		}
 	}
 }

@@ -15,13 +15,24 @@ import (
 
 const (
 	followInterval = 100 * time.Millisecond
-	// giveUpAfter failures in a row it is not bad luck any more.
+	// giveUpAfter failures it is not bad luck any more.
 	giveUpAfter = 4
+	// remindAfter so long without news, `up` says what it waits for.
+	remindAfter = 15 * time.Second
 )
+
+// follower knows what was seen of the components.
+type follower struct {
+	i        *instance.Instance
+	p        *progress
+	ready    map[string]bool
+	failures map[string]int
+	lastNews time.Time
+}
 
 // follow prints each component that becomes ready, and returns when all of them are or one cannot be.
 func follow(ctx context.Context, i *instance.Instance, s started, p *progress) error {
-	seen := map[string]bool{}
+	f := &follower{i: i, p: p, ready: map[string]bool{}, failures: map[string]int{}, lastNews: time.Now()}
 	for first := true; ; first = false {
 		var pending []string
 		for n := 1; n <= instance.Nodes; n++ {
@@ -31,11 +42,8 @@ func follow(ctx context.Context, i *instance.Instance, s started, p *progress) e
 				return fmt.Errorf("the supervisor of %s has ended; the end of %s:\n%s", i.NodeName(n), log, tail(log))
 			default:
 			}
-			report := p.say
-			if s.ended[n] == nil && first {
-				report = func(string, ...any) {} // no news
-			}
-			waiting, err := look(i, n, seen, report)
+			silent := first && s.ended[n] == nil // what ran before is no news
+			waiting, err := f.look(n, silent)
 			if err != nil {
 				return err
 			}
@@ -44,6 +52,7 @@ func follow(ctx context.Context, i *instance.Instance, s started, p *progress) e
 		if len(pending) == 0 {
 			return nil
 		}
+		f.remind(pending)
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("not ready: %s; see the logs in %s: %w", strings.Join(pending, ", "), i.Logs(), context.Cause(ctx))
@@ -53,29 +62,42 @@ func follow(ctx context.Context, i *instance.Instance, s started, p *progress) e
 }
 
 // look reads one node's status and returns what is not ready.
-func look(i *instance.Instance, n int, seen map[string]bool, report func(string, ...any)) ([]string, error) {
-	all, err := node.ReadStatus(i, n)
+func (f *follower) look(n int, silent bool) ([]string, error) {
+	all, err := node.ReadStatus(f.i, n)
 	if err != nil {
 		return nil, err
 	}
 	if len(all) == 0 {
-		return []string{i.NodeName(n)}, nil
+		return []string{f.i.NodeName(n)}, nil
 	}
 	var pending []string
 	for _, s := range all {
-		name := i.NodeName(n) + " " + s.Name
-		if s.Failures >= giveUpAfter {
-			log := componentLog(i, n, s.Name)
+		name := f.i.NodeName(n) + " " + s.Name
+		before, known := f.failures[name]
+		if !known {
+			f.failures[name] = s.Failures // those from before this command do not count
+		} else if s.Failures-before >= giveUpAfter {
+			log := componentLog(f.i, n, s.Name)
 			return nil, fmt.Errorf("%s ended %d times, last with %s; the end of %s:\n%s", name, s.Failures, s.LastEnd, log, tail(log))
 		}
 		if s.State != node.Ready {
 			pending = append(pending, name)
-		} else if !seen[name] {
-			seen[name] = true
-			report("%s ready", name)
+			continue
 		}
+		if !f.ready[name] && !silent {
+			f.p.say("%s ready", name)
+			f.lastNews = time.Now()
+		}
+		f.ready[name] = true
 	}
 	return pending, nil
+}
+
+func (f *follower) remind(pending []string) {
+	if time.Since(f.lastNews) > remindAfter {
+		f.p.say("still waiting for %s", strings.Join(pending, ", "))
+		f.lastNews = time.Now()
+	}
 }
 
 func componentLog(i *instance.Instance, n int, component string) string {

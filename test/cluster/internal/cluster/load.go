@@ -39,25 +39,23 @@ func Load(ctx context.Context, name string, archives []string) ([]string, error)
 }
 
 func loadArchive(ctx context.Context, i *instance.Instance, archive string) ([]string, error) {
-	var names []string
-	for n := 1; n <= instance.Nodes; n++ {
+	var names [instance.Nodes][]string
+	err := onEachNode(func(n int) error {
 		err := importImages(ctx, i, n, func(to io.Writer) error {
 			f, err := os.Open(archive)
 			if err != nil {
 				return err
 			}
 			defer func() { _ = f.Close() }()
-			names, err = image.Rename(to, f)
+			names[n-1], err = image.Rename(to, f)
 			return err
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if err := awaitImages(ctx, i, n, names); err != nil {
-			return nil, err
-		}
-	}
-	return names, nil
+		return awaitImages(ctx, i, n, names[n-1])
+	})
+	return names[0], err
 }
 
 // importImages feeds an archive to a node's containerd.

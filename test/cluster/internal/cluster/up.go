@@ -62,8 +62,14 @@ func bringUp(ctx context.Context, i *instance.Instance, p *progress) error {
 	if err != nil {
 		return err
 	}
+	loading, cancel := context.WithCancel(ctx)
+	defer cancel()
+	loaded := make(chan error, 1)
+	go func() { loaded <- loadOwn(loading, i) }()
 	if err = follow(ctx, i, s, p); err == nil {
-		err = install(ctx, i, s, p)
+		if err = <-loaded; err == nil {
+			err = install(ctx, i, s, p)
+		}
 	}
 	stopped, stoppedErr := stoppedNodes(i)
 	for _, n := range stopped {

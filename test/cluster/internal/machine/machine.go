@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +23,8 @@ const gib = 1 << 30
 const (
 	buildDisk, buildMemory = 7 * gib, 3 * gib
 	runDisk, runMemory     = 2 * gib, 3 * gib / 2
+	// runInotify was measured too: ten of them are the API server's, twelve the kubelets'.
+	runInotify = 35
 )
 
 // tools are the programs that the cluster calls, and the Debian packages that bring them.
@@ -78,7 +81,35 @@ func CheckRun(ctx context.Context, dir string) error {
 	if err := checkOverlay(); err != nil {
 		return err
 	}
-	return errors.Join(checkDisk(dir, runDisk, "a cluster"), checkMemory(runMemory, "a cluster"))
+	return errors.Join(checkDisk(dir, runDisk, "a cluster"), checkMemory(runMemory, "a cluster"), checkInotify())
+}
+
+// checkInotify asks for what runs out first with several clusters: without it a kubelet ends with "too many open files".
+func checkInotify() error {
+	const sysctl = "/proc/sys/fs/inotify/max_user_instances"
+	raw, err := os.ReadFile(sysctl)
+	if err != nil {
+		return err
+	}
+	limit, err := strconv.Atoi(strings.TrimSpace(string(raw)))
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", sysctl, err)
+	}
+	descriptors, err := filepath.Glob("/proc/[0-9]*/fd/*")
+	if err != nil {
+		return err
+	}
+	used := 0
+	for _, d := range descriptors {
+		if target, err := os.Readlink(d); err == nil && target == "anon_inode:inotify" {
+			used++
+		}
+	}
+	if used+runInotify > limit {
+		return fmt.Errorf("%d of %d inotify instances are in use and a cluster needs %d: remove a cluster, "+
+			"or run `sysctl fs.inotify.max_user_instances=%d`", used, limit, runInotify, 4*limit)
+	}
+	return nil
 }
 
 // checkOverlay asks the kernel for what containers' file systems are made of.
