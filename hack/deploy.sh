@@ -47,4 +47,4 @@ until answer=$("$kubectl" create --dry-run=server -f - 2>&1 <<<"$bad"; true) && 
   [ $SECONDS -lt $end ] || { echo "$answer" >&2; diagnose; }
   sleep 1 # nothing can be watched here: the API server tells by its answer when it knows the webhook's certificate
 done
-echo "the webhook answers: $answer"
+echo "the webhook refuses a bad spec: ${answer##*$'\n'}"
