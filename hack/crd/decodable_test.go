@@ -1,0 +1,88 @@
+package main
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+type sample struct {
+	Port     intstr.IntOrString   `json:"port"`
+	Limits   corev1.ResourceList  `json:"limits"`
+	Count    *int32               `json:"count"`
+	Size     int64                `json:"size"`
+	At       metav1.Time          `json:"at"`
+	Bytes    []byte               `json:"bytes"`
+	Names    []string             `json:"names"`
+	Raw      runtime.RawExtension `json:"raw"`
+	Duration metav1.Duration      `json:"duration"`
+	Ratio    float64              `json:"ratio"`
+	sampleInline
+}
+
+type sampleInline struct {
+	Inlined int32 `json:"inlined"`
+}
+
+func TestUndecodable(t *testing.T) {
+	type props = apiextensionsv1.JSONSchemaProps
+	list := func(item props) props {
+		return props{Type: "array", Items: &apiextensionsv1.JSONSchemaPropsOrArray{Schema: &item}}
+	}
+	dictionary := func(value props) props {
+		return props{Type: "object", AdditionalProperties: &apiextensionsv1.JSONSchemaPropsOrBool{Schema: &value}}
+	}
+	for name, test := range map[string]struct {
+		field  string
+		schema props
+		want   string // empty: harden makes it decodable
+	}{
+		"bounds an int-or-string":                {"port", props{XIntOrString: true}, ""},
+		"bounds a quantity":                      {"limits", dictionary(props{XIntOrString: true, Pattern: "x"}), ""},
+		"bounds an int32":                        {"count", props{Type: "integer", Format: "int32"}, ""},
+		"bounds an int64":                        {"size", props{Type: "integer", Format: "int64"}, ""},
+		"bounds a time":                          {"at", props{Type: "string", Format: "date-time"}, ""},
+		"bounds an inlined field":                {"inlined", props{Type: "integer", Format: "int32"}, ""},
+		"takes a list of strings":                {"names", list(props{Type: "string"}), ""},
+		"refuses an int32 that is wider":         {"count", props{Type: "integer", Format: "int64"}, ".count (int32): integer without int32 bounds"},
+		"refuses a quantity that has no pattern": {"limits", dictionary(props{XIntOrString: true}), ".limits{} (resource.Quantity): quantity without bounds"},
+		"refuses a time that has no format":      {"at", props{Type: "string"}, ".at (v1.Time): time without pattern"},
+		"refuses bytes":                          {"bytes", props{Type: "string", Format: "byte"}, "bytes"},
+		"refuses a list of other items":          {"names", list(props{Type: "integer"}), ".names[] (string): not a string in the schema"},
+		"refuses what admits anything":           {"names", props{XPreserveUnknownFields: new(true)}, "admits anything"},
+		"refuses a raw extension":                {"raw", props{Type: "object"}, "decodes itself"},
+		"refuses a duration":                     {"duration", props{Type: "string"}, "decodes itself"},
+		"refuses a kind without a rule":          {"ratio", props{Type: "number"}, "no rule for this Go kind"},
+		"ignores what Go does not read":          {"unknown", props{Type: "object", XPreserveUnknownFields: new(true)}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := props{Type: "object", Properties: map[string]props{test.field: test.schema}}
+			harden(&root)
+			err := errors.Join(undecodable("", &root, reflect.TypeFor[sample]())...)
+			switch {
+			case test.want == "" && err != nil:
+				t.Error(err)
+			case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
+				t.Errorf("want %q, got %v", test.want, err)
+			}
+		})
+	}
+}
+
+func TestUndecodableWithoutHardening(t *testing.T) {
+	root := apiextensionsv1.JSONSchemaProps{Type: "object", Properties: map[string]apiextensionsv1.JSONSchemaProps{
+		"port": {XIntOrString: true},
+		"at":   {Type: "string", Format: "date-time", Pattern: timePattern},
+		"size": {Type: "integer", Format: "int64"},
+	}}
+	if errs := undecodable("", &root, reflect.TypeFor[sample]()); len(errs) != 3 {
+		t.Errorf("want an error for each of 3 nodes, got %v", errs)
+	}
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"math"
+	"strings"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+)
+
+const (
+	// maxInt64 is a round number below 2^63. A schema's maximum is a float64, and the float64 that is nearest to
+	// math.MaxInt64 is 2^63 itself, which Go refuses.
+	maxInt64 = 9_000_000_000_000_000_000
+	minInt64 = -maxInt64
+	maxPort  = math.MaxUint16
+
+	// maxNameLength bounds the text of an int-or-string: the length of a DNS label, more than any port's name or
+	// percentage has.
+	maxNameLength = 63
+
+	// maxQuantityLength bounds the text of a quantity: int64 has 19 digits, which leaves room for a sign, a point and a
+	// suffix.
+	maxQuantityLength = 32
+
+	// quantityPattern is what resource.ParseQuantity reads. controller-gen's pattern also lets pass a fraction as the
+	// exponent (1e1.5), which it does not read, and exponents of any length: 1e2147483648 keeps it busy for hours.
+	quantityPattern = `^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,3})?$`
+
+	// timePattern is what time.Parse reads as RFC 3339. The API server's format date-time alone also lets pass a time
+	// without a zone.
+	timePattern = `^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$`
+)
+
+// harden bounds every node whose values JSON can write and our Go types cannot read. Bounds that are there already and
+// narrower stay.
+func harden(schema *apiextensionsv1.JSONSchemaProps) {
+	walk("", schema, func(path string, node *apiextensionsv1.JSONSchemaProps) {
+		switch {
+		case isQuantity(node):
+			bound(node, minInt64, maxInt64)
+			node.MaxLength = new(int64(maxQuantityLength))
+			node.Pattern = quantityPattern
+		case node.XIntOrString && isPort(path):
+			bound(node, 0, maxPort)
+			node.MaxLength = new(int64(maxNameLength))
+		case node.XIntOrString:
+			bound(node, math.MinInt32, math.MaxInt32)
+			node.MaxLength = new(int64(maxNameLength))
+		// The API server does refuse what overflows these two formats, but does not promise to in its documentation.
+		case node.Type == "integer" && node.Format == "int32":
+			bound(node, math.MinInt32, math.MaxInt32)
+		case node.Type == "integer":
+			bound(node, minInt64, maxInt64)
+		case node.Type == "string" && node.Format == "date-time":
+			node.Pattern = timePattern
+		}
+		if node.Type == "string" && node.Format != "" {
+			refuseLists(node)
+		}
+	})
+}
+
+// refuseLists keeps lists out of a string with a format, for which the API server does not check the type: its
+// typeValidator lets `lastTransitionTime: []` pass. No list has at least one item and at most none, and strings have no
+// items to count.
+func refuseLists(node *apiextensionsv1.JSONSchemaProps) {
+	node.MinItems, node.MaxItems = new(int64(1)), new(int64(0))
+}
+
+// isQuantity tells a resource.Quantity from an intstr.IntOrString: in a schema only the first has a pattern.
+func isQuantity(node *apiextensionsv1.JSONSchemaProps) bool {
+	return node.XIntOrString && node.Pattern != ""
+}
+
+// isPort tells a port from other int-or-strings, such as counts that may be percentages, by its name.
+func isPort(path string) bool {
+	name := path[strings.LastIndex(path, ".")+1:]
+	return name == "port" || strings.HasSuffix(name, "Port")
+}
+
+func bound(node *apiextensionsv1.JSONSchemaProps, minimum, maximum float64) {
+	if node.Minimum == nil || *node.Minimum < minimum {
+		node.Minimum = &minimum
+	}
+	if node.Maximum == nil || *node.Maximum > maximum {
+		node.Maximum = &maximum
+	}
+}

@@ -1,0 +1,81 @@
+// Crd finishes the CustomResourceDefinition that controller-gen wrote, in three steps:
+//
+//   - Descriptions: all of ours stay, those of Kubernetes' embedded types are cut to their first sentence, so that plain
+//     `kubectl apply` can install the CRD and `kubectl explain` still reads like documentation.
+//   - Hardening: every node that admits what Go cannot decode gets bounds. Without them one stored object (a probe's port
+//     4294967297, a quantity 1e9999) ends every LIST of the kind, and with it the operator for every app in the cluster.
+//   - Proof: schema and Go types are compared node by node, and a node that still admits such a value is an error.
+//
+// Usage: crd INPUT.yaml OUTPUT.yaml
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+func main() {
+	if len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: crd INPUT.yaml OUTPUT.yaml")
+		os.Exit(2)
+	}
+	if err := run(os.Args[1], os.Args[2]); err != nil {
+		fmt.Fprintln(os.Stderr, "crd:", err)
+		os.Exit(1)
+	}
+}
+
+func run(input, output string) error {
+	raw, err := os.ReadFile(input)
+	if err != nil {
+		return err
+	}
+	finished, err := finish(raw, reflect.TypeFor[v1alpha1.GracefulApp]())
+	if err != nil {
+		return fmt.Errorf("finishing %s: %w", input, err)
+	}
+	return os.WriteFile(output, finished, 0o644)
+}
+
+// finish does all three steps on the YAML of a CRD whose objects Go reads as goType.
+func finish(raw []byte, goType reflect.Type) ([]byte, error) {
+	var crd apiextensionsv1.CustomResourceDefinition
+	if err := yaml.UnmarshalStrict(raw, &crd); err != nil {
+		return nil, err
+	}
+	var errs []error
+	for i := range crd.Spec.Versions {
+		schema := crd.Spec.Versions[i].Schema.OpenAPIV3Schema
+		shortenDescriptions(schema)
+		harden(schema)
+		errs = append(errs, undecodable("", schema, goType)...)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return marshal(crd)
+}
+
+// marshal writes the CRD as controller-gen does: a document start, and no status, which is the API server's.
+func marshal(crd apiextensionsv1.CustomResourceDefinition) ([]byte, error) {
+	body, err := yaml.Marshal(struct {
+		APIVersion string                                       `json:"apiVersion"`
+		Kind       string                                       `json:"kind"`
+		Metadata   map[string]any                               `json:"metadata"`
+		Spec       apiextensionsv1.CustomResourceDefinitionSpec `json:"spec"`
+	}{
+		APIVersion: crd.APIVersion,
+		Kind:       crd.Kind,
+		Metadata:   map[string]any{"name": crd.Name, "annotations": crd.Annotations},
+		Spec:       crd.Spec,
+	})
+	return bytes.Join([][]byte{[]byte("---\n"), body}, nil), err
+}
