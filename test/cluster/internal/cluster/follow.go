@@ -73,10 +73,10 @@ func (f *follower) look(n int, silent bool) ([]string, error) {
 	var pending []string
 	for _, s := range all {
 		name := f.i.NodeName(n) + " " + s.Name
-		before, known := f.failures[name]
-		if !known {
+		if silent {
 			f.failures[name] = s.Failures // those from before this command do not count
-		} else if s.Failures-before >= giveUpAfter {
+		}
+		if s.Failures-f.failures[name] >= giveUpAfter {
 			log := componentLog(f.i, n, s.Name)
 			return nil, fmt.Errorf("%s ended %d times, last with %s; the end of %s:\n%s", name, s.Failures, s.LastEnd, log, tail(log))
 		}
@@ -104,9 +104,9 @@ func componentLog(i *instance.Instance, n int, component string) string {
 	return filepath.Join(i.Logs(), fmt.Sprintf("node%d-%s.log", n, component))
 }
 
-// tail is the end of a log.
+// tail is the end of a log, in a form for the screen.
 func tail(file string) string {
-	const size, count = 8 << 10, 12
+	const size, count, width = 16 << 10, 12, 400
 	f, err := os.Open(file)
 	if err != nil {
 		return err.Error()
@@ -120,5 +120,11 @@ func tail(file string) string {
 		return err.Error()
 	}
 	lines := strings.Split(strings.TrimSpace(string(raw)), "\n")
-	return strings.Join(lines[max(0, len(lines)-count):], "\n")
+	lines = lines[max(0, len(lines)-count):]
+	for n, line := range lines {
+		if len(line) > width {
+			lines[n] = line[:width] + " ..."
+		}
+	}
+	return strings.Join(lines, "\n")
 }
