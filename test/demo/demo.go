@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/load"
+)
+
+// demo is one run.
+type demo struct {
+	options
+	*screen
+	world   *world
+	after   generations
+	windows []load.Window
+}
+
+// run is the whole demonstration in the order in which the user sees it.
+func (d *demo) run(ctx context.Context) error {
+	if err := d.world.clear(ctx); err != nil {
+		return err
+	}
+	if err := d.refuse(ctx); err != nil {
+		return err
+	}
+	if err := d.deploy(ctx); err != nil {
+		return err
+	}
+	r, err := d.measure(ctx)
+	if err != nil {
+		return err
+	}
+	err = d.report(r)
+	d.say("%s", hints(d.cluster))
+	return err
+}
+
+// refuse shows that a spec under which requests would be lost does not get in, in the API server's own words.
+func (d *demo) refuse(ctx context.Context) error {
+	d.title("1. A spec that would lose requests: t1 = 20 s, t2 = 5 s, t3 = 25 s")
+	app := badApp(d.helloImage)
+	err := d.world.Create(ctx, app)
+	if err == nil {
+		_ = d.world.Delete(ctx, app)
+		return errors.New("the API server took it: is the CRD of this version installed?")
+	}
+	d.say("The API server answers:\n%s", indent(err.Error(), d.width()))
+	if !strings.Contains(err.Error(), "t3 > t1 + t2") {
+		return errors.New("that is not the refusal that was expected")
+	}
+	return nil
+}
+
+// deploy brings up both workloads and draws the timing that was derived for the first.
+func (d *demo) deploy(ctx context.Context) error {
+	d.title(fmt.Sprintf("2. hello as a GracefulApp: starts in %d s, longest request %d s, nothing else said about time", startSeconds, requestSeconds))
+	app := gracefulApp(d.helloImage)
+	deployment, service := twin(d.helloImage)
+	for _, object := range []client.Object{app, deployment, service} {
+		if err := d.world.Create(ctx, object); err != nil {
+			return fmt.Errorf("applying %s: %w", object.GetName(), err)
+		}
+	}
+	d.after = generations{app.Generation, deployment.Generation}
+	start := time.Now()
+	if err := d.settle(ctx, func(missing pending) string { return "  waiting: " + string(missing) }); err != nil {
+		return err
+	}
+	if err := d.world.Get(ctx, client.ObjectKeyFromObject(app), app); err != nil {
+		return err
+	}
+	if app.Status.Timing == nil {
+		return errors.New("GracefulApp is Ready, but its status has no timing")
+	}
+	d.say("Ready after %.0f s. How each of its pods will end:\n\n%s", time.Since(start).Seconds(), timeline(*app.Status.Timing))
+	d.say("\nBeside it runs %s, the naive twin: a plain Deployment and Service with the same image, no probes, no hook.", twinName)
+	return nil
+}
+
+// settle waits until both workloads have come to rest, with text as the live line.
+func (d *demo) settle(ctx context.Context, text func(missing pending) string) error {
+	return d.world.waitFor(ctx, "both workloads to settle", 4*time.Minute, func(ctx context.Context) (pending, error) {
+		missing, err := d.world.settled(ctx, d.after)
+		if missing != done {
+			d.progress(text(missing))
+		}
+		return missing, err
+	})
+}
+
+// step is a change to both workloads under load.
+type step struct {
+	phase, text, patch string
+}
+
+func steps() []step {
+	scale := func(phase string, from, to int) step {
+		return step{phase, fmt.Sprintf("%s %d -> %d", phase, from, to), fmt.Sprintf(`{"spec":{"replicas":%d}}`, to)}
+	}
+	return []step{
+		scale(scaleUp, startReplicas, 5),
+		scale(scaleDown, 5, 1),
+		scale(scaleUp, 1, 3),
+		{rollout, "rollout of 3", fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"demo.gracefulapp.dev/rolled-out":%q}}}}}`,
+			time.Now().UTC().Format(time.RFC3339Nano))},
+	}
+}
+
+// steadyTime is how long the load goes on between two steps.
+const steadyTime = 3 * time.Second
+
+// measure takes both workloads through all steps under load.
+func (d *demo) measure(ctx context.Context) (result, error) {
+	d.title(fmt.Sprintf("3. %d requests per second to each, while kubectl patch takes both from 2 to 5 to 1 to 3 pods and rolls them out", ratePerWorkload))
+	f, err := startFleet(ctx, d.world, d.loadgenImage)
+	if f != nil {
+		defer d.cleanUp(f)
+	}
+	if err != nil {
+		return result{}, err
+	}
+	start := time.Now()
+	for _, s := range steps() {
+		if err := d.steady(ctx, f, time.Now().Add(steadyTime), 0); err != nil {
+			return result{}, err
+		}
+		if err := d.take(ctx, f, s); err != nil {
+			return result{}, err
+		}
+	}
+	if err := d.steady(ctx, f, time.Now().Add(steadyTime), minimumRequests); err != nil {
+		return result{}, err
+	}
+	took := time.Since(start)
+	d.progress("ending the load; requests in flight may finish")
+	if err := f.stop(ctx); err != nil {
+		return result{}, err
+	}
+	size, err := d.world.size(ctx, d.cluster != "")
+	if err != nil {
+		return result{}, err
+	}
+	return result{
+		When: start.UTC(), Seconds: int(took.Seconds()), Size: size,
+		App:  collect(f.generators, d.windows, appName, "GracefulApp "+appName),
+		Twin: collect(f.generators, d.windows, twinName, "plain Deployment "+twinName),
+	}, nil
+}
+
+// cleanUp removes the generators however the run ended, also after ctx.
+func (d *demo) cleanUp(f *fleet) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := f.remove(ctx); err != nil {
+		d.say("%v", err)
+	}
+}
+
+// steady lets the load run until both have passed: a time, and a number of requests to each workload.
+func (d *demo) steady(ctx context.Context, f *fleet, until time.Time, requests int) error {
+	return d.world.waitFor(ctx, fmt.Sprintf("%d requests to each", requests), 4*time.Minute, func(context.Context) (pending, error) {
+		d.progress(liveLine(f, "steady load"))
+		if time.Now().Before(until) || min(f.count(appName).Requests, f.count(twinName).Requests) < requests {
+			return "more load", f.failed()
+		}
+		return done, f.failed()
+	})
+}
+
+// take patches both workloads and waits until they have settled; that time is the step's window.
+func (d *demo) take(ctx context.Context, f *fleet, s step) error {
+	from := time.Now()
+	patch := client.RawPatch(types.MergePatchType, []byte(s.patch))
+	app := &v1alpha1.GracefulApp{}
+	app.Namespace, app.Name = namespace, appName
+	if err := d.world.Patch(ctx, app, patch); err != nil {
+		return fmt.Errorf("%s: patching the GracefulApp: %w", s.text, err)
+	}
+	deployment, _ := twin(d.helloImage)
+	if err := d.world.Patch(ctx, deployment, patch); err != nil {
+		return fmt.Errorf("%s: patching the naive Deployment: %w", s.text, err)
+	}
+	d.after = generations{app.Generation, deployment.Generation}
+	if err := d.settle(ctx, func(pending) string { return liveLine(f, s.text) }); err != nil {
+		return fmt.Errorf("%s: %w", s.text, err)
+	}
+	to := time.Now()
+	d.windows = append(d.windows, load.Window{Name: s.phase, From: from, To: to})
+	d.say("  %-17s  settled after %3.0f s; lost so far: %s %s, %s %s", s.text, to.Sub(from).Seconds(),
+		appName, thousands(f.count(appName).Lost), twinName, thousands(f.count(twinName).Lost))
+	return nil
+}
+
+func liveLine(f *fleet, text string) string {
+	app, naive := f.count(appName), f.count(twinName)
+	return fmt.Sprintf("  %-17s  %s: %s sent, %s lost   %s: %s sent, %s lost", text,
+		appName, thousands(app.Requests), thousands(app.Lost), twinName, thousands(naive.Requests), thousands(naive.Lost))
+}
+
+func (d *demo) report(r result) error {
+	d.title("4. What became of the requests")
+	d.say("%s", table(r))
+	for _, remark := range remarks(r) {
+		d.say("%s", remark)
+	}
+	if err := write(r, d.options); err != nil {
+		return err
+	}
+	faults := verdict(r)
+	if len(faults) == 0 {
+		d.say("\nGracefulApp lost none of %s requests; the plain Deployment lost %s of %s.",
+			thousands(r.App.Total.Requests), thousands(r.Twin.Total.lost()), thousands(r.Twin.Total.Requests))
+		return nil
+	}
+	for _, loss := range r.App.examples {
+		d.say("lost: %s at %s after %s: %s %s", loss.Target, loss.Sent.Format(time.RFC3339Nano), loss.Latency, loss.Class, loss.Error)
+	}
+	return errors.New(strings.Join(faults, "\n      "))
+}
+
+func hints(cluster string) string {
+	try := `
+  kubectl -n %[1]s get gapp
+  kubectl -n %[1]s patch gapp %[2]s --type merge -p '{"spec":{"replicas":5}}'
+  kubectl -n %[1]s scale gapp %[2]s --replicas 1
+  kubectl -n %[1]s get pods --watch
+  kubectl -n %[1]s logs -l apps.gracefulapp.dev/name=%[2]s --prefix --follow
+`
+	text := fmt.Sprintf("\nTry next:"+try, namespace, appName)
+	if cluster == "" {
+		return text + fmt.Sprintf("Remove what the demo made: kubectl delete namespace %s; the operator: make undeploy", namespace)
+	}
+	return fmt.Sprintf("\nThe cluster stays up. Enter it: eval \"$(make -s cluster-env CLUSTER=%[1]s)\"", cluster) + text +
+		fmt.Sprintf("Remove it: make cluster-down CLUSTER=%s", cluster)
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// nodes returns those that take ordinary pods.
+func (w *world) nodes(ctx context.Context) ([]corev1.Node, error) {
+	var all corev1.NodeList
+	if err := w.List(ctx, &all); err != nil {
+		return nil, fmt.Errorf("listing nodes: %w", err)
+	}
+	usable := slices.DeleteFunc(all.Items, func(n corev1.Node) bool {
+		ready := slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
+			return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
+		})
+		tainted := slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool { return t.Effect != corev1.TaintEffectPreferNoSchedule })
+		return !ready || tainted || n.Spec.Unschedulable
+	})
+	if len(usable) == 0 {
+		return nil, errors.New("no node is ready and takes pods")
+	}
+	return usable, nil
+}
+
+// size describes what the run had at its disposal, for the line beneath the table. The embedded cluster's nodes share one machine.
+func (w *world) size(ctx context.Context, embedded bool) (string, error) {
+	nodes, err := w.nodes(ctx)
+	if err != nil {
+		return "", err
+	}
+	version, err := w.kube.Discovery().ServerVersion()
+	if err != nil {
+		return "", fmt.Errorf("asking for the version: %w", err)
+	}
+	kubernetes := "Kubernetes " + version.GitVersion
+	if embedded {
+		return fmt.Sprintf("one machine with %s carries %d nodes, the control plane and the load; %s",
+			capacity(nodes[0]), len(nodes), kubernetes), nil
+	}
+	var sizes []string
+	for _, n := range nodes {
+		sizes = append(sizes, capacity(n))
+	}
+	slices.Sort(sizes)
+	var parts []string
+	for _, s := range slices.Compact(slices.Clone(sizes)) {
+		same := slices.DeleteFunc(slices.Clone(sizes), func(other string) bool { return other != s })
+		parts = append(parts, fmt.Sprintf("%d nodes of %s", len(same), s))
+	}
+	return strings.Join(parts, ", ") + "; " + kubernetes, nil
+}
+
+func capacity(n corev1.Node) string {
+	memory := n.Status.Capacity[corev1.ResourceMemory]
+	gib := (memory.Value() + 1<<29) >> 30 // rounded; the kernel keeps some of a machine's memory to itself
+	return fmt.Sprintf("%d cores, %d GiB memory", n.Status.Capacity.Cpu().Value(), gib)
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gracefulapp/gracefulapp/internal/load"
+)
+
+// minimumRequests that each workload must have been sent for the result to mean something.
+const minimumRequests = 20_000
+
+// The phases of the run, as columns of the table; load.Between is the time outside all steps.
+const (
+	scaleUp   = "scale-up"
+	scaleDown = "scale-down"
+	rollout   = "rollout"
+)
+
+var phases = []string{scaleUp, scaleDown, rollout, load.Between}
+
+// row is one line of the table: a workload, or one of its clients.
+type row struct {
+	Name     string         `json:"name"`
+	Requests int            `json:"requests"`
+	Lost     map[string]int `json:"lost"` // by phase
+}
+
+func (r row) lost() int {
+	sum := 0
+	for _, n := range r.Lost {
+		sum += n
+	}
+	return sum
+}
+
+func (r *row) add(counts map[string]load.Count) {
+	for phase, c := range counts {
+		r.Requests += c.Requests
+		r.Lost[phase] += c.Lost
+	}
+}
+
+// workloadResult is what became of the requests to a workload.
+type workloadResult struct {
+	Total    row        `json:"total"`
+	Clients  []row      `json:"clients"`
+	Sum      load.Count `json:"sum"`
+	examples []load.Loss
+}
+
+// result of a run; all of it comes from the generators' ledgers.
+type result struct {
+	When    time.Time      `json:"when"`
+	Seconds int            `json:"seconds"`
+	Size    string         `json:"size"`
+	App     workloadResult `json:"gracefulApp"`
+	Twin    workloadResult `json:"naive"`
+}
+
+// maxExamples of lost requests that are shown.
+const maxExamples = 10
+
+// collect places every request in the phase in which it was sent. windows are by our clock.
+func collect(generators []*generator, windows []load.Window, workload, name string) workloadResult {
+	out := workloadResult{Total: newRow(name)}
+	for _, c := range clients {
+		r := newRow(c.name)
+		target := workload + "/" + string(c.mode)
+		for _, g := range generators {
+			for _, s := range g.summary {
+				if s.Name != target {
+					continue
+				}
+				counts := load.Phases(s.Seconds, g.losses[target], shifted(windows, -g.behind))
+				r.add(counts)
+				out.Total.add(counts)
+				out.Sum = out.Sum.Add(s.Count)
+			}
+			for _, loss := range g.losses[target] {
+				if len(out.examples) < maxExamples {
+					out.examples = append(out.examples, load.Loss{Target: target + " from " + g.pod, Record: loss})
+				}
+			}
+		}
+		out.Clients = append(out.Clients, r)
+	}
+	return out
+}
+
+func newRow(name string) row { return row{Name: name, Lost: map[string]int{}} }
+
+func shifted(windows []load.Window, by time.Duration) []load.Window {
+	windows = slices.Clone(windows)
+	for i := range windows {
+		windows[i].From, windows[i].To = windows[i].From.Add(by), windows[i].To.Add(by)
+	}
+	return windows
+}
+
+// verdict lists why the run failed or proves nothing; empty is success.
+func verdict(r result) []string {
+	var faults []string
+	if lost := max(r.App.Total.lost(), r.App.Sum.Lost); lost > 0 {
+		faults = append(faults, fmt.Sprintf("GracefulApp lost %d requests", lost))
+	}
+	if r.Twin.Total.Lost[scaleDown] == 0 {
+		faults = append(faults, "the plain Deployment lost no request at scale-down, so the run proves nothing")
+	}
+	for _, w := range []workloadResult{r.App, r.Twin} {
+		if w.Total.Requests < minimumRequests {
+			faults = append(faults, fmt.Sprintf("%s was sent %d requests, fewer than %d", w.Total.Name, w.Total.Requests, minimumRequests))
+		}
+		if odd := w.Sum.Rejected + w.Sum.Cancelled; odd > 0 {
+			faults = append(faults, fmt.Sprintf("%s: %d requests were answered with 3xx or 4xx or given up by the client", w.Total.Name, odd))
+		}
+	}
+	return faults
+}
+
+// remarks are about the measurement itself.
+func remarks(r result) []string {
+	var out []string
+	for _, w := range []workloadResult{r.App, r.Twin} {
+		if w.Sum.Late > 0 {
+			out = append(out, fmt.Sprintf("%s: %s of %s requests went out more than %s late, for the machine was busy; none was left out",
+				w.Total.Name, thousands(w.Sum.Late), thousands(w.Sum.Requests), load.LateAfter))
+		}
+	}
+	return out
+}
+
+// thousands writes 20000 as 20,000.
+func thousands(n int) string {
+	digits := fmt.Sprint(n)
+	var out strings.Builder
+	for i, d := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			out.WriteByte(',')
+		}
+		out.WriteRune(d)
+	}
+	return out.String()
+}

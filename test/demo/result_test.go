@@ -1,0 +1,132 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gracefulapp/gracefulapp/internal/load"
+)
+
+func goodResult() result {
+	workload := func(name string, lost map[string]int) workloadResult {
+		half := row{Name: "new connections, 1 s each", Requests: 10_000, Lost: lost}
+		total := row{Name: name, Requests: 21_234, Lost: lost}
+		return workloadResult{Total: total, Clients: []row{half}, Sum: load.Count{Requests: 21_234}}
+	}
+	return result{
+		Seconds: 90, Size: "one machine with 2 cores",
+		App:  workload("GracefulApp hello", map[string]int{}),
+		Twin: workload("plain Deployment hello-naive", map[string]int{scaleUp: 1505, scaleDown: 74, rollout: 938, load.Between: 2}),
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		spoil func(*result)
+		want  string
+	}{
+		{"passes when only the twin lost", func(*result) {}, ""},
+		{"fails on a single lost request", func(r *result) { r.App.Total.Lost = map[string]int{load.Between: 1} }, "lost 1 requests"},
+		{"fails on a loss that no phase has", func(r *result) { r.App.Sum.Lost = 1 }, "lost 1 requests"},
+		{"fails when the twin lost none at scale-down", func(r *result) { r.Twin.Total.Lost[scaleDown] = 0 }, "proves nothing"},
+		{"passes with just enough requests", func(r *result) { r.App.Total.Requests = 20_000 }, ""},
+		{"fails with one request too few", func(r *result) { r.App.Total.Requests = 19_999 }, "fewer than 20000"},
+		{"counts the twin's requests too", func(r *result) { r.Twin.Total.Requests = 19_999 }, "hello-naive was sent 19999"},
+		{"fails when the load was aimed wrong", func(r *result) { r.App.Sum.Rejected = 3 }, "3 requests were answered"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := goodResult()
+			tc.spoil(&r)
+			faults := strings.Join(verdict(r), "; ")
+			if (tc.want == "") != (faults == "") || !strings.Contains(faults, tc.want) {
+				t.Errorf("faults %q, want %q", faults, tc.want)
+			}
+		})
+	}
+}
+
+func TestCollectPlacesRequestsByTheGeneratorsClock(t *testing.T) {
+	zero := time.Unix(1_800_000_000, 0)
+	const behind = 100 * time.Second // the generator's clock
+	at := func(s int) time.Time { return zero.Add(time.Duration(s)*time.Second - behind) }
+	target := twinName + "/" + string(load.NewConnection)
+	g := newGenerator("loadgen-1")
+	lines := []load.Line{
+		{At: at(0), Progress: []load.Progress{{Target: target, Sent: 1}}},
+		{At: at(13), Lost: &load.Loss{Target: target, Record: load.Record{Sent: at(12), Outcome: load.Lost}}},
+		{At: at(20), Summary: []load.Summary{{
+			Target: load.Target{Name: target}, Count: load.Count{Requests: 5, Answered: 4, Lost: 1},
+			Seconds: []load.Second{
+				{At: at(1), Count: load.Count{Requests: 2, Answered: 2}},
+				{At: at(12), Count: load.Count{Requests: 3, Answered: 2, Lost: 1}},
+			},
+		}}},
+	}
+	for i, line := range lines {
+		arrived := line.At.Add(behind + time.Duration(len(lines)-i)*time.Millisecond) // the quickest line tells the offset best
+		if last := g.take(line, arrived); last != (i == len(lines)-1) {
+			t.Errorf("line %d taken as last: %v", i, last)
+		}
+	}
+	windows := []load.Window{{Name: scaleDown, From: zero.Add(11 * time.Second), To: zero.Add(14 * time.Second)}}
+	got := collect([]*generator{g}, windows, twinName, "twin")
+	want := row{Name: "twin", Requests: 5, Lost: map[string]int{scaleDown: 1, load.Between: 0}}
+	if diff := cmp.Diff(want, got.Total); diff != "" {
+		t.Error(diff)
+	}
+	if len(got.examples) != 1 || got.Sum.Requests != 5 {
+		t.Errorf("%d examples, sum %+v; want one, and 5 requests", len(got.examples), got.Sum)
+	}
+}
+
+func TestReadTellsWhatAFailingGeneratorSaid(t *testing.T) {
+	g := newGenerator("loadgen-1")
+	if err := g.read(strings.NewReader("loadgen: no --target\n")); err == nil || !strings.Contains(err.Error(), "no --target") {
+		t.Errorf("got %v, want the generator's words", err)
+	}
+	if err := g.read(strings.NewReader(`{"at":"2026-01-01T00:00:00Z"}` + "\n")); err == nil || !strings.Contains(err.Error(), "without a summary") {
+		t.Errorf("got %v, want an output without its end refused", err)
+	}
+}
+
+func TestTables(t *testing.T) {
+	text := table(goodResult())
+	want := `                              requests  lost: scale-up  scale-down  rollout  between
+GracefulApp hello               21,234               0           0        0        0
+  new connections, 1 s each     10,000               0           0        0        0
+plain Deployment hello-naive    21,234           1,505          74      938        2
+  new connections, 1 s each     10,000           1,505          74      938        2
+`
+	if diff := cmp.Diff(want, text[:len(want)]); diff != "" {
+		t.Error(diff)
+	}
+	dir := t.TempDir()
+	o := options{jsonFile: filepath.Join(dir, "r.json"), markdownFile: filepath.Join(dir, "r.md")}
+	if err := write(goodResult(), o); err != nil {
+		t.Fatal(err)
+	}
+	md, err := os.ReadFile(o.markdownFile)
+	if err != nil || !strings.Contains(string(md), "| **GracefulApp hello** | **21,234** | **0** |") {
+		t.Errorf("Markdown %v:\n%s", err, md)
+	}
+	var back result
+	text2, err := os.ReadFile(o.jsonFile)
+	if err != nil || json.Unmarshal(text2, &back) != nil || back.Twin.Total.Lost[rollout] != 938 {
+		t.Errorf("JSON %v:\n%s", err, text2)
+	}
+}
+
+func TestThousands(t *testing.T) {
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 20000: "20,000", 1234567: "1,234,567"} {
+		if got := thousands(n); got != want {
+			t.Errorf("%d is written %q, want %q", n, got, want)
+		}
+	}
+}
