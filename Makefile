@@ -36,7 +36,7 @@ demo: ## See it work: a cluster, the operator, load, and a naive twin that loses
 	@hack/demo.sh '$(origin KUBECONFIG)'
 
 .PHONY: test
-test: test-go test-e2e ## Run every test: unit, real API server, and end to end on an embedded cluster.
+test: test-go test-e2e test-cluster-down ## Run every test: unit, real API server, and end to end on an embedded cluster.
 
 ##@ Develop
 
@@ -71,6 +71,10 @@ test-go: cluster-binaries ## Run the unit tests and those on a real API server.
 .PHONY: test-e2e
 test-e2e: build images bin/kustomize ## Run the end-to-end tests on an embedded cluster of their own.
 	hack/test-e2e.sh
+
+.PHONY: test-cluster-down
+test-cluster-down: bin/cluster images ## Prove that cluster-down leaves nothing, even after kill -9.
+	hack/test-cluster-down.sh
 
 ##@ Build
 

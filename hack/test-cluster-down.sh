@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Proves that `cluster down` leaves nothing, even after its supervisors were killed: compares what the machine has before and after. Nothing else
+# should start or end clusters meanwhile.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export CLUSTER=${DOWN_CLUSTER:-down}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+snapshot() {
+  {
+    for dir in /proc/[0-9]*; do # by cgroup, for the processes in containers bear no name of ours
+      if grep -q "gracefulapp-cluster/$CLUSTER/" "$dir/cgroup" 2>/dev/null; then
+        command=$(tr '\0' ' ' <"$dir/cmdline" 2>/dev/null || true)
+        # One that ended and that the machine's init has not asked after yet has no command line.
+        [ -z "$command" ] || echo "process $command"
+      fi
+    done
+    awk '{ print "mount", $2, $3 }' /proc/self/mounts
+    ip netns list | sed 's/^/namespace /'
+    ip -o link show | awk -F': ' '{ print "link", $2 }'
+    find /sys/fs/cgroup -type d -path '*gracefulapp*' -printf 'cgroup %p\n'
+    find /run /var/lib /var/log /etc/cni /opt/cni -maxdepth 2 \( -path '*gracefulapp*' -o -path '*kubelet*' -o -path '*containerd*' \
+      -o -path '*/cni*' -o -path '*netns*' \) -printf 'file %p\n' 2>/dev/null || true # not every folder exists
+    # Packages that are not installed before the first `up` have no rules to show.
+    nft list ruleset 2>/dev/null | sed 's/^/nft /' || true
+    iptables-save 2>/dev/null | sed '/^#/d; s/\[.*//; s/^/iptables /' || true
+    ip6tables-save 2>/dev/null | sed '/^#/d; s/\[.*//; s/^/ip6tables /' || true
+    sysctl -a 2>/dev/null | grep -E '^net\.(ipv4\.(ip_forward|conf\.all)|ipv6\.conf\.all|bridge|netfilter\.nf_conntrack_max)|^vm\.overcommit|^kernel\.panic' || true
+  } | sort | uniq -c
+}
+
+bin/cluster build >/dev/null
+bin/cluster down
+snapshot >"$work/before"
+bin/cluster up
+bin/cluster load dist/hello-*.tar >/dev/null
+(
+  eval "$(bin/cluster env)"
+  kubectl create deployment hello --image=hello:0.1.0 --replicas=4
+  kubectl rollout status deploy/hello --timeout=90s
+)
+snapshot >"$work/up"
+if cmp -s "$work/before" "$work/up"; then
+  echo "the snapshots do not see a running cluster, so they prove nothing" >&2
+  exit 1
+fi
+pids=$(bin/cluster status | awk '$2 == "supervisor" { print $4 }')
+[ "$(wc -w <<<"$pids")" = 2 ] || { echo "no two supervisors in: $(bin/cluster status)" >&2; exit 1; }
+echo "killing the supervisors" $pids
+kill -9 $pids
+bin/cluster down
+snapshot >"$work/after"
+if ! diff "$work/before" "$work/after"; then
+  echo "left behind after kill -9 and cluster down: the lines above" >&2
+  exit 1
+fi
+echo "nothing left behind: $(wc -l <"$work/before") kinds of things compared, $(comm -13 "$work/before" "$work/up" | wc -l) of them changed while the cluster ran"
