@@ -19,7 +19,8 @@ snapshot() {
     awk '{ print "mount", $2, $3 }' /proc/self/mounts
     ip netns list | sed 's/^/namespace /'
     ip -o link show | awk -F': ' '{ print "link", $2 }'
-    find /sys/fs/cgroup -type d -path '*gracefulapp*' -printf 'cgroup %p\n'
+    # Another instance may run beside, and pods come and go in it.
+    find /sys/fs/cgroup -type d \( -path '*/gracefulapp-cluster' -o -path "*/gracefulapp-cluster/$CLUSTER*" \) -printf 'cgroup %p\n'
     find /run /var/lib /var/log /etc/cni /opt/cni -maxdepth 2 \( -path '*gracefulapp*' -o -path '*kubelet*' -o -path '*containerd*' \
       -o -path '*/cni*' -o -path '*netns*' \) -printf 'file %p\n' 2>/dev/null || true # not every folder exists
     # Packages that are not installed before the first `up` have no rules to show.
