@@ -1,0 +1,207 @@
+package config_test
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+const (
+	secretName        = "gracefulapp-webhook-server-cert"
+	configurationName = "gracefulapp-validating-webhook-configuration"
+)
+
+// The manager's flags, the mounted Secret and the resource names in its Role must agree; kustomize prefixes only some of them.
+func TestNamesAgree(t *testing.T) {
+	deployment, _ := manager(t)
+	if got := deployment.Spec.Template.Spec.Volumes[0].Secret.SecretName; got != secretName {
+		t.Errorf("the Deployment mounts Secret %s", got)
+	}
+	if got := built[corev1.Secret](t, "default", "Secret")[0].Name; got != secretName {
+		t.Errorf("the Secret is named %s", got)
+	}
+	configuration := built[admissionregistrationv1.ValidatingWebhookConfiguration](t, "default", "ValidatingWebhookConfiguration")[0]
+	if configuration.Name != configurationName {
+		t.Errorf("the webhook configuration is named %s", configuration.Name)
+	}
+	for _, webhook := range configuration.Webhooks {
+		service := webhook.ClientConfig.Service
+		if service.Name != "gracefulapp-webhook-service" || service.Namespace != namespace {
+			t.Errorf("webhook %s calls Service %s in %s", webhook.Name, service.Name, service.Namespace)
+		}
+	}
+	named := map[string]bool{}
+	for _, role := range built[rbacv1.Role](t, "default", "Role") {
+		for _, rule := range role.Rules {
+			for _, name := range rule.ResourceNames {
+				named[name] = true
+			}
+		}
+	}
+	for _, role := range built[rbacv1.ClusterRole](t, "default", "ClusterRole") {
+		for _, rule := range role.Rules {
+			for _, name := range rule.ResourceNames {
+				named[name] = true
+			}
+		}
+	}
+	for _, name := range []string{secretName, configurationName, "gracefulapp.apps.gracefulapp.dev"} {
+		if !named[name] {
+			t.Errorf("no role names %s", name)
+		}
+	}
+}
+
+// Applying again must not take away what the operator wrote: its certificates and the CA.
+func TestApplyingAgainKeepsCertificates(t *testing.T) {
+	ctx := t.Context()
+	secret := &corev1.Secret{}
+	if err := api.Get(ctx, client.ObjectKey{Namespace: namespace, Name: secretName}, secret); err != nil {
+		t.Fatal(err)
+	}
+	secret.Data = map[string][]byte{"tls.crt": []byte("certificate")}
+	if err := api.Update(ctx, secret); err != nil {
+		t.Fatal(err)
+	}
+	configuration := webhookConfiguration(t)
+	configuration.Webhooks[0].ClientConfig.CABundle = authority
+	if err := api.Update(ctx, configuration); err != nil {
+		t.Fatal(err)
+	}
+
+	for _, args := range [][]string{
+		{"apply", "-k", "default"},
+		{"apply", "-k", "default", "--server-side", "--force-conflicts"},
+	} {
+		if output, err := kubectl(args...); err != nil {
+			t.Fatalf("%v: %s", err, output)
+		}
+		if err := api.Get(ctx, client.ObjectKeyFromObject(secret), secret); err != nil {
+			t.Fatal(err)
+		}
+		if string(secret.Data["tls.crt"]) != "certificate" {
+			t.Errorf("kubectl %s empties the Secret", strings.Join(args, " "))
+		}
+		if len(webhookConfiguration(t).Webhooks[0].ClientConfig.CABundle) == 0 {
+			t.Errorf("kubectl %s removes the CA from the webhook configuration", strings.Join(args, " "))
+		}
+	}
+}
+
+// While the operator is away, a changed spec is refused, and everything that needs no judgment goes on.
+func TestWhatNeedsTheWebhook(t *testing.T) {
+	ctx := t.Context()
+	setWebhook(t, admissionregistrationv1.Ignore)
+	app := sample(t)
+	app.Finalizers = []string{"apps.gracefulapp.dev/test"}
+	if err := api.Create(ctx, app); err != nil {
+		t.Fatal(err)
+	}
+	setWebhook(t, admissionregistrationv1.Fail)
+
+	if err := api.Create(ctx, named(sample(t), "second")); !isUnreachable(err) {
+		t.Errorf("a create passes: %v", err)
+	}
+	for name, test := range map[string]struct {
+		patch string
+		asks  bool
+	}{
+		"replicas":                {`{"spec":{"replicas":5}}`, false},
+		"labels":                  {`{"metadata":{"labels":{"a":"b"}}}`, false},
+		"revisionHistoryLimit":    {`{"spec":{"revisionHistoryLimit":3}}`, false},
+		"timing":                  {`{"spec":{"timing":{"preStopSeconds":7}}}`, true},
+		"a field of the template": {`{"spec":{"template":{"metadata":{"annotations":{"a":"b"}}}}}`, true},
+		"a service where none is": {`{"spec":{"service":{"spec":{"type":"NodePort"}}}}`, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := api.Patch(ctx, app.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(test.patch)), client.DryRunAll)
+			if test.asks != isUnreachable(err) || !test.asks && err != nil {
+				t.Errorf("asks the webhook: want %t, got %v", test.asks, err)
+			}
+		})
+	}
+	t.Run("an app that is being deleted", func(t *testing.T) {
+		if err := api.Delete(ctx, app); err != nil {
+			t.Fatal(err)
+		}
+		patch := `{"metadata":{"finalizers":null},"spec":{"timing":{"preStopSeconds":7}}}`
+		if err := api.Patch(ctx, app, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
+			t.Errorf("cannot be let go: %v", err)
+		}
+	})
+}
+
+// setWebhook points the webhook at a closed port, so that each call of it fails at once, lets that pass or not, and waits
+// until the API server has noticed.
+func setWebhook(t *testing.T, policy admissionregistrationv1.FailurePolicyType) {
+	t.Helper()
+	configuration := webhookConfiguration(t)
+	before := configuration.DeepCopy().Webhooks
+	for i := range configuration.Webhooks {
+		configuration.Webhooks[i].FailurePolicy = &policy
+		configuration.Webhooks[i].ClientConfig = admissionregistrationv1.WebhookClientConfig{URL: new("https://127.0.0.1:1/")}
+	}
+	if err := api.Update(t.Context(), configuration); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		configuration := webhookConfiguration(t)
+		configuration.Webhooks = before
+		if err := api.Update(context.Background(), configuration); err != nil {
+			t.Error(err)
+		}
+	})
+	refuses := policy == admissionregistrationv1.Fail
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		err := api.Create(t.Context(), named(sample(t), "probe"), client.DryRunAll)
+		if isUnreachable(err) == refuses {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the API server does not notice the changed webhook configuration: %v", err)
+		}
+	}
+}
+
+func isUnreachable(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "failed calling webhook")
+}
+
+func sample(t *testing.T) *v1alpha1.GracefulApp {
+	t.Helper()
+	raw, err := os.ReadFile("samples/apps_v1alpha1_gracefulapp.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := &v1alpha1.GracefulApp{}
+	if err := yaml.UnmarshalStrict(raw, app); err != nil {
+		t.Fatal(err)
+	}
+	app.Namespace = "default"
+	return app
+}
+
+func named(app *v1alpha1.GracefulApp, name string) *v1alpha1.GracefulApp {
+	app.Name = name
+	return app
+}
+
+func webhookConfiguration(t *testing.T) *admissionregistrationv1.ValidatingWebhookConfiguration {
+	t.Helper()
+	configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{}
+	if err := api.Get(context.Background(), client.ObjectKey{Name: configurationName}, configuration); err != nil {
+		t.Fatal(err)
+	}
+	return configuration
+}
