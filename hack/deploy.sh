@@ -15,18 +15,21 @@ fi
 
 overlay=$(mktemp -d -p .) # inside the repository, for kustomize takes relative paths only
 trap 'rm -rf "$overlay"' EXIT
-name=${img%:*} tag=${img##*:}
-case $tag in */* | "$img") echo "IMG=$img has no tag: name a version, never latest" >&2; exit 2 ;; esac
+case $img in
+*@*) image="newName: \"${img%@*}\", digest: \"${img##*@}\"" ;;
+*:*) image="newName: \"${img%:*}\", newTag: \"${img##*:}\"" ;;
+esac
+case ${img##*/} in *:* | *@*) ;; *) echo "IMG=$img has no tag: name a version, never latest" >&2; exit 2 ;; esac
 cat >"$overlay/kustomization.yaml" <<YAML
 resources: [../config/default]
-images: [{name: gracefulapp, newName: "$name", newTag: "$tag"}]
+images: [{name: gracefulapp, $image}]
 YAML
 "$kustomize" build "$overlay" | "$kubectl" apply --server-side --force-conflicts --field-manager=gracefulapp-deploy -f -
 
 diagnose() {
   echo "the operator did not get ready within $deadline s; its pods, events and logs:" >&2
   "$kubectl" get pods -n "$namespace" -o wide >&2 || true
-  "$kubectl" get events -n "$namespace" --sort-by=.lastTimestamp >&2 | tail -20 || true
+  "$kubectl" get events -n "$namespace" --sort-by=.lastTimestamp | tail -20 >&2 || true
   "$kubectl" logs -n "$namespace" "deploy/$deployment" --tail=30 >&2 || true
   exit 1
 }
