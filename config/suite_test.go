@@ -40,7 +40,7 @@ func runWithAPIServer(m *testing.M) int {
 	log.SetLogger(zap.New(zap.WriteTo(io.Discard)))
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
-	environment := &envtest.Environment{}
+	environment := &envtest.Environment{CRDDirectoryPaths: []string{"crd/bases"}, ErrorIfCRDPathMissing: true}
 	if _, err := environment.Start(); err != nil {
 		fmt.Fprintln(os.Stderr, "make test sets KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl:", err)
 		return 1
@@ -69,7 +69,6 @@ func connect(environment *envtest.Environment) error {
 	}
 	for _, args := range [][]string{
 		{"apply", "-k", "crd"},
-		{"wait", "--for=condition=Established", "crd/gracefulapps.apps.gracefulapp.dev"},
 		{"apply", "-k", "default"},
 	} {
 		if output, err := kubectl(args...); err != nil {
