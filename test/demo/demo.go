@@ -61,7 +61,7 @@ func (d *demo) refuse(ctx context.Context) error {
 
 // deploy brings up both workloads and draws the timing that was derived for the first.
 func (d *demo) deploy(ctx context.Context) error {
-	d.title(fmt.Sprintf("2. hello as a GracefulApp: starts in %d s, longest request %d s, nothing else said about time", startSeconds, requestSeconds))
+	d.title(fmt.Sprintf("2. hello as a GracefulApp: starts in %d s, longest request %d s", startSeconds, requestSeconds))
 	app := gracefulApp(d.helloImage)
 	deployment, service := twin(d.helloImage)
 	for _, object := range []client.Object{app, deployment, service} {
@@ -81,7 +81,7 @@ func (d *demo) deploy(ctx context.Context) error {
 		return errors.New("GracefulApp is Ready, but its status has no timing")
 	}
 	d.say("Ready after %.0f s. How each of its pods will end:\n\n%s", time.Since(start).Seconds(), timeline(*app.Status.Timing))
-	d.say("\nBeside it runs %s, the naive twin: a plain Deployment and Service with the same image, no probes, no hook.", twinName)
+	d.say("\nBeside it runs its naive twin, %s: a plain Deployment and Service\nwith the same image, without probes and hook.", twinName)
 	return nil
 }
 
@@ -119,7 +119,7 @@ const steadyTime = 3 * time.Second
 
 // measure takes both workloads through all steps under load.
 func (d *demo) measure(ctx context.Context) (result, error) {
-	d.title(fmt.Sprintf("3. %d requests per second to each, while kubectl patch takes both from 2 to 5 to 1 to 3 pods and rolls them out", ratePerWorkload))
+	d.title(fmt.Sprintf("3. %d requests per second to each, through 2 -> 5 -> 1 -> 3 pods and a rollout", ratePerWorkload))
 	f, err := startFleet(ctx, d.world, d.loadgenImage)
 	if f != nil {
 		defer d.cleanUp(f)
@@ -194,22 +194,22 @@ func (d *demo) take(ctx context.Context, f *fleet, s step) error {
 	}
 	to := time.Now()
 	d.windows = append(d.windows, load.Window{Name: s.phase, From: from, To: to})
-	d.say("  %-17s  settled after %3.0f s; lost so far: %s %s, %s %s", s.text, to.Sub(from).Seconds(),
-		appName, thousands(f.count(appName).Lost), twinName, thousands(f.count(twinName).Lost))
+	d.say("  %-17s  settled after %3.0f s; lost so far: hello %s, naive %s", s.text, to.Sub(from).Seconds(),
+		thousands(f.count(appName).Lost), thousands(f.count(twinName).Lost))
 	return nil
 }
 
 func liveLine(f *fleet, text string) string {
 	app, naive := f.count(appName), f.count(twinName)
-	return fmt.Sprintf("  %-17s  %s: %s sent, %s lost   %s: %s sent, %s lost", text,
-		appName, thousands(app.Requests), thousands(app.Lost), twinName, thousands(naive.Requests), thousands(naive.Lost))
+	return fmt.Sprintf("  %-17s  hello %s sent, %s lost   naive %s sent, %s lost", text,
+		thousands(app.Requests), thousands(app.Lost), thousands(naive.Requests), thousands(naive.Lost))
 }
 
 func (d *demo) report(r result) error {
 	d.title("4. What became of the requests")
 	d.say("%s", table(r))
-	for _, remark := range remarks(r) {
-		d.say("%s", remark)
+	if late, all := r.App.Sum.Late+r.Twin.Sum.Late, r.App.Sum.Requests+r.Twin.Sum.Requests; late > 0 {
+		d.say("%s of %s requests went out more than %s late, as the machine was busy.\nNone was left out.", thousands(late), thousands(all), load.LateAfter)
 	}
 	if err := write(r, d.options); err != nil {
 		return err

@@ -41,7 +41,7 @@ func (w *world) size(ctx context.Context, embedded bool) (string, error) {
 	}
 	kubernetes := "Kubernetes " + version.GitVersion
 	if embedded {
-		return fmt.Sprintf("one machine with %s carries %d nodes, the control plane and the load; %s",
+		return fmt.Sprintf("one machine with %s carries %d nodes, the control plane\nand the load; %s",
 			capacity(nodes[0]), len(nodes), kubernetes), nil
 	}
 	var sizes []string

@@ -120,18 +120,6 @@ func verdict(r result) []string {
 	return faults
 }
 
-// remarks are about the measurement itself.
-func remarks(r result) []string {
-	var out []string
-	for _, w := range []workloadResult{r.App, r.Twin} {
-		if w.Sum.Late > 0 {
-			out = append(out, fmt.Sprintf("%s: %s of %s requests went out more than %s late, for the machine was busy; none was left out",
-				w.Total.Name, thousands(w.Sum.Late), thousands(w.Sum.Requests), load.LateAfter))
-		}
-	}
-	return out
-}
-
 // thousands writes 20000 as 20,000.
 func thousands(n int) string {
 	digits := fmt.Sprint(n)

@@ -49,7 +49,7 @@ func each(r result, do func(name string, r row)) {
 }
 
 func caption(r result) string {
-	return fmt.Sprintf("%d s of load, open loop, %d requests per second to each: 2 -> 5 -> 1 -> 3 pods and a rollout.\n%s.",
+	return fmt.Sprintf("%d s of load, open loop, %d requests per second to each:\n2 -> 5 -> 1 -> 3 pods and a rollout.\n%s.",
 		r.Seconds, ratePerWorkload, upperFirst(r.Size))
 }
 
