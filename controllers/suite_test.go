@@ -41,8 +41,8 @@ var _ = BeforeSuite(func() {
 	}
 	var err error
 	config, err = environment.Start()
+	DeferCleanup(environment.Stop) // before the check: half a start leaves processes too
 	Expect(err).NotTo(HaveOccurred(), "make test sets KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver")
-	DeferCleanup(environment.Stop)
 	api, err = client.NewWithWatch(config, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 })

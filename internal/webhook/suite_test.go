@@ -48,8 +48,8 @@ var _ = BeforeSuite(func() {
 		WebhookInstallOptions: envtest.WebhookInstallOptions{Paths: []string{"../../config/webhook/manifests.yaml"}},
 	}
 	config, err := environment.Start()
+	DeferCleanup(environment.Stop) // before the check: half a start leaves processes too
 	Expect(err).NotTo(HaveOccurred(), "make test sets KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver")
-	DeferCleanup(environment.Stop)
 
 	installed := environment.WebhookInstallOptions
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
