@@ -21,7 +21,24 @@ func shortenDescriptions(schema *apiextensionsv1.JSONSchemaProps) {
 				node.Description = firstSentence(node.Description)
 			}
 		}
+		node.Description = unwrap(node.Description)
 	})
+}
+
+// ownLine matches a line that stays one: it is empty, indented, or a list's item.
+var ownLine = regexp.MustCompile(`^($|\s|[-*]\s|\d{1,2}[.)]\s)`)
+
+// unwrap joins the lines of a paragraph, for kubectl explain breaks lines itself, and would break each of ours once more.
+func unwrap(text string) string {
+	var lines []string
+	for line := range strings.SplitSeq(text, "\n") {
+		if last := len(lines) - 1; last >= 0 && lines[last] != "" && !ownLine.MatchString(line) {
+			lines[last] += " " + line
+		} else {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 var (

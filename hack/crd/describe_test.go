@@ -61,3 +61,19 @@ func TestShortensOnlyEmbeddedTypes(t *testing.T) {
 		}
 	})
 }
+
+func TestUnwrapJoinsTheLinesOfAParagraph(t *testing.T) {
+	tests := map[string]string{
+		"one\ntwo":              "one two",
+		"one\n\ntwo\nthree":     "one\n\ntwo three",
+		"list:\n- one\n- two":   "list:\n- one\n- two",
+		"in order\n1. one":      "in order\n1. one",
+		"at most\n86400. Not 9": "at most 86400. Not 9",
+		"indented\n  as it is":  "indented\n  as it is",
+	}
+	for text, want := range tests {
+		if got := unwrap(text); got != want {
+			t.Errorf("unwrap(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
