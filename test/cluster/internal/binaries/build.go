@@ -22,7 +22,7 @@ const progressInterval = 20 * time.Second
 func build(ctx context.Context, source, to string) error {
 	fmt.Fprintf(os.Stderr, `Building %s from source, once for this user:
 about 10 minutes on 2 cores that do nothing else; 1.5 GB of modules, 5.2 GB of build cache and 0.3 GB of binaries on
-disk; 3 GB of memory. The build needs no rights; running the cluster needs root.
+disk; 4 GB of memory. The build needs no rights; running the cluster needs root.
 `, Versions)
 	began := time.Now()
 	for _, t := range targets {

@@ -36,12 +36,6 @@ func follow(ctx context.Context, i *instance.Instance, s started, p *progress) e
 	for first := true; ; first = false {
 		var pending []string
 		for n := 1; n <= instance.Nodes; n++ {
-			select {
-			case <-s.ended[n]: // never for a node that ran before
-				log := node.SupervisorLog(i, n)
-				return fmt.Errorf("the supervisor of %s has ended; the end of %s:\n%s", i.NodeName(n), log, tail(log))
-			default:
-			}
 			silent := first && s.ended[n] == nil // what ran before is no news
 			waiting, err := f.look(n, silent)
 			if err != nil {

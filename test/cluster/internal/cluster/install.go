@@ -72,8 +72,8 @@ func awaitNode(ctx context.Context, i *instance.Instance, n int, startedAt time.
 func aliveSince(ctx context.Context, i *instance.Instance, n int, startedAt time.Time) (bool, error) {
 	ready, err := kubectl(ctx, i, "get", "node", i.NodeName(n), "--ignore-not-found",
 		"-o", `jsonpath={.status.conditions[?(@.type=="Ready")].status}`)
-	if err != nil || ready != "True" {
-		return false, err
+	if err != nil || ready != "True" || startedAt.IsZero() {
+		return ready == "True", err
 	}
 	lease, err := kubectl(ctx, i, "get", "lease", i.NodeName(n), "--namespace=kube-node-lease", "--ignore-not-found",
 		"-o", "jsonpath={.spec.renewTime}")

@@ -62,20 +62,54 @@ func bringUp(ctx context.Context, i *instance.Instance, p *progress) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout) // only now: building the binaries takes longer
 	defer cancel()
+	ctx, abort := context.WithCancelCause(ctx)
+	defer abort(nil)
+	go func() { abort(awaitEnd(ctx, i, s)) }()
 	loaded := make(chan error, 1)
 	go func() { loaded <- loadOwn(ctx, i) }()
-	if err = follow(ctx, i, s, p); err == nil {
-		if err = <-loaded; err == nil {
-			err = install(ctx, i, s, p)
+	err = follow(ctx, i, s, p)
+	if err == nil {
+		err = <-loaded
+	}
+	if err == nil {
+		err = install(ctx, i, s, p)
+	}
+	if err == nil {
+		return nil
+	}
+	select { // the reason may show a moment after what it has broken
+	case <-ctx.Done():
+	case <-time.After(time.Second):
+	}
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+		err = fmt.Errorf("%w (%w)", cause, err)
+	}
+	return err
+}
+
+// awaitEnd returns when a node has ended, and says why if it was this command that had started it.
+func awaitEnd(ctx context.Context, i *instance.Instance, s started) error {
+	for {
+		for n := 1; n <= instance.Nodes; n++ {
+			select {
+			case <-s.ended[n]: // never for a node that ran before
+				log := node.SupervisorLog(i, n)
+				return fmt.Errorf("the supervisor of %s has ended; the end of %s:\n%s", i.NodeName(n), log, tail(log))
+			default:
+			}
+			if s.ended[n] != nil {
+				continue
+			}
+			if pid, err := node.Supervisor(i.Dir(), n); err != nil || pid == 0 {
+				return errors.Join(fmt.Errorf("%s: %w", i.NodeName(n), errStopped), err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(followInterval):
 		}
 	}
-	stopped, stoppedErr := stoppedNodes(i)
-	for _, n := range stopped {
-		if s.ended[n] == nil {
-			return fmt.Errorf("%s: %w", i.NodeName(n), errStopped)
-		}
-	}
-	return errors.Join(err, stoppedErr)
 }
 
 // started are the nodes that this command has started: when, and a channel that closes with their supervisor's end.

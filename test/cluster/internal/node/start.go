@@ -62,7 +62,21 @@ func Start(i *instance.Instance, node int) (ended <-chan struct{}, err error) {
 		_ = c.Wait() // its log says why it ended
 		close(done)
 	}()
-	return done, nil
+	return done, awaitLock(i, node, done)
+}
+
+// awaitLock returns when the supervisor shows as running, or has ended: nobody may take the node for stopped meanwhile.
+func awaitLock(i *instance.Instance, node int, ended <-chan struct{}) error {
+	for {
+		if pid, err := Supervisor(i.Dir(), node); err != nil || pid != 0 {
+			return err
+		}
+		select {
+		case <-ended:
+			return nil
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 // SupervisorLog is where the supervisor itself writes.
