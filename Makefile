@@ -126,6 +126,10 @@ cluster-env: ## Print shell lines for eval: KUBECONFIG, PATH with kubectl, CLUST
 	@[ -x bin/cluster ] || $(MAKE) -s bin/cluster
 	@bin/cluster env
 
+.PHONY: cluster-status
+cluster-status: bin/cluster ## Show every component of the nodes.
+	@bin/cluster status
+
 .PHONY: cluster-load
 cluster-load: bin/cluster ## Import image tars into both nodes: make cluster-load TAR=dist/hello-0.1.0.tar
 	@[ -n '$(TAR)' ] || { echo 'which image? make cluster-load TAR=FILE' >&2; exit 2; }

@@ -63,14 +63,14 @@ func (r *GracefulAppReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	return p.result()
 }
 
-// apply writes the children, unless the spec is invalid, which passes only replicas on, or a foreign object is in the way.
+// apply writes the children, unless the spec is invalid, which passes only replicas on, or another's object is in the way.
 func (r *GracefulAppReconciler) apply(ctx context.Context, p *pass) {
 	switch {
 	case p.err != nil:
 		return
 	case len(p.invalid) > 0:
 		p.changes, p.err = children.Scale(ctx, r.Client, p.observed, replicas(p.app))
-	case len(p.observed.Foreign) == 0:
+	case len(p.observed.Foreign) == 0 && len(p.observed.Leaving) == 0:
 		p.changes, p.err = children.Apply(ctx, r.Client, p.plan, p.observed)
 	}
 	for _, change := range p.changes {

@@ -61,6 +61,25 @@ var _ = Describe("A foreign object of the app's name", func() {
 		Expect(metav1.IsControlledBy(w.deployment(), w.app())).To(BeTrue())
 	})
 
+	It("is waited for when it is a deleted app's of the same name", func() {
+		w := newWorld()
+		w.create()
+		w.reconcile()
+		// No garbage collector runs here: the children stay until the test removes them.
+		Expect(api.Delete(ctx, w.app())).To(Succeed())
+		w.create()
+		w.events.take()
+		Expect(w.reconcile()).To(Equal([]string{"Patch status GracefulApp"}))
+		Expect(w.conditions()).To(ConsistOf(progressing, "Reconciling=True Progressing"))
+		Expect(w.readyMessage()).To(Equal(
+			"waiting until Deployment hello, Service hello, PodDisruptionBudget hello of a deleted GracefulApp of this name is gone"))
+		for _, child := range []client.Object{w.deployment(), fetch(w, &corev1.Service{}), w.budget()} {
+			Expect(api.Delete(ctx, child, client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
+		}
+		w.reconcile()
+		Expect(metav1.IsControlledBy(w.deployment(), w.app())).To(BeTrue())
+	})
+
 	It("is not adopted either when the cache has not seen it yet", func() {
 		w := newWorld()
 		w.create()

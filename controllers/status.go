@@ -86,6 +86,9 @@ func (p pass) verdict() verdict {
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonNameTaken, fmt.Sprintf(
 			"%s is in the way and is not touched; delete or rename it, or give the GracefulApp another name",
 			strings.Join(p.observed.Foreign, ", "))}
+	case len(p.observed.Leaving) > 0:
+		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonProgressing, fmt.Sprintf(
+			"waiting until %s of a deleted GracefulApp of this name is gone", strings.Join(p.observed.Leaving, ", "))}
 	case rejected(p.err):
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonRejected, bounded(p.err.Error(), maxMessageBytes)}
 	case p.err != nil && !apierrors.IsConflict(p.err):

@@ -7,7 +7,7 @@ export IMG=${IMG:-gracefulapp:0.1.0} HELLO_IMG=${HELLO_IMG:-hello:0.1.0} LOADGEN
 
 if [ "${1:-}" = "command line" ]; then
   make --no-print-directory bin/demo bin/kustomize
-  bin/demo confirm
+  bin/demo confirm ${YES:+--yes} # YES=1 for those who cannot be asked
   make --no-print-directory deploy IMG="$IMG"
   exec bin/demo run --hello-image "$HELLO_IMG" --loadgen-image "$LOADGEN_IMG"
 fi

@@ -24,6 +24,8 @@ type Observed struct {
 	PodDisruptionBudget *policyv1.PodDisruptionBudget
 	// Foreign objects bear a child's name, for example "Service hello (not controlled by anything)".
 	Foreign []string
+	// Leaving are children of a deleted GracefulApp of the same name, which the garbage collector is about to remove.
+	Leaving []string
 	// ForeignDisruptionBudget is the name of a PodDisruptionBudget that selects the app's pods and is not ours; "" if
 	// there is none.
 	ForeignDisruptionBudget string
@@ -35,13 +37,13 @@ func Observe(ctx context.Context, reader client.Reader, app *v1alpha1.GracefulAp
 		Deployment: &appsv1.Deployment{}, Service: &corev1.Service{}, PodDisruptionBudget: &policyv1.PodDisruptionBudget{},
 	}
 	var err error
-	if o.Deployment, err = observe(ctx, reader, app, "Deployment", o.Deployment, &o.Foreign); err != nil {
+	if o.Deployment, err = observe(ctx, reader, app, "Deployment", o.Deployment, &o); err != nil {
 		return o, err
 	}
-	if o.Service, err = observe(ctx, reader, app, "Service", o.Service, &o.Foreign); err != nil {
+	if o.Service, err = observe(ctx, reader, app, "Service", o.Service, &o); err != nil {
 		return o, err
 	}
-	if o.PodDisruptionBudget, err = observe(ctx, reader, app, "PodDisruptionBudget", o.PodDisruptionBudget, &o.Foreign); err != nil {
+	if o.PodDisruptionBudget, err = observe(ctx, reader, app, "PodDisruptionBudget", o.PodDisruptionBudget, &o); err != nil {
 		return o, err
 	}
 	o.ForeignDisruptionBudget, err = foreignDisruptionBudget(ctx, reader, app)
@@ -50,7 +52,7 @@ func Observe(ctx context.Context, reader client.Reader, app *v1alpha1.GracefulAp
 
 // observe returns the object if it is ours and nil if it is absent or foreign.
 func observe[T client.Object](
-	ctx context.Context, reader client.Reader, app *v1alpha1.GracefulApp, kind string, object T, foreign *[]string,
+	ctx context.Context, reader client.Reader, app *v1alpha1.GracefulApp, kind string, object T, o *Observed,
 ) (T, error) {
 	var none T
 	if err := reader.Get(ctx, client.ObjectKeyFromObject(app), object); err != nil {
@@ -62,11 +64,15 @@ func observe[T client.Object](
 	if metav1.IsControlledBy(object, app) {
 		return object, nil
 	}
-	controller := "not controlled by anything"
-	if owner := metav1.GetControllerOf(object); owner != nil {
-		controller = fmt.Sprintf("controlled by %s %s", owner.Kind, owner.Name)
+	name, owner := kind+" "+app.Name, metav1.GetControllerOf(object)
+	switch {
+	case owner == nil:
+		o.Foreign = append(o.Foreign, name+" (not controlled by anything)")
+	case owner.Kind == "GracefulApp" && owner.Name == app.Name:
+		o.Leaving = append(o.Leaving, name)
+	default:
+		o.Foreign = append(o.Foreign, fmt.Sprintf("%s (controlled by %s %s)", name, owner.Kind, owner.Name))
 	}
-	*foreign = append(*foreign, fmt.Sprintf("%s %s (%s)", kind, app.Name, controller))
 	return none, nil
 }
 
