@@ -13,10 +13,23 @@ import (
 )
 
 // everything is a spec that uses what apply configurations and managed fields could trip over: defaulted probes, quantities in
-// two notations, empty structs, sidecars, several ports.
+// two notations, empty structs, defaults inside atomic structs and lists, sidecars, several ports.
 func everything(app *v1alpha1.GracefulApp) {
 	pod := &app.Spec.Template.Spec
 	pod.Volumes = []corev1.Volume{{Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+	name := &corev1.ObjectFieldSelector{FieldPath: "metadata.name"}
+	pod.Volumes = append(pod.Volumes, corev1.Volume{Name: "info", VolumeSource: corev1.VolumeSource{
+		Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
+			{DownwardAPI: &corev1.DownwardAPIProjection{Items: []corev1.DownwardAPIVolumeFile{{Path: "name", FieldRef: name}}}},
+			{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token"}},
+		}},
+	}}, corev1.Volume{Name: "labels", VolumeSource: corev1.VolumeSource{
+		DownwardAPI: &corev1.DownwardAPIVolumeSource{Items: []corev1.DownwardAPIVolumeFile{{Path: "name", FieldRef: name}}},
+	}})
+	pod.Containers[0].Env = []corev1.EnvVar{
+		{Name: "POD_NAME", ValueFrom: &corev1.EnvVarSource{FieldRef: name}},
+		{Name: "CPUS", ValueFrom: &corev1.EnvVarSource{ResourceFieldRef: &corev1.ResourceFieldSelector{Resource: "limits.cpu"}}},
+	}
 	pod.SecurityContext = &corev1.PodSecurityContext{}
 	pod.InitContainers = []corev1.Container{{
 		Name: "proxy", Image: "proxy:1", RestartPolicy: new(corev1.ContainerRestartPolicyAlways),

@@ -11,19 +11,26 @@ import (
 )
 
 func checkServiceTargets(in *input) field.ErrorList {
-	given := in.spec().Service
-	if given == nil {
-		return nil // The default port targets the serving port, and checkServingPort has looked at that.
-	}
 	var errs field.ErrorList
-	for i, port := range given.Spec.Ports {
-		if in.ports[i].TargetPort.StrVal == "" {
-			errs = append(errs, field.Invalid(servicePath.Child("ports").Index(i).Child("targetPort"), targetWords(port),
-				fmt.Sprintf("no named container port fits; name the port in the template and write targetPort: NAME; "+
-					"the template's named ports: %s", listOrNone(in.portNames()))))
+	for i, port := range in.ports {
+		if name := port.TargetPort.StrVal; name != "" && in.countPorts(name, port.Protocol) > 1 {
+			errs = append(errs, field.Duplicate(containerPath, fmt.Sprintf("port name %s (%s)", name, port.Protocol)))
 		}
+		errs = append(errs, in.checkTarget(i)...)
 	}
 	return errs
+}
+
+// checkTarget looks at one port that the user wrote; the default one is checkServingPort's.
+func (in *input) checkTarget(i int) field.ErrorList {
+	given := in.spec().Service
+	if given == nil || len(given.Spec.Ports) == 0 || in.ports[i].TargetPort.StrVal != "" {
+		return nil
+	}
+	port := given.Spec.Ports[i]
+	return field.ErrorList{field.Invalid(servicePath.Child("ports").Index(i).Child("targetPort"), targetWords(port),
+		fmt.Sprintf("no named container port fits (with protocol %s); name the port in the template and write targetPort: NAME; "+
+			"the template's named ports: %s", in.ports[i].Protocol, listOrNone(in.portNames())))}
 }
 
 func targetWords(port corev1.ServicePort) any {

@@ -23,26 +23,17 @@ func checkServingPort(in *input) field.ErrorList {
 	if in.serving < 0 {
 		return field.ErrorList{field.Required(containerPath, "a container that serves the requests")}
 	}
-	ports := in.servingContainer().Ports
-	if len(ports) == 0 {
+	container := *in.servingContainer()
+	i := servingPort(container)
+	if i < 0 {
 		return field.ErrorList{field.Required(in.servingPath().Child("ports"),
-			"the port on which the container serves, for the Service and the probes: - {name: http, containerPort: 8080}")}
+			"the TCP port on which the container serves, for the Service and the probes: - {name: http, containerPort: 8080}")}
 	}
-	if ports[0].Name == "" && in.countPorts(defaultPortName) > 1 {
-		return field.ErrorList{field.Required(in.servingPath().Child("ports").Index(0).Child("name"),
+	if container.Ports[i].Name == "" && in.countPorts(defaultPortName, corev1.ProtocolTCP) > 1 {
+		return field.ErrorList{field.Required(in.servingPath().Child("ports").Index(i).Child("name"),
 			"a name for the port on which the container serves; http, the default, is another port's")}
 	}
 	return nil
-}
-
-func (in *input) countPorts(name string) int {
-	n := 0
-	for _, p := range in.reachablePorts() {
-		if p.Name == name {
-			n++
-		}
-	}
-	return n
 }
 
 // checkHandlerPorts looks for the port names in the derived template, where an unnamed serving port has got its name.
@@ -144,11 +135,16 @@ func checkHandlers(c corev1.Container, path *field.Path) field.ErrorList {
 	return errs
 }
 
+// preStopOf is the container's hook, nil if it has none; an empty one counts as left out.
 func preStopOf(c corev1.Container) *corev1.LifecycleHandler {
-	if c.Lifecycle == nil {
+	if c.Lifecycle == nil || !isHook(c.Lifecycle.PreStop) {
 		return nil
 	}
 	return c.Lifecycle.PreStop
+}
+
+func isHook(h *corev1.LifecycleHandler) bool {
+	return h != nil && (h.Exec != nil || h.HTTPGet != nil || h.Sleep != nil || h.TCPSocket != nil)
 }
 
 func checkEnvironment(in *input) field.ErrorList {

@@ -102,13 +102,21 @@ func TestBoundaries(t *testing.T) {
 		{"startup budget equal to S", startup(0, 5, 6), "spec.template.spec.containers[0].startupProbe.failureThreshold"},
 		{"startup budget one above S", startup(1, 5, 6), ""},
 		{"startup threshold derived from a given period", startup(0, 3, 0), ""},
-		{"startup period so long that one failure is the budget", startup(0, 3600, 0), "spec.template.spec.containers[0].startupProbe.failureThreshold"},
+		{"startup threshold derived from a period longer than the start", startup(0, 3600, 0), ""},
 		{"hook one below t2", sleeps("sleep", "4"), "spec.template.spec.containers[0].lifecycle.preStop.exec.command"},
 		{"hook equal to t2", sleeps("sleep", "5"), ""},
 		{"hook one above t2", sleeps("sleep", "6"), "spec.template.spec.containers[0].lifecycle.preStop.exec.command"},
 		{"hook of two waits that make t2", sleeps("sh", "-c", "sleep 2 ; sleep 3s && nginx -s quit"), ""},
 		{"hook in minutes", sleeps("/bin/sh", "-c", "/bin/sleep 1m"), "spec.template.spec.containers[0].lifecycle.preStop.exec.command"},
 		{"hook that only mentions sleep", sleeps("sh", "-c", "oversleep 9"), ""},
+		{"hook whose wait is in a loop", sleeps("sh", "-c", "while busy; do sleep 1; done"), ""},
+		{"hook whose wait is in a branch", sleeps("sh", "-c", "if busy; then sleep 60; fi"), ""},
+		{"hook whose wait is in the background", sleeps("sh", "-c", "sleep 60 & drain"), ""},
+		{"hook whose wait is only after a failure", sleeps("sh", "-c", "drain || sleep 1"), ""},
+		{"hook whose wait is only talked about", sleeps("sh", "-c", "echo 'then sleep 1 second'; drain"), ""},
+		{"empty hook, which counts as left out", func(app *v1alpha1.GracefulApp) {
+			container(app).Lifecycle.PreStop = &corev1.LifecycleHandler{}
+		}, ""},
 		{"name of 63 characters", long(63), ""},
 		{"name of 64 characters", long(64), "metadata.name"},
 	}

@@ -62,14 +62,22 @@ func (in *input) ownHook() *corev1.LifecycleHandler {
 // sleepWords finds the waits in a shell command: sleep 5, sleep 2.5, sleep 1m.
 var sleepWords = regexp.MustCompile(`(?:^|[\s;&|(/])sleep\s+([0-9]+(?:\.[0-9]+)?)([smhd]?)(?:$|[\s;&|)])`)
 
-// readableSeconds adds up the waits that stand in an exec hook's command; ok tells whether there is any.
+// notInOrder finds what may run a wait not once and not in order: loops, branches, the background, pipes, quoted words.
+var notInOrder = regexp.MustCompile("(?:^|[\\s;])(?:while|until|for|if|case|function)\\s|[|&'\"$`]")
+
+// readableSeconds adds up the waits that stand in an exec hook's command; ok tells whether there is any, in a command that
+// simply runs from left to right.
 func readableSeconds(hook *corev1.LifecycleHandler) (seconds float64, ok bool) {
 	if hook == nil || hook.Exec == nil {
 		return 0, false
 	}
+	command := strings.Join(hook.Exec.Command, " ")
+	if notInOrder.MatchString(strings.ReplaceAll(command, "&&", ";")) {
+		return 0, false
+	}
 	units := map[string]float64{"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 	// Two waits in a row share the separator between them, so the matches are taken one at a time.
-	for rest := strings.Join(hook.Exec.Command, " "); ; {
+	for rest := command; ; {
 		at := sleepWords.FindStringSubmatchIndex(rest)
 		if at == nil {
 			return seconds, ok

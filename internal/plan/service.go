@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
@@ -31,58 +33,71 @@ func serviceConfiguration(in *input) (*corev1ac.ServiceApplyConfiguration, error
 // servicePorts gives every port the name of a container port as its target: a number would be a closed port on half of
 // the pods while a rollout changes it.
 func servicePorts(in *input) []corev1.ServicePort {
-	ports := []corev1.ServicePort{{Name: defaultPortName, Port: defaultServicePort}}
-	if given := in.spec().Service; given != nil && len(given.Spec.Ports) > 0 {
-		ports = given.DeepCopy().Spec.Ports
+	given := in.spec().Service
+	if given == nil || len(given.Spec.Ports) == 0 {
+		return []corev1.ServicePort{{
+			Name: defaultPortName, Port: defaultServicePort, Protocol: corev1.ProtocolTCP,
+			TargetPort: intstr.FromString(in.servingPortName()),
+		}}
 	}
+	ports := given.DeepCopy().Spec.Ports
 	for i := range ports {
-		if ports[i].Protocol == "" {
-			// Said explicitly because server-side apply keys the ports by port and protocol.
-			ports[i].Protocol = corev1.ProtocolTCP
-		}
+		// Said explicitly because server-side apply keys the ports by port and protocol.
+		ports[i].Protocol = protocol(ports[i].Protocol)
 		ports[i].TargetPort = intstr.FromString(in.targetOf(ports[i], len(ports) == 1))
 	}
 	return ports
 }
 
 // targetOf is the name of the container port that a Service port means, "" if there is none. A target that was left out
-// is the container port of the same name, else of the same number (Kubernetes' own default), else, for an only port,
-// the serving port.
+// is the serving container's port of the same name, else of the same number (Kubernetes' own default), else, for an only
+// port, the serving port. The protocol must fit, for Kubernetes looks for name and protocol.
 func (in *input) targetOf(port corev1.ServicePort, only bool) string {
+	byName := func(name string) func(corev1.ContainerPort) bool {
+		return func(p corev1.ContainerPort) bool { return p.Name == name && protocol(p.Protocol) == port.Protocol }
+	}
+	byNumber := func(number int32) func(corev1.ContainerPort) bool {
+		return func(p corev1.ContainerPort) bool {
+			return p.ContainerPort == number && protocol(p.Protocol) == port.Protocol
+		}
+	}
 	switch target := port.TargetPort; {
 	case target.Type == intstr.String && target.StrVal != "":
-		return in.portName(func(p corev1.ContainerPort) bool { return p.Name == target.StrVal })
+		return portName(in.reachablePorts(), byName(target.StrVal))
 	case target.Type == intstr.Int && target.IntVal != 0:
-		return in.portName(func(p corev1.ContainerPort) bool { return p.ContainerPort == target.IntVal })
+		return portName(in.reachablePorts(), byNumber(target.IntVal))
 	}
-	if name := in.portName(func(p corev1.ContainerPort) bool { return p.Name != "" && p.Name == port.Name }); name != "" {
-		return name
+	name := portName(in.servingPorts(), byName(port.Name))
+	if name == "" {
+		name = portName(in.servingPorts(), byNumber(port.Port))
 	}
-	if name := in.portName(func(p corev1.ContainerPort) bool { return p.ContainerPort == port.Port }); name != "" {
-		return name
+	if name == "" && only && port.Protocol == corev1.ProtocolTCP {
+		name = in.servingPortName()
 	}
-	if only {
-		return in.servingPortName()
+	return name
+}
+
+func portName(ports []corev1.ContainerPort, matches func(corev1.ContainerPort) bool) string {
+	if i := slices.IndexFunc(ports, matches); i >= 0 {
+		return ports[i].Name
 	}
 	return ""
 }
 
-// portName is the name of the first matching port of the derived template; the serving container is asked first.
-func (in *input) portName(matches func(corev1.ContainerPort) bool) string {
-	for _, p := range in.reachablePorts() {
-		if matches(p) {
-			return p.Name
+// countPorts tells how many ports of a name and protocol a Service would have to choose from; it takes the first.
+func (in *input) countPorts(name string, p corev1.Protocol) int {
+	n := 0
+	for _, port := range in.reachablePorts() {
+		if port.Name == name && protocol(port.Protocol) == p {
+			n++
 		}
 	}
-	return ""
+	return n
 }
 
 // reachablePorts are the ports that a Service can target, the serving container's first.
 func (in *input) reachablePorts() []corev1.ContainerPort {
-	var ports []corev1.ContainerPort
-	if in.serving >= 0 {
-		ports = append(ports, in.template.Spec.Containers[in.serving].Ports...)
-	}
+	ports := slices.Clone(in.servingPorts())
 	for i, c := range in.template.Spec.Containers {
 		if i != in.serving {
 			ports = append(ports, c.Ports...)
@@ -96,9 +111,20 @@ func (in *input) reachablePorts() []corev1.ContainerPort {
 	return ports
 }
 
+// servingPorts are the serving container's, as they will be.
+func (in *input) servingPorts() []corev1.ContainerPort {
+	if in.serving < 0 {
+		return nil
+	}
+	return in.template.Spec.Containers[in.serving].Ports
+}
+
 func (in *input) servingPortName() string {
-	if in.serving < 0 || len(in.template.Spec.Containers[in.serving].Ports) == 0 {
+	if in.serving < 0 {
 		return ""
 	}
-	return in.template.Spec.Containers[in.serving].Ports[0].Name
+	if i := servingPort(in.template.Spec.Containers[in.serving]); i >= 0 {
+		return in.servingPorts()[i].Name
+	}
+	return ""
 }

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,6 +26,7 @@ func deriveTemplate(in *input) *corev1.PodTemplateSpec {
 	template.Labels = PodLabels(in.app)
 	grace := int64(in.timing.TerminationGracePeriodSeconds)
 	template.Spec.TerminationGracePeriodSeconds = &grace
+	defaultAtomicFields(&template.Spec)
 	for i := range template.Spec.Containers {
 		c := &template.Spec.Containers[i]
 		if i == in.serving {
@@ -36,20 +39,31 @@ func deriveTemplate(in *input) *corev1.PodTemplateSpec {
 
 func deriveServingContainer(c *corev1.Container, t timing.Timing) {
 	port := ""
-	if len(c.Ports) > 0 {
-		if c.Ports[0].Name == "" {
-			c.Ports[0].Name = defaultPortName
+	if i := servingPort(*c); i >= 0 {
+		if c.Ports[i].Name == "" {
+			c.Ports[i].Name = defaultPortName
 		}
-		port = c.Ports[0].Name
+		port = c.Ports[i].Name
 	}
 	p := deriveProbes(probesOf(*c), t, port)
 	c.StartupProbe, c.ReadinessProbe, c.LivenessProbe = p.startup, p.readiness, p.liveness
+	added := []corev1.EnvVar{}
 	for _, e := range environment(t) {
 		if !hasEnv(c.Env, e.Name) {
-			c.Env = append(c.Env, e)
+			added = append(added, e)
 		}
 	}
+	// First, because $(GRACEFUL_SHUTDOWN_SEC) in another variable expands only what was defined before it.
+	c.Env = append(added, c.Env...)
 }
+
+// servingPort is the index of the container's first TCP port, -1 if there is none.
+func servingPort(c corev1.Container) int {
+	return slices.IndexFunc(c.Ports, func(p corev1.ContainerPort) bool { return protocol(p.Protocol) == corev1.ProtocolTCP })
+}
+
+// protocol is TCP where none was given, as the API server has it.
+func protocol(p corev1.Protocol) corev1.Protocol { return cmp.Or(p, corev1.ProtocolTCP) }
 
 // environment is the contract with the app, in the order in which it is added.
 func environment(t timing.Timing) []corev1.EnvVar {
@@ -73,7 +87,7 @@ func hasEnv(env []corev1.EnvVar, name string) bool {
 // withPreStop gives a container that has no hook of its own the native sleep of t2: without it, a proxy beside the app
 // would end before the app does. Native sidecars are not touched, they end after the app anyway (KEP-753).
 func withPreStop(lifecycle *corev1.Lifecycle, t2 int32) *corev1.Lifecycle {
-	if lifecycle != nil && lifecycle.PreStop != nil {
+	if lifecycle != nil && isHook(lifecycle.PreStop) {
 		return lifecycle
 	}
 	if lifecycle == nil {

@@ -12,8 +12,9 @@
 //	minReadySeconds          t2
 //	progressDeadlineSeconds  max(600, startup budget + minReadySeconds + 60)
 //
-// A probe's budget is its initialDelay + period x threshold. A pod dies in the order preStop (t2), SIGTERM and shutdown
-// (t1), SIGKILL at t3; hence the law t3 > t1 + t2.
+// A probe's budget is its initialDelay + period x threshold. For another period, the threshold is ceil(budget/period), for
+// readiness and liveness at least 3, and for startup and liveness so many that period x (threshold - 1) exceeds S and R.
+// A pod dies in the order preStop (t2), SIGTERM and shutdown (t1), SIGKILL at t3; hence the law t3 > t1 + t2.
 package timing
 
 import (
@@ -47,19 +48,25 @@ const (
 	startupProbesPerStart = 30
 	// maxStartupPeriodSeconds bounds how late the end of a slow start is noticed.
 	maxStartupPeriodSeconds = 10
-	// minLivenessFailures is Kubernetes' own default for failureThreshold.
-	minLivenessFailures = 3
+	// minFailures is Kubernetes' own default for failureThreshold.
+	minFailures = 3
 	// minProgressDeadlineSeconds is a Deployment's default.
 	minProgressDeadlineSeconds = 600
 	// progressMarginSeconds is for scheduling and pulling the image.
 	progressMarginSeconds = 60
 )
 
-// Probe is the timing of a probe, in seconds. BudgetSeconds is what the thresholds must at least add up to.
+// Probe is the timing of a probe, in seconds.
 type Probe struct {
 	PeriodSeconds  int32
 	TimeoutSeconds int32
-	BudgetSeconds  int32
+	// BudgetSeconds is what period x threshold must at least be.
+	BudgetSeconds int32
+	// OutlastsSeconds is what period x (threshold - 1), the part of the budget that is certain, must exceed: the first probe
+	// falls anywhere in the first period. 0: nothing.
+	OutlastsSeconds int32
+	// MinFailureThreshold keeps one late answer from deciding, also where a long period was given.
+	MinFailureThreshold int32
 }
 
 // Timing holds every derived number. All are seconds.
@@ -91,15 +98,18 @@ func Derive(spec v1alpha1.TimingSpec, sidecars int) Timing {
 		TerminationGracePeriodSeconds: orElse(spec.TerminationGracePeriodSeconds, defaultGrace(t1, t2, sidecars)),
 		MinReadySeconds:               clamp(t2, 0, MaxInputSeconds),
 		Startup: Probe{
-			PeriodSeconds:  clamp(ceilDiv(s, startupProbesPerStart), 1, maxStartupPeriodSeconds),
-			TimeoutSeconds: 5,
-			BudgetSeconds:  max(2*s, s+minStartupMarginSeconds),
+			PeriodSeconds:   clamp(ceilDiv(s, startupProbesPerStart), 1, maxStartupPeriodSeconds),
+			TimeoutSeconds:  5,
+			BudgetSeconds:   max(2*s, s+minStartupMarginSeconds),
+			OutlastsSeconds: s,
 		},
-		Readiness: Probe{PeriodSeconds: 5, TimeoutSeconds: 2, BudgetSeconds: 15},
+		Readiness: Probe{PeriodSeconds: 5, TimeoutSeconds: 2, BudgetSeconds: 15, MinFailureThreshold: minFailures},
 		Liveness: Probe{
-			PeriodSeconds:  10,
-			TimeoutSeconds: 5,
-			BudgetSeconds:  10 * max(minLivenessFailures, ceilDiv(r, 10)+2),
+			PeriodSeconds:       10,
+			TimeoutSeconds:      5,
+			BudgetSeconds:       10 * max(minFailures, ceilDiv(r, 10)+2),
+			OutlastsSeconds:     r,
+			MinFailureThreshold: minFailures,
 		},
 	}
 }
@@ -117,9 +127,14 @@ func (t Timing) ProgressDeadlineSeconds(startupBudgetSeconds int32) int32 {
 	return max(minProgressDeadlineSeconds, startupBudgetSeconds+t.MinReadySeconds+progressMarginSeconds)
 }
 
-// FailureThreshold is how many failures in a row at this period make up the budget.
+// FailureThreshold is how many failures in a row at this period make up the budget, and outlast what they must.
 func (p Probe) FailureThreshold(periodSeconds int32) int32 {
-	return max(1, ceilDiv(p.BudgetSeconds, max(1, periodSeconds)))
+	period := max(1, periodSeconds)
+	threshold := max(1, p.MinFailureThreshold, ceilDiv(p.BudgetSeconds, period))
+	if p.OutlastsSeconds > 0 {
+		threshold = max(threshold, p.OutlastsSeconds/period+2)
+	}
+	return threshold
 }
 
 func orElse(given *int32, derived int32) int32 {

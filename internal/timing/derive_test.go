@@ -140,6 +140,21 @@ func TestFailureThresholdFollowsAGivenPeriod(t *testing.T) {
 	}
 }
 
+func TestAGivenPeriodMakesNoProbeFragile(t *testing.T) {
+	derived := timing.Derive(v1alpha1.TimingSpec{StartupSeconds: 25, RequestSeconds: 60}, 0)
+	for _, period := range []int32{1, 5, 20, 30, 60, 3600, timing.MaxInputSeconds} {
+		if n := derived.Readiness.FailureThreshold(period); n < 3 {
+			t.Errorf("readiness, period %d: threshold %d, want at least 3", period, n)
+		}
+		if n := derived.Liveness.FailureThreshold(period); n < 3 || period*(n-1) <= 60 {
+			t.Errorf("liveness, period %d: threshold %d, want at least 3 and to outlast 60 s", period, n)
+		}
+		if n := derived.Startup.FailureThreshold(period); period*(n-1) <= 25 {
+			t.Errorf("startup, period %d: threshold %d does not outlast the start, 25 s", period, n)
+		}
+	}
+}
+
 func TestProgressDeadlineExceedsTheSlowestStart(t *testing.T) {
 	derived := timing.Derive(v1alpha1.TimingSpec{StartupSeconds: 25, RequestSeconds: 5}, 0) // minReadySeconds 5
 	tests := []struct{ budget, want int32 }{
