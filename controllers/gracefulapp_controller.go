@@ -3,20 +3,20 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
@@ -63,15 +63,22 @@ func (r *GracefulAppReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	return p.result()
 }
 
-// apply writes the children, unless the spec is invalid, which passes only replicas on, or another's object is in the way.
+// apply writes the children. Where it must not, or is refused, it still passes replicas on to a Deployment of ours: an
+// autoscaler is not ignored because of something else.
 func (r *GracefulAppReconciler) apply(ctx context.Context, p *pass) {
-	switch {
-	case p.err != nil:
+	if p.err != nil {
 		return
-	case len(p.invalid) > 0:
-		p.changes, p.err = children.Scale(ctx, r.Client, p.observed, replicas(p.app))
-	case len(p.observed.Foreign) == 0 && len(p.observed.Leaving) == 0:
+	}
+	applicable := len(p.invalid) == 0 && len(p.observed.Foreign) == 0 && len(p.observed.Leaving) == 0
+	if applicable {
 		p.changes, p.err = children.Apply(ctx, r.Client, p.plan, p.observed)
+	}
+	if !applicable || rejected(p.err) {
+		scaled, err := children.Scale(ctx, r.Client, p.observed, replicas(p.app))
+		p.changes = append(p.changes, scaled...)
+		if err != nil {
+			p.err = errors.Join(p.err, err)
+		}
 	}
 	for _, change := range p.changes {
 		log.FromContext(ctx).Info("Child changed", "action", change.Action, "kind", change.Kind, "name", change.Name)
@@ -90,6 +97,9 @@ func (r *GracefulAppReconciler) writeStatus(
 	return client.IgnoreNotFound(r.Status().Patch(ctx, app, client.MergeFrom(before)))
 }
 
+// conflictRetry is for the case that the watch event which shows what the cache had missed came before the retry was due.
+const conflictRetry = time.Second
+
 // result: what a retry can heal backs off, what it cannot waits for the watch event that changes it.
 func (p pass) result() (ctrl.Result, error) {
 	switch {
@@ -97,6 +107,8 @@ func (p pass) result() (ctrl.Result, error) {
 		return ctrl.Result{}, nil
 	case rejected(p.err):
 		return ctrl.Result{RequeueAfter: rejectedRetry}, nil
+	case apierrors.IsConflict(p.err):
+		return ctrl.Result{RequeueAfter: conflictRetry}, nil
 	}
 	return ctrl.Result{}, p.err
 }
@@ -105,13 +117,13 @@ func (p pass) result() (ctrl.Result, error) {
 func (r *GracefulAppReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	// Children bear the app's name, and so does a foreign object that is in their place: one mapping serves both.
 	byName := &handler.EnqueueRequestForObject{}
+	// No predicate on the app: a pass that saw the status of before the last one writes nothing, and has to come again.
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("gracefulapp").
-		For(&v1alpha1.GracefulApp{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&v1alpha1.GracefulApp{}).
 		Watches(&appsv1.Deployment{}, byName).
 		Watches(&corev1.Service{}, byName).
-		Watches(&policyv1.PodDisruptionBudget{}, handler.EnqueueRequestsFromMapFunc(r.appsOfDisruptionBudget),
-			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&policyv1.PodDisruptionBudget{}, handler.EnqueueRequestsFromMapFunc(r.appsOfDisruptionBudget)).
 		Complete(r)
 }
 

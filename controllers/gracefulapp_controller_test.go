@@ -98,6 +98,22 @@ var _ = Describe("A GracefulApp", func() {
 		w.budget()
 	})
 
+	It("takes somebody else's disruption budget of its own name for one of those", func() {
+		foreign := &policyv1.PodDisruptionBudget{
+			ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: w.namespace},
+			Spec: policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{
+				MatchLabels: map[string]string{"apps.gracefulapp.dev/name": "hello"},
+			}},
+		}
+		Expect(api.Create(ctx, foreign)).To(Succeed())
+		w.create()
+		Expect(w.reconcile()).To(Equal([]string{"Apply Service", "Apply Deployment", "Patch status GracefulApp"}))
+		w.rollOut()
+		w.reconcile()
+		Expect(w.conditions()).To(ConsistOf(available))
+		Expect(w.budget().ResourceVersion).To(Equal(foreign.ResourceVersion))
+	})
+
 	It("removes on day 2 what the template no longer has", func() {
 		w.create(func(app *v1alpha1.GracefulApp) {
 			pod := &app.Spec.Template.Spec
@@ -182,5 +198,17 @@ var _ = Describe("An API server that refuses", func() {
 		Expect(result.RequeueAfter).To(Equal(time.Minute))
 		Expect(w.conditions()).To(ConsistOf("Ready=False Rejected", "Stalled=True Rejected"))
 		Expect(w.readyMessage()).To(ContainSubstring("Not_A_Label"))
+	})
+
+	It("for good, and still the Deployment follows its autoscaler", func() {
+		w.create()
+		w.reconcile()
+		w.change(func(app *v1alpha1.GracefulApp) {
+			app.Spec.Template.Spec.Containers[0].Name = "Not_A_Label"
+			app.Spec.Replicas = new(int32(5))
+		})
+		w.reconcile()
+		Expect(w.conditions()).To(ConsistOf("Ready=False Rejected", "Stalled=True Rejected"))
+		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(5))
 	})
 })

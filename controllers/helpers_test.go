@@ -7,6 +7,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -207,3 +208,42 @@ func (r *recordedEvents) take() []string {
 func quantity(s string) resource.Quantity { return resource.MustParse(s) }
 
 func fromName(name string) intstr.IntOrString { return intstr.FromString(name) }
+
+// mutateDeployments lets a MutatingAdmissionPolicy change the Deployments of a namespace until stop is called.
+func mutateDeployments(namespace, expression string) (stop func()) {
+	GinkgoHelper()
+	policy := &admissionv1.MutatingAdmissionPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: namespace},
+		Spec: admissionv1.MutatingAdmissionPolicySpec{
+			FailurePolicy:      new(admissionv1.Fail),
+			ReinvocationPolicy: admissionv1.NeverReinvocationPolicy,
+			MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{
+				RuleWithOperations: admissionv1.RuleWithOperations{
+					Operations: []admissionv1.OperationType{admissionv1.Create, admissionv1.Update},
+					Rule: admissionv1.Rule{
+						APIGroups: []string{"apps"}, APIVersions: []string{"v1"}, Resources: []string{"deployments"},
+					},
+				},
+			}}},
+			Mutations: []admissionv1.Mutation{{
+				PatchType:          admissionv1.PatchTypeApplyConfiguration,
+				ApplyConfiguration: &admissionv1.ApplyConfiguration{Expression: expression},
+			}},
+		},
+	}
+	binding := &admissionv1.MutatingAdmissionPolicyBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: namespace},
+		Spec: admissionv1.MutatingAdmissionPolicyBindingSpec{
+			PolicyName: namespace,
+			MatchResources: &admissionv1.MatchResources{NamespaceSelector: &metav1.LabelSelector{
+				MatchLabels: map[string]string{corev1.LabelMetadataName: namespace},
+			}},
+		},
+	}
+	Expect(api.Create(ctx, policy)).To(Succeed())
+	Expect(api.Create(ctx, binding)).To(Succeed())
+	return func() {
+		Expect(api.Delete(ctx, binding)).To(Succeed())
+		Expect(api.Delete(ctx, policy)).To(Succeed())
+	}
+}

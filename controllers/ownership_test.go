@@ -1,12 +1,15 @@
 package controllers
 
 import (
+	"encoding/json"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/rand"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
@@ -106,8 +109,9 @@ var _ = Describe("A foreign object of the app's name", func() {
 				Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 1}}},
 			}))
 		}
-		_, err := w.try()
-		Expect(err).To(HaveOccurred())
+		result, err := w.try()
+		Expect(err).NotTo(HaveOccurred())
+		Expect(result.RequeueAfter).To(Equal(conflictRetry))
 		service := fetch(w, &corev1.Service{})
 		Expect(service.OwnerReferences).To(BeEmpty())
 		Expect(service.Spec.Ports[0].Port).To(BeEquivalentTo(1))
@@ -177,6 +181,73 @@ var _ = Describe("A child that somebody edits", func() {
 		Expect(template.Annotations).To(HaveKey("kubectl.kubernetes.io/restartedAt"))
 		Expect(template.Spec.Containers[0].Image).To(Equal("hello:0.1.0"))
 		Expect(template.Spec.NodeSelector).To(BeEmpty())
+	})
+
+	It("gets its hook back from a rollback to a hook of another kind", func() {
+		// kubectl rollout undo replaces the template; a hook with two handlers is invalid, so ours cannot just be added.
+		template := w.deployment().Spec.Template
+		template.Spec.Containers[0].Lifecycle.PreStop = &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 5}}
+		template.Spec.Containers[0].Image = "hello:0.0.9"
+		patch, err := json.Marshal([]map[string]any{{"op": "replace", "path": "/spec/template", "value": template}})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(api.Patch(ctx, w.deployment(), client.RawPatch(types.JSONPatchType, patch), client.FieldOwner("kubectl-rollout"))).
+			To(Succeed())
+		w.reconcile()
+		c := w.deployment().Spec.Template.Spec.Containers[0]
+		Expect(c.Image).To(Equal("hello:0.1.0"))
+		Expect(c.Lifecycle.PreStop.HTTPGet).NotTo(BeNil())
+		Expect(c.Lifecycle.PreStop.Sleep).To(BeNil())
+		w.rollOut()
+		w.reconcile()
+		Expect(w.conditions()).To(ConsistOf(available))
+	})
+
+	It("keeps the labels and finalizers that came with an edit of ours", func() {
+		edit("kubectl-edit", func(d *appsv1.Deployment) {
+			d.Labels["team"], d.Finalizers = "checkout", []string{"example.com/backup"}
+			d.Spec.MinReadySeconds = 1
+		})
+		w.reconcile()
+		d := w.deployment()
+		Expect(d.Labels).To(HaveKeyWithValue("team", "checkout"))
+		Expect(d.Finalizers).To(Equal([]string{"example.com/backup"}))
+		Expect(d.OwnerReferences).To(HaveLen(1))
+		Expect(d.Spec.MinReadySeconds).To(BeEquivalentTo(5))
+	})
+
+	It("is looked at again when somebody edits it between our read and our write", func() {
+		edit("kubectl-edit", func(d *appsv1.Deployment) { d.Spec.MinReadySeconds = 1 })
+		w.fail = func(verb, kind string) error {
+			if verb == "Patch" && kind == "Deployment" {
+				edit("somebody", func(d *appsv1.Deployment) { d.Labels["team"] = "checkout" })
+			}
+			return nil
+		}
+		result, err := w.try()
+		Expect(err).NotTo(HaveOccurred())
+		Expect(result.RequeueAfter).To(Equal(conflictRetry))
+		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("Stalled")))
+		w.fail = nil
+		w.reconcile()
+		Expect(w.deployment().Spec.MinReadySeconds).To(BeEquivalentTo(5))
+	})
+
+	It("comes to rest although a policy alters what we apply", func() {
+		stop := mutateDeployments(w.namespace, "object.spec.template.spec.terminationGracePeriodSeconds > 15 ? "+
+			"Object{spec: Object.spec{template: Object.spec.template{spec: Object.spec.template.spec{"+
+			"terminationGracePeriodSeconds: 15}}}} : Object{}")
+		DeferCleanup(stop)
+		Eventually(func(g Gomega) {
+			edit("policy-probe", func(d *appsv1.Deployment) { d.Spec.Template.Labels["probe"] = rand.String(5) })
+			g.Expect(*w.deployment().Spec.Template.Spec.TerminationGracePeriodSeconds).To(BeEquivalentTo(15))
+		}).Should(Succeed(), "the policy is not in force")
+		w.reconcile()
+		version := w.deployment().ResourceVersion
+		Expect(w.reconcile()).To(ContainElement("Apply Deployment"), "or the policy was not noticed")
+		Expect(w.deployment().ResourceVersion).To(Equal(version), "each pass writes, and wakes the next one")
+		w.rollOut()
+		w.reconcile()
+		Expect(w.conditions()).To(ConsistOf(available))
 	})
 
 	It("is made again when it was deleted", func() {

@@ -23,10 +23,13 @@ func Apply(ctx context.Context, c client.Client, p plan.Plan, o Observed) ([]Cha
 		if action == Nothing {
 			continue
 		}
-		if err := child.act(ctx, c, action); err != nil {
+		changed, err := child.act(ctx, c, action)
+		if err != nil {
 			return changes, err
 		}
-		changes = append(changes, Change{Action: action, Kind: child.kind, Name: child.name()})
+		if changed {
+			changes = append(changes, Change{Action: action, Kind: child.kind, Name: child.name()})
+		}
 	}
 	return changes, nil
 }
@@ -48,37 +51,41 @@ func Scale(ctx context.Context, c client.Client, o Observed, replicas int32) ([]
 		applied.WithSpec(appsv1ac.DeploymentSpec())
 	}
 	applied.Spec.WithReplicas(replicas)
-	applied.WithUID(o.Deployment.UID)
+	applied.WithUID(o.Deployment.UID).WithResourceVersion(o.Deployment.ResourceVersion)
 	if err := c.Apply(ctx, applied, client.FieldOwner(FieldManager), client.ForceOwnership); err != nil {
 		return nil, fmt.Errorf("scaling Deployment %s: %w", o.Deployment.Name, err)
 	}
 	return []Change{{Action: Update, Kind: "Deployment", Name: o.Deployment.Name}}, nil
 }
 
-func (c child) act(ctx context.Context, api client.Client, action Action) error {
+// act tells whether anything changed: a policy that alters what we apply makes us apply it again and again, and the same
+// object comes back.
+func (c child) act(ctx context.Context, api client.Client, action Action) (changed bool, err error) {
 	switch action {
 	case Create:
 		// With this resource version the API server creates what is absent and answers 409 for whatever exists: a foreign
 		// object that the cache has not seen yet is never adopted.
 		c.metadata.WithResourceVersion("1")
-		return c.send(ctx, api, "creating")
+		return true, c.send(ctx, api, "creating")
 	case Update:
 		if err := takeOver(ctx, api, c); err != nil {
-			return err
+			return false, err
 		}
 		// The UID makes it fail rather than create if the object was deleted, and made again by somebody, meanwhile.
 		c.metadata.WithUID(c.object.GetUID())
-		return c.send(ctx, api, "applying")
+		err := c.send(ctx, api, "applying")
+		answered := c.metadata.ResourceVersion
+		return answered == nil || *answered != c.object.GetResourceVersion(), err
 	case Delete:
 		uid := c.object.GetUID()
-		err := api.Delete(ctx, c.object, client.Preconditions{UID: &uid})
-		if client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("deleting %s %s: %w", c.kind, c.name(), err)
+		if err := api.Delete(ctx, c.object, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
+			return false, fmt.Errorf("deleting %s %s: %w", c.kind, c.name(), err)
 		}
 	}
-	return nil
+	return true, nil
 }
 
+// send leaves the API server's answer in the configuration.
 func (c child) send(ctx context.Context, api client.Client, doing string) error {
 	name := c.name()
 	if err := api.Apply(ctx, c.want, client.FieldOwner(FieldManager), client.ForceOwnership); err != nil {

@@ -43,10 +43,15 @@ func Observe(ctx context.Context, reader client.Reader, app *v1alpha1.GracefulAp
 	if o.Service, err = observe(ctx, reader, app, "Service", o.Service, &o); err != nil {
 		return o, err
 	}
-	if o.PodDisruptionBudget, err = observe(ctx, reader, app, "PodDisruptionBudget", o.PodDisruptionBudget, &o); err != nil {
+	if o.ForeignDisruptionBudget, err = foreignDisruptionBudget(ctx, reader, app); err != nil {
 		return o, err
 	}
-	o.ForeignDisruptionBudget, err = foreignDisruptionBudget(ctx, reader, app)
+	if o.ForeignDisruptionBudget == app.Name {
+		// It takes the place of ours, so its name is not in the way.
+		o.PodDisruptionBudget = nil
+		return o, nil
+	}
+	o.PodDisruptionBudget, err = observe(ctx, reader, app, "PodDisruptionBudget", o.PodDisruptionBudget, &o)
 	return o, err
 }
 
@@ -68,12 +73,19 @@ func observe[T client.Object](
 	switch {
 	case owner == nil:
 		o.Foreign = append(o.Foreign, name+" (not controlled by anything)")
-	case owner.Kind == "GracefulApp" && owner.Name == app.Name:
+	case isLeaving(object, app):
 		o.Leaving = append(o.Leaving, name)
 	default:
 		o.Foreign = append(o.Foreign, fmt.Sprintf("%s (controlled by %s %s)", name, owner.Kind, owner.Name))
 	}
 	return none, nil
+}
+
+// isLeaving: its owner had the app's name and is gone, so the garbage collector is on its way.
+func isLeaving(object client.Object, app *v1alpha1.GracefulApp) bool {
+	owner := metav1.GetControllerOf(object)
+	return owner != nil && owner.Kind == "GracefulApp" && owner.APIVersion == v1alpha1.GroupVersion.String() &&
+		owner.Name == app.Name && owner.UID != app.UID
 }
 
 func foreignDisruptionBudget(ctx context.Context, reader client.Reader, app *v1alpha1.GracefulApp) (string, error) {
@@ -82,7 +94,8 @@ func foreignDisruptionBudget(ctx context.Context, reader client.Reader, app *v1a
 		return "", fmt.Errorf("listing PodDisruptionBudgets: %w", err)
 	}
 	for i := range budgets.Items {
-		if budget := &budgets.Items[i]; !metav1.IsControlledBy(budget, app) && Selects(budget, app) {
+		budget := &budgets.Items[i]
+		if !metav1.IsControlledBy(budget, app) && !isLeaving(budget, app) && Selects(budget, app) {
 			return budget.Name, nil
 		}
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -24,6 +26,11 @@ func takeOver(ctx context.Context, api client.Client, c child) error {
 		return nil
 	}
 	ours, err := fieldsAfterApply(ctx, api, c)
+	if apierrors.IsInvalid(err) {
+		// What was written does not go together with what we apply: a rollback from preStop.sleep to httpGet leaves both. Which
+		// of the writers is to blame the server does not say, so every one's fields are taken.
+		ours, err = nil, nil
+	}
 	if err != nil {
 		return err
 	}
@@ -35,7 +42,8 @@ func takeOver(ctx context.Context, api client.Client, c child) error {
 		return nil
 	}
 	patch, err := json.Marshal([]map[string]any{
-		{"op": "test", "path": "/metadata/resourceVersion", "value": c.object.GetResourceVersion()},
+		// Not a test: that would be answered as an invalid request, this as a conflict.
+		{"op": "replace", "path": "/metadata/resourceVersion", "value": c.object.GetResourceVersion()},
 		{"op": "replace", "path": "/metadata/managedFields", "value": entries},
 	})
 	if err != nil {
@@ -88,10 +96,13 @@ func fieldsAfterApply(ctx context.Context, api client.Client, c child) (*fieldpa
 	return &fieldpath.Set{}, nil
 }
 
-// moveFields gives us what those own who have written any of our fields. Pure, so that it can be tested without a cluster.
+// moveFields gives us what those own who have written any of our fields; of anybody if ours is nil. Only the spec is moved:
+// labels, annotations and finalizers that came with the same write are theirs. Pure, so that it can be tested without a
+// cluster.
 func moveFields(entries []metav1.ManagedFieldsEntry, ours *fieldpath.Set) ([]metav1.ManagedFieldsEntry, bool, error) {
 	kept := []metav1.ManagedFieldsEntry{}
-	taken, moved := &fieldpath.Set{}, false
+	var taken *metav1.ManagedFieldsEntry
+	moved := &fieldpath.Set{}
 	for _, e := range entries {
 		if !isUpdate(e) {
 			kept = append(kept, e)
@@ -101,40 +112,55 @@ func moveFields(entries []metav1.ManagedFieldsEntry, ours *fieldpath.Set) ([]met
 		if err != nil {
 			return nil, false, err
 		}
-		if fields.Leaves().Intersection(ours).Empty() {
+		movable := specFields(fields)
+		if movable.Empty() || ours != nil && fields.Leaves().Intersection(ours).Empty() {
 			kept = append(kept, e)
 			continue
 		}
-		moved = true
-		exception := fieldpath.NewSet(restartedAt)
-		taken = taken.Union(fields.Difference(exception))
-		if rest := fields.Intersection(exception); !rest.Empty() {
-			if e.FieldsV1, err = fieldsV1(rest); err != nil {
+		moved = moved.Union(movable)
+		if rest := fields.Difference(movable); !rest.Empty() {
+			left := e
+			if left.FieldsV1, err = fieldsV1(rest); err != nil {
 				return nil, false, err
 			}
-			kept = append(kept, e)
+			kept = append(kept, left)
 		}
+		taken = &e
 	}
-	if !moved {
+	if taken == nil {
 		return entries, false, nil
 	}
-	return addToOurs(kept, taken)
+	return addToOurs(kept, moved, *taken)
 }
 
-func addToOurs(entries []metav1.ManagedFieldsEntry, taken *fieldpath.Set) ([]metav1.ManagedFieldsEntry, bool, error) {
-	for i := range entries {
-		if !isOurs(entries[i]) {
-			continue
+// specFields are the fields under spec, without restartedAt.
+func specFields(fields *fieldpath.Set) *fieldpath.Set {
+	spec := &fieldpath.Set{}
+	fields.Iterate(func(path fieldpath.Path) {
+		if len(path) > 1 && path[0].Equals(restartedAt[0]) && !path.Equals(restartedAt) {
+			spec.Insert(path.Copy())
 		}
-		fields, err := fieldsOf(entries[i])
-		if err != nil {
-			return nil, false, err
-		}
-		entries[i].FieldsV1, err = fieldsV1(fields.Union(taken))
-		return entries, true, err
+	})
+	return spec
+}
+
+// addToOurs makes our entry from the one that was taken, if everything that we had applied was overwritten.
+func addToOurs(
+	entries []metav1.ManagedFieldsEntry, moved *fieldpath.Set, taken metav1.ManagedFieldsEntry,
+) ([]metav1.ManagedFieldsEntry, bool, error) {
+	i := slices.IndexFunc(entries, isOurs)
+	if i < 0 {
+		i = len(entries)
+		taken.Manager, taken.Operation = FieldManager, metav1.ManagedFieldsOperationApply
+		taken.FieldsV1 = metav1.NewFieldsV1("{}")
+		entries = append(entries, taken)
 	}
-	// Everything that we had applied was overwritten. The apply that follows begins anew.
-	return entries, false, nil
+	fields, err := fieldsOf(entries[i])
+	if err != nil {
+		return nil, false, err
+	}
+	entries[i].FieldsV1, err = fieldsV1(fields.Union(moved))
+	return entries, true, err
 }
 
 func fieldsOf(e metav1.ManagedFieldsEntry) (*fieldpath.Set, error) {

@@ -1,0 +1,58 @@
+package controllers
+
+import (
+	"context"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+// A manager with its caches and watches, where a pass may see what was before the last one.
+var _ = Describe("The manager", func() {
+	It("always finds its way back to Ready after a child was repaired", func() {
+		mgr, err := ctrl.NewManager(config, ctrl.Options{Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"}})
+		Expect(err).NotTo(HaveOccurred())
+		reconciler := &GracefulAppReconciler{
+			Client: mgr.GetClient(), Recorder: events.NewFakeRecorder(1000), Clock: clock.RealClock{},
+		}
+		Expect(reconciler.SetupWithManager(mgr)).To(Succeed())
+		running, stop := context.WithCancel(ctx)
+		ended := make(chan error)
+		go func() { ended <- mgr.Start(running) }()
+		DeferCleanup(func() {
+			stop()
+			Expect(<-ended).To(Succeed())
+		})
+
+		w := newWorld()
+		w.create()
+		isReady := func(g Gomega) {
+			g.Expect(meta.IsStatusConditionTrue(w.app().Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())
+		}
+		Eventually(func() error { return api.Get(ctx, w.key, &appsv1.Deployment{}) }).Should(Succeed())
+		w.rollOut()
+		Eventually(isReady).Should(Succeed())
+		for range 10 {
+			service := fetch(w, &corev1.Service{})
+			before := service.DeepCopy()
+			broken := rand.String(5)
+			service.Labels["apps.gracefulapp.dev/name"] = broken
+			Expect(api.Patch(ctx, service, client.MergeFrom(before), client.FieldOwner("kubectl-edit"))).To(Succeed())
+			Eventually(func() string { return fetch(w, &corev1.Service{}).Labels["apps.gracefulapp.dev/name"] }).
+				ShouldNot(Equal(broken))
+			Eventually(isReady).WithTimeout(10 * time.Second).Should(Succeed())
+		}
+	})
+})
