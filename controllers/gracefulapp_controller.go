@@ -35,13 +35,15 @@ type GracefulAppReconciler struct {
 	Clock    clock.PassiveClock
 }
 
-// +kubebuilder:rbac:groups=apps.gracefulapp.dev,resources=gracefulapps,verbs=get;list;watch
+// +kubebuilder:rbac:groups=apps.gracefulapp.dev,resources=gracefulapps,verbs=list;watch
 // +kubebuilder:rbac:groups=apps.gracefulapp.dev,resources=gracefulapps/status,verbs=patch
 // +kubebuilder:rbac:groups=apps.gracefulapp.dev,resources=gracefulapps/finalizers,verbs=update
-// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=list;watch;create;patch
+// +kubebuilder:rbac:groups="",resources=services,verbs=list;watch;create;patch
+// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// Reads come from the cache, so no verb get is needed.
 
 // Reconcile brings one app to what its spec says, and its status to what is. Owner references clean up after a deleted app.
 func (r *GracefulAppReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {

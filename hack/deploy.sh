@@ -13,13 +13,18 @@ if [ "${minor:-0}" -lt 34 ]; then
   exit 1
 fi
 
+case ${img##*/} in
+*:latest) echo "IMG=$img: latest is another image tomorrow; name a version" >&2; exit 2 ;;
+*:* | *@*) ;;
+*) echo "IMG=$img has no tag; name a version" >&2; exit 2 ;;
+esac
+
 overlay=$(mktemp -d -p .) # inside the repository, for kustomize takes relative paths only
 trap 'rm -rf "$overlay"' EXIT
 case $img in
 *@*) image="newName: \"${img%@*}\", digest: \"${img##*@}\"" ;;
 *:*) image="newName: \"${img%:*}\", newTag: \"${img##*:}\"" ;;
 esac
-case ${img##*/} in *:* | *@*) ;; *) echo "IMG=$img has no tag: name a version, never latest" >&2; exit 2 ;; esac
 cat >"$overlay/kustomization.yaml" <<YAML
 resources: [../config/default]
 images: [{name: gracefulapp, $image}]

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync/atomic"
 
@@ -12,6 +14,12 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/internal/webhook"
 )
+
+// everyReplica runs without being the leader. An error ends the manager.
+type everyReplica func(context.Context) error
+
+func (f everyReplica) Start(ctx context.Context) error { return f(ctx) }
+func (everyReplica) NeedLeaderElection() bool          { return false }
 
 // serveWebhook makes the certificates, keeps them fresh, and serves the webhook as soon as they are mounted. The returned
 // check fails until then.
@@ -34,15 +42,21 @@ func serveWebhook(mgr ctrl.Manager, o options) (healthz.Checker, error) {
 	}
 	var registered atomic.Bool
 	// The webhook server reads its certificate when it is first asked for, and ends the manager if there is none.
-	register := func() {
-		<-certificates
+	register := everyReplica(func(ctx context.Context) error {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-certificates:
+		}
 		if err := webhook.SetupWithManager(mgr); err != nil {
-			ctrl.Log.WithName("setup").Error(err, "Registering the webhook")
-			return
+			return fmt.Errorf("registering the webhook: %w", err)
 		}
 		registered.Store(true)
+		return nil
+	})
+	if err := mgr.Add(register); err != nil {
+		return nil, err
 	}
-	go register()
 	return func(req *http.Request) error {
 		if !registered.Load() {
 			return errors.New("the webhook has no certificate yet")
