@@ -1,0 +1,154 @@
+// Package report says what a run of the lab found: as JSON, as a table, as one HTML page and as a picture. It measures nothing.
+//
+//	model.go  what a run is; written and read as JSON
+//	table.go  a run as the terminal shows it, and as Markdown
+//	page.go   a run as one self-contained page
+//	plot.go   one scenario as a picture
+package report
+
+import (
+	"time"
+
+	"github.com/gracefulapp/gracefulapp/internal/load"
+)
+
+// Run is one run of the lab.
+type Run struct {
+	Begin     time.Time  `json:"begin"`
+	End       time.Time  `json:"end"`
+	Version   string     `json:"version"` // of GracefulApp
+	Seed      uint64     `json:"seed"`    // of the random choices
+	Machine   Machine    `json:"machine"`
+	Scenarios []Scenario `json:"scenarios"`
+	// Interrupted: the user ended it early, so scenarios are missing.
+	Interrupted bool `json:"interrupted,omitempty"`
+}
+
+// Machine is what carried the cluster and the load.
+type Machine struct {
+	Kubernetes string `json:"kubernetes"` // version
+	Nodes      []Node `json:"nodes"`
+	// CPUs and MemoryGiB of the machine under all nodes; 0 if the cluster is not the embedded one.
+	CPUs      int `json:"cpus,omitempty"`
+	MemoryGiB int `json:"memoryGiB,omitempty"`
+}
+
+// Node of the cluster. Proxy is kube-proxy's mode, "" if not known.
+type Node struct {
+	Name  string `json:"name"`
+	Proxy string `json:"proxy,omitempty"`
+}
+
+// Scenario is one disturbance, seen by all workloads and clients side by side.
+type Scenario struct {
+	Name  string    `json:"name"`  // for the command line: scale-down
+	Title string    `json:"title"` // for people: Scale down 5 -> 1
+	Begin time.Time `json:"begin"`
+	End   time.Time `json:"end"`
+	// Promised: GracefulApp promises to lose nothing here. If not, Reason says why.
+	Promised bool   `json:"promised"`
+	Reason   string `json:"reason,omitempty"`
+	// ControlMustLose: the scenario proves nothing if its control lost no request, and fails. Elsewhere Note says so.
+	ControlMustLose bool       `json:"controlMustLose"`
+	Note            string     `json:"note,omitempty"`
+	Events          []Event    `json:"events"`
+	Workloads       []Workload `json:"workloads"`
+	// Load1 is the machine's load average over one minute, the highest that was seen; a guard against taking noise for loss.
+	Load1 float64 `json:"load1,omitempty"`
+	// Faults are the reasons why the scenario failed, in words; none if it passed.
+	Faults []string `json:"faults,omitempty"`
+}
+
+// Event is something that was done to a workload, or to all if Workload is empty.
+type Event struct {
+	At       time.Time `json:"at"`
+	Workload string    `json:"workload,omitempty"`
+	Text     string    `json:"text"` // scale to 5
+	// Settled is when the workload had come to rest after it; zero if nobody waited.
+	Settled time.Time `json:"settled,omitzero"`
+}
+
+// Workload is one application under load.
+type Workload struct {
+	Name    string `json:"name"`    // aware, sleep, recipe, naive
+	Title   string `json:"title"`   // GracefulApp, drain-aware
+	Control bool   `json:"control"` // it has to lose
+	Timing  Timing `json:"timing"`
+	Rows    []Row  `json:"rows"`
+	Pods    []Pod  `json:"pods"`
+	// Losses in the order in which they were sent; at most MaxLosses, Rows count all.
+	Losses []Loss `json:"losses,omitempty"`
+	// Seconds of all clients together, without gaps.
+	Seconds []load.Second `json:"seconds"`
+}
+
+// MaxLosses bounds a stored workload's list of losses.
+const MaxLosses = 2000
+
+// Timing of a workload's pods, in seconds.
+type Timing struct {
+	StartupSeconds   int32 `json:"startupSeconds"`
+	ShutdownSeconds  int32 `json:"shutdownSeconds"`               // t1
+	PreStopSeconds   int32 `json:"preStopSeconds"`                // t2
+	TerminationGrace int32 `json:"terminationGracePeriodSeconds"` // t3
+}
+
+// Row is one client on one workload; clients of the same name on several nodes are one row.
+type Row struct {
+	Client string `json:"client"` // keep-alive
+	load.Count
+	Latency load.Latency `json:"latency"`
+	// ServerFinished counts requests that a server finished. FinishedButLost are among the lost ones; the client never got the answer.
+	ServerFinished  int `json:"serverFinished"`
+	FinishedButLost int `json:"finishedButLost"`
+}
+
+// UpperBound of the share of lost requests at 95 % confidence if none was lost: 3/N (the rule of three).
+func (r Row) UpperBound() float64 {
+	if r.Requests == 0 {
+		return 1
+	}
+	return 3 / float64(r.Requests)
+}
+
+// Pod is a pod's life. A zero time has not come or was not seen.
+type Pod struct {
+	Name     string    `json:"name"`
+	Node     string    `json:"node"`
+	Created  time.Time `json:"created"`
+	Ready    time.Time `json:"ready,omitzero"`
+	Deleted  time.Time `json:"deleted,omitzero"`   // when its deletion was asked for; preStop begins
+	Signal   time.Time `json:"signal,omitzero"`    // SIGTERM arrived
+	Ended    time.Time `json:"ended,omitzero"`     // the container ended
+	ExitCode *int32    `json:"exitCode,omitempty"` // 137 is SIGKILL
+	// Incomplete: the server's own record of its requests has no end, so requests may be missing from it.
+	Incomplete bool `json:"incomplete,omitempty"`
+}
+
+// Fate is what the server knows of a request that the client lost.
+type Fate string
+
+// The fates.
+const (
+	NeverSeen Fate = "never seen" // no server has begun it
+	Begun     Fate = "begun"      // and not finished
+	Finished  Fate = "finished"   // the answer got lost
+)
+
+// Loss is a lost request and what is known of it.
+type Loss struct {
+	Client string     `json:"client"`
+	ID     string     `json:"id"`
+	Sent   time.Time  `json:"sent"`
+	Lost   time.Time  `json:"lost"` // when the client knew
+	Class  load.Class `json:"class"`
+	Error  string     `json:"error,omitempty"`
+	Fate   Fate       `json:"fate"`
+	// Pod that had the request, or whose connection it was; Guessed: the pod whose life was disturbed nearest in time.
+	Pod     string `json:"pod,omitempty"`
+	Guessed bool   `json:"guessed,omitempty"`
+	// Phase of the pod's life: "3.2 s after deletion".
+	Phase string `json:"phase,omitempty"`
+	// Row of docs/failure-modes.md: D1.
+	Row string `json:"row,omitempty"`
+}
