@@ -12,20 +12,21 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
 // demo is one run.
 type demo struct {
 	options
 	*screen
-	world   *world
+	testbed *testbed.Testbed
 	after   generations
 	windows []load.Window
 }
 
 // run is the whole demonstration in the order in which the user sees it.
 func (d *demo) run(ctx context.Context) error {
-	if err := d.world.clear(ctx); err != nil {
+	if err := d.testbed.Clear(ctx); err != nil {
 		return err
 	}
 	if err := d.refuse(ctx); err != nil {
@@ -47,9 +48,9 @@ func (d *demo) run(ctx context.Context) error {
 func (d *demo) refuse(ctx context.Context) error {
 	d.title("1. A spec that would lose requests: t1 = 20 s, t2 = 5 s, t3 = 25 s")
 	app := badApp(d.helloImage)
-	err := d.world.Create(ctx, app)
+	err := d.testbed.Create(ctx, app)
 	if err == nil {
-		_ = d.world.Delete(ctx, app)
+		_ = d.testbed.Delete(ctx, app)
 		return errors.New("the API server took it: is the CRD of this version installed?")
 	}
 	d.say("The API server answers:\n%s", indent(err.Error(), d.width()))
@@ -65,16 +66,16 @@ func (d *demo) deploy(ctx context.Context) error {
 	app := gracefulApp(d.helloImage)
 	deployment, service := twin(d.helloImage)
 	for _, object := range []client.Object{app, deployment, service} {
-		if err := d.world.Create(ctx, object); err != nil {
+		if err := d.testbed.Create(ctx, object); err != nil {
 			return fmt.Errorf("applying %s: %w", object.GetName(), err)
 		}
 	}
 	d.after = generations{app.Generation, deployment.Generation}
 	start := time.Now()
-	if err := d.settle(ctx, func(missing pending) string { return "  waiting: " + string(missing) }); err != nil {
+	if err := d.settle(ctx, func(missing testbed.Pending) string { return "  waiting: " + string(missing) }); err != nil {
 		return err
 	}
-	if err := d.world.Get(ctx, client.ObjectKeyFromObject(app), app); err != nil {
+	if err := d.testbed.Get(ctx, client.ObjectKeyFromObject(app), app); err != nil {
 		return err
 	}
 	if app.Status.Timing == nil {
@@ -86,10 +87,10 @@ func (d *demo) deploy(ctx context.Context) error {
 }
 
 // settle waits until both workloads have come to rest, with text as the live line.
-func (d *demo) settle(ctx context.Context, text func(missing pending) string) error {
-	return d.world.waitFor(ctx, "both workloads to settle", 4*time.Minute, func(ctx context.Context) (pending, error) {
-		missing, err := d.world.settled(ctx, d.after)
-		if missing != done {
+func (d *demo) settle(ctx context.Context, text func(missing testbed.Pending) string) error {
+	return d.testbed.WaitFor(ctx, "both workloads to settle", 4*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
+		missing, err := settled(ctx, d.testbed, d.after)
+		if missing != testbed.Done {
 			d.progress(text(missing))
 		}
 		return missing, err
@@ -120,7 +121,7 @@ const steadyTime = 3 * time.Second
 // measure takes both workloads through all steps under load.
 func (d *demo) measure(ctx context.Context) (result, error) {
 	d.title(fmt.Sprintf("3. %d requests per second to each, through 2 -> 5 -> 1 -> 3 pods and a rollout", ratePerWorkload))
-	f, err := startFleet(ctx, d.world, d.loadgenImage)
+	f, err := startFleet(ctx, d.testbed, d.loadgenImage)
 	if f != nil {
 		defer d.cleanUp(f)
 	}
@@ -141,66 +142,66 @@ func (d *demo) measure(ctx context.Context) (result, error) {
 	}
 	took := time.Since(start)
 	d.progress("ending the load; requests in flight may finish")
-	if err := f.stop(ctx); err != nil {
+	if err := f.Stop(ctx); err != nil {
 		return result{}, err
 	}
-	size, err := d.world.size(ctx, d.cluster != "")
+	size, err := d.testbed.Size(ctx, d.cluster != "")
 	if err != nil {
 		return result{}, err
 	}
 	return result{
 		When: start.UTC(), Seconds: int(took.Seconds()), Size: size,
-		App:  collect(f.generators, d.windows, appName, "GracefulApp "+appName),
-		Twin: collect(f.generators, d.windows, twinName, "plain Deployment "+twinName),
+		App:  collect(f.Generators, d.windows, appName, "GracefulApp "+appName),
+		Twin: collect(f.Generators, d.windows, twinName, "plain Deployment "+twinName),
 	}, nil
 }
 
 // cleanUp removes the generators however the run ended, also after ctx.
-func (d *demo) cleanUp(f *fleet) {
+func (d *demo) cleanUp(f *testbed.Fleet) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := f.remove(ctx); err != nil {
+	if err := f.Remove(ctx); err != nil {
 		d.say("%v", err)
 	}
 }
 
 // steady lets the load run until both have passed: a time, and a number of requests to each workload.
-func (d *demo) steady(ctx context.Context, f *fleet, until time.Time, requests int) error {
-	return d.world.waitFor(ctx, fmt.Sprintf("%d requests to each", requests), 4*time.Minute, func(context.Context) (pending, error) {
+func (d *demo) steady(ctx context.Context, f *testbed.Fleet, until time.Time, requests int) error {
+	return d.testbed.WaitFor(ctx, fmt.Sprintf("%d requests to each", requests), 4*time.Minute, func(context.Context) (testbed.Pending, error) {
 		d.progress(liveLine(f, "steady load"))
-		if time.Now().Before(until) || min(f.count(appName).Requests, f.count(twinName).Requests) < requests {
-			return "more load", f.failed()
+		if time.Now().Before(until) || min(f.Count(appName).Requests, f.Count(twinName).Requests) < requests {
+			return "more load", f.Failed()
 		}
-		return done, f.failed()
+		return testbed.Done, f.Failed()
 	})
 }
 
 // take patches both workloads and waits until they have settled; that time is the step's window.
-func (d *demo) take(ctx context.Context, f *fleet, s step) error {
+func (d *demo) take(ctx context.Context, f *testbed.Fleet, s step) error {
 	from := time.Now()
 	patch := client.RawPatch(types.MergePatchType, []byte(s.patch))
 	app := &v1alpha1.GracefulApp{}
 	app.Namespace, app.Name = namespace, appName
-	if err := d.world.Patch(ctx, app, patch); err != nil {
+	if err := d.testbed.Patch(ctx, app, patch); err != nil {
 		return fmt.Errorf("%s: patching the GracefulApp: %w", s.text, err)
 	}
 	deployment, _ := twin(d.helloImage)
-	if err := d.world.Patch(ctx, deployment, patch); err != nil {
+	if err := d.testbed.Patch(ctx, deployment, patch); err != nil {
 		return fmt.Errorf("%s: patching the naive Deployment: %w", s.text, err)
 	}
 	d.after = generations{app.Generation, deployment.Generation}
-	if err := d.settle(ctx, func(pending) string { return liveLine(f, s.text) }); err != nil {
+	if err := d.settle(ctx, func(testbed.Pending) string { return liveLine(f, s.text) }); err != nil {
 		return fmt.Errorf("%s: %w", s.text, err)
 	}
 	to := time.Now()
 	d.windows = append(d.windows, load.Window{Name: s.phase, From: from, To: to})
 	d.say("  %-17s  settled after %3.0f s; lost so far: hello %s, naive %s", s.text, to.Sub(from).Seconds(),
-		thousands(f.count(appName).Lost), thousands(f.count(twinName).Lost))
+		thousands(f.Count(appName).Lost), thousands(f.Count(twinName).Lost))
 	return nil
 }
 
-func liveLine(f *fleet, text string) string {
-	app, naive := f.count(appName), f.count(twinName)
+func liveLine(f *testbed.Fleet, text string) string {
+	app, naive := f.Count(appName), f.Count(twinName)
 	return fmt.Sprintf("  %-17s  hello %s sent, %s lost   naive %s sent, %s lost", text,
 		thousands(app.Requests), thousands(app.Lost), thousands(naive.Requests), thousands(naive.Lost))
 }

@@ -22,6 +22,8 @@ import (
 	"github.com/go-logr/logr"
 	"golang.org/x/term"
 	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
 const (
@@ -103,10 +105,10 @@ func runDemo(ctx context.Context, args []string) error {
 	if o.helloImage == "" || o.loadgenImage == "" {
 		return usageError{errors.New("--hello-image and --loadgen-image are required")}
 	}
-	w, err := connect(ctx)
+	t, err := testbed.Connect(ctx, namespace)
 	if err != nil {
 		return err
 	}
-	d := &demo{world: w, options: o, screen: newScreen(os.Stdout, term.IsTerminal(int(os.Stdout.Fd())))}
+	d := &demo{testbed: t, options: o, screen: newScreen(os.Stdout, term.IsTerminal(int(os.Stdout.Fd())))}
 	return d.run(ctx)
 }

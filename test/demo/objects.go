@@ -11,16 +11,14 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
 const (
 	namespace = "graceful-demo"
 	appName   = "hello"
 	twinName  = "hello-naive"
-
-	// ownerLabel marks what the demo may delete when it runs again.
-	ownerLabel = "app.kubernetes.io/part-of"
-	twinLabel  = "app"
+	twinLabel = "app"
 
 	startSeconds   = 5 // of hello's simulated start
 	requestSeconds = 1 // of a slow request
@@ -35,14 +33,7 @@ const (
 	connections     = 20 // of a generator to a workload, for keep-alive
 )
 
-// loadgenGraceSeconds lets requests in flight end: the client's time-out is 30 s.
-const loadgenGraceSeconds = 40
-
-func labels() map[string]string { return map[string]string{ownerLabel: namespace} }
-
-func demoNamespace() *corev1.Namespace {
-	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace, Labels: labels()}}
-}
+func labels() map[string]string { return map[string]string{testbed.PartOf: namespace} }
 
 // helloContainer is the same for both workloads; what makes the difference is added by whoever runs it.
 func helloContainer(image string) corev1.Container {
@@ -125,7 +116,7 @@ func loadgen(image, node string, share int, appIP, twinIP string) *corev1.Pod {
 		Spec: corev1.PodSpec{
 			NodeSelector:                  map[string]string{corev1.LabelHostname: node},
 			RestartPolicy:                 corev1.RestartPolicyNever,
-			TerminationGracePeriodSeconds: new(int64(loadgenGraceSeconds)),
+			TerminationGracePeriodSeconds: new(int64(testbed.LoadgenGraceSeconds)),
 			EnableServiceLinks:            new(false),
 			Containers:                    []corev1.Container{{Name: "loadgen", Image: image, Args: args}},
 		},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
 // minimumRequests that each workload must have been sent for the result to mean something.
@@ -64,24 +65,24 @@ type result struct {
 const maxExamples = 10
 
 // collect places every request in the phase in which it was sent. windows are by our clock.
-func collect(generators []*generator, windows []load.Window, workload, name string) workloadResult {
+func collect(generators []*testbed.Generator, windows []load.Window, workload, name string) workloadResult {
 	out := workloadResult{Total: newRow(name)}
 	for _, c := range clients {
 		r := newRow(c.name)
 		target := workload + "/" + string(c.mode)
 		for _, g := range generators {
-			for _, s := range g.summary {
+			for _, s := range g.Summary {
 				if s.Name != target {
 					continue
 				}
-				counts := load.Phases(s.Seconds, g.losses[target], shifted(windows, -g.behind))
+				counts := load.Phases(s.Seconds, g.Losses[target], shifted(windows, -g.Behind))
 				r.add(counts)
 				out.Total.add(counts)
 				out.Sum = out.Sum.Add(s.Count)
 			}
-			for _, loss := range g.losses[target] {
+			for _, loss := range g.Losses[target] {
 				if len(out.examples) < maxExamples {
-					out.examples = append(out.examples, load.Loss{Target: target + " from " + g.pod, Record: loss})
+					out.examples = append(out.examples, load.Loss{Target: target + " from " + g.Pod, Record: loss})
 				}
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
 func goodResult() result {
@@ -57,42 +58,25 @@ func TestCollectPlacesRequestsByTheGeneratorsClock(t *testing.T) {
 	const behind = 100 * time.Second // the generator's clock
 	at := func(s int) time.Time { return zero.Add(time.Duration(s)*time.Second - behind) }
 	target := twinName + "/" + string(load.NewConnection)
-	g := newGenerator("loadgen-1")
-	lines := []load.Line{
-		{At: at(0), Progress: []load.Progress{{Target: target, Sent: 1}}},
-		{At: at(13), Lost: &load.Loss{Target: target, Record: load.Record{Sent: at(12), Outcome: load.Lost}}},
-		{At: at(20), Summary: []load.Summary{{
+	g := &testbed.Generator{
+		Pod: "loadgen-1", Behind: behind,
+		Losses: map[string][]load.Record{target: {{Sent: at(12), Outcome: load.Lost}}},
+		Summary: []load.Summary{{
 			Target: load.Target{Name: target}, Count: load.Count{Requests: 5, Answered: 4, Lost: 1},
 			Seconds: []load.Second{
 				{At: at(1), Count: load.Count{Requests: 2, Answered: 2}},
 				{At: at(12), Count: load.Count{Requests: 3, Answered: 2, Lost: 1}},
 			},
-		}}},
-	}
-	for i, line := range lines {
-		arrived := line.At.Add(behind + time.Duration(len(lines)-i)*time.Millisecond) // the quickest line tells the offset best
-		if last := g.take(line, arrived); last != (i == len(lines)-1) {
-			t.Errorf("line %d taken as last: %v", i, last)
-		}
+		}},
 	}
 	windows := []load.Window{{Name: scaleDown, From: zero.Add(11 * time.Second), To: zero.Add(14 * time.Second)}}
-	got := collect([]*generator{g}, windows, twinName, "twin")
+	got := collect([]*testbed.Generator{g}, windows, twinName, "twin")
 	want := row{Name: "twin", Requests: 5, Lost: map[string]int{scaleDown: 1, load.Between: 0}}
 	if diff := cmp.Diff(want, got.Total); diff != "" {
 		t.Error(diff)
 	}
 	if len(got.examples) != 1 || got.Sum.Requests != 5 {
 		t.Errorf("%d examples, sum %+v; want one, and 5 requests", len(got.examples), got.Sum)
-	}
-}
-
-func TestReadTellsWhatAFailingGeneratorSaid(t *testing.T) {
-	g := newGenerator("loadgen-1")
-	if err := g.read(strings.NewReader("loadgen: no --target\n")); err == nil || !strings.Contains(err.Error(), "no --target") {
-		t.Errorf("got %v, want the generator's words", err)
-	}
-	if err := g.read(strings.NewReader(`{"at":"2026-01-01T00:00:00Z"}` + "\n")); err == nil || !strings.Contains(err.Error(), "without a summary") {
-		t.Errorf("got %v, want an output without its end refused", err)
 	}
 }
 

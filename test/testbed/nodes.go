@@ -1,4 +1,4 @@
-package main
+package testbed
 
 import (
 	"context"
@@ -10,10 +10,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// nodes returns those that take ordinary pods.
-func (w *world) nodes(ctx context.Context) ([]corev1.Node, error) {
+// Nodes returns those that take ordinary pods.
+func (t *Testbed) Nodes(ctx context.Context) ([]corev1.Node, error) {
 	var all corev1.NodeList
-	if err := w.List(ctx, &all); err != nil {
+	if err := t.List(ctx, &all); err != nil {
 		return nil, fmt.Errorf("listing nodes: %w", err)
 	}
 	usable := slices.DeleteFunc(all.Items, func(n corev1.Node) bool {
@@ -29,13 +29,13 @@ func (w *world) nodes(ctx context.Context) ([]corev1.Node, error) {
 	return usable, nil
 }
 
-// size describes what the run had at its disposal, for the line beneath the table. The embedded cluster's nodes share one machine.
-func (w *world) size(ctx context.Context, embedded bool) (string, error) {
-	nodes, err := w.nodes(ctx)
+// Size describes what the run had at its disposal, for the line beneath the table. The embedded cluster's nodes share one machine.
+func (t *Testbed) Size(ctx context.Context, embedded bool) (string, error) {
+	nodes, err := t.Nodes(ctx)
 	if err != nil {
 		return "", err
 	}
-	version, err := w.kube.Discovery().ServerVersion()
+	version, err := t.Kube.Discovery().ServerVersion()
 	if err != nil {
 		return "", fmt.Errorf("asking for the version: %w", err)
 	}

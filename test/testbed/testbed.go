@@ -1,4 +1,5 @@
-package main
+// Package testbed is what the programs share that try GracefulApp on a running cluster: watches, waiting, the load generators' pods.
+package testbed
 
 import (
 	"context"
@@ -18,15 +19,18 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// world is the cluster: a client that reads from watches and writes directly.
-type world struct {
+// Testbed is a namespace of a cluster: a client that reads from watches and writes directly.
+type Testbed struct {
 	client.Client
-	kube    kubernetes.Interface // for logs and the version, which controller-runtime's client has not
-	changed chan struct{}        // rings when anything in the namespace has changed
+	Namespace string
+	// Kube is for logs, evictions and the version, which controller-runtime's client has not.
+	Kube    kubernetes.Interface
+	Watched cache.Cache
+	changed chan struct{} // rings when anything in the namespace has changed
 }
 
-// connect opens the watches on the demo's namespace and waits until they have filled the cache.
-func connect(ctx context.Context) (*world, error) {
+// Connect opens the watches on the namespace, in the cluster that KUBECONFIG means, and waits until they have filled the cache.
+func Connect(ctx context.Context, namespace string) (*Testbed, error) {
 	config, err := ctrl.GetConfig()
 	if err != nil {
 		return nil, fmt.Errorf("no cluster: %w", err)
@@ -53,14 +57,14 @@ func connect(ctx context.Context) (*world, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reaching the cluster: %w", err)
 	}
-	w := &world{Client: c, kube: kube, changed: make(chan struct{}, 1)}
-	return w, w.watch(ctx, watched)
+	t := &Testbed{Client: c, Namespace: namespace, Kube: kube, Watched: watched, changed: make(chan struct{}, 1)}
+	return t, t.watch(ctx)
 }
 
-func (w *world) watch(ctx context.Context, watched cache.Cache) error {
+func (t *Testbed) watch(ctx context.Context) error {
 	ring := func() {
 		select {
-		case w.changed <- struct{}{}:
+		case t.changed <- struct{}{}:
 		default: // it rings already
 		}
 	}
@@ -69,7 +73,7 @@ func (w *world) watch(ctx context.Context, watched cache.Cache) error {
 	}
 	kinds := []client.Object{&v1alpha1.GracefulApp{}, &appsv1.Deployment{}, &corev1.Pod{}, &corev1.Service{}}
 	for _, kind := range kinds {
-		informer, err := watched.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
+		informer, err := t.Watched.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
 		if err != nil {
 			return fmt.Errorf("watching %T (is the operator deployed?): %w", kind, err)
 		}
@@ -77,22 +81,23 @@ func (w *world) watch(ctx context.Context, watched cache.Cache) error {
 			return fmt.Errorf("watching %T: %w", kind, err)
 		}
 	}
-	go func() { _ = watched.Start(ctx) }() // returns an error only if started twice
+	go func() { _ = t.Watched.Start(ctx) }() // returns an error only if started twice
 	syncing, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	if !watched.WaitForCacheSync(syncing) {
+	if !t.Watched.WaitForCacheSync(syncing) {
 		return fmt.Errorf("the cluster did not answer within 30 s")
 	}
 	return nil
 }
 
-// pending is the answer to "is it done?": "" for yes, else what is missing.
-type pending string
+// Pending is the answer to "is it done?": Done, or else what is missing.
+type Pending string
 
-const done pending = ""
+// Done is the answer yes.
+const Done Pending = ""
 
-// waitFor asks check again whenever something has changed in the namespace, and, as some things change by time alone, once a second.
-func (w *world) waitFor(ctx context.Context, what string, limit time.Duration, check func(context.Context) (pending, error)) error {
+// WaitFor asks check again whenever something has changed in the namespace, and, as some things change by time alone, once a second.
+func (t *Testbed) WaitFor(ctx context.Context, what string, limit time.Duration, check func(context.Context) (Pending, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	again := time.NewTicker(time.Second)
@@ -102,11 +107,11 @@ func (w *world) waitFor(ctx context.Context, what string, limit time.Duration, c
 		if err != nil {
 			return fmt.Errorf("waiting for %s: %w", what, err)
 		}
-		if missing == done {
+		if missing == Done {
 			return nil
 		}
 		select {
-		case <-w.changed:
+		case <-t.changed:
 		case <-again.C:
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for %s: %w after %s: %s", what, ctx.Err(), limit, missing)

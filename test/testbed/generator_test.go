@@ -1,0 +1,42 @@
+package testbed
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gracefulapp/gracefulapp/internal/load"
+)
+
+func TestTheQuickestLineTellsTheClocksOffset(t *testing.T) {
+	zero := time.Unix(1_800_000_000, 0)
+	const behind = 100 * time.Second // the generator's clock
+	g := newGenerator("loadgen-1")
+	lines := []load.Line{
+		{At: zero, Progress: []load.Progress{{Target: "hello/new", Sent: 1}}},
+		{At: zero.Add(time.Second), Lost: &load.Loss{Target: "hello/new", Record: load.Record{Outcome: load.Lost}}},
+		{At: zero.Add(2 * time.Second), Summary: []load.Summary{{Count: load.Count{Requests: 1, Lost: 1}}}},
+	}
+	for i, line := range lines {
+		arrived := line.At.Add(behind + time.Duration(len(lines)-i)*time.Millisecond)
+		if last := g.take(line, arrived); last != (i == len(lines)-1) {
+			t.Errorf("line %d taken as last: %v", i, last)
+		}
+	}
+	if g.Behind != behind+time.Millisecond {
+		t.Errorf("behind by %s, want %s", g.Behind, behind+time.Millisecond)
+	}
+	if len(g.Losses["hello/new"]) != 1 || len(g.Summary) != 1 {
+		t.Errorf("losses %v, summary %v; want one of each", g.Losses, g.Summary)
+	}
+}
+
+func TestReadTellsWhatAFailingGeneratorSaid(t *testing.T) {
+	g := newGenerator("loadgen-1")
+	if err := g.read(strings.NewReader("loadgen: no --target\n")); err == nil || !strings.Contains(err.Error(), "no --target") {
+		t.Errorf("got %v, want the generator's words", err)
+	}
+	if err := g.read(strings.NewReader(`{"at":"2026-01-01T00:00:00Z"}` + "\n")); err == nil || !strings.Contains(err.Error(), "without a summary") {
+		t.Errorf("got %v, want an output without its end refused", err)
+	}
+}
