@@ -18,7 +18,7 @@ import (
 // demo is one run.
 type demo struct {
 	options
-	*screen
+	*testbed.Screen
 	testbed *testbed.Testbed
 	after   generations
 	windows []load.Window
@@ -40,20 +40,20 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	err = d.report(r)
-	d.say("%s", hints(d.cluster))
+	d.Say("%s", hints(d.cluster))
 	return err
 }
 
 // refuse shows that a spec under which requests would be lost does not get in, in the API server's own words.
 func (d *demo) refuse(ctx context.Context) error {
-	d.title("1. A spec that would lose requests: t1 = 20 s, t2 = 5 s, t3 = 25 s")
+	d.Title("1. A spec that would lose requests: t1 = 20 s, t2 = 5 s, t3 = 25 s")
 	app := badApp(d.helloImage)
 	err := d.testbed.Create(ctx, app)
 	if err == nil {
 		_ = d.testbed.Delete(ctx, app)
 		return errors.New("the API server took it: is the CRD of this version installed?")
 	}
-	d.say("The API server answers:\n%s", indent(err.Error(), d.width()))
+	d.Say("The API server answers:\n%s", testbed.Indent(err.Error(), d.Width()))
 	if !strings.Contains(err.Error(), "t3 > t1 + t2") {
 		return errors.New("that is not the refusal that was expected")
 	}
@@ -62,7 +62,7 @@ func (d *demo) refuse(ctx context.Context) error {
 
 // deploy brings up both workloads and draws the timing that was derived for the first.
 func (d *demo) deploy(ctx context.Context) error {
-	d.title(fmt.Sprintf("2. hello as a GracefulApp: starts in %d s, longest request %d s", startSeconds, requestSeconds))
+	d.Title(fmt.Sprintf("2. hello as a GracefulApp: starts in %d s, longest request %d s", startSeconds, requestSeconds))
 	app := gracefulApp(d.helloImage)
 	deployment, service := twin(d.helloImage)
 	for _, object := range []client.Object{app, deployment, service} {
@@ -81,8 +81,8 @@ func (d *demo) deploy(ctx context.Context) error {
 	if app.Status.Timing == nil {
 		return errors.New("GracefulApp is Ready, but its status has no timing")
 	}
-	d.say("Ready after %.0f s. How each of its pods will end:\n\n%s", time.Since(start).Seconds(), timeline(*app.Status.Timing))
-	d.say("\nBeside it runs its naive twin, %s: a plain Deployment and Service\nwith the same image, without probes and hook.", twinName)
+	d.Say("Ready after %.0f s. How each of its pods will end:\n\n%s", time.Since(start).Seconds(), timeline(*app.Status.Timing))
+	d.Say("\nBeside it runs its naive twin, %s: a plain Deployment and Service\nwith the same image, without probes and hook.", twinName)
 	return nil
 }
 
@@ -91,7 +91,7 @@ func (d *demo) settle(ctx context.Context, text func(missing testbed.Pending) st
 	return d.testbed.WaitFor(ctx, "both workloads to settle", 4*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
 		missing, err := settled(ctx, d.testbed, d.after)
 		if missing != testbed.Done {
-			d.progress(text(missing))
+			d.Progress(text(missing))
 		}
 		return missing, err
 	})
@@ -120,7 +120,7 @@ const steadyTime = 3 * time.Second
 
 // measure takes both workloads through all steps under load.
 func (d *demo) measure(ctx context.Context) (result, error) {
-	d.title(fmt.Sprintf("3. %d requests per second to each, through 2 -> 5 -> 1 -> 3 pods and a rollout", ratePerWorkload))
+	d.Title(fmt.Sprintf("3. %d requests per second to each, through 2 -> 5 -> 1 -> 3 pods and a rollout", ratePerWorkload))
 	f, err := startFleet(ctx, d.testbed, d.loadgenImage)
 	if f != nil {
 		defer d.cleanUp(f)
@@ -141,7 +141,7 @@ func (d *demo) measure(ctx context.Context) (result, error) {
 		return result{}, err
 	}
 	took := time.Since(start)
-	d.progress("ending the load; requests in flight may finish")
+	d.Progress("ending the load; requests in flight may finish")
 	if err := f.Stop(ctx); err != nil {
 		return result{}, err
 	}
@@ -161,14 +161,14 @@ func (d *demo) cleanUp(f *testbed.Fleet) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if err := f.Remove(ctx); err != nil {
-		d.say("%v", err)
+		d.Say("%v", err)
 	}
 }
 
 // steady lets the load run until both have passed: a time, and a number of requests to each workload.
 func (d *demo) steady(ctx context.Context, f *testbed.Fleet, until time.Time, requests int) error {
 	return d.testbed.WaitFor(ctx, fmt.Sprintf("%d requests to each", requests), 4*time.Minute, func(context.Context) (testbed.Pending, error) {
-		d.progress(liveLine(f, "steady load"))
+		d.Progress(liveLine(f, "steady load"))
 		if time.Now().Before(until) || min(f.Count(appName).Requests, f.Count(twinName).Requests) < requests {
 			return "more load", f.Failed()
 		}
@@ -195,7 +195,7 @@ func (d *demo) take(ctx context.Context, f *testbed.Fleet, s step) error {
 	}
 	to := time.Now()
 	d.windows = append(d.windows, load.Window{Name: s.phase, From: from, To: to})
-	d.say("  %-17s  settled after %3.0f s; lost so far: hello %s, naive %s", s.text, to.Sub(from).Seconds(),
+	d.Say("  %-17s  settled after %3.0f s; lost so far: hello %s, naive %s", s.text, to.Sub(from).Seconds(),
 		thousands(f.Count(appName).Lost), thousands(f.Count(twinName).Lost))
 	return nil
 }
@@ -207,22 +207,22 @@ func liveLine(f *testbed.Fleet, text string) string {
 }
 
 func (d *demo) report(r result) error {
-	d.title("4. What became of the requests")
-	d.say("%s", table(r))
+	d.Title("4. What became of the requests")
+	d.Say("%s", table(r))
 	if late, all := r.App.Sum.Late+r.Twin.Sum.Late, r.App.Sum.Requests+r.Twin.Sum.Requests; late > 0 {
-		d.say("%s of %s requests went out more than %s late, as the machine was busy.\nNone was left out.", thousands(late), thousands(all), load.LateAfter)
+		d.Say("%s of %s requests went out more than %s late, as the machine was busy.\nNone was left out.", thousands(late), thousands(all), load.LateAfter)
 	}
 	if err := write(r, d.options); err != nil {
 		return err
 	}
 	faults := verdict(r)
 	if len(faults) == 0 {
-		d.say("\nGracefulApp lost none of %s requests; the plain Deployment lost %s of %s.",
+		d.Say("\nGracefulApp lost none of %s requests; the plain Deployment lost %s of %s.",
 			thousands(r.App.Total.Requests), thousands(r.Twin.Total.lost()), thousands(r.Twin.Total.Requests))
 		return nil
 	}
 	for _, loss := range r.App.examples {
-		d.say("lost: %s at %s after %s: %s %s", loss.Target, loss.Sent.Format(time.RFC3339Nano), loss.Latency, loss.Class, loss.Error)
+		d.Say("lost: %s at %s after %s: %s %s", loss.Target, loss.Sent.Format(time.RFC3339Nano), loss.Latency, loss.Class, loss.Error)
 	}
 	return errors.New(strings.Join(faults, "\n      "))
 }

@@ -83,6 +83,16 @@ func parse(flags *flag.FlagSet, args []string) error {
 	return nil
 }
 
+func runConfirm(args []string) error {
+	flags := flag.NewFlagSet("confirm", flag.ContinueOnError)
+	yes := flags.Bool("yes", false, "do not ask")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	return testbed.Confirm(fmt.Sprintf("make demo installs there the CRD and the operator (namespace gracefulapp-system), runs up to 12 pods and\n"+
+		"some %d requests per second in the namespace %s, and leaves all but the load there.", ratePerWorkload*2, namespace), *yes)
+}
+
 type options struct {
 	helloImage   string
 	loadgenImage string
@@ -109,6 +119,6 @@ func runDemo(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	d := &demo{testbed: t, options: o, screen: newScreen(os.Stdout, term.IsTerminal(int(os.Stdout.Fd())))}
+	d := &demo{testbed: t, options: o, Screen: testbed.NewScreen(os.Stdout, term.IsTerminal(int(os.Stdout.Fd())))}
 	return d.run(ctx)
 }

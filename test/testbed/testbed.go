@@ -23,6 +23,8 @@ import (
 type Testbed struct {
 	client.Client
 	Namespace string
+	// Direct reads past the watches.
+	Direct client.Reader
 	// Kube is for logs, evictions and the version, which controller-runtime's client has not.
 	Kube    kubernetes.Interface
 	Watched cache.Cache
@@ -57,7 +59,11 @@ func Connect(ctx context.Context, namespace string) (*Testbed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reaching the cluster: %w", err)
 	}
-	t := &Testbed{Client: c, Namespace: namespace, Kube: kube, Watched: watched, changed: make(chan struct{}, 1)}
+	direct, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, fmt.Errorf("reaching the cluster: %w", err)
+	}
+	t := &Testbed{Client: c, Direct: direct, Namespace: namespace, Kube: kube, Watched: watched, changed: make(chan struct{}, 1)}
 	return t, t.watch(ctx)
 }
 

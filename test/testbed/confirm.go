@@ -1,9 +1,8 @@
-package main
+package testbed
 
 import (
 	"bufio"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -13,20 +12,15 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// runConfirm stands before a demo on a cluster that the user named: operator and load go to a place that may matter to somebody.
-func runConfirm(args []string) error {
-	flags := flag.NewFlagSet("confirm", flag.ContinueOnError)
-	yes := flags.Bool("yes", false, "do not ask")
-	if err := parse(flags, args); err != nil {
-		return err
-	}
+// Confirm stands before a run on a cluster that the user named: operator and load go to a place that may matter to somebody. It shows
+// which cluster KUBECONFIG means and what will happen there, and asks unless the answer is known to be yes.
+func Confirm(what string, yes bool) error {
 	where, err := describeContext()
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s\nmake demo installs there the CRD and the operator (namespace gracefulapp-system), runs up to 12 pods and\n"+
-		"some %d requests per second in the namespace %s, and leaves all but the load there.\n", where, ratePerWorkload*2, namespace)
-	if *yes {
+	fmt.Printf("%s\n%s\n", where, what)
+	if yes {
 		return nil
 	}
 	if !term.IsTerminal(int(os.Stdin.Fd())) {

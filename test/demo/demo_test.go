@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 
@@ -38,46 +37,6 @@ t3 = 16 s in all, and t3 > t1 + t2`},
 				t.Errorf("%s\n%s", diff, got)
 			}
 		})
-	}
-}
-
-func TestProgressIsRedrawnOnATerminal(t *testing.T) {
-	var out bytes.Buffer
-	s := newScreen(&out, true)
-	s.progress("one")
-	s.progress(strings.Repeat("x", 100))
-	s.say("two")
-	want := "one" + eraseLine + strings.Repeat("x", 78) + "…" + eraseLine + "two\n"
-	if diff := cmp.Diff(want, out.String()); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestProgressIsRareElsewhere(t *testing.T) {
-	var out bytes.Buffer
-	s := newScreen(&out, false)
-	for range 5 {
-		s.progress("so far")
-	}
-	s.say("done")
-	if out.String() != "so far\ndone\n" {
-		t.Errorf("printed %q, want progress once and nothing redrawn", out.String())
-	}
-}
-
-func TestIndentBreaksLongLines(t *testing.T) {
-	want := "    one two\n    three\n    four"
-	if diff := cmp.Diff(want, indent("one two three\nfour", 12)); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestAsk(t *testing.T) {
-	for answer, want := range map[string]bool{"y\n": true, "YES\n": true, "n\n": false, "\n": false, "": false, "yellow\n": false} {
-		var out bytes.Buffer
-		if err := ask(strings.NewReader(answer), &out); (err == nil) != want {
-			t.Errorf("answer %q: %v, want it taken as yes: %v", answer, err, want)
-		}
 	}
 }
 

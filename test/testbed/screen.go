@@ -1,4 +1,4 @@
-package main
+package testbed
 
 import (
 	"fmt"
@@ -14,8 +14,8 @@ import (
 // plainPeriod is how often progress is printed where lines cannot be redrawn.
 const plainPeriod = 10 * time.Second
 
-// screen prints the demo's text and, beneath it, one line of live progress that is redrawn on a terminal.
-type screen struct {
+// Screen prints text and, beneath it, one line of live progress that is redrawn on a terminal.
+type Screen struct {
 	mu       sync.Mutex
 	out      io.Writer
 	terminal bool
@@ -23,7 +23,8 @@ type screen struct {
 	printed  time.Time // when progress was last printed as plain text
 }
 
-func newScreen(out io.Writer, terminal bool) *screen { return &screen{out: out, terminal: terminal} }
+// NewScreen tells what out can do: lines are redrawn on a terminal only.
+func NewScreen(out io.Writer, terminal bool) *Screen { return &Screen{out: out, terminal: terminal} }
 
 const (
 	eraseLine = "\r\x1b[K"
@@ -31,23 +32,24 @@ const (
 	normal    = "\x1b[0m"
 )
 
-// title begins a chapter.
-func (s *screen) title(text string) {
+// Title begins a chapter.
+func (s *Screen) Title(text string) {
 	if s.terminal && os.Getenv("NO_COLOR") == "" {
 		text = bold + text + normal
 	}
-	s.say("\n%s", text)
+	s.Say("\n%s", text)
 }
 
-func (s *screen) say(format string, args ...any) {
+// Say prints a text that stays.
+func (s *Screen) Say(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clearLive()
 	fmt.Fprintf(s.out, format+"\n", args...)
 }
 
-// progress shows the state of things; on anything but a terminal only every plainPeriod.
-func (s *screen) progress(text string) {
+// Progress shows the state of things; on anything but a terminal only every plainPeriod.
+func (s *Screen) Progress(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.terminal {
@@ -58,19 +60,19 @@ func (s *screen) progress(text string) {
 		return
 	}
 	s.clearLive()
-	fmt.Fprint(s.out, cut(text, s.width()-1))
+	fmt.Fprint(s.out, cut(text, s.Width()-1))
 	s.live = true
 }
 
-func (s *screen) clearLive() {
+func (s *Screen) clearLive() {
 	if s.live {
 		fmt.Fprint(s.out, eraseLine)
 		s.live = false
 	}
 }
 
-// width is 80 where nobody knows better.
-func (s *screen) width() int {
+// Width is 80 where nobody knows better.
+func (s *Screen) Width() int {
 	if f, ok := s.out.(*os.File); ok {
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 20 {
 			return width
@@ -86,8 +88,8 @@ func cut(text string, width int) string {
 	return text
 }
 
-// indent sets a text off from ours, for the words of others, and breaks it at width.
-func indent(text string, width int) string {
+// Indent sets a text off from ours, for the words of others, and breaks it at width.
+func Indent(text string, width int) string {
 	const margin = "    "
 	var out strings.Builder
 	for line := range strings.Lines(text) {
