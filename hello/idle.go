@@ -12,17 +12,22 @@ import (
 // retireLimit bounds the wait for the readers of retired connections; each needs microseconds, on a starved node milliseconds.
 const retireLimit = time.Second
 
-// idleConns knows the connections that wait for their next request.
+// idleConns knows the HTTP/1 connections that wait for their next request, and all of HTTP/2.
 type idleConns struct {
 	mu    sync.Mutex
 	conns map[*conn]struct{}
 	left  chan struct{} // closed and replaced whenever a connection ceases to be idle
+	http2 http2Conns
 }
 
 // observe is http.Server's ConnState hook.
 func (i *idleConns) observe(nc net.Conn, state http.ConnState) {
 	c, ok := nc.(*conn)
 	if !ok {
+		return
+	}
+	if c.isHTTP2() {
+		i.http2.observe(c, state)
 		return
 	}
 	i.mu.Lock()
@@ -99,6 +104,9 @@ type conn struct {
 	mu      sync.Mutex
 	busy    bool // something of a request was read since the connection was last idle
 	retired bool
+	preface preface
+
+	out outgoing
 }
 
 func (c *conn) idle() {
@@ -145,6 +153,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		}
 	}
 	c.busy = c.busy || n > 0
+	c.preface.read(p[:n])
 	return n, err
 }
 

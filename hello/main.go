@@ -39,7 +39,7 @@ const usage = `hello: a web server that starts slowly, works slowly and ends gra
   hello help         print this
 
 Settings, in seconds (fractions such as 0.5 are fine) where not said otherwise:
-  PORT                       8080  TCP port
+  PORT                       8080  TCP port, for HTTP/1.1 and for HTTP/2 without TLS (h2c)
   STARTUP_SEC                25    simulated start: nothing listens before
   REQUEST_SEC                5     simulated work of a request to /
   SLEEP_SEC                  5     how long /sleep sleeps

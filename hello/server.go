@@ -113,9 +113,14 @@ func (s *server) state() string {
 // if its request came before: a keep-alive client then takes its next request to a new connection, hence to another pod.
 // http.Server.SetKeepAlivesEnabled(false) would say so too, but it first closes all idle connections, and with them the requests
 // that are on their way.
+//
+// To net/http's HTTP/2 server the same words mean GOAWAY and the end of the connection; until SIGTERM goaway.go has a milder one.
 func (s *server) closeWhileDraining(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		cw := &closingWriter{ResponseWriter: w, drain: &s.drain}
+		cw := &closingWriter{ResponseWriter: w, leaving: s.drain.begun}
+		if r.ProtoMajor == 2 {
+			cw.leaving = s.stopping
+		}
 		next.ServeHTTP(cw, r)
 		cw.sayClose() // a handler that wrote nothing
 	})
@@ -123,13 +128,13 @@ func (s *server) closeWhileDraining(next http.Handler) http.Handler {
 
 type closingWriter struct {
 	http.ResponseWriter
-	drain *drain
-	said  sync.Once
+	leaving <-chan struct{}
+	said    sync.Once
 }
 
 func (w *closingWriter) sayClose() {
 	w.said.Do(func() {
-		if closed(w.drain.begun) {
+		if closed(w.leaving) {
 			w.Header().Set("Connection", "close")
 		}
 	})

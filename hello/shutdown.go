@@ -37,7 +37,8 @@ func (s *server) run(ctx context.Context, listen func(context.Context) (net.List
 		return exitFailed
 	}
 	srv := &http.Server{
-		Handler: s.handler(), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
+		Protocols: protocols(),
+		Handler:   s.handler(), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
 		ConnState: s.idle.observe,
 		ErrorLog:  slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
@@ -52,6 +53,14 @@ func (s *server) run(ctx context.Context, listen func(context.Context) (net.List
 	case sig := <-signals:
 		return s.stop(srv, sig, signals)
 	}
+}
+
+// protocols are HTTP/1 and, to clients that begin with its preface, HTTP/2 without TLS (h2c), as meshes and gRPC clients speak it.
+func protocols() *http.Protocols {
+	var p http.Protocols
+	p.SetHTTP1(true)
+	p.SetUnencryptedHTTP2(true)
+	return &p
 }
 
 func (s *server) logStart() {
@@ -116,11 +125,14 @@ type drain struct {
 //
 // Connections that are idle when the drain begins stay open: their next request may be on its way, and if it comes within t2 it is
 // answered and told to close. What is still idle at the end of t2 has been silent for all of it and is closed here, a moment before
-// SIGTERM, where it can be done with more care than Shutdown's (see conn.retire).
+// SIGTERM, where it can be done with more care than Shutdown's (see conn.retire). HTTP/2 connections are told at the beginning
+// (see goaway.go) and left to Shutdown, which ends the last of them with a GOAWAY and a second for the client to hang up.
 func (s *server) handleDrain(w http.ResponseWriter, r *http.Request) {
 	s.drain.once.Do(func() {
 		close(s.drain.begun)
-		s.log.Info("draining", "preStopSeconds", s.settings.preStop.Seconds(), "inFlight", s.inFlight.Load(), "idle", s.idle.count())
+		s.idle.http2.leave()
+		s.log.Info("draining", "preStopSeconds", s.settings.preStop.Seconds(), "inFlight", s.inFlight.Load(), "idle", s.idle.count(),
+			"http2", s.idle.http2.count())
 		go s.finishDrain()
 	})
 	select {
@@ -140,7 +152,7 @@ func (s *server) finishDrain() {
 	case <-timer.C:
 		idle := s.idle.count()
 		s.idle.retire()
-		s.log.Info("drained", "inFlight", s.inFlight.Load(), "idle", idle)
+		s.log.Info("drained", "inFlight", s.inFlight.Load(), "idle", idle, "http2", s.idle.http2.count())
 	case <-s.stopping:
 	}
 }
