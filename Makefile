@@ -38,6 +38,10 @@ demo: ## See it work: a cluster, the operator, load, and a naive twin that loses
 .PHONY: test
 test: test-go test-e2e test-cluster-down ## Run every test: unit, real API server, and end to end on an embedded cluster.
 
+.PHONY: lab
+lab: ## Measure every way of losing requests (an hour): SCENARIOS="scale rollout", LAB_ARGS="--seed 7".
+	@hack/lab.sh '$(origin KUBECONFIG)' $(SCENARIOS) $(LAB_ARGS)
+
 ##@ Develop
 
 .PHONY: generate
@@ -79,7 +83,7 @@ test-cluster-down: bin/cluster images ## Prove that cluster-down leaves nothing,
 ##@ Build
 
 .PHONY: build
-build: bin/manager bin/hello bin/loadgen bin/demo bin/cluster ## Build every program into bin.
+build: bin/manager bin/hello bin/loadgen bin/demo bin/lab bin/cluster ## Build every program into bin.
 
 bin/manager: FORCE
 	@go build $(LDFLAGS) -o $@ ./cmd/manager
@@ -89,6 +93,8 @@ bin/loadgen: FORCE
 	@go build $(LDFLAGS) -o $@ ./test/loadgen
 bin/demo: FORCE
 	@go build $(LDFLAGS) -o $@ ./test/demo
+bin/lab: FORCE
+	@go build $(LDFLAGS) -o $@ ./test/lab
 bin/cluster: FORCE
 	@go build -C test/cluster $(LDFLAGS) -o ../../$@ .
 bin/controller-gen: hack/tools/go.mod
@@ -106,6 +112,11 @@ images: bin/manager bin/hello bin/loadgen ## Build the images as tars into dist,
 	@hack/build-image.sh gracefulapp $(VERSION) Dockerfile dist/gracefulapp-$(VERSION).tar
 	@hack/build-image.sh hello $(VERSION) hello/Dockerfile dist/hello-$(VERSION).tar
 	@hack/build-image.sh gracefulapp-loadgen $(VERSION) test/loadgen/Dockerfile dist/loadgen-$(VERSION).tar
+
+.PHONY: lab-images
+lab-images: ## Build the lab's proxies and load tools as image tars, from Debian packages.
+	@mkdir -p dist bin
+	@for i in nginx haproxy tools; do hack/build-debian-image.sh $$i $(VERSION) dist/lab-$$i-$(VERSION).tar; done
 
 ##@ Embedded cluster (CLUSTER=name, default dev)
 

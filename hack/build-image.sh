@@ -11,7 +11,7 @@ name=$1 tag=$2 dockerfile=$3 tar=$4
 cd "$(dirname "$0")/.."
 
 [ -f "$dockerfile" ] || die "no $dockerfile"
-binary=$(awk '$1 == "COPY" { print $2; exit }' "$dockerfile")
+binary=$(awk '$1 ~ /^(ADD|COPY)$/ { print $2; exit }' "$dockerfile")
 [ -f "$binary" ] || die "$dockerfile copies $binary, which is not built yet"
 if [ -f "$tar" ] && [ "$tar" -nt "$binary" ] && [ "$tar" -nt "$dockerfile" ] && [ "$tar" -nt "$0" ]; then
   echo "$tar is up to date"

@@ -12,10 +12,12 @@ import (
 	"time"
 )
 
-// seqHeader is how vegeta tells the transport a request's number; idHeader is how the server learns it.
+// seqHeader is how vegeta tells the transport a request's number, idHeader how the server learns it; in servedByHeader the server tells
+// the name of its pod.
 const (
-	seqHeader = "X-Vegeta-Seq"
-	idHeader  = "X-Request-Id"
+	seqHeader      = "X-Vegeta-Seq"
+	idHeader       = "X-Request-Id"
+	servedByHeader = "X-Served-By"
 )
 
 const (
@@ -26,10 +28,11 @@ const (
 
 // watcher is the client's transport. It hands each request to one of its lanes and notes what happens to it.
 //
-// A keep-alive target has a lane, a pool of one connection, for each of its connections: a single pool would use the connection last put
+// A target that keeps connections has a lane, a pool of one connection, for each of them: a single pool would use the connection last put
 // back again and again, and all requests would go to one pod.
 type watcher struct {
 	target  string
+	http2   bool
 	timeout time.Duration
 	lanes   []*http.Transport
 	abort   context.Context // when it ends, requests in flight are given up
@@ -40,15 +43,20 @@ type watcher struct {
 }
 
 func newWatcher(t Target) *watcher {
-	w := &watcher{target: t.Name, timeout: Timeout, abort: context.Background(), pending: map[uint64]*attempt{}}
+	w := &watcher{
+		target: t.Name, http2: t.Mode == H2C, timeout: Timeout, abort: context.Background(), pending: map[uint64]*attempt{},
+	}
 	lanes := 1
-	if t.Mode == KeepAlive {
+	if t.Mode != NewConnection {
 		lanes = t.Connections
 	}
+	protocols := &http.Protocols{}
+	protocols.SetHTTP1(!w.http2)
+	protocols.SetUnencryptedHTTP2(w.http2)
 	for range lanes {
 		w.lanes = append(w.lanes, &http.Transport{
 			DialContext: dialCounted, DisableKeepAlives: t.Mode == NewConnection, DisableCompression: true,
-			MaxIdleConnsPerHost: 1, IdleConnTimeout: idleTimeout,
+			MaxIdleConnsPerHost: 1, IdleConnTimeout: idleTimeout, Protocols: protocols,
 		})
 	}
 	return w
@@ -57,6 +65,7 @@ func newWatcher(t Target) *watcher {
 // attempt is one request, from when it was sent to the end of its answer.
 type attempt struct {
 	ending Ending // written by the goroutine that sends; Resent is not in it yet
+	http2  bool
 
 	mu     sync.Mutex // net/http may call the trace from a goroutine of its own
 	conn   *countedConn
@@ -64,24 +73,38 @@ type attempt struct {
 	reused bool
 	moved  bool
 	resent bool
+	lostBy string // the pod of the connection on which a resent request was lost
 }
 
 // gotConn is called for each connection that net/http takes for the request. A second one is a retry: net/http repeats a GET whose
 // reused connection broke (transport.go, shouldRetryRequest), and the caller sees success. If a byte of the request had been written,
 // the request was sent, and is lost. If none was, the connection was found closed in time and the request is sent once, over another.
+//
+// HTTP/2 repeats only what the server has said it did not touch (h2_bundle.go, http2canRetryError): a stream after the last one that
+// GOAWAY names, or one reset with REFUSED_STREAM. So nothing is lost by it.
 func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
 	case a.conn == nil:
 		a.reused = info.Reused
-	case a.conn.written.Load() > a.start:
-		a.resent = true
-	default:
+	case a.http2 || a.conn.written.Load() == a.start:
 		a.moved = true
+	default:
+		a.resent = true
+		a.lostBy = a.conn.servedBy()
 	}
 	a.conn = info.Conn.(*countedConn) // dialCounted makes all of them
 	a.start = a.conn.written.Load()
+}
+
+// answered is called when the header of an answer has come.
+func (a *attempt) answered(header http.Header) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if pod := header.Get(servedByHeader); a.conn != nil && pod != "" {
+		a.conn.pod.Store(&pod)
+	}
 }
 
 // record is the attempt's half of a Record.
@@ -91,7 +114,13 @@ func (a *attempt) record() Record {
 	ending := a.ending
 	ending.Resent = a.resent
 	outcome, class := Judge(ending)
-	return Record{Outcome: outcome, Class: class, Status: ending.Status, Reused: a.reused, Moved: a.moved}
+	r := Record{Outcome: outcome, Class: class, Status: ending.Status, Reused: a.reused, Moved: a.moved}
+	if outcome == Lost {
+		if r.Pod = a.lostBy; r.Pod == "" && a.conn != nil {
+			r.Pod = a.conn.servedBy()
+		}
+	}
+	return r
 }
 
 // RoundTrip implements http.RoundTripper. The time-out is the context's: http.Client.Timeout would use the deprecated Request.Cancel for
@@ -107,7 +136,7 @@ func (w *watcher) RoundTrip(req *http.Request) (*http.Response, error) {
 	release := func() { forget(); cancel() }
 	req = req.Clone(ctx)
 	req.Header.Del(seqHeader)
-	req.Header.Set(idHeader, w.target+"-"+strconv.FormatUint(seq, 10))
+	req.Header.Set(idHeader, requestID(w.target, seq))
 	resp, err := w.lanes[seq%uint64(len(w.lanes))].RoundTrip(req)
 	if err != nil {
 		release()
@@ -115,12 +144,13 @@ func (w *watcher) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	a.ending.Status = resp.StatusCode
+	a.answered(resp.Header)
 	resp.Body = &watchedBody{ReadCloser: resp.Body, attempt: a, release: release}
 	return resp, nil
 }
 
 func (w *watcher) register(seq uint64) *attempt {
-	a := &attempt{}
+	a := &attempt{http2: w.http2}
 	w.sent.Add(1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -166,10 +196,21 @@ func (b *watchedBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// countedConn knows how many bytes were written to it.
+// requestID is unique over all targets, if their names are.
+func requestID(target string, seq uint64) string { return target + "-" + strconv.FormatUint(seq, 10) }
+
+// countedConn knows how many bytes were written to it, and which pod has answered on it.
 type countedConn struct {
 	net.Conn
 	written atomic.Uint64
+	pod     atomic.Pointer[string]
+}
+
+func (c *countedConn) servedBy() string {
+	if pod := c.pod.Load(); pod != nil {
+		return *pod
+	}
+	return ""
 }
 
 func dialCounted(ctx context.Context, network, address string) (net.Conn, error) {

@@ -2,22 +2,26 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"sync/atomic"
+	"slices"
 	"time"
-
-	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
 // Mode is how a target's requests use connections.
 type Mode string
 
+// The modes. All but the first keep a fixed number of connections.
 const (
 	NewConnection Mode = "new"        // a connection for each request, as ab does
-	KeepAlive     Mode = "keep-alive" // a fixed number of connections, used again and again, as wrk and every proxy do
+	KeepAlive     Mode = "keep-alive" // used again and again, as wrk and every proxy do; many and a low rate make clients that wake up late
+	H2C           Mode = "h2c"        // HTTP/2 without TLS
+	WebSocket     Mode = "websocket"  // each request is a message that the server sends back
 )
+
+var modes = []Mode{NewConnection, KeepAlive, H2C, WebSocket}
 
 const (
 	// Timeout of a request; one that has no answer by then is lost. Longer than any request that the tests and the demo make.
@@ -37,92 +41,78 @@ type Target struct {
 	URL         string  `json:"url"`
 	Mode        Mode    `json:"mode"`
 	Rate        float64 `json:"rate"`                  // requests per second
-	Connections int     `json:"connections,omitempty"` // KeepAlive only; 0 means 20
+	Method      string  `json:"method,omitempty"`      // GET or POST; "" is GET
+	Body        int     `json:"body,omitempty"`        // bytes of a POST
+	Connections int     `json:"connections,omitempty"` // not for NewConnection; 0 means 20
 	MaxInFlight int     `json:"maxInFlight,omitempty"` // beyond it requests go out late; 0 means 4000
 }
 
 // Client sends one target's requests.
 type Client struct {
-	target   Target
-	attacker *vegeta.Attacker
-	watcher  *watcher
+	target Target
+	sender sender
+}
+
+// sender is the part of a Client that knows the protocol: HTTP, or WebSocket.
+type sender interface {
+	run(ctx context.Context, d time.Duration, record func(Record))
+	stop()
+	count() uint64 // of the requests sent
 }
 
 // NewClient checks the target and prepares its connections; nothing is sent yet.
 func NewClient(t Target) (*Client, error) {
-	u, err := url.Parse(t.URL)
-	if err != nil || u.Scheme != "http" || u.Host == "" {
-		return nil, fmt.Errorf("target %s: want an http URL, not %q", t.Name, t.URL)
+	if err := t.check(); err != nil {
+		return nil, fmt.Errorf("target %s: %w", t.Name, err)
 	}
-	if t.Mode != NewConnection && t.Mode != KeepAlive {
-		return nil, fmt.Errorf("target %s: want mode %q or %q, not %q", t.Name, NewConnection, KeepAlive, t.Mode)
-	}
-	if !(t.Rate > 0 && t.Rate <= 100_000) {
-		return nil, fmt.Errorf("target %s: want a rate of more than 0 and at most 100000 per second, not %g", t.Name, t.Rate)
-	}
-	if t.Connections <= 0 {
+	if t.Connections == 0 {
 		t.Connections = defaultConnections
 	}
-	if t.MaxInFlight <= 0 {
+	if t.MaxInFlight == 0 {
 		t.MaxInFlight = defaultMaxInFlight
 	}
-	w := newWatcher(t)
-	return &Client{target: t, watcher: w, attacker: vegeta.NewAttacker(
-		vegeta.Client(&http.Client{
-			Transport:     w,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}),
-		vegeta.Workers(initialWorkers),
-		vegeta.MaxWorkers(uint64(t.MaxInFlight)),
-	)}, nil
+	if t.Mode == WebSocket {
+		return &Client{target: t, sender: newSocketSender(t)}, nil
+	}
+	return &Client{target: t, sender: newHTTPSender(t)}, nil
+}
+
+// maxBody is far above what a load test posts.
+const maxBody = 1 << 20
+
+func (t Target) check() error {
+	u, err := url.Parse(t.URL)
+	switch {
+	case err != nil || u.Scheme != "http" || u.Host == "":
+		return fmt.Errorf("want an http URL, not %q", t.URL)
+	case !slices.Contains(modes, t.Mode):
+		return fmt.Errorf("want a mode of %q, not %q", modes, t.Mode)
+	case !(t.Rate > 0 && t.Rate <= 100_000):
+		return fmt.Errorf("want a rate of more than 0 and at most 100000 per second, not %g", t.Rate)
+	case t.Method != "" && t.Method != http.MethodGet && t.Method != http.MethodPost:
+		return fmt.Errorf("want the method GET or POST, not %q", t.Method)
+	case t.Body < 0 || t.Body > maxBody:
+		return fmt.Errorf("want a body of 0 to %d bytes, not %d", maxBody, t.Body)
+	case t.Body > 0 && t.Method != http.MethodPost:
+		return errors.New("only a POST has a body")
+	case t.Mode == WebSocket && t.Method != "":
+		return errors.New("a WebSocket has no method")
+	case t.Connections < 0 || t.MaxInFlight < 0:
+		return fmt.Errorf("want no negative number of connections or requests in flight")
+	}
+	return nil
 }
 
 // Run sends for d, or until Stop if d is 0, and returns when every request has its record. record is called from one goroutine. A Client
 // runs once.
 // When ctx ends, requests in flight are given up and recorded as Cancelled.
 func (c *Client) Run(ctx context.Context, d time.Duration, record func(Record)) {
-	c.watcher.abort = ctx
 	defer context.AfterFunc(ctx, c.Stop)()
-	defer c.watcher.closeIdle()
-	p := &pacer{interval: time.Duration(float64(time.Second) / c.target.Rate)}
-	targeter := vegeta.NewStaticTargeter(vegeta.Target{Method: http.MethodGet, URL: c.target.URL})
-	for result := range c.attacker.Attack(targeter, p, d, "") {
-		record(c.record(result, p.due(result.Seq)))
-	}
+	c.sender.run(ctx, d, record)
 }
 
 // Stop ends the sending; requests in flight still finish.
-func (c *Client) Stop() { c.attacker.Stop() }
+func (c *Client) Stop() { c.sender.stop() }
 
 // Sent is how many requests have been sent so far, with or without an answer.
-func (c *Client) Sent() uint64 { return c.watcher.sent.Load() }
-
-func (c *Client) record(result *vegeta.Result, due time.Time) Record {
-	r := c.watcher.take(result.Seq).record()
-	r.Seq, r.Sent = result.Seq, result.Timestamp
-	r.Late, r.Latency = result.Timestamp.Sub(due), result.End().Sub(due)
-	if r.Outcome != Answered {
-		r.Error = result.Error
-	}
-	return r
-}
-
-// pacer makes request n due at n intervals after the start, always: a late request does not move those after it.
-type pacer struct {
-	interval time.Duration
-	start    atomic.Pointer[time.Time]
-}
-
-// Pace is vegeta's question how long to wait before the next request.
-func (p *pacer) Pace(elapsed time.Duration, hits uint64) (time.Duration, bool) {
-	if p.start.Load() == nil {
-		start := time.Now().Add(-elapsed)
-		p.start.Store(&start)
-	}
-	return time.Duration(hits)*p.interval - elapsed, false
-}
-
-// Rate is part of vegeta's Pacer; requests per second.
-func (p *pacer) Rate(time.Duration) float64 { return float64(time.Second) / float64(p.interval) }
-
-func (p *pacer) due(seq uint64) time.Time { return p.start.Load().Add(time.Duration(seq) * p.interval) }
+func (c *Client) Sent() uint64 { return c.sender.count() }

@@ -179,7 +179,7 @@ func TestTimeout(t *testing.T) {
 		_, _ = in.ReadByte() // until the client gives up
 	})
 	c := newTestClient(t, Target{URL: url, Mode: NewConnection})
-	c.watcher.timeout = 50 * time.Millisecond
+	c.sender.(*httpSender).watcher.timeout = 50 * time.Millisecond
 	if r := runUntil(t, c, func([]Record) bool { return true })[0]; r.Outcome != Lost || r.Class != TimedOut {
 		t.Errorf("got %+v, want a timeout", r)
 	}

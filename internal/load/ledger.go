@@ -20,7 +20,10 @@ type Record struct {
 	Status  int           `json:"status,omitempty"`
 	Reused  bool          `json:"reused,omitempty"` // over a connection that had served a request before
 	Moved   bool          `json:"moved,omitempty"`  // its first connection was found closed before a byte was written
-	Error   string        `json:"error,omitempty"`
+	// Of a lost request: what happened, its id as the server got it, and the pod that had answered on its connection before.
+	Error string `json:"error,omitempty"`
+	ID    string `json:"id,omitempty"`
+	Pod   string `json:"pod,omitempty"`
 }
 
 // End is when the answer, or the hope for one, ended.

@@ -79,7 +79,7 @@ func classify(err error) Class {
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return Reset
 	// net/http has no exported error for a connection that the server closed while it was idle for us.
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "server closed idle connection"):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errServerClosed), strings.Contains(err.Error(), "server closed idle connection"):
 		return EOF
 	}
 	return Other

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net"
 	"strconv"
 
@@ -11,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/load"
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
@@ -103,12 +103,17 @@ func twin(image string) (*appsv1.Deployment, *corev1.Service) {
 // loadgen sends from a node to both Services by their ClusterIP: a name that is resolved for each new connection would make the cluster's
 // DNS a part of the measurement.
 func loadgen(image, node string, share int, appIP, twinIP string) *corev1.Pod {
-	args := []string{"--connections", strconv.Itoa(connections)}
+	var args []string
 	for _, workload := range []struct{ name, ip string }{{appName, appIP}, {twinName, twinIP}} {
 		url := "http://" + net.JoinHostPort(workload.ip, "80")
 		for _, client := range clients {
-			args = append(args, "--target", fmt.Sprintf("%s/%s=%s,%g,%s,%s",
-				workload.name, client.mode, url, client.rate/float64(share), client.mode, client.path))
+			target := load.Target{
+				Name: workload.name + "/" + string(client.mode), URL: url + client.path, Rate: client.rate / float64(share), Mode: client.mode,
+			}
+			if client.mode == load.KeepAlive {
+				target.Connections = connections
+			}
+			args = append(args, "--target", target.String())
 		}
 	}
 	return &corev1.Pod{

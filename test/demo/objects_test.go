@@ -33,9 +33,9 @@ func TestLoadgenTakesItsShareOfBothWorkloads(t *testing.T) {
 	pod := loadgen("loadgen:0.1.0", "node-1", 2, "198.19.0.1", "fd00::1")
 	args := strings.Join(pod.Spec.Containers[0].Args, " ")
 	for _, want := range []string{
-		"--target hello/new=http://198.19.0.1:80,40,new,/ ",
-		"--target hello/keep-alive=http://198.19.0.1:80,80,keep-alive,/?seconds=0",
-		"--target hello-naive/new=http://[fd00::1]:80,40,new,/ ",
+		"--target hello/new=http://198.19.0.1:80/,rate=40,mode=new ",
+		"--target hello/keep-alive=http://198.19.0.1:80/?seconds=0,rate=80,mode=keep-alive,connections=20",
+		"--target hello-naive/new=http://[fd00::1]:80/,rate=40,mode=new ",
 	} {
 		if !strings.Contains(args, want) {
 			t.Errorf("%q lacks %q", args, want)

@@ -1,7 +1,7 @@
 // Command loadgen puts internal/load into a pod: it sends to one or more targets and prints what became of the requests as lines of
 // JSON (load.Line): progress each second, each lost request as soon as it is known to be lost, and a summary at the end.
 //
-//	loadgen --duration 2m --target slow=http://198.18.0.1,50,new,/?seconds=0.5 --target fast=http://198.18.0.1,100,keep-alive,/status
+//	loadgen --duration 2m --target slow=http://198.18.0.1/?seconds=0.5,rate=50,mode=new --target fast=http://198.18.0.1/status,rate=100,mode=keep-alive
 package main
 
 import (
@@ -13,8 +13,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -36,9 +34,8 @@ func main() {
 }
 
 type options struct {
-	targets     []load.Target
-	duration    time.Duration
-	connections int
+	targets  []load.Target
+	duration time.Duration
 }
 
 func command(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) error {
@@ -61,9 +58,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags := flag.NewFlagSet("loadgen", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.DurationVar(&o.duration, "duration", 0, "how long to send; 0 means until SIGTERM")
-	flags.IntVar(&o.connections, "connections", 0, "connections of a keep-alive target; 0 means 20")
-	flags.Func("target", "NAME=URL,RATE,MODE[,PATH]: requests per second, mode new or keep-alive; repeatable", func(text string) error {
-		t, err := parseTarget(text)
+	flags.Func("target", load.TargetUsage+"; repeatable", func(text string) error {
+		t, err := load.ParseTarget(text)
 		o.targets = append(o.targets, t)
 		return err
 	})
@@ -79,27 +75,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if o.duration < 0 {
 		return o, fmt.Errorf("negative --duration %s", o.duration)
 	}
-	for i := range o.targets {
-		o.targets[i].Connections = o.connections
-	}
 	return o, nil
-}
-
-func parseTarget(text string) (load.Target, error) {
-	name, rest, ok := strings.Cut(text, "=")
-	parts := strings.SplitN(rest, ",", 4)
-	if !ok || name == "" || len(parts) < 3 {
-		return load.Target{}, fmt.Errorf("want NAME=URL,RATE,MODE[,PATH], not %q", text)
-	}
-	rate, err := strconv.ParseFloat(parts[1], 64)
-	if err != nil {
-		return load.Target{}, fmt.Errorf("want a rate in requests per second, not %q", parts[1])
-	}
-	t := load.Target{Name: name, URL: parts[0], Rate: rate, Mode: load.Mode(parts[2])}
-	if len(parts) == 4 {
-		t.URL = strings.TrimSuffix(t.URL, "/") + "/" + strings.TrimPrefix(parts[3], "/")
-	}
-	return t, nil
 }
 
 // generator runs all targets side by side and owns the output.

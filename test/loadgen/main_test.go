@@ -13,43 +13,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gracefulapp/gracefulapp/internal/load"
 )
-
-func TestTargets(t *testing.T) {
-	for _, tc := range []struct {
-		name, text string
-		want       load.Target
-	}{
-		{"without a path", "a=http://198.18.0.1,50,new", load.Target{Name: "a", URL: "http://198.18.0.1", Rate: 50, Mode: load.NewConnection}},
-		{"with a path", "a=http://198.18.0.1,0.5,keep-alive,/status",
-			load.Target{Name: "a", URL: "http://198.18.0.1/status", Rate: 0.5, Mode: load.KeepAlive}},
-		{"with a query that has an equals sign", "a=http://198.18.0.1/,1,new,/?seconds=0",
-			load.Target{Name: "a", URL: "http://198.18.0.1/?seconds=0", Rate: 1, Mode: load.NewConnection}},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			got, err := parseTarget(tc.text)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(tc.want, got); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
-}
 
 func TestBadArguments(t *testing.T) {
 	for name, args := range map[string][]string{
 		"no target":         {},
 		"no rate":           {"--target", "a=http://127.0.0.1"},
-		"a rate in words":   {"--target", "a=http://127.0.0.1,many,new"},
-		"an unknown mode":   {"--target", "a=http://127.0.0.1,1,pipelined"},
-		"no name":           {"--target", "http://127.0.0.1,1,new"},
-		"an extra word":     {"--target", "a=http://127.0.0.1,1,new", "now"},
-		"negative duration": {"--target", "a=http://127.0.0.1,1,new", "--duration", "-1s"},
+		"a rate in words":   {"--target", "a=http://127.0.0.1,rate=many,mode=new"},
+		"an unknown mode":   {"--target", "a=http://127.0.0.1,rate=1,mode=pipelined"},
+		"no name":           {"--target", "http://127.0.0.1,rate=1,mode=new"},
+		"an extra word":     {"--target", "a=http://127.0.0.1,rate=1,mode=new", "now"},
+		"negative duration": {"--target", "a=http://127.0.0.1,rate=1,mode=new", "--duration", "-1s"},
 	} {
 		if err := command(args, io.Discard, io.Discard, nil); err == nil {
 			t.Errorf("accepted %s: %q", name, args)
@@ -71,7 +46,7 @@ func TestRunUntilSigtermReportsEverything(t *testing.T) {
 	defer srv.Close()
 
 	var out bytes.Buffer
-	args := []string{"--target", "good=" + srv.URL + ",100,keep-alive,/", "--target", "bad=" + srv.URL + ",100,new,/broken"}
+	args := []string{"--target", "good=" + srv.URL + "/,rate=100,mode=keep-alive", "--target", "bad=" + srv.URL + "/broken,rate=100,mode=new"}
 	if err := command(args, &out, io.Discard, signals); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Behind `make lab`: brings up what is missing and runs the loss lab. $1 is make's origin of KUBECONFIG: only one that stands on the command
+# line means another cluster, an exported variable does not count. The rest are arguments of `lab run`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+origin=${1:-} && shift
+export IMG=${IMG:-gracefulapp:0.1.0} HELLO_IMG=${HELLO_IMG:-hello:0.1.0} LOADGEN_IMG=${LOADGEN_IMG:-gracefulapp-loadgen:0.1.0}
+
+if [ "$origin" = "command line" ]; then
+  make --no-print-directory bin/lab bin/kustomize
+  bin/lab confirm ${YES:+--yes} # YES=1 for those who cannot be asked
+  make --no-print-directory deploy IMG="$IMG"
+  exec bin/lab run "$@" # NGINX_IMG, HAPROXY_IMG and TOOLS_IMG name images that the cluster can pull; without them, without such clients
+fi
+
+export CLUSTER=${LAB_CLUSTER:-lab}
+export NGINX_IMG=gracefulapp-lab-nginx:0.1.0 HAPROXY_IMG=gracefulapp-lab-haproxy:0.1.0 TOOLS_IMG=gracefulapp-lab-tools:0.1.0
+make --no-print-directory bin/cluster
+bin/cluster up
+make --no-print-directory build images lab-images bin/kustomize
+bin/cluster load dist/*.tar
+eval "$(bin/cluster env)"
+make --no-print-directory deploy IMG="$IMG"
+status=0
+bin/lab run --cluster "$CLUSTER" "$@" || status=$?
+echo "The cluster stays up. Remove it: make cluster-down CLUSTER=$CLUSTER"
+exit $status

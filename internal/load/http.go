@@ -1,0 +1,60 @@
+package load
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"net/http"
+	"time"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+)
+
+// httpSender sends through vegeta.
+type httpSender struct {
+	target   Target
+	attacker *vegeta.Attacker
+	watcher  *watcher
+}
+
+func newHTTPSender(t Target) *httpSender {
+	w := newWatcher(t)
+	return &httpSender{target: t, watcher: w, attacker: vegeta.NewAttacker(
+		vegeta.Client(&http.Client{
+			Transport:     w,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}),
+		vegeta.Workers(initialWorkers),
+		vegeta.MaxWorkers(uint64(t.MaxInFlight)),
+	)}
+}
+
+func (s *httpSender) run(ctx context.Context, d time.Duration, record func(Record)) {
+	s.watcher.abort = ctx
+	defer s.watcher.closeIdle()
+	p := newPacer(s.target.Rate)
+	// A POST is repeated only if no byte of it was written (transport.go, isReplayable): its body can be read again for that.
+	targeter := vegeta.NewStaticTargeter(vegeta.Target{
+		Method: cmp.Or(s.target.Method, http.MethodGet), URL: s.target.URL, Body: bytes.Repeat([]byte("x"), s.target.Body),
+	})
+	for result := range s.attacker.Attack(targeter, p, d, "") {
+		record(s.record(result, p.due(result.Seq)))
+	}
+}
+
+func (s *httpSender) stop() { s.attacker.Stop() }
+
+func (s *httpSender) count() uint64 { return s.watcher.sent.Load() }
+
+func (s *httpSender) record(result *vegeta.Result, due time.Time) Record {
+	r := s.watcher.take(result.Seq).record()
+	r.Seq, r.Sent = result.Seq, result.Timestamp
+	r.Late, r.Latency = result.Timestamp.Sub(due), result.End().Sub(due)
+	if r.Outcome != Answered {
+		r.Error = result.Error
+	}
+	if r.Outcome == Lost {
+		r.ID = requestID(s.target.Name, r.Seq)
+	}
+	return r
+}

@@ -1,0 +1,150 @@
+package load
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// serveH2C is an HTTP/2 server without TLS; it returns its URL and the number of connections so far.
+func serveH2C(t *testing.T, handler http.HandlerFunc) (url string, conns *atomic.Int64) {
+	t.Helper()
+	conns = &atomic.Int64{}
+	srv := httptest.NewUnstartedServer(handler)
+	srv.Config.Protocols = &http.Protocols{}
+	srv.Config.Protocols.SetUnencryptedHTTP2(true)
+	srv.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			conns.Add(1)
+		}
+	}
+	srv.Start()
+	t.Cleanup(srv.Close)
+	return srv.URL, conns
+}
+
+func TestH2CKeepsItsConnections(t *testing.T) {
+	url, conns := serveH2C(t, func(_ http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor != 2 {
+			t.Errorf("got %s", r.Proto)
+		}
+	})
+	for _, r := range run(t, Target{URL: url, Mode: H2C, Connections: 3}, 30) {
+		if r.Outcome != Answered {
+			t.Errorf("%+v, want it answered", r)
+		}
+	}
+	if conns.Load() != 3 {
+		t.Errorf("%d connections, want 3", conns.Load())
+	}
+}
+
+// A server that says `Connection: close` on HTTP/2 sends GOAWAY: the client has to go elsewhere, and nothing is lost.
+func TestH2CGoawayLosesNothing(t *testing.T) {
+	var n atomic.Int64
+	url, conns := serveH2C(t, func(w http.ResponseWriter, _ *http.Request) {
+		if n.Add(1)%10 == 0 {
+			w.Header().Set("Connection", "close")
+		}
+	})
+	for _, r := range run(t, Target{URL: url, Mode: H2C, Connections: 1}, 60) {
+		if r.Outcome != Answered {
+			t.Errorf("%+v, want it answered", r)
+		}
+	}
+	if conns.Load() < 4 {
+		t.Errorf("%d connections: the client did not leave", conns.Load())
+	}
+}
+
+func TestH2CBrokenConnectionsAreLosses(t *testing.T) {
+	var n atomic.Int64
+	url, _ := serveH2C(t, func(w http.ResponseWriter, r *http.Request) {
+		if n.Add(1)%10 == 0 {
+			panic(http.ErrAbortHandler) // resets the stream
+		}
+		_, _ = fmt.Fprint(w, "ok")
+		if n.Load()%10 == 5 {
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler) // within the answer
+		}
+	})
+	classes := map[Class]int{}
+	for _, r := range run(t, Target{URL: url, Mode: H2C, Connections: 1, MaxInFlight: 1}, 40) {
+		if r.Outcome == Lost {
+			classes[r.Class]++
+		}
+	}
+	if classes[Truncated] != 4 || len(classes) != 2 {
+		t.Errorf("%v, want 4 truncated and 4 others", classes)
+	}
+}
+
+func TestPostsCarryTheirBody(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n, err := io.Copy(io.Discard, r.Body); n != 2048 || err != nil || r.Method != http.MethodPost {
+			http.Error(w, fmt.Sprint(r.Method, n, err), http.StatusBadRequest)
+		}
+	}))
+	defer srv.Close()
+	for _, r := range run(t, Target{URL: srv.URL, Mode: KeepAlive, Method: http.MethodPost, Body: 2048}, 20) {
+		if r.Outcome != Answered {
+			t.Errorf("%+v, want it answered", r)
+		}
+	}
+}
+
+// net/http repeats a GET whose kept connection broke, and never a POST of which a byte was sent.
+func TestPostsAreNotResent(t *testing.T) {
+	var seen, broken atomic.Int64
+	url := serveRaw(t, func(conn *net.TCPConn, in *bufio.Reader) {
+		for n := 0; ; n++ {
+			req, err := http.ReadRequest(in)
+			if err != nil {
+				return
+			}
+			_, _ = io.Copy(io.Discard, req.Body)
+			seen.Add(1)
+			if n > 0 {
+				broken.Add(1)
+				return
+			}
+			_, _ = fmt.Fprint(conn, strings.Replace(wholeAnswer, "\r\n", "\r\n"+servedByHeader+": pod-1\r\n", 1))
+		}
+	})
+	lost := int64(0)
+	records := run(t, Target{URL: url, Mode: KeepAlive, Connections: 1, MaxInFlight: 1, Method: http.MethodPost, Body: 10}, 20)
+	for _, r := range records {
+		if r.Outcome == Lost {
+			lost++
+			if r.Class == Resent || r.Pod != "pod-1" {
+				t.Errorf("%+v, want it lost at once, by pod-1", r)
+			}
+		}
+	}
+	if lost == 0 || lost != broken.Load() || seen.Load() != int64(len(records)) {
+		t.Errorf("%d lost, %d broken; the server saw %d of %d", lost, broken.Load(), seen.Load(), len(records))
+	}
+}
+
+func TestLateWakersWaitOnTheirConnections(t *testing.T) {
+	var last atomic.Int64
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { last.Add(1) }))
+	defer srv.Close()
+	records := run(t, Target{URL: srv.URL, Mode: KeepAlive, Connections: 40, MaxInFlight: 1}, 100)
+	for _, r := range records {
+		if want := r.Seq >= 40; r.Reused != want {
+			t.Errorf("request %d: reused %v, want %v: each connection takes every 40th request", r.Seq, r.Reused, want)
+		}
+	}
+	if gap := records[80].Sent.Sub(records[40].Sent); gap < 150*time.Millisecond {
+		t.Errorf("a connection was idle for %s, want about 40/200 s", gap)
+	}
+}

@@ -1,0 +1,64 @@
+package load
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// TargetUsage is how String writes a Target and ParseTarget reads it.
+const TargetUsage = "NAME=URL,rate=N,mode=new|keep-alive|h2c|websocket[,connections=N][,method=POST][,body=BYTES]: N requests per second"
+
+// String writes the target as ParseTarget reads it.
+func (t Target) String() string {
+	text := fmt.Sprintf("%s=%s,rate=%g,mode=%s", t.Name, t.URL, t.Rate, t.Mode)
+	if t.Connections > 0 {
+		text += fmt.Sprintf(",connections=%d", t.Connections)
+	}
+	if t.Method != "" {
+		text += ",method=" + t.Method
+	}
+	if t.Body > 0 {
+		text += fmt.Sprintf(",body=%d", t.Body)
+	}
+	return text
+}
+
+// ParseTarget reads what String has written. A URL has no comma.
+func ParseTarget(text string) (Target, error) {
+	name, rest, ok := strings.Cut(text, "=")
+	if !ok || name == "" {
+		return Target{}, fmt.Errorf("want %s, not %q", TargetUsage, text)
+	}
+	parts := strings.Split(rest, ",")
+	t := Target{Name: name, URL: parts[0]}
+	for _, part := range parts[1:] {
+		if err := t.set(part); err != nil {
+			return t, fmt.Errorf("target %s: %w", name, err)
+		}
+	}
+	return t, t.check()
+}
+
+func (t *Target) set(setting string) error {
+	key, value, _ := strings.Cut(setting, "=")
+	var err error
+	switch key {
+	case "rate":
+		t.Rate, err = strconv.ParseFloat(value, 64)
+	case "mode":
+		t.Mode = Mode(value)
+	case "connections":
+		t.Connections, err = strconv.Atoi(value)
+	case "method":
+		t.Method = value
+	case "body":
+		t.Body, err = strconv.Atoi(value)
+	default:
+		return fmt.Errorf("unknown setting %q; want %s", setting, TargetUsage)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: want a number, not %q", key, value)
+	}
+	return nil
+}

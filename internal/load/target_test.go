@@ -1,0 +1,39 @@
+package load
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestTargetsAreReadAsTheyAreWritten(t *testing.T) {
+	for _, want := range []Target{
+		{Name: "a", URL: "http://198.18.0.1", Rate: 50, Mode: NewConnection},
+		{Name: "hello/slow@node-1#3", URL: "http://198.18.0.1/?seconds=0.5&x=y", Rate: 0.5, Mode: KeepAlive, Connections: 200},
+		{Name: "post", URL: "http://[fd00::1]:80/", Rate: 1, Mode: KeepAlive, Method: "POST", Body: 2048},
+		{Name: "socket", URL: "http://198.18.0.1/ws", Rate: 1, Mode: WebSocket, Connections: 10},
+	} {
+		got, err := ParseTarget(want.String())
+		if err != nil {
+			t.Errorf("%s: %v", want, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+func TestBadTargetTexts(t *testing.T) {
+	for name, text := range map[string]string{
+		"no name":            "http://127.0.0.1/",
+		"no rate":            "a=http://127.0.0.1/,mode=new",
+		"a rate in words":    "a=http://127.0.0.1/,rate=many,mode=new",
+		"an unknown setting": "a=http://127.0.0.1/,rate=1,mode=new,colour=red",
+		"an unknown mode":    "a=http://127.0.0.1/,rate=1,mode=pipelined",
+		"a body for a GET":   "a=http://127.0.0.1/,rate=1,mode=new,body=1",
+	} {
+		if got, err := ParseTarget(text); err == nil {
+			t.Errorf("accepted %s: %+v", name, got)
+		}
+	}
+}
