@@ -40,7 +40,12 @@ test: test-go test-e2e test-cluster-down ## Run every test: unit, real API serve
 
 .PHONY: lab
 lab: ## Measure every way of losing requests (an hour): SCENARIOS="scale rollout", LAB_ARGS="--seed 7".
-	@hack/lab.sh '$(origin KUBECONFIG)' $(SCENARIOS) $(LAB_ARGS)
+	@hack/lab.sh '$(origin KUBECONFIG)' run $(SCENARIOS) $(LAB_ARGS)
+
+REQUESTS ?= 1000000
+.PHONY: soak
+soak: ## Run the lab's scenarios at random: REQUESTS=1000000 to the drain-aware app.
+	@hack/lab.sh '$(origin KUBECONFIG)' soak --requests $(REQUESTS) $(LAB_ARGS)
 
 ##@ Develop
 

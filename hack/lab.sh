@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Behind `make lab`: brings up what is missing and runs the loss lab. $1 is make's origin of KUBECONFIG: only one that stands on the command
-# line means another cluster, an exported variable does not count. The rest are arguments of `lab run`.
+# line means another cluster, an exported variable does not count. The rest are arguments of `lab`: run or soak, and what follows.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 origin=${1:-} && shift
@@ -10,7 +10,7 @@ if [ "$origin" = "command line" ]; then
   make --no-print-directory bin/lab bin/kustomize
   bin/lab confirm ${YES:+--yes} # YES=1 for those who cannot be asked
   make --no-print-directory deploy IMG="$IMG"
-  exec bin/lab run "$@" # NGINX_IMG, HAPROXY_IMG and TOOLS_IMG name images that the cluster can pull; without them, without such clients
+  exec bin/lab "$@" # NGINX_IMG, HAPROXY_IMG and TOOLS_IMG name images that the cluster can pull; without them, without such clients
 fi
 
 export CLUSTER=${LAB_CLUSTER:-lab}
@@ -22,6 +22,6 @@ bin/cluster load dist/*.tar
 eval "$(bin/cluster env)"
 make --no-print-directory deploy IMG="$IMG"
 status=0
-bin/lab run --cluster "$CLUSTER" "$@" || status=$?
+bin/lab "$@" --cluster "$CLUSTER" || status=$?
 echo "The cluster stays up. Remove it: make cluster-down CLUSTER=$CLUSTER"
 exit $status

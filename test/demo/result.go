@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
+
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
 
 	"github.com/gracefulapp/gracefulapp/internal/load"
 	"github.com/gracefulapp/gracefulapp/test/testbed"
@@ -121,15 +123,7 @@ func verdict(r result) []string {
 	return faults
 }
 
+var english = message.NewPrinter(language.English)
+
 // thousands writes 20000 as 20,000.
-func thousands(n int) string {
-	digits := fmt.Sprint(n)
-	var out strings.Builder
-	for i, d := range digits {
-		if i > 0 && (len(digits)-i)%3 == 0 {
-			out.WriteByte(',')
-		}
-		out.WriteRune(d)
-	}
-	return out.String()
-}
+func thousands(n int) string { return english.Sprint(n) }

@@ -96,6 +96,8 @@ type Timing struct {
 // Row is one client on one workload; clients of the same name on several nodes are one row.
 type Row struct {
 	Client string `json:"client"` // keep-alive
+	// Promised: GracefulApp promises this client on this workload to lose nothing.
+	Promised bool `json:"promised,omitempty"`
 	load.Count
 	Latency load.Latency `json:"latency"`
 	// ServerFinished counts requests that a server finished. FinishedButLost are among the lost ones; the client never got the answer.

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/lab/report"
+)
+
+var zero = time.Unix(1_800_000_000, 0)
+
+func at(seconds float64) time.Time { return zero.Add(time.Duration(seconds * float64(time.Second))) }
+
+func TestAttribute(t *testing.T) {
+	serving := report.Pod{Name: "serving", Created: at(-100), Ready: at(-90)}
+	draining := report.Pod{Name: "draining", Created: at(-100), Ready: at(-90), Deleted: at(10)}
+	ended := report.Pod{Name: "ended", Created: at(-100), Ready: at(-90), Deleted: at(10), Signal: at(15), Ended: at(16), ExitCode: new(int32(0))}
+	killed := report.Pod{Name: "killed", Created: at(-100), Ready: at(-90), Deleted: at(10), Signal: at(10), Ended: at(40), ExitCode: new(int32(137))}
+	starting := report.Pod{Name: "starting", Created: at(17)}
+	tests := []struct {
+		name string
+		loss report.Loss
+		pods []report.Pod
+		want report.Loss // Pod, Guessed, Phase, Row
+	}{
+		{
+			name: "cut off by SIGKILL",
+			loss: report.Loss{Sent: at(20), Lost: at(40.5), Class: load.EOF, Fate: report.Begun, Pod: "killed"},
+			pods: []report.Pod{serving, killed},
+			want: report.Loss{Pod: "killed", Phase: "0.5 s after end", Row: "D6"},
+		},
+		{
+			name: "cut off by a server that did not wait",
+			loss: report.Loss{Sent: at(14), Lost: at(16), Class: load.EOF, Fate: report.Begun, Pod: "ended"},
+			pods: []report.Pod{serving, ended},
+			want: report.Loss{Pod: "ended", Phase: "0.0 s after end", Row: "D14"},
+		},
+		{
+			name: "a kept connection was closed under a request",
+			loss: report.Loss{Sent: at(15.1), Lost: at(15.2), Class: load.Resent, Fate: report.NeverSeen, Pod: "ended"},
+			pods: []report.Pod{serving, ended},
+			want: report.Loss{Pod: "ended", Phase: "0.2 s after SIGTERM", Row: "D16"},
+		},
+		{
+			name: "refused after the end: the proxies still had the pod",
+			loss: report.Loss{Sent: at(16.2), Lost: at(16.2), Class: load.Refused, Fate: report.NeverSeen},
+			pods: []report.Pod{serving, ended, draining},
+			want: report.Loss{Pod: "ended", Guessed: true, Phase: "0.2 s after end", Row: "D1"},
+		},
+		{
+			name: "refused by a pod that does not listen yet",
+			loss: report.Loss{Sent: at(18), Lost: at(18), Class: load.Refused, Fate: report.NeverSeen},
+			pods: []report.Pod{serving, ended, starting},
+			want: report.Loss{Pod: "starting", Guessed: true, Phase: "1.0 s after creation", Row: "U1"},
+		},
+		{
+			name: "no pod at all",
+			loss: report.Loss{Sent: at(60), Lost: at(60), Class: load.Refused, Fate: report.NeverSeen},
+			pods: []report.Pod{ended},
+			want: report.Loss{Row: "U6"},
+		},
+		{
+			name: "a proxy that has no pod to ask",
+			loss: report.Loss{Sent: at(11), Lost: at(11), Class: load.ServerError, Fate: report.NeverSeen},
+			pods: []report.Pod{serving, draining},
+			want: report.Loss{Pod: "draining", Guessed: true, Phase: "1.0 s after deletion", Row: "D4"},
+		},
+		{
+			name: "nothing explains it",
+			loss: report.Loss{Sent: at(5), Lost: at(6), Class: load.Other, Fate: report.NeverSeen},
+			pods: []report.Pod{serving},
+			want: report.Loss{},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := attribute(tt.loss, tt.pods)
+			short := report.Loss{Pod: got.Pod, Guessed: got.Guessed, Phase: got.Phase, Row: got.Row}
+			if diff := cmp.Diff(tt.want, short); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}

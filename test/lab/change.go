@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/test/lab/report"
+	"github.com/gracefulapp/gracefulapp/test/testbed"
+)
+
+const (
+	// settleLimit bounds the wait for a change to come to rest: the slowest is a rollout of six pods with the tutorial's numbers.
+	settleLimit = 6 * time.Minute
+	// listenMargin is added to hello's start where no probe tells when it listens.
+	listenMargin = time.Second
+)
+
+// object is what a user changes: the GracefulApp, or the Deployment.
+func (w *workload) object() client.Object {
+	if w.managed {
+		return &v1alpha1.GracefulApp{ObjectMeta: w.meta(w.name)}
+	}
+	return &appsv1.Deployment{ObjectMeta: w.meta(w.name)}
+}
+
+// patch is a merge patch, which suits both kinds: replicas and template stand in the same place.
+func (w *workload) patch(ctx context.Context, t *testbed.Testbed, body string) error {
+	object := w.object()
+	if err := t.Patch(ctx, object, client.RawPatch(types.MergePatchType, []byte(body))); err != nil {
+		return fmt.Errorf("patching %s: %w", w.name, err)
+	}
+	w.generation = object.GetGeneration()
+	return nil
+}
+
+// scale goes through the subresource, as kubectl scale and autoscalers do.
+func (w *workload) scale(ctx context.Context, t *testbed.Testbed, replicas int32) error {
+	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas))
+	object := w.object()
+	if err := t.SubResource("scale").Patch(ctx, object, patch, client.WithSubResourceBody(&autoscalingv1.Scale{})); err != nil {
+		return fmt.Errorf("scaling %s: %w", w.name, err)
+	}
+	return w.refresh(ctx, t)
+}
+
+// refresh learns the generation that somebody else's change has made.
+func (w *workload) refresh(ctx context.Context, t *testbed.Testbed) error {
+	object := w.object()
+	if err := t.Direct.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil {
+		return fmt.Errorf("reading %s: %w", w.name, err)
+	}
+	w.generation = object.GetGeneration()
+	w.replicas = replicasOf(object)
+	return nil
+}
+
+func replicasOf(object client.Object) int32 {
+	switch o := object.(type) {
+	case *v1alpha1.GracefulApp:
+		return *o.Spec.Replicas // the schema has a default
+	case *appsv1.Deployment:
+		return *o.Spec.Replicas
+	}
+	return 0
+}
+
+func (w *workload) settled(ctx context.Context, t *testbed.Testbed, p profile) (testbed.Pending, error) {
+	if w.managed {
+		return t.AppSettled(ctx, w.name, w.generation)
+	}
+	listening := time.Duration(0)
+	if !w.probed {
+		listening = time.Duration(p.startSeconds)*time.Second + listenMargin
+	}
+	return t.DeploymentSettled(ctx, w.name, w.generation, listening)
+}
+
+// template of the Deployment, derived or given.
+func (w *workload) template(ctx context.Context, t *testbed.Testbed) (corev1.PodTemplateSpec, error) {
+	d := &appsv1.Deployment{}
+	err := t.Get(ctx, client.ObjectKey{Namespace: namespace, Name: w.name}, d)
+	return d.Spec.Template, err
+}
+
+// settle waits until the workloads have come to rest, and notes when each has in its events.
+func (l *lab) settle(ctx context.Context, p profile, events []*report.Event) error {
+	return l.WaitFor(ctx, "the workloads to settle", settleLimit, func(ctx context.Context) (testbed.Pending, error) {
+		var missing testbed.Pending
+		for _, w := range l.workloads {
+			m, err := w.settled(ctx, l.Testbed, p)
+			if err != nil {
+				return "", fmt.Errorf("%s: %w", w.name, err)
+			}
+			if m != testbed.Done {
+				missing = testbed.Pending(w.name + ": " + string(m))
+				continue
+			}
+			for _, e := range events {
+				if e.Workload == w.name && e.Settled.IsZero() {
+					e.Settled = time.Now()
+				}
+			}
+		}
+		l.live(string(missing))
+		return missing, nil
+	})
+}
+
+// deploy makes the workloads, or gives those that are there the profile; their Services keep their addresses.
+func (l *lab) deploy(ctx context.Context, p profile) error {
+	if l.deployed == p.name {
+		return nil
+	}
+	for _, w := range l.workloads {
+		for _, object := range w.build(w, p, l.helloImage) {
+			err := l.Create(ctx, object)
+			if apierrors.IsAlreadyExists(err) && object.GetName() == w.name {
+				err = l.update(ctx, object)
+			}
+			if client.IgnoreAlreadyExists(err) != nil {
+				return fmt.Errorf("deploying %s: %w", w.name, err)
+			}
+		}
+		if err := w.refresh(ctx, l.Testbed); err != nil {
+			return err
+		}
+	}
+	l.deployed = p.name
+	return nil
+}
+
+// update gives an app or a Deployment the wanted spec.
+func (l *lab) update(ctx context.Context, want client.Object) error {
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		switch want := want.(type) {
+		case *v1alpha1.GracefulApp:
+			have := &v1alpha1.GracefulApp{}
+			if err := l.Direct.Get(ctx, client.ObjectKeyFromObject(want), have); err != nil {
+				return err
+			}
+			have.Spec.Timing, have.Spec.Template = want.Spec.Timing, want.Spec.Template
+			return l.Update(ctx, have)
+		case *appsv1.Deployment:
+			have := &appsv1.Deployment{}
+			if err := l.Direct.Get(ctx, client.ObjectKeyFromObject(want), have); err != nil {
+				return err
+			}
+			have.Spec.Template = want.Spec.Template
+			return l.Update(ctx, have)
+		}
+		return nil
+	})
+}
+
+// pods of all workloads.
+func (l *lab) pods(ctx context.Context, workloads ...string) ([]corev1.Pod, error) {
+	var pods corev1.PodList
+	if err := l.List(ctx, &pods, client.InNamespace(namespace), client.HasLabels{workloadLabel}); err != nil {
+		return nil, fmt.Errorf("listing pods: %w", err)
+	}
+	if len(workloads) == 0 {
+		return pods.Items, nil
+	}
+	var some []corev1.Pod
+	for _, pod := range pods.Items {
+		if pod.Labels[workloadLabel] == workloads[0] {
+			some = append(some, pod)
+		}
+	}
+	return some, nil
+}

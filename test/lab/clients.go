@@ -1,0 +1,185 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/testbed"
+)
+
+// clientKind is a way in which users send requests. Its rate is per second, shared by all places that it is sent from; a workload gets its
+// share of it.
+type clientKind struct {
+	name  string
+	rate  float64
+	mode  load.Mode
+	via   via
+	query string // the path and query; %d is the profile's longest request in seconds
+	post  int    // bytes of body; 0 is a GET
+	conns int    // connections of each place; 0 means the load's default
+	// plain: safe with the plain sleep hook too, since no connection outlives a request.
+	plain bool
+	// unpromised: HTTP/1.1 leaves a race here that no server can close.
+	unpromised bool
+}
+
+// via is the way to the pods.
+type via int
+
+const (
+	viaService  via = iota // from a pod on each node to the Service's ClusterIP
+	viaNodePort            // from outside of the cluster
+	viaNginx               // through nginx, which keeps connections to the ClusterIP
+	viaHAProxy             // through HAProxy, which asks DNS for the pods
+)
+
+// postBytes is a form or a small JSON document.
+const postBytes = 2048
+
+// clientKinds leave two cores room: about 900 requests per second to the app that has to prove most.
+var clientKinds = []clientKind{
+	{name: "new", rate: 60, mode: load.NewConnection, query: "/?seconds=0", plain: true},
+	{name: "slow", rate: 40, mode: load.NewConnection, query: "/?seconds=%d", plain: true},
+	{name: "keep-alive", rate: 500, mode: load.KeepAlive, query: "/?seconds=0"},
+	{name: "slow keep-alive", rate: 20, mode: load.KeepAlive, query: "/?seconds=%d"},
+	{name: "stream", rate: 10, mode: load.NewConnection, query: "/stream?seconds=%d", plain: true},
+	{name: "POST", rate: 60, mode: load.KeepAlive, query: "/?seconds=0", post: postBytes},
+	{name: "h2c", rate: 60, mode: load.H2C, query: "/?seconds=0", conns: 5},
+	{name: "WebSocket", rate: 40, mode: load.WebSocket, query: "/ws", conns: 10},
+	{name: "from outside", rate: 40, mode: load.NewConnection, query: "/?seconds=0", via: viaNodePort, plain: true},
+	{name: "keep-alive outside", rate: 40, mode: load.KeepAlive, query: "/?seconds=0", via: viaNodePort},
+	{name: "nginx", rate: 40, mode: load.KeepAlive, query: "/?seconds=0", via: viaNginx},
+	{name: "HAProxy", rate: 40, mode: load.KeepAlive, query: "/?seconds=0", via: viaHAProxy},
+	// 200 connections at each of two places: each wakes up once in 20 s.
+	{name: "idle", rate: 20, mode: load.KeepAlive, query: "/?seconds=0", conns: 200, unpromised: true},
+}
+
+// promised tells whether GracefulApp promises a workload's client not to lose anything.
+func (c clientKind) promised(w *workload) bool {
+	return w.managed && !c.unpromised && (w.drainAware() || c.plain)
+}
+
+// place is where requests are sent from: a node, in a pod's network or in the node's own, which is outside of the cluster's.
+type place struct {
+	name    string
+	node    string // its hostname label
+	outside bool
+	entry   string // for a place outside: another node's address
+}
+
+// placesOn has two places on each of up to two nodes. What is outside enters through the other node, if there is one.
+func placesOn(nodes []corev1.Node) []place {
+	nodes = nodes[:min(len(nodes), 2)]
+	var all []place
+	for i, n := range nodes {
+		host := n.Labels[corev1.LabelHostname]
+		all = append(all, place{name: host, node: host},
+			place{name: "outside-" + host, node: host, outside: true, entry: internalIP(nodes[len(nodes)-1-i])})
+	}
+	return all
+}
+
+func internalIP(n corev1.Node) string {
+	for _, a := range n.Status.Addresses {
+		if a.Type == corev1.NodeInternalIP {
+			return a.Address
+		}
+	}
+	return ""
+}
+
+// address of a workload as a client of this kind dials it.
+func (c clientKind) address(w *workload, a addresses, from place) string {
+	switch c.via {
+	case viaNodePort:
+		return net.JoinHostPort(from.entry, strconv.Itoa(int(a.nodePorts[w.name])))
+	case viaNginx:
+		return net.JoinHostPort(a.nginx, strconv.Itoa(int(w.port)))
+	case viaHAProxy:
+		return net.JoinHostPort(a.haproxy, strconv.Itoa(int(w.port)))
+	}
+	return net.JoinHostPort(a.services[w.name], "80")
+}
+
+// addresses are IPs, for a name that is resolved for each connection would make DNS a part of the measurement.
+type addresses struct {
+	services       map[string]string
+	nodePorts      map[string]int32
+	nginx, haproxy string // ClusterIPs; "" without these proxies
+}
+
+func (a addresses) reach(c clientKind) bool {
+	switch c.via {
+	case viaNginx:
+		return a.nginx != ""
+	case viaHAProxy:
+		return a.haproxy != ""
+	}
+	return true
+}
+
+// targets of one place; their rates are its share. Their names are unique over all rounds, for the servers file the requests by them.
+func targets(workloads []*workload, a addresses, p profile, from place, round string) []load.Target {
+	var all []load.Target
+	for _, w := range workloads {
+		for _, c := range clientKinds {
+			if !a.reach(c) || (c.via == viaNodePort) != from.outside {
+				continue
+			}
+			path := c.query
+			if strings.Contains(path, "%d") {
+				path = fmt.Sprintf(path, p.requestSeconds)
+			}
+			t := load.Target{
+				Name: targetName(w.name, c.name, from.name, round),
+				URL:  "http://" + c.address(w, a, from) + path, Mode: c.mode, Rate: c.rate * w.share / nodesUsed, Connections: c.conns,
+			}
+			if c.post > 0 {
+				t.Method, t.Body = "POST", c.post
+			}
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// nodesUsed is how many nodes the load is spread over; on a cluster of one, half of it is missing.
+const nodesUsed = 2
+
+// targetName is WORKLOAD/CLIENT@PLACE#ROUND, with no space, as it goes into a header.
+func targetName(workload, client, place, round string) string {
+	return workload + "/" + strings.ReplaceAll(client, " ", "_") + "@" + place + "#" + round
+}
+
+// parseTarget is targetName's inverse.
+func parseTarget(name string) (workload, client string) {
+	workload, rest, _ := strings.Cut(name, "/")
+	client, _, _ = strings.Cut(rest, "@")
+	return workload, strings.ReplaceAll(client, "_", " ")
+}
+
+func loadgen(from place, image string, all []load.Target) *corev1.Pod {
+	var args []string
+	for _, t := range all {
+		args = append(args, "--target", t.String())
+	}
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, GenerateName: "loadgen-", Labels: map[string]string{testbed.PartOf: namespace},
+		},
+		Spec: corev1.PodSpec{
+			NodeSelector:                  map[string]string{corev1.LabelHostname: from.node},
+			HostNetwork:                   from.outside,
+			RestartPolicy:                 corev1.RestartPolicyNever,
+			TerminationGracePeriodSeconds: new(int64(testbed.LoadgenGraceSeconds)),
+			EnableServiceLinks:            new(false),
+			Containers:                    []corev1.Container{{Name: "loadgen", Image: image, Args: args}},
+		},
+	}
+}

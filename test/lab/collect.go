@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/lab/report"
+)
+
+// ledgerLimit is how long the servers' last words may take from their logs to here.
+const ledgerLimit = 10 * time.Second
+
+// collect reconciles what clients and servers have recorded.
+func (r *round) collect(ctx context.Context, begin time.Time) (report.Scenario, error) {
+	all := r.traffic.all()
+	r.awaitLedgers(ctx, all)
+	s := r.scenario
+	found := report.Scenario{
+		Name: s.name, Title: s.title, Begin: begin, End: time.Now(), Promised: s.promised, Reason: s.reason,
+		ControlMustLose: s.controlMustLose, Note: s.note, Load1: r.load1,
+	}
+	for _, e := range r.events {
+		found.Events = append(found.Events, *e)
+	}
+	for _, w := range r.workloads {
+		template, err := w.template(ctx, r.Testbed)
+		if err != nil {
+			return found, err
+		}
+		out := report.Workload{
+			Name: w.name, Title: w.title, Control: w.control, Timing: timing(s.profile, template),
+			Pods: r.recorder.lives(w.name, begin),
+		}
+		r.fill(&out, w, all)
+		out.Rows = append(out.Rows, r.extra[w.name]...)
+		found.Workloads = append(found.Workloads, out)
+	}
+	return found, nil
+}
+
+// awaitLedgers gives the servers' records the time to arrive; what is missing then, judge finds.
+func (r *round) awaitLedgers(ctx context.Context, all []sent) {
+	limit := time.NewTimer(ledgerLimit)
+	defer limit.Stop()
+	for {
+		complete := true
+		for _, s := range all {
+			complete = complete && r.recorder.finished(s.Name) >= s.Answered
+		}
+		if complete {
+			return
+		}
+		select {
+		case <-r.recorder.read:
+		case <-limit.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// fill adds a workload's rows, seconds and losses.
+func (r *round) fill(out *report.Workload, w *workload, all []sent) {
+	seconds := map[int64]load.Second{}
+	for _, c := range clientKinds {
+		row := report.Row{Client: c.name, Promised: c.promised(w)}
+		for _, s := range all {
+			if workload, client := parseTarget(s.Name); workload != w.name || client != c.name {
+				continue
+			}
+			row.Count = row.Add(s.Count)
+			row.Latency = slower(row.Latency, s.Latency)
+			row.ServerFinished += r.recorder.finished(s.Name)
+			for _, sec := range s.Seconds {
+				sum := seconds[sec.At.Unix()]
+				sum.At, sum.Count = time.Unix(sec.At.Unix(), 0).UTC(), sum.Add(sec.Count)
+				seconds[sec.At.Unix()] = sum
+			}
+			for _, record := range s.losses {
+				loss := r.loss(c.name, s.Name, record, out.Pods)
+				if loss.Fate == report.Finished {
+					row.FinishedButLost++
+				}
+				out.Losses = append(out.Losses, loss)
+			}
+		}
+		if row.Requests > 0 {
+			out.Rows = append(out.Rows, row)
+		}
+	}
+	for _, second := range seconds {
+		out.Seconds = append(out.Seconds, second)
+	}
+	slices.SortFunc(out.Seconds, func(a, b load.Second) int { return a.At.Compare(b.At) })
+	slices.SortFunc(out.Losses, func(a, b report.Loss) int { return a.Sent.Compare(b.Sent) })
+	out.Losses = out.Losses[:min(len(out.Losses), report.MaxLosses)]
+}
+
+func (r *round) loss(client, target string, record load.Record, pods []report.Pod) report.Loss {
+	fate, pod := r.recorder.fate(target, record.Seq)
+	if pod == "" {
+		pod = record.Pod
+	}
+	return attribute(report.Loss{
+		Client: client, ID: record.ID, Sent: record.Sent, Lost: record.End(), Class: record.Class, Error: record.Error,
+		Fate: fate, Pod: pod,
+	}, pods)
+}
+
+// slower takes the worse of each quantile: an upper bound, for quantiles of several histograms cannot be added.
+func slower(a, b load.Latency) load.Latency {
+	return load.Latency{P50: max(a.P50, b.P50), P99: max(a.P99, b.P99), P999: max(a.P999, b.P999), Max: max(a.Max, b.Max)}
+}
+
+// watchLoad notes the machine's load average where the cluster is on this machine.
+func (r *round) watchLoad() {
+	if r.cluster == "" {
+		return
+	}
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	if n, err := strconv.ParseFloat(first, 64); err == nil {
+		r.load1 = max(r.load1, n)
+	}
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/lab/report"
+)
+
+func TestJudge(t *testing.T) {
+	row := func(client string, promised bool, requests, lost int) report.Row {
+		return report.Row{Client: client, Promised: promised, ServerFinished: requests - lost,
+			Count: load.Count{Requests: requests, Answered: requests - lost, Lost: lost}}
+	}
+	scenario := func(modify ...func(*report.Scenario)) report.Scenario {
+		s := report.Scenario{Promised: true, ControlMustLose: true, Workloads: []report.Workload{
+			{Name: "aware", Rows: []report.Row{row("new", true, 100, 0), row("idle", false, 100, 3)}},
+			{Name: "naive", Control: true, Rows: []report.Row{row("new", false, 100, 7)}},
+		}}
+		for _, m := range modify {
+			m(&s)
+		}
+		return s
+	}
+	app := func(r report.Row) func(*report.Scenario) {
+		return func(s *report.Scenario) { s.Workloads[0].Rows[0] = r }
+	}
+	control := func(r report.Row) func(*report.Scenario) {
+		return func(s *report.Scenario) { s.Workloads[1].Rows[0] = r }
+	}
+	unpromised := func(s *report.Scenario) { s.Promised, s.ControlMustLose = false, false }
+	missing := row("new", true, 100, 0)
+	missing.ServerFinished = 90
+	rejected := row("new", true, 100, 0)
+	rejected.Rejected = 2
+	tests := []struct {
+		name   string
+		modify []func(*report.Scenario)
+		want   []string // the beginnings of the faults
+	}{
+		{"nothing lost but by the control and by idle clients", nil, nil},
+		{"one request lost", []func(*report.Scenario){app(row("new", true, 100, 1))}, []string{"aware, new: 1 of 100"}},
+		{"one lost where nothing is promised", []func(*report.Scenario){app(row("new", true, 100, 1)), unpromised}, nil},
+		{"the control lost nothing", []func(*report.Scenario){control(row("new", false, 100, 0))}, []string{"the control lost no"}},
+		{"the control lost nothing and need not", []func(*report.Scenario){control(row("new", false, 100, 0)), unpromised}, nil},
+		{"there is no control", []func(*report.Scenario){func(s *report.Scenario) { s.Workloads = s.Workloads[:1] }}, []string{"there was no control"}},
+		{"no request was sent", []func(*report.Scenario){app(row("new", true, 0, 0))}, []string{"aware, new: no request"}},
+		{"nobody was measured", []func(*report.Scenario){func(s *report.Scenario) { s.Workloads[0].Rows = nil }}, []string{"aware was sent no"}},
+		{"the servers do not know what was answered", []func(*report.Scenario){app(missing)}, []string{"aware, new: 100 requests were answered"}},
+		{"the load was aimed wrong", []func(*report.Scenario){app(rejected)}, []string{"aware, new: 2 requests were answered with"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := judge(scenario(tt.modify...))
+			for i := range got {
+				if i < len(tt.want) && strings.HasPrefix(got[i], tt.want[i]) {
+					got[i] = tt.want[i]
+				}
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("faults (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gracefulapp/gracefulapp/test/lab/report"
+	"github.com/gracefulapp/gracefulapp/test/testbed"
+)
+
+// lab is a cluster with all workloads, on which scenarios run one after the other.
+type lab struct {
+	*testbed.Testbed
+	*testbed.Screen
+	options
+	workloads []*workload
+	recorder  *recorder
+	random    *rand.Rand
+	addresses addresses
+	places    []place
+	deployed  string // the profile that the workloads have
+	counter   int    // of rounds and versions, so that no name comes twice
+	current   *round
+}
+
+func newLab(ctx context.Context, o options, screen *testbed.Screen) (*lab, error) {
+	t, err := testbed.Connect(ctx, namespace)
+	if err != nil {
+		return nil, err
+	}
+	l := &lab{
+		Testbed: t, Screen: screen, options: o, workloads: newWorkloads(),
+		random: rand.New(rand.NewPCG(o.seed, o.seed)), // the same seed, the same choices
+	}
+	l.say("seed %d", o.seed)
+	if err := t.Clear(ctx); err != nil {
+		return nil, err
+	}
+	if l.recorder, err = newRecorder(ctx, t); err != nil {
+		return nil, err
+	}
+	if err := l.deploy(ctx, short); err != nil {
+		return nil, err
+	}
+	if err := l.startProxies(ctx); err != nil {
+		return nil, err
+	}
+	if err := l.findAddresses(ctx); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *lab) say(format string, args ...any) { l.Say(format, args...) }
+
+// live is the line that is redrawn: what is going on, and the requests so far.
+func (l *lab) live(text string) {
+	if l.current == nil || l.current.traffic == nil {
+		l.Progress("  " + text)
+		return
+	}
+	line := ""
+	for _, w := range l.workloads {
+		c := l.current.traffic.count(w.name)
+		line += fmt.Sprintf("  %s %d/%d", w.name, c.Lost, c.Requests)
+	}
+	l.Progress("  lost/sent" + line + "  " + text)
+}
+
+func (l *lab) next() string {
+	l.counter++
+	return strconv.Itoa(l.counter)
+}
+
+// version of a template that no one before has had.
+func (l *lab) version() string { return fmt.Sprintf("%d-%s", time.Now().Unix(), l.next()) }
+
+// schedule says which scenario comes next, after what was found so far, and how far the run is; ok is false at the end.
+type schedule func(found report.Run) (next scenario, progress string, ok bool)
+
+// oneByOne takes the scenarios in their order, as often as there are rounds.
+func oneByOne(all []scenario, rounds int) schedule {
+	return func(found report.Run) (scenario, string, bool) {
+		n := len(found.Scenarios)
+		if n >= len(all)*rounds {
+			return scenario{}, "", false
+		}
+		return all[n%len(all)], fmt.Sprintf("%d of %d", n+1, len(all)*rounds), true
+	}
+}
+
+// untilSent takes promised scenarios at random until the drain-aware app was sent so many requests.
+func (l *lab) untilSent(requests int) schedule {
+	var all []scenario
+	for _, s := range scenarios() {
+		if s.promised && !s.tools && (!s.embedded || l.cluster != "") && s.profile.name == "" {
+			all = append(all, s.withDefaults())
+		}
+	}
+	return func(found report.Run) (scenario, string, bool) {
+		sent := 0
+		for _, s := range found.Scenarios {
+			for _, w := range s.Workloads {
+				if w.Name == l.workloads[0].name {
+					n, _ := totals(w)
+					sent += n
+				}
+			}
+		}
+		progress := fmt.Sprintf("%d of %d requests sent", sent, requests)
+		return all[l.random.IntN(len(all))], progress, sent < requests
+	}
+}
+
+// runAll stores what was found after each scenario, so that an interrupted run is a report too.
+func (l *lab) runAll(ctx context.Context, next schedule) (report.Run, error) {
+	machine, err := l.machine(ctx)
+	if err != nil {
+		return report.Run{}, err
+	}
+	found := report.Run{Begin: time.Now(), Version: version, Seed: l.seed, Machine: machine}
+	for {
+		s, progress, ok := next(found)
+		if !ok {
+			return found, nil
+		}
+		l.Title(progress + "  " + s.title)
+		one, err := l.run(ctx, s)
+		found.End = time.Now()
+		if err != nil {
+			found.Interrupted = ctx.Err() != nil
+			return found, errors.Join(fmt.Errorf("%s: %w", s.name, err), l.store(found))
+		}
+		found.Scenarios = append(found.Scenarios, one)
+		l.say("%s", outcome(one))
+		if err := l.store(found); err != nil {
+			return found, err
+		}
+	}
+}
+
+func totals(w report.Workload) (requests, lost int) {
+	for _, r := range w.Rows {
+		requests, lost = requests+r.Requests, lost+r.Lost
+	}
+	return requests, lost
+}
+
+func outcome(s report.Scenario) string {
+	var parts []string
+	for _, w := range s.Workloads {
+		requests, lost := totals(w)
+		parts = append(parts, fmt.Sprintf("%s lost %d of %d", w.Name, lost, requests))
+	}
+	text := "  " + strings.Join(parts, ", ")
+	for _, f := range s.Faults {
+		text += "\n  FAILED: " + f
+	}
+	return text
+}
+
+func (l *lab) store(r report.Run) error {
+	if l.json == "" {
+		return nil
+	}
+	return report.Write(l.json, r)
+}

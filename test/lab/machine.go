@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/test/lab/report"
+	"github.com/gracefulapp/gracefulapp/test/testbed"
+)
+
+// machine describes what carries the run.
+func (l *lab) machine(ctx context.Context) (report.Machine, error) {
+	nodes, err := l.Nodes(ctx)
+	if err != nil {
+		return report.Machine{}, err
+	}
+	version, err := l.Kube.Discovery().ServerVersion()
+	if err != nil {
+		return report.Machine{}, fmt.Errorf("asking for the version: %w", err)
+	}
+	m := report.Machine{Kubernetes: version.GitVersion}
+	for _, n := range nodes {
+		m.Nodes = append(m.Nodes, report.Node{Name: n.Name, Proxy: l.proxyMode(ctx, n)})
+	}
+	if l.cluster != "" {
+		m.CPUs = int(nodes[0].Status.Capacity.Cpu().Value())
+		memory := nodes[0].Status.Capacity[corev1.ResourceMemory]
+		m.MemoryGiB = int((memory.Value() + 1<<29) >> 30)
+	}
+	return m, nil
+}
+
+// proxyMode asks kube-proxy itself, from a pod in the node's network; "" where that is not allowed or kube-proxy does not answer.
+func (l *lab) proxyMode(ctx context.Context, node corev1.Node) string {
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "ask-kube-proxy-"},
+		Spec: corev1.PodSpec{
+			HostNetwork: true, RestartPolicy: corev1.RestartPolicyNever,
+			NodeSelector: map[string]string{corev1.LabelHostname: node.Labels[corev1.LabelHostname]},
+			Containers:   []corev1.Container{{Name: "ask", Image: l.helloImage, Args: []string{"get", "http://127.0.0.1:10249/proxyMode"}}},
+		},
+	}
+	if err := l.Create(ctx, pod); err != nil {
+		return ""
+	}
+	var phase corev1.PodPhase
+	err := l.WaitFor(ctx, "kube-proxy's answer", 30*time.Second, func(ctx context.Context) (testbed.Pending, error) {
+		err := l.Get(ctx, client.ObjectKeyFromObject(pod), pod)
+		if phase = pod.Status.Phase; phase == corev1.PodSucceeded || phase == corev1.PodFailed {
+			return testbed.Done, nil
+		}
+		return "no answer", client.IgnoreNotFound(err)
+	})
+	if err != nil || phase != corev1.PodSucceeded {
+		return ""
+	}
+	text, err := l.Kube.CoreV1().Pods(namespace).GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(ctx)
+	if err != nil {
+		return ""
+	}
+	// The status is on stderr, which the log holds too.
+	first, _, _ := strings.Cut(string(text), "\n")
+	if mode, _, _ := strings.Cut(first, " "); slices.Contains([]string{"iptables", "nftables", "ipvs"}, mode) {
+		return mode
+	}
+	return ""
+}
+
+// findAddresses reads where to send to, and from where.
+func (l *lab) findAddresses(ctx context.Context) error {
+	a := addresses{services: map[string]string{}, nodePorts: map[string]int32{}}
+	err := l.WaitFor(ctx, "the Services", time.Minute, func(ctx context.Context) (testbed.Pending, error) {
+		for _, w := range l.workloads {
+			var s corev1.Service
+			if err := l.Get(ctx, client.ObjectKey{Namespace: namespace, Name: w.name}, &s); err != nil {
+				return testbed.Pending(w.name), client.IgnoreNotFound(err)
+			}
+			a.services[w.name], a.nodePorts[w.name] = s.Spec.ClusterIP, s.Spec.Ports[0].NodePort
+		}
+		return testbed.Done, nil
+	})
+	if err != nil {
+		return err
+	}
+	a.nginx, a.haproxy = l.addresses.nginx, l.addresses.haproxy
+	nodes, err := l.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	l.places = placesOn(nodes)
+	l.addresses = a
+	return nil
+}
+
+// restartAPIServer kills it a second after a change was made; its supervisor starts it again.
+func restartAPIServer(ctx context.Context, r *round) error {
+	for _, n := range []int{5, 1} {
+		events, err := r.begin(fmt.Sprintf("scale to %d", n), func(w *workload) error { return w.patch(ctx, r.Testbed, scaling(n)) })
+		if err != nil {
+			return err
+		}
+		if err := r.steady(ctx, time.Second); err != nil {
+			return err
+		}
+		r.say("  kill the API server")
+		r.note("", "kill the API server")
+		if err := r.killComponent(ctx, "kube-apiserver"); err != nil {
+			return err
+		}
+		if err := r.settle(ctx, r.scenario.profile, events); err != nil {
+			return err
+		}
+		if err := r.operatorAvailable(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// killComponent of the embedded cluster, by the process that its status shows.
+func (l *lab) killComponent(ctx context.Context, name string) error {
+	out, err := exec.CommandContext(ctx, l.clusterBin, "--name", l.cluster, "status").Output()
+	if err != nil {
+		return fmt.Errorf("asking the embedded cluster for its processes: %w", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		if len(fields) < 5 || fields[1] != name {
+			continue
+		}
+		pid, err := strconv.Atoi(fields[4])
+		if err != nil || pid < 2 {
+			return fmt.Errorf("%s has no process: %s", name, strings.TrimSpace(line))
+		}
+		return syscall.Kill(pid, syscall.SIGKILL)
+	}
+	return fmt.Errorf("the embedded cluster has no %s", name)
+}

@@ -1,0 +1,192 @@
+// Command lab loses requests on purpose: it puts many kinds of clients on several workloads side by side, disturbs them in all the ways
+// in which clusters do, and tells of every lost request who lost it. GracefulApp must lose none where it promises to, and the control,
+// the same server deployed as simple tutorials do, must lose some, or the run proves nothing.
+//
+//	scenario.go  what is done          workload.go   to whom
+//	clients.go   under which load      round.go      one scenario at work
+//	recorder.go  what the pods and the servers say   attribute.go, judge.go  what follows from it (pure)
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/gracefulapp/gracefulapp/test/lab/report"
+	"github.com/gracefulapp/gracefulapp/test/testbed"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends at once
+	// What client-go retries and logs would break the live line; what matters comes back as an error.
+	ctrl.SetLogger(logr.FromSlogHandler(slog.DiscardHandler))
+	if err := newCommand().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "lab:", err)
+		os.Exit(1)
+	}
+}
+
+type options struct {
+	helloImage, loadgenImage, nginxImage, haproxyImage, toolsImage string
+
+	cluster    string // the embedded cluster's name, if it is one
+	clusterBin string // the program that runs it
+	json       string
+	seed       uint64
+	sabotage   string
+}
+
+func newCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use: "lab", Short: "Measure which requests are lost, scenario by scenario, client by client",
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	root.AddCommand(runCommand(), soakCommand(), listCommand(), confirmCommand(), renderCommand())
+	return root
+}
+
+func listCommand() *cobra.Command {
+	return &cobra.Command{Use: "list", Short: "List the scenarios", Args: cobra.NoArgs, Run: func(*cobra.Command, []string) {
+		for _, s := range scenarios() {
+			fmt.Printf("%-18s  %s\n", s.name, s.title)
+		}
+	}}
+}
+
+func confirmCommand() *cobra.Command {
+	yes := false
+	c := &cobra.Command{Use: "confirm", Short: "Show which cluster KUBECONFIG means, and ask", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		return testbed.Confirm("make lab installs there the CRD and the operator (namespace gracefulapp-system), rolls out and kills the operator,\n"+
+			"drains a node of the lab's own pods, runs up to 60 pods and some 3,000 requests per second in the namespace "+namespace+".", yes)
+	}}
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return c
+}
+
+func runCommand() *cobra.Command {
+	o := options{seed: rand.Uint64()}
+	quick, rounds := false, 1
+	c := &cobra.Command{
+		Use: "run [SCENARIO...]", Short: "Run all scenarios, or those that are named",
+		RunE: func(c *cobra.Command, names []string) error {
+			chosen, err := choose(names, quick, o.cluster != "", o.toolsImage != "")
+			if err != nil {
+				return err
+			}
+			return o.run(c.Context(), func(*lab) schedule { return oneByOne(chosen, rounds) })
+		},
+	}
+	o.bind(c)
+	c.Flags().BoolVar(&quick, "quick", false, "the short form")
+	c.Flags().IntVar(&rounds, "rounds", rounds, "how often to go through them")
+	return c
+}
+
+func soakCommand() *cobra.Command {
+	o := options{seed: rand.Uint64()}
+	requests := 0
+	c := &cobra.Command{
+		Use: "soak", Short: "Run scenarios at random until many requests were sent", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return o.run(c.Context(), func(l *lab) schedule { return l.untilSent(requests) })
+		},
+	}
+	o.bind(c)
+	c.Flags().IntVar(&requests, "requests", 1_000_000, "to the drain-aware GracefulApp")
+	return c
+}
+
+func (o *options) bind(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&o.helloImage, "hello-image", os.Getenv("HELLO_IMG"), "image of the workload")
+	f.StringVar(&o.loadgenImage, "loadgen-image", os.Getenv("LOADGEN_IMG"), "image of the load generator")
+	f.StringVar(&o.nginxImage, "nginx-image", os.Getenv("NGINX_IMG"), "image of nginx; none: without it")
+	f.StringVar(&o.haproxyImage, "haproxy-image", os.Getenv("HAPROXY_IMG"), "image of HAProxy; none: without it")
+	f.StringVar(&o.toolsImage, "tools-image", os.Getenv("TOOLS_IMG"), "image with ab, wrk and hey; none: without a second opinion")
+	f.StringVar(&o.cluster, "cluster", "", "name of the embedded cluster, if it is one")
+	f.StringVar(&o.clusterBin, "cluster-bin", "bin/cluster", "the program that runs the embedded cluster")
+	f.StringVar(&o.json, "json", "dist/lab.json", "file for what was found; written after each scenario")
+	f.Uint64Var(&o.seed, "seed", o.seed, "of the random choices; the default is another one each time")
+	f.StringVar(&o.sabotage, "sabotage", "", "break what the operator derives, to see the lab fail: "+strings.Join(sabotageNames(), ", "))
+}
+
+// choose keeps the order of the list.
+func choose(names []string, quick, embedded, tools bool) ([]scenario, error) {
+	var chosen []scenario
+	all := len(names) == 0
+	for _, s := range scenarios() {
+		named := slices.Contains(names, s.name)
+		names = slices.DeleteFunc(names, func(n string) bool { return n == s.name })
+		missing := ""
+		switch {
+		case s.embedded && !embedded:
+			missing = "breaks the cluster itself: it is for the embedded one"
+		case s.tools && !tools:
+			missing = "needs --tools-image"
+		}
+		if named && missing != "" {
+			return nil, fmt.Errorf("%s %s", s.name, missing)
+		}
+		if named || all && missing == "" && (s.quick || !quick) {
+			chosen = append(chosen, s.withDefaults())
+		}
+	}
+	if len(names) > 0 {
+		return nil, fmt.Errorf("unknown scenarios %s; lab list shows them", strings.Join(names, ", "))
+	}
+	return chosen, nil
+}
+
+func (o options) run(ctx context.Context, plan func(*lab) schedule) error {
+	if o.helloImage == "" || o.loadgenImage == "" {
+		return errors.New("--hello-image and --loadgen-image are required")
+	}
+	screen := testbed.NewScreen(os.Stdout, term.IsTerminal(int(os.Stdout.Fd())))
+	l, err := newLab(ctx, o, screen)
+	if err != nil {
+		return err
+	}
+	undo, err := l.sabotageDerivation(ctx)
+	if err != nil {
+		return err
+	}
+	defer undo()
+	found, err := l.runAll(ctx, plan(l))
+	if len(found.Scenarios) > 0 {
+		l.say("\n%s", report.Table(found))
+	}
+	if err != nil {
+		return err
+	}
+	return failures(found)
+}
+
+// failures is the run's verdict.
+func failures(r report.Run) error {
+	var failed []string
+	for _, s := range r.Scenarios {
+		if len(s.Faults) > 0 {
+			failed = append(failed, s.Name)
+		}
+	}
+	if len(failed) > 0 {
+		return fmt.Errorf("%d of %d scenarios failed: %s", len(failed), len(r.Scenarios), strings.Join(failed, ", "))
+	}
+	return nil
+}

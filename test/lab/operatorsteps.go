@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/lab/report"
+	"github.com/gracefulapp/gracefulapp/test/testbed"
+)
+
+const (
+	operatorNamespace  = "gracefulapp-system"
+	operatorDeployment = "gracefulapp-controller-manager"
+	operatorSelector   = "control-plane=controller-manager"
+	operatorReplicas   = 2
+)
+
+// autoscale raises minReplicas, which an autoscaler obeys without any metric.
+func autoscale(ctx context.Context, r *round) error {
+	defer r.removeAutoscalers(ctx)
+	for _, w := range r.workloads {
+		if err := r.Create(ctx, w.autoscaler()); err != nil {
+			return fmt.Errorf("creating an autoscaler for %s: %w", w.name, err)
+		}
+	}
+	for _, n := range []int32{4, 6} {
+		err := r.change(ctx, fmt.Sprintf("minReplicas to %d", n), func(w *workload) error {
+			patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"minReplicas":%d}}`, n))
+			if err := r.Patch(ctx, w.autoscaler(), patch); err != nil {
+				return err
+			}
+			return w.awaitReplicas(ctx, r.Testbed, n)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *workload) autoscaler() *autoscalingv2.HorizontalPodAutoscaler {
+	target := autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: w.name}
+	if w.managed {
+		target.APIVersion, target.Kind = "apps.gracefulapp.dev/v1alpha1", "GracefulApp"
+	}
+	return &autoscalingv2.HorizontalPodAutoscaler{
+		ObjectMeta: w.meta(w.name),
+		Spec:       autoscalingv2.HorizontalPodAutoscalerSpec{ScaleTargetRef: target, MinReplicas: new(int32(2)), MaxReplicas: 8},
+	}
+}
+
+func (r *round) removeAutoscalers(ctx context.Context) {
+	for _, w := range r.workloads {
+		if err := r.Delete(context.WithoutCancel(ctx), w.autoscaler()); client.IgnoreNotFound(err) != nil {
+			r.say("  removing the autoscaler of %s: %v", w.name, err)
+		}
+	}
+}
+
+// awaitReplicas waits until somebody else has changed the number.
+func (w *workload) awaitReplicas(ctx context.Context, t *testbed.Testbed, want int32) error {
+	return t.WaitFor(ctx, fmt.Sprintf("%s to be scaled to %d", w.name, want), 2*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
+		if err := w.refresh(ctx, t); err != nil {
+			return "", err
+		}
+		if got := w.replicas; got != want {
+			return testbed.Pending(fmt.Sprintf("spec.replicas is %d", got)), nil
+		}
+		return testbed.Done, nil
+	})
+}
+
+// killOperator kills all its pods just after a change has been made, twice.
+func killOperator(ctx context.Context, r *round) error {
+	for _, c := range []struct{ text, body string }{
+		{"scale to 5", scaling(5)}, {"roll out", rollingTo(r.version())}, {"scale to 1", scaling(1)},
+	} {
+		events, err := r.begin(c.text, func(w *workload) error { return w.patch(ctx, r.Testbed, c.body) })
+		if err != nil {
+			return err
+		}
+		r.note("", "kill the operator")
+		err = r.Kube.CoreV1().Pods(operatorNamespace).DeleteCollection(ctx,
+			metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}, metav1.ListOptions{LabelSelector: operatorSelector})
+		if err != nil {
+			return fmt.Errorf("killing the operator: %w", err)
+		}
+		if err := r.settle(ctx, r.scenario.profile, events); err != nil {
+			return err
+		}
+		// The next change needs the webhook again.
+		if err := r.operatorAvailable(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rollOperator restarts it while somebody changes specs all the time: it is a server too.
+func rollOperator(ctx context.Context, r *round) error {
+	admission := r.startAdmission(ctx)
+	defer admission.end()
+	err := func() error {
+		for range 2 {
+			r.say("  roll out the operator")
+			e := r.note("", "roll out the operator")
+			if err := r.patchOperator(ctx, rollingTo(r.version())); err != nil {
+				return err
+			}
+			if err := r.operatorAvailable(ctx); err != nil {
+				return err
+			}
+			e.Settled = time.Now()
+			if err := r.scaleTo(ctx, 4, 2); err != nil {
+				return err
+			}
+		}
+		return nil
+	}()
+	r.extra["aware"] = append(r.extra["aware"], admission.end())
+	return err
+}
+
+// scaleWithoutOperator: what was asked for meanwhile is done when it is back.
+func scaleWithoutOperator(ctx context.Context, r *round) error {
+	r.say("  the operator goes")
+	r.note("", "operator to 0 replicas")
+	back := func(ctx context.Context) error {
+		r.note("", "the operator comes back")
+		if err := r.patchOperator(ctx, scaling(operatorReplicas)); err != nil {
+			return err
+		}
+		return r.operatorAvailable(ctx)
+	}
+	if err := r.patchOperator(ctx, scaling(0)); err != nil {
+		return err
+	}
+	events, err := r.begin("scale to 5", func(w *workload) error { return w.scale(ctx, r.Testbed, 5) })
+	if err == nil {
+		err = r.steady(ctx, 8*time.Second)
+	}
+	if backErr := back(context.WithoutCancel(ctx)); err == nil {
+		err = backErr
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.settle(ctx, r.scenario.profile, events); err != nil {
+		return err
+	}
+	return r.scaleTo(ctx, 1)
+}
+
+func (l *lab) patchOperator(ctx context.Context, body string) error {
+	_, err := l.Kube.AppsV1().Deployments(operatorNamespace).
+		Patch(ctx, operatorDeployment, types.MergePatchType, []byte(body), metav1.PatchOptions{})
+	if err != nil {
+		return fmt.Errorf("patching the operator: %w", err)
+	}
+	return nil
+}
+
+func (l *lab) operatorAvailable(ctx context.Context) error {
+	return l.WaitFor(ctx, "the operator", 3*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
+		d, err := l.Kube.AppsV1().Deployments(operatorNamespace).Get(ctx, operatorDeployment, metav1.GetOptions{})
+		if err != nil {
+			return "", err
+		}
+		want := *d.Spec.Replicas
+		if d.Status.ObservedGeneration < d.Generation || d.Status.UpdatedReplicas != want || d.Status.AvailableReplicas != want || d.Status.Replicas != want {
+			return testbed.Pending(fmt.Sprintf("%d of %d available", d.Status.AvailableReplicas, want)), nil
+		}
+		return testbed.Done, nil
+	})
+}
+
+// admission asks for a change of a spec again and again, as a dry run.
+type admission struct {
+	stop    context.CancelFunc
+	running sync.WaitGroup
+	row     report.Row
+}
+
+// admissionEvery is quick enough for some hundred requests in a rollout of the operator.
+const admissionEvery = 100 * time.Millisecond
+
+func (r *round) startAdmission(ctx context.Context) *admission {
+	ctx, stop := context.WithCancel(ctx)
+	a := &admission{stop: stop, row: report.Row{Client: "admission", Promised: true}}
+	ledger := load.NewLedger()
+	a.running.Go(func() {
+		again := time.NewTicker(admissionEvery)
+		defer again.Stop()
+		for n := 0; ; n++ {
+			select {
+			case <-again.C:
+			case <-ctx.Done():
+				a.row.Count, a.row.Latency = ledger.Total(), ledger.Latency()
+				return
+			}
+			ledger.Add(r.admit(ctx, n))
+		}
+	})
+	return a
+}
+
+// admit is one request; lost is what was refused for want of a webhook.
+func (r *round) admit(ctx context.Context, n int) load.Record {
+	w := r.workloads[0]
+	begin := time.Now()
+	err := r.Patch(ctx, w.object(), client.RawPatch(types.MergePatchType, []byte(rollingTo(fmt.Sprint("admission-", n)))), client.DryRunAll)
+	record := load.Record{Sent: begin, Latency: time.Since(begin), Outcome: load.Answered}
+	switch {
+	case ctx.Err() != nil:
+		record.Outcome = load.Cancelled
+	case err != nil && strings.Contains(err.Error(), "failed calling webhook"):
+		record.Outcome = load.Lost
+		r.say("  refused for want of a webhook: %v", err)
+	case err != nil:
+		record.Outcome = load.Rejected
+	}
+	return record
+}
+
+func (a *admission) end() report.Row {
+	a.stop()
+	a.running.Wait()
+	return a.row
+}

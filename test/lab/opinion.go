@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/lab/report"
+	"github.com/gracefulapp/gracefulapp/test/testbed"
+)
+
+// opinionTime is enough for scaling 2 -> 5 -> 1 -> 3 and a rollout.
+const opinionTime = 100 * time.Second
+
+// tool is a load generator that nobody here wrote.
+type tool struct {
+	name string
+	// command for a URL without a query.
+	command func(url string, seconds int) []string
+	// read counts the requests that were sent and those that were lost in the tool's own words.
+	read func(output string) (requests, lost int, err error)
+}
+
+func tools() []tool {
+	return []tool{
+		{"wrk, keep-alive", func(url string, seconds int) []string {
+			return []string{"wrk", "-t1", "-c20", fmt.Sprintf("-d%ds", seconds), "--timeout", "30s", url + "?seconds=0"}
+		}, readWrk},
+		{"ab, 1 s each", func(url string, seconds int) []string {
+			return []string{"ab", "-q", "-r", "-l", "-c20", "-n1000000", "-s30", fmt.Sprintf("-t%d", seconds), url + "?seconds=1"}
+		}, readAb},
+		{"hey, keep-alive", func(url string, seconds int) []string {
+			return []string{"hey", "-c", "20", "-q", "5", "-t", "30", "-z", fmt.Sprintf("%ds", seconds), url + "?seconds=0"}
+		}, readHey},
+	}
+}
+
+// secondOpinion lets the tools send while the workloads are scaled and rolled out.
+func secondOpinion(ctx context.Context, r *round) error {
+	type asked struct {
+		workload string
+		tool     tool
+		pod      *corev1.Pod
+	}
+	var all []asked
+	for _, w := range r.workloads {
+		if !w.drainAware() && !w.control {
+			continue
+		}
+		for _, t := range tools() {
+			pod := r.toolPod(t.command("http://"+net.JoinHostPort(r.addresses.services[w.name], "80")+"/", int(opinionTime.Seconds())))
+			if err := r.Create(ctx, pod); err != nil {
+				return fmt.Errorf("starting %s: %w", t.name, err)
+			}
+			all = append(all, asked{w.name, t, pod})
+		}
+	}
+	defer func() {
+		for _, a := range all {
+			_ = r.Delete(context.WithoutCancel(ctx), a.pod, client.GracePeriodSeconds(0)) // the namespace goes with the next run
+		}
+	}()
+	if err := r.steady(ctx, steadyTime); err != nil {
+		return err
+	}
+	if err := r.scaleTo(ctx, 5, 1, 3); err != nil {
+		return err
+	}
+	if err := r.patch(ctx, "roll out", rollingTo(r.version())); err != nil {
+		return err
+	}
+	for _, a := range all {
+		output, err := r.output(ctx, a.pod)
+		if err != nil {
+			return fmt.Errorf("%s on %s: %w", a.tool.name, a.workload, err)
+		}
+		requests, lost, err := a.tool.read(output)
+		if err != nil {
+			return fmt.Errorf("%s on %s: %w in what it printed:\n%s", a.tool.name, a.workload, err, output)
+		}
+		r.extra[a.workload] = append(r.extra[a.workload], report.Row{
+			Client: a.tool.name, Promised: a.workload == "aware",
+			Count: load.Count{Requests: requests, Answered: requests - lost, Lost: lost},
+		})
+	}
+	return nil
+}
+
+// toolPod is throttled: these tools send as fast as they can, and two cores carry everything else too.
+func (r *round) toolPod(command []string) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, GenerateName: "tool-" + command[0] + "-", Labels: map[string]string{testbed.PartOf: namespace},
+		},
+		Spec: corev1.PodSpec{
+			RestartPolicy: corev1.RestartPolicyNever, EnableServiceLinks: new(false),
+			Containers: []corev1.Container{{
+				Name: "tool", Image: r.toolsImage, Command: command,
+				Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m")}},
+			}},
+		},
+	}
+}
+
+// output waits for the pod's end.
+func (r *round) output(ctx context.Context, pod *corev1.Pod) (string, error) {
+	err := r.WaitFor(ctx, pod.Name+" to end", opinionTime+2*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
+		err := r.Get(ctx, client.ObjectKeyFromObject(pod), pod)
+		if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+			return testbed.Done, nil
+		}
+		r.live("waiting for " + pod.Name)
+		return testbed.Pending("it is " + string(pod.Status.Phase)), client.IgnoreNotFound(err)
+	})
+	if err != nil {
+		return "", err
+	}
+	text, err := r.Kube.CoreV1().Pods(namespace).GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(ctx)
+	return string(text), err
+}
+
+var (
+	wrkRequests = regexp.MustCompile(`(?m)^\s*(\d+) requests in`)
+	wrkErrors   = regexp.MustCompile(`Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)`)
+	wrkStatus   = regexp.MustCompile(`Non-2xx or 3xx responses: (\d+)`)
+	abRequests  = regexp.MustCompile(`(?m)^Complete requests:\s+(\d+)`)
+	abFailed    = regexp.MustCompile(`(?m)^Failed requests:\s+(\d+)`)
+	abStatus    = regexp.MustCompile(`(?m)^Non-2xx responses:\s+(\d+)`)
+	heyStatus   = regexp.MustCompile(`(?m)^\s*\[(\d{3})\]\s+(\d+) responses`)
+	heyErrors   = regexp.MustCompile(`(?m)^\s*\[(\d+)\]\s+\w+ "`)
+)
+
+func readWrk(output string) (requests, lost int, err error) {
+	m := wrkRequests.FindStringSubmatch(output)
+	if m == nil {
+		return 0, 0, fmt.Errorf("no number of requests")
+	}
+	requests = number(m[1])
+	for _, e := range wrkErrors.FindStringSubmatch(output) {
+		lost += number(e) // the whole match is no number
+	}
+	if m := wrkStatus.FindStringSubmatch(output); m != nil {
+		lost += number(m[1])
+	}
+	return requests + lost, lost, nil
+}
+
+// readAb: Failed counts one request up to three times, as connect, receive and length; it is an upper bound.
+func readAb(output string) (requests, lost int, err error) {
+	m, failed := abRequests.FindStringSubmatch(output), abFailed.FindStringSubmatch(output)
+	if m == nil || failed == nil {
+		return 0, 0, fmt.Errorf("no number of requests")
+	}
+	requests, lost = number(m[1]), number(failed[1])
+	if m := abStatus.FindStringSubmatch(output); m != nil {
+		lost += number(m[1])
+	}
+	return requests, min(lost, requests), nil
+}
+
+func readHey(output string) (requests, lost int, err error) {
+	for _, m := range heyStatus.FindAllStringSubmatch(output, -1) {
+		n := number(m[2])
+		requests += n
+		if !strings.HasPrefix(m[1], "2") {
+			lost += n
+		}
+	}
+	for _, m := range heyErrors.FindAllStringSubmatch(output, -1) {
+		requests += number(m[1])
+		lost += number(m[1])
+	}
+	if requests == 0 {
+		return 0, 0, fmt.Errorf("no number of requests")
+	}
+	return requests, lost, nil
+}
+
+// number of digits that a pattern has found.
+func number(digits string) int {
+	n, _ := strconv.Atoi(digits)
+	return n
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/kubectl/pkg/drain"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/test/testbed"
+)
+
+// deletePods deletes three pods of each workload, each when the one before has been replaced.
+func deletePods(ctx context.Context, r *round) error {
+	return r.onePodEach(ctx, "delete a pod", 3, func(pod *corev1.Pod) error { return r.Delete(ctx, pod) })
+}
+
+// killPods is the nearest to a crash that an API offers: the kubelet sends SIGKILL at once, without a hook.
+func killPods(ctx context.Context, r *round) error {
+	return r.onePodEach(ctx, "kill a pod", 2, func(pod *corev1.Pod) error {
+		return r.Delete(ctx, pod, client.GracePeriodSeconds(0))
+	})
+}
+
+// evictPods evicts every pod that was there, one at a time, and asks again while a budget forbids it.
+func evictPods(ctx context.Context, r *round) error {
+	return r.onePodEach(ctx, "evict a pod", r.scenario.replicas, func(pod *corev1.Pod) error { return r.evict(ctx, pod) })
+}
+
+func (r *round) onePodEach(ctx context.Context, text string, times int, do func(*corev1.Pod) error) error {
+	for range times {
+		err := r.change(ctx, text, func(w *workload) error {
+			pod, err := r.oldest(ctx, w)
+			if err != nil {
+				return err
+			}
+			return do(pod)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *round) oldest(ctx context.Context, w *workload) (*corev1.Pod, error) {
+	pods, err := r.pods(ctx, w.name)
+	if err != nil {
+		return nil, err
+	}
+	var oldest *corev1.Pod
+	for i := range pods {
+		if p := &pods[i]; p.DeletionTimestamp == nil && (oldest == nil || p.CreationTimestamp.Before(&oldest.CreationTimestamp)) {
+			oldest = p
+		}
+	}
+	if oldest == nil {
+		return nil, fmt.Errorf("%s has no pod", w.name)
+	}
+	return oldest, nil
+}
+
+// evictLimit bounds the wait for a budget to allow an eviction.
+const evictLimit = 2 * time.Minute
+
+func (r *round) evict(ctx context.Context, pod *corev1.Pod) error {
+	eviction := &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name}}
+	return r.WaitFor(ctx, "the eviction of "+pod.Name, evictLimit, func(ctx context.Context) (testbed.Pending, error) {
+		err := r.Kube.PolicyV1().Evictions(pod.Namespace).Evict(ctx, eviction)
+		if apierrors.IsTooManyRequests(err) {
+			return "its disruption budget forbids it", nil
+		}
+		return testbed.Done, client.IgnoreNotFound(err)
+	})
+}
+
+// drainLimit bounds the drain of a node with some twelve pods, each of which ends within a few seconds.
+const drainLimit = 5 * time.Minute
+
+// drainNode does what kubectl drain does, with its code, to the workloads' pods on the second node.
+func drainNode(ctx context.Context, r *round) error {
+	nodes, err := r.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	if len(nodes) < 2 {
+		return errors.New("one node alone cannot be drained without a loss")
+	}
+	node := nodes[1]
+	var out bytes.Buffer
+	helper := &drain.Helper{
+		Ctx: ctx, Client: r.Kube, GracePeriodSeconds: -1, IgnoreAllDaemonSets: true, DeleteEmptyDirData: true,
+		Timeout: drainLimit, PodSelector: workloadLabel, EvictErrorRetryDelay: time.Second, Out: &out, ErrOut: &out,
+	}
+	cordon := func(want bool) error { return drain.RunCordonOrUncordon(helper, &node, want) }
+	defer func() {
+		helper.Ctx = context.WithoutCancel(ctx) // whatever happens, the node is not left cordoned
+		if err := cordon(false); err != nil {
+			r.say("  uncordon %s: %v", node.Name, err)
+		}
+	}()
+	if err := cordon(true); err != nil {
+		return fmt.Errorf("cordon %s: %w", node.Name, err)
+	}
+	err = r.change(ctx, "drain "+node.Name, func(w *workload) error { return nil })
+	if err != nil {
+		return err
+	}
+	if err := drain.RunNodeDrain(helper, node.Name); err != nil {
+		return fmt.Errorf("drain %s: %w\n%s", node.Name, err, out.String())
+	}
+	if err := cordon(false); err != nil {
+		return err
+	}
+	return r.change(ctx, "uncordon "+node.Name, func(*workload) error { return nil })
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/test/testbed"
+)
+
+// proxyStatusPort serves /healthz; test/lab/images has the configurations.
+const proxyStatusPort = 8080
+
+// startProxies runs the stand-ins for a user's ingress, if there are images of them, and returns when they serve.
+func (l *lab) startProxies(ctx context.Context) error {
+	if err := l.settle(ctx, short, nil); err != nil { // they resolve the Services' names when they start
+		return err
+	}
+	var err error
+	if l.addresses.nginx, err = l.startProxy(ctx, "nginx", l.nginxImage); err != nil {
+		return err
+	}
+	l.addresses.haproxy, err = l.startProxy(ctx, "haproxy", l.haproxyImage)
+	return err
+}
+
+func (l *lab) startProxy(ctx context.Context, name, image string) (address string, err error) {
+	if image == "" {
+		l.say("no clients behind %s: no image of it was given", name)
+		return "", nil
+	}
+	service, deployment := l.proxyService(name), proxyDeployment(name, image)
+	for _, object := range []client.Object{service, deployment} {
+		if err := l.Create(ctx, object); err != nil {
+			return "", fmt.Errorf("starting %s: %w", name, err)
+		}
+	}
+	err = l.WaitFor(ctx, name+" to serve", 2*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
+		return l.DeploymentSettled(ctx, name, deployment.Generation, 0)
+	})
+	return service.Spec.ClusterIP, err
+}
+
+func proxyLabels(name string) map[string]string { return map[string]string{"app": name} }
+
+func proxyMeta(name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: map[string]string{testbed.PartOf: namespace}}
+}
+
+func (l *lab) proxyService(name string) *corev1.Service {
+	s := &corev1.Service{ObjectMeta: proxyMeta(name), Spec: corev1.ServiceSpec{Selector: proxyLabels(name)}}
+	for _, w := range l.workloads {
+		s.Spec.Ports = append(s.Spec.Ports, corev1.ServicePort{Name: w.name, Port: w.port, TargetPort: intstr.FromInt32(w.port)})
+	}
+	return s
+}
+
+func proxyDeployment(name, image string) *appsv1.Deployment {
+	return &appsv1.Deployment{ObjectMeta: proxyMeta(name), Spec: appsv1.DeploymentSpec{
+		Selector: &metav1.LabelSelector{MatchLabels: proxyLabels(name)},
+		Template: corev1.PodTemplateSpec{
+			ObjectMeta: metav1.ObjectMeta{Labels: proxyLabels(name)},
+			Spec: corev1.PodSpec{EnableServiceLinks: new(false), Containers: []corev1.Container{{
+				Name: name, Image: image,
+				Env: []corev1.EnvVar{{Name: "POD_NAMESPACE", Value: namespace}},
+				ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{
+					Path: "/healthz", Port: intstr.FromInt32(proxyStatusPort),
+				}}},
+			}}},
+		},
+	}}
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gracefulapp/gracefulapp/test/lab/report"
+	"github.com/gracefulapp/gracefulapp/test/testbed"
+)
+
+// steadyTime is how long the load goes on before the first step and after the last.
+const steadyTime = 4 * time.Second
+
+// round is one scenario at work.
+type round struct {
+	*lab
+	scenario scenario
+	events   []*report.Event
+	traffic  *traffic
+	// rows that a step measured by itself.
+	extra map[string][]report.Row
+	load1 float64
+}
+
+// run brings the workloads to the scenario's beginning, takes them through its steps under load, and tells what was found.
+func (l *lab) run(ctx context.Context, s scenario) (report.Scenario, error) {
+	r := &round{lab: l, scenario: s, extra: map[string][]report.Row{}}
+	l.current = r
+	defer func() { l.current = nil }()
+	if err := r.prepare(ctx); err != nil {
+		return report.Scenario{}, fmt.Errorf("preparing: %w", err)
+	}
+	begin := time.Now()
+	l.recorder.forget()
+	if err := r.startTraffic(ctx); err != nil {
+		return report.Scenario{}, err
+	}
+	defer r.traffic.remove()
+	err := r.take(ctx)
+	if err == nil {
+		err = r.traffic.stop(ctx)
+	}
+	if err != nil {
+		return report.Scenario{}, err
+	}
+	found, err := r.collect(ctx, begin)
+	if err != nil {
+		return report.Scenario{}, err
+	}
+	found.Faults = judge(found)
+	return found, nil
+}
+
+func (r *round) prepare(ctx context.Context) error {
+	if err := r.deploy(ctx, r.scenario.profile); err != nil {
+		return err
+	}
+	for _, w := range r.workloads {
+		if err := w.patch(ctx, r.Testbed, fmt.Sprintf(`{"spec":{"replicas":%d}}`, r.scenario.replicas)); err != nil {
+			return err
+		}
+	}
+	return r.settle(ctx, r.scenario.profile, nil)
+}
+
+// take goes through the steps, with steady load before and after.
+func (r *round) take(ctx context.Context) error {
+	if err := r.steady(ctx, steadyTime); err != nil {
+		return err
+	}
+	if err := r.scenario.steps(ctx, r); err != nil {
+		return err
+	}
+	return r.steady(ctx, steadyTime)
+}
+
+// steady lets the load run for a while, and fails if it does not.
+func (r *round) steady(ctx context.Context, d time.Duration) error {
+	end := time.Now().Add(d)
+	return r.WaitFor(ctx, "steady load", d+time.Minute, func(context.Context) (testbed.Pending, error) {
+		r.watchLoad()
+		if err := r.traffic.failed(); err != nil {
+			return "", err
+		}
+		if time.Now().Before(end) {
+			r.live("steady load")
+			return "time", nil
+		}
+		return testbed.Done, nil
+	})
+}
+
+// note files an event of a workload; "" is all of them.
+func (r *round) note(workload, text string) *report.Event {
+	e := &report.Event{At: time.Now(), Workload: workload, Text: text}
+	r.events = append(r.events, e)
+	return e
+}
+
+// change does the same to all workloads and returns when they have come to rest.
+func (r *round) change(ctx context.Context, text string, do func(w *workload) error) error {
+	events, err := r.begin(text, do)
+	if err != nil {
+		return err
+	}
+	if err := r.settle(ctx, r.scenario.profile, events); err != nil {
+		return fmt.Errorf("%s: %w", text, err)
+	}
+	return r.traffic.failed()
+}
+
+// begin does the same to all workloads and does not wait.
+func (r *round) begin(text string, do func(w *workload) error) ([]*report.Event, error) {
+	var events []*report.Event
+	r.say("  %s", text)
+	for _, w := range r.workloads {
+		events = append(events, r.note(w.name, text))
+		if err := do(w); err != nil {
+			return nil, fmt.Errorf("%s: %w", text, err)
+		}
+	}
+	return events, nil
+}
+
+// patch is a change that both kinds take as a merge patch.
+func (r *round) patch(ctx context.Context, text, body string) error {
+	return r.change(ctx, text, func(w *workload) error { return w.patch(ctx, r.Testbed, body) })
+}
+
+func (r *round) scaleTo(ctx context.Context, replicas ...int) error {
+	for _, n := range replicas {
+		if err := r.patch(ctx, fmt.Sprintf("scale to %d", n), scaling(n)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func scaling(n int) string { return fmt.Sprintf(`{"spec":{"replicas":%d}}`, n) }
+
+func rollingTo(version string) string {
+	return fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"lab.gracefulapp.dev/version":%q}}}}}`, version)
+}

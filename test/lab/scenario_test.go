@@ -1,0 +1,98 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestChoose(t *testing.T) {
+	names := func(all []scenario) []string {
+		var got []string
+		for _, s := range all {
+			got = append(got, s.name)
+		}
+		return got
+	}
+	chosen, err := choose([]string{"rollout", "scale-up"}, false, true, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"scale-up", "rollout"}, names(chosen)); diff != "" {
+		t.Errorf("named ones, in the list's order (-want +got):\n%s", diff)
+	}
+	if _, err := choose([]string{"rollout", "roll-out"}, false, true, true); err == nil || !strings.Contains(err.Error(), "roll-out") {
+		t.Errorf("an unknown name: %v", err)
+	}
+	if _, err := choose([]string{"apiserver-restart"}, false, false, true); err == nil {
+		t.Error("took a scenario that breaks the cluster to somebody else's cluster")
+	}
+	if _, err := choose([]string{"second-opinion"}, false, true, false); err == nil {
+		t.Error("took a scenario whose tools there are not")
+	}
+	elsewhere, err := choose(nil, false, false, true)
+	if err != nil || len(elsewhere) >= len(scenarios()) {
+		t.Errorf("%d scenarios elsewhere, %v; want all but the embedded ones", len(elsewhere), err)
+	}
+	quick, err := choose(nil, true, true, true)
+	if err != nil || len(quick) == 0 || len(quick) > 3 {
+		t.Errorf("short form: %v, %v; want up to three", names(quick), err)
+	}
+}
+
+func TestScenariosSayWhyTheyPromiseNothing(t *testing.T) {
+	seen := map[string]bool{}
+	for _, s := range scenarios() {
+		if seen[s.name] {
+			t.Errorf("%s comes twice", s.name)
+		}
+		seen[s.name] = true
+		if !s.promised && s.reason == "" {
+			t.Errorf("%s is not promised and does not say why", s.name)
+		}
+		if !s.controlMustLose && s.note == "" {
+			t.Errorf("%s proves nothing and does not say so", s.name)
+		}
+		if s.replicas < 1 || s.steps == nil {
+			t.Errorf("%s: %d replicas at the beginning, steps %v", s.name, s.replicas, s.steps != nil)
+		}
+	}
+}
+
+func TestTargetNamesCanBeParsed(t *testing.T) {
+	for _, c := range clientKinds {
+		name := targetName("aware", c.name, "node-1", "7")
+		if strings.Contains(name, " ") {
+			t.Errorf("%q would not pass as a header", name)
+		}
+		if w, client := parseTarget(name); w != "aware" || client != c.name {
+			t.Errorf("%q parsed as %q, %q", name, w, client)
+		}
+	}
+}
+
+func TestServerLedger(t *testing.T) {
+	l := serverLedger{requests: map[string]*requests{}}
+	for _, text := range []string{
+		`{"time":"2026-01-01T00:00:00Z","level":"INFO","msg":"serving"}`,
+		`{"ledger":1,"begun":{"aware/new@n#1":[0,5,70]}}`,
+		`{"ledger":1,"begun":{"aware/new@n#1":[71]},"finished":{"aware/new@n#1":[5,70]}}`,
+		`{"ledger":1,"begun":{"aware/new@n#1":[18446744073709551615]}}`,
+	} {
+		line, ok := parseLine([]byte(text))
+		if !ok {
+			t.Fatalf("not understood: %s", text)
+		}
+		l.add(line)
+	}
+	r := l.requests["aware/new@n#1"]
+	if r.begun.count() != 4 || r.finished.count() != 2 || !r.finished.has(70) || r.finished.has(71) || !r.begun.has(71) {
+		t.Errorf("%d begun, %d finished", r.begun.count(), r.finished.count())
+	}
+	for _, text := range []string{"panic: oh", "{}", `{"level":"INFO"}`} {
+		if _, ok := parseLine([]byte(text)); ok {
+			t.Errorf("took %q for one of hello's lines", text)
+		}
+	}
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"strconv"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/test/lab/report"
+	"github.com/gracefulapp/gracefulapp/test/testbed"
+)
+
+const (
+	namespace = "graceful-lab"
+	// workloadLabel is on the pods of every workload.
+	workloadLabel = "lab.gracefulapp.dev/workload"
+	// headlessSuffix of the Service through which HAProxy finds the endpoints by itself.
+	headlessSuffix = "-endpoints"
+)
+
+// profile is how slow the workloads are, and so what is derived for them.
+type profile struct {
+	name           string
+	startSeconds   int32
+	requestSeconds int32 // the longest that is sent
+	// explicit: t1, t2 and t3 as the tutorial has them, instead of derived.
+	explicit *v1alpha1.TimingSpec
+}
+
+var (
+	short    = profile{name: "short", startSeconds: 5, requestSeconds: 1}
+	tutorial = profile{name: "tutorial", startSeconds: 25, requestSeconds: 5, explicit: &v1alpha1.TimingSpec{
+		ShutdownSeconds: new(int32(20)), PreStopSeconds: new(int32(5)), TerminationGracePeriodSeconds: new(int32(30)),
+	}}
+)
+
+func (p profile) timing() v1alpha1.TimingSpec {
+	t := v1alpha1.TimingSpec{}
+	if p.explicit != nil {
+		t = *p.explicit
+	}
+	t.StartupSeconds, t.RequestSeconds = p.startSeconds, p.requestSeconds
+	return t
+}
+
+// workload is one of the applications that run side by side under the same load.
+type workload struct {
+	name, title string
+	// managed: a GracefulApp; else a plain Deployment.
+	managed bool
+	// control has to lose requests, or the scenario proves nothing.
+	control bool
+	// probed: a probe tells when a pod serves; without one the lab has to wait for it.
+	probed bool
+	port   int32 // on which the proxies offer it
+	// share of the clients' rates: the app that has to prove most is sent most.
+	share float64
+	build func(w *workload, p profile, image string) []client.Object
+
+	generation int64 // of its last change
+	replicas   int32 // as of the last refresh
+}
+
+// newWorkloads are all of them, in the order of the report.
+func newWorkloads() []*workload {
+	return []*workload{
+		{name: "aware", share: 1, title: "GracefulApp, drain-aware", managed: true, probed: true, port: 8081, build: managed},
+		{name: "sleep", share: 0.3, title: "GracefulApp, plain sleep hook", managed: true, probed: true, port: 8082, build: managed},
+		{name: "recipe", share: 0.3, title: "Deployment, usual best practice", probed: true, port: 8083, build: recipe},
+		{name: "naive", share: 0.3, title: "Deployment, simple tutorial", control: true, port: 8084, build: naive},
+	}
+}
+
+// drainAware hooks tell the clients to leave before the server goes.
+func (w *workload) drainAware() bool { return w.name == "aware" }
+
+func (w *workload) meta(name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: map[string]string{testbed.PartOf: namespace}}
+}
+
+func (w *workload) podLabels() map[string]string { return map[string]string{workloadLabel: w.name} }
+
+func get(path string) *corev1.HTTPGetAction {
+	return &corev1.HTTPGetAction{Path: path, Port: intstr.FromString("http")}
+}
+
+// hello is the container that all workloads have in common.
+func hello(p profile, image string) corev1.Container {
+	return corev1.Container{
+		Name: "hello", Image: image,
+		Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}},
+		Env: []corev1.EnvVar{
+			{Name: "STARTUP_SEC", Value: strconv.Itoa(int(p.startSeconds))},
+			{Name: "REQUEST_SEC", Value: strconv.Itoa(int(p.requestSeconds))},
+			{Name: "LEDGER", Value: "on"},
+		},
+	}
+}
+
+func probed(c corev1.Container) corev1.Container {
+	c.ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: get("/readyz")}}
+	c.LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: get("/livez")}}
+	return c
+}
+
+func managed(w *workload, p profile, image string) []client.Object {
+	c := probed(hello(p, image))
+	if w.drainAware() {
+		c.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{HTTPGet: get("/drain")}}
+	}
+	return []client.Object{&v1alpha1.GracefulApp{
+		ObjectMeta: w.meta(w.name),
+		Spec: v1alpha1.GracefulAppSpec{
+			Replicas: new(int32(1)),
+			Timing:   p.timing(),
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: w.podLabels()},
+				Spec:       corev1.PodSpec{Containers: []corev1.Container{c}},
+			},
+			Service: &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{
+				Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Name: "http", Port: 80}},
+			}},
+		},
+	}, w.headless()}
+}
+
+// recipe is what articles about zero downtime recommend: probes, a preStop sleep, the usual grace period, no pod less in a rollout,
+// a disruption budget.
+func recipe(w *workload, p profile, image string) []client.Object {
+	c := probed(hello(p, image))
+	c.ReadinessProbe.PeriodSeconds = 5
+	c.StartupProbe = &corev1.Probe{ProbeHandler: c.LivenessProbe.ProbeHandler, PeriodSeconds: 1, FailureThreshold: 2*p.startSeconds + 10}
+	c.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 5}}}
+	d := w.deployment(c)
+	d.Spec.Strategy = appsv1.DeploymentStrategy{Type: appsv1.RollingUpdateDeploymentStrategyType, RollingUpdate: &appsv1.RollingUpdateDeployment{
+		MaxUnavailable: new(intstr.FromInt32(0)), MaxSurge: new(intstr.FromInt32(1)),
+	}}
+	return []client.Object{d, w.service(), w.headless(), &policyv1.PodDisruptionBudget{
+		ObjectMeta: w.meta(w.name),
+		Spec: policyv1.PodDisruptionBudgetSpec{
+			Selector: &metav1.LabelSelector{MatchLabels: w.podLabels()}, MaxUnavailable: new(intstr.FromInt32(1)),
+		},
+	}}
+}
+
+// naive is what simple tutorials deploy: no probes, no hook.
+func naive(w *workload, p profile, image string) []client.Object {
+	return []client.Object{w.deployment(hello(p, image)), w.service(), w.headless()}
+}
+
+func (w *workload) deployment(c corev1.Container) *appsv1.Deployment {
+	return &appsv1.Deployment{
+		ObjectMeta: w.meta(w.name),
+		Spec: appsv1.DeploymentSpec{
+			Replicas: new(int32(1)),
+			Selector: &metav1.LabelSelector{MatchLabels: w.podLabels()},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: w.podLabels()},
+				Spec:       corev1.PodSpec{Containers: []corev1.Container{c}},
+			},
+		},
+	}
+}
+
+func (w *workload) service() *corev1.Service {
+	return &corev1.Service{ObjectMeta: w.meta(w.name), Spec: corev1.ServiceSpec{
+		Type: corev1.ServiceTypeNodePort, Selector: w.podLabels(),
+		Ports: []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromString("http")}},
+	}}
+}
+
+func (w *workload) headless() *corev1.Service {
+	return &corev1.Service{ObjectMeta: w.meta(w.name + headlessSuffix), Spec: corev1.ServiceSpec{
+		ClusterIP: corev1.ClusterIPNone, Selector: w.podLabels(),
+		Ports: []corev1.ServicePort{{Name: "http", Port: 8080, TargetPort: intstr.FromString("http")}},
+	}}
+}
+
+// timing is what a workload's pods really have; template is a derived or a given one.
+func timing(p profile, template corev1.PodTemplateSpec) report.Timing {
+	t := report.Timing{StartupSeconds: p.startSeconds, ShutdownSeconds: helloShutdownSeconds}
+	if grace := template.Spec.TerminationGracePeriodSeconds; grace != nil {
+		t.TerminationGrace = int32(*grace)
+	}
+	c := template.Spec.Containers[0]
+	for _, e := range c.Env {
+		n, err := strconv.Atoi(e.Value)
+		switch {
+		case err != nil:
+		case e.Name == "GRACEFUL_SHUTDOWN_SEC":
+			t.ShutdownSeconds = int32(n)
+		case e.Name == "GRACEFUL_PRESTOP_SEC":
+			t.PreStopSeconds = int32(n)
+		}
+	}
+	switch {
+	case c.Lifecycle == nil || c.Lifecycle.PreStop == nil:
+		t.PreStopSeconds = 0
+	case c.Lifecycle.PreStop.Sleep != nil:
+		t.PreStopSeconds = int32(c.Lifecycle.PreStop.Sleep.Seconds)
+	}
+	return t
+}
+
+// helloShutdownSeconds is hello's own default for t1.
+const helloShutdownSeconds = 20
