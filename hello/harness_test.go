@@ -67,11 +67,19 @@ type reply struct {
 func (p *process) get(path string) reply { return p.getWith(context.Background(), path) }
 
 func (p *process) getWith(ctx context.Context, path string) reply {
-	began := time.Now()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://hello"+path, nil)
+	return p.do(p.request(ctx, http.MethodGet, path, nil))
+}
+
+func (p *process) request(ctx context.Context, method, path string, body io.Reader) *http.Request {
+	req, err := http.NewRequestWithContext(ctx, method, "http://hello"+path, body)
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	return req
+}
+
+func (p *process) do(req *http.Request) reply {
+	began := time.Now()
 	resp, err := p.client.Do(req)
 	if err != nil {
 		return reply{err: err, took: time.Since(began)}

@@ -48,7 +48,8 @@ Settings, in seconds (fractions such as 0.5 are fine) where not said otherwise:
   GRACEFUL_TERMINATION_SEC   none  t3: the pod's grace period; only logged
 
 Paths:
-  /           works for REQUEST_SEC, or for N with /?seconds=N
+  /           works for REQUEST_SEC, or for N with /?seconds=N; reads a body, if one is sent, and tells its length
+  /stream     a line each 100 ms for REQUEST_SEC, or for N with /stream?seconds=N; the last one is "end"
   /sleep      sleeps for SLEEP_SEC
   /status     state, requests in flight and more, as JSON, at once
   /livez      200 as long as the server answers, also while it drains

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -22,7 +20,7 @@ type server struct {
 	drain    drain
 	stopping chan struct{} // closed at SIGTERM
 
-	// Requests to / and /sleep: those that a user would miss. Probes, hook and /status are not counted.
+	// Requests to /, /sleep and /stream: those that a user would miss. Probes, hook and /status are not counted.
 	inFlight  atomic.Int64
 	served    atomic.Int64
 	cancelled atomic.Int64 // given up by the client: its choice, not our loss
@@ -43,37 +41,12 @@ func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{$}", s.handleWork)
 	mux.HandleFunc("/sleep", func(w http.ResponseWriter, r *http.Request) { s.work(w, r, s.settings.sleep) })
+	mux.HandleFunc("/stream", s.handleStream)
 	mux.HandleFunc("/status", s.handleStatus)
 	mux.HandleFunc("/livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, "alive") })
 	mux.HandleFunc("/readyz", s.handleReady)
 	mux.HandleFunc("/drain", s.handleDrain)
 	return s.closeWhileDraining(mux)
-}
-
-func (s *server) handleWork(w http.ResponseWriter, r *http.Request) {
-	took := s.settings.request
-	if q := r.URL.Query(); q.Has("seconds") {
-		var err error
-		if took, err = parseSeconds(q.Get("seconds"), maxSeconds); err != nil {
-			http.Error(w, fmt.Sprintf("seconds=%q: %v", q.Get("seconds"), err), http.StatusBadRequest)
-			return
-		}
-	}
-	s.work(w, r, took)
-}
-
-// work holds the request for a while, as a slow database or a long computation would.
-func (s *server) work(w http.ResponseWriter, r *http.Request, d time.Duration) {
-	s.inFlight.Add(1)
-	defer s.inFlight.Add(-1)
-	if !wait(r.Context(), d) {
-		s.cancelled.Add(1)
-		return
-	}
-	s.served.Add(1)
-	// Not in the body: ab takes a body of another length for a failure, and pod names differ in length from one rollout to the next.
-	w.Header().Set("X-Served-By", s.hostname)
-	answer(w, fmt.Sprintf("hello after %s", d))
 }
 
 // handleReady stays 200 through t2: if all endpoints of a Service terminate, kube-proxy still sends to those that are ready (KEP-1669).
@@ -152,23 +125,6 @@ func (w *closingWriter) Write(p []byte) (int, error) {
 
 // Unwrap lets http.ResponseController reach the server's own writer.
 func (w *closingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-func answer(w http.ResponseWriter, text string) { _, _ = fmt.Fprintln(w, text) }
-
-// wait reports whether d passed before ctx ended.
-func wait(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
 
 func closed(ch <-chan struct{}) bool {
 	select {
