@@ -33,7 +33,11 @@ func start(t *testing.T, s settings) *process {
 	t.Helper()
 	p := &process{t: t, signals: make(chan os.Signal, 2), conns: make(chan net.Conn), exit: make(chan int, 1), began: time.Now()}
 	p.client = &http.Client{Transport: &http.Transport{DialContext: p.dial}}
-	srv := newServer(s, slog.New(slog.NewJSONHandler(&p.log, nil)))
+	var l *ledger
+	if s.ledger {
+		l = newLedger(&p.log)
+	}
+	srv := newServer(s, slog.New(slog.NewJSONHandler(&p.log, nil)), l)
 	go func() { p.exit <- srv.run(context.Background(), p.listen, p.signals) }()
 	t.Cleanup(p.client.CloseIdleConnections)
 	return p

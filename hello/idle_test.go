@@ -86,7 +86,7 @@ func TestClientOverLoopback(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newServer(settings{request: time.Millisecond}, slog.New(slog.DiscardHandler))
+	s := newServer(settings{request: time.Millisecond}, slog.New(slog.DiscardHandler), nil)
 	srv := &http.Server{Handler: s.handler(), ConnState: s.idle.observe, ReadHeaderTimeout: readHeaderTimeout}
 	go func() { _ = srv.Serve(idleListener{l}) }()
 	t.Cleanup(func() { _ = srv.Close() })

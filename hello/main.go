@@ -46,6 +46,7 @@ Settings, in seconds (fractions such as 0.5 are fine) where not said otherwise:
   GRACEFUL_PRESTOP_SEC       5     t2: how long /drain, the preStop hook, holds
   GRACEFUL_SHUTDOWN_SEC      20    t1: how long requests may take to finish after SIGTERM
   GRACEFUL_TERMINATION_SEC   none  t3: the pod's grace period; only logged
+  LEDGER                     off   on: write what becomes of each request that has an X-Request-Id to stdout, as ledger.go says
 
 Paths:
   /           works for REQUEST_SEC, or for N with /?seconds=N; reads a body, if one is sent, and tells its length
@@ -92,7 +93,11 @@ func serve(lookup func(string) (string, bool), stdout, stderr io.Writer) int {
 		return (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(s.port)))
 	}
 	log := slog.New(slog.NewJSONHandler(stdout, nil)).With("pid", os.Getpid())
-	return newServer(s, log).run(context.Background(), listen, signals)
+	var l *ledger
+	if s.ledger {
+		l = newLedger(stdout)
+	}
+	return newServer(s, log, l).run(context.Background(), listen, signals)
 }
 
 type settings struct {
@@ -103,6 +108,7 @@ type settings struct {
 	preStop     time.Duration // t2
 	shutdown    time.Duration // t1
 	termination time.Duration // t3, 0 when not told
+	ledger      bool
 }
 
 // Bounds of the settings in seconds, the same as the API has for spec.timing: a day, and three for t3.
@@ -121,6 +127,12 @@ func readSettings(lookup func(string) (string, bool)) (settings, error) {
 			errs = append(errs, fmt.Errorf("PORT=%q: want a TCP port from 1 to 65535", text))
 		}
 		s.port = int(port)
+	}
+	if text, set := lookup("LEDGER"); set {
+		s.ledger = text == "on"
+		if text != "on" && text != "off" {
+			errs = append(errs, fmt.Errorf("LEDGER=%q: want on or off", text))
+		}
 	}
 	for _, v := range []struct {
 		name  string

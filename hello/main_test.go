@@ -27,6 +27,8 @@ func TestSettings(t *testing.T) {
 			func(s *settings) { s.termination = 72 * time.Hour }},
 		{"takes t1 and t2 from the operator's names", map[string]string{"GRACEFUL_SHUTDOWN_SEC": "7", "GRACEFUL_PRESTOP_SEC": "6"},
 			func(s *settings) { s.shutdown, s.preStop = 7*time.Second, 6*time.Second }},
+		{"keeps the ledger when asked to", map[string]string{"LEDGER": "on"}, func(s *settings) { s.ledger = true }},
+		{"keeps no ledger when asked not to", map[string]string{"LEDGER": "off"}, func(*settings) {}},
 		{"takes a port", map[string]string{"PORT": "9090"}, func(s *settings) { s.port = 9090 }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -51,6 +53,8 @@ func TestBadSettings(t *testing.T) {
 		{"refuses a number that overflows", "GRACEFUL_PRESTOP_SEC", "1e400", "from 0 to 86400"},
 		{"refuses nothing: a template that was not filled in", "GRACEFUL_PRESTOP_SEC", "", "from 0 to 86400"},
 		{"refuses more than three days of t3", "GRACEFUL_TERMINATION_SEC", "259201", "from 0 to 259200"},
+		{"refuses a ledger that is neither on nor off", "LEDGER", "true", "on or off"},
+		{"refuses a ledger that was not filled in", "LEDGER", "", "on or off"},
 		{"refuses port 0", "PORT", "0", "from 1 to 65535"},
 		{"refuses a port out of range", "PORT", "65536", "from 1 to 65535"},
 		{"refuses a service link's port, a URL", "PORT", "tcp://198.18.0.1:80", "from 1 to 65535"},
@@ -71,11 +75,11 @@ func TestBadSettings(t *testing.T) {
 
 func TestBadSettingsEndTheProcessAllNamed(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	code := command(nil, lookupIn(map[string]string{"PORT": "http", "REQUEST_SEC": "x", "SLEEP_SEC": "-2"}), &stdout, &stderr)
+	code := command(nil, lookupIn(map[string]string{"PORT": "http", "REQUEST_SEC": "x", "SLEEP_SEC": "-2", "LEDGER": "yes"}), &stdout, &stderr)
 	if code != exitUsage {
 		t.Errorf("exit code %d, want %d", code, exitUsage)
 	}
-	for _, name := range []string{"PORT", "REQUEST_SEC", "SLEEP_SEC"} {
+	for _, name := range []string{"PORT", "REQUEST_SEC", "SLEEP_SEC", "LEDGER"} {
 		if !strings.Contains(stderr.String(), name) {
 			t.Errorf("%q does not name %s", stderr.String(), name)
 		}

@@ -25,13 +25,14 @@ type server struct {
 	served    atomic.Int64
 	cancelled atomic.Int64 // given up by the client: its choice, not our loss
 
-	idle idleConns
+	idle   idleConns
+	ledger *ledger // nil when it is off
 }
 
-func newServer(s settings, log *slog.Logger) *server {
+func newServer(s settings, log *slog.Logger, l *ledger) *server {
 	hostname, _ := os.Hostname() // only shown
 	return &server{
-		settings: s, log: log, hostname: hostname, started: time.Now(),
+		settings: s, log: log, ledger: l, hostname: hostname, started: time.Now(),
 		drain:    drain{begun: make(chan struct{}), done: make(chan struct{})},
 		stopping: make(chan struct{}),
 	}
@@ -46,7 +47,7 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("/livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, "alive") })
 	mux.HandleFunc("/readyz", s.handleReady)
 	mux.HandleFunc("/drain", s.handleDrain)
-	return s.closeWhileDraining(mux)
+	return s.accompany(mux)
 }
 
 // handleReady stays 200 through t2: if all endpoints of a Service terminate, kube-proxy still sends to those that are ready (KEP-1669).
@@ -82,20 +83,25 @@ func (s *server) state() string {
 	return "starting"
 }
 
-// closeWhileDraining makes every answer whose header is written after the drain has begun say `Connection: close`, on every path, also
+// accompany enters the request into the ledger and makes every answer whose header is written after the drain has begun say `Connection: close`, on every path, also
 // if its request came before: a keep-alive client then takes its next request to a new connection, hence to another pod.
 // http.Server.SetKeepAlivesEnabled(false) would say so too, but it first closes all idle connections, and with them the requests
 // that are on their way.
 //
 // To net/http's HTTP/2 server the same words mean GOAWAY and the end of the connection; until SIGTERM goaway.go has a milder one.
-func (s *server) closeWhileDraining(next http.Handler) http.Handler {
+func (s *server) accompany(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		cw := &closingWriter{ResponseWriter: w, leaving: s.drain.begun}
 		if r.ProtoMajor == 2 {
 			cw.leaving = s.stopping
 		}
+		id := r.Header.Get("X-Request-Id")
+		s.ledger.begin(id)
 		next.ServeHTTP(cw, r)
 		cw.sayClose() // a handler that wrote nothing
+		if !cw.failed && r.Context().Err() == nil {
+			s.ledger.finish(id)
+		}
 	})
 }
 
@@ -103,6 +109,7 @@ type closingWriter struct {
 	http.ResponseWriter
 	leaving <-chan struct{}
 	said    sync.Once
+	failed  bool // the client is gone
 }
 
 func (w *closingWriter) sayClose() {
@@ -120,7 +127,9 @@ func (w *closingWriter) WriteHeader(status int) {
 
 func (w *closingWriter) Write(p []byte) (int, error) {
 	w.sayClose()
-	return w.ResponseWriter.Write(p)
+	n, err := w.ResponseWriter.Write(p)
+	w.failed = w.failed || err != nil
+	return n, err
 }
 
 // Unwrap lets http.ResponseController reach the server's own writer.

@@ -22,6 +22,7 @@ const (
 
 // run is the life of the process; it returns the exit code.
 func (s *server) run(ctx context.Context, listen func(context.Context) (net.Listener, error), signals <-chan os.Signal) int {
+	defer s.ledger.end()
 	s.logStart()
 	starting := time.NewTimer(s.settings.startup)
 	defer starting.Stop()
