@@ -89,16 +89,22 @@ func (t Target) check() error {
 		return fmt.Errorf("want a mode of %q, not %q", modes, t.Mode)
 	case !(t.Rate > 0 && t.Rate <= 100_000):
 		return fmt.Errorf("want a rate of more than 0 and at most 100000 per second, not %g", t.Rate)
+	case t.Connections < 0 || t.MaxInFlight < 0:
+		return errors.New("want no negative number of connections or requests in flight")
+	}
+	return t.checkBody()
+}
+
+func (t Target) checkBody() error {
+	switch {
+	case t.Mode == WebSocket && t.Method != "":
+		return errors.New("a WebSocket has no method")
 	case t.Method != "" && t.Method != http.MethodGet && t.Method != http.MethodPost:
 		return fmt.Errorf("want the method GET or POST, not %q", t.Method)
 	case t.Body < 0 || t.Body > maxBody:
 		return fmt.Errorf("want a body of 0 to %d bytes, not %d", maxBody, t.Body)
 	case t.Body > 0 && t.Method != http.MethodPost:
 		return errors.New("only a POST has a body")
-	case t.Mode == WebSocket && t.Method != "":
-		return errors.New("a WebSocket has no method")
-	case t.Connections < 0 || t.MaxInFlight < 0:
-		return fmt.Errorf("want no negative number of connections or requests in flight")
 	}
 	return nil
 }

@@ -142,6 +142,7 @@ func (l *socketLane) connect(ctx context.Context, s *socketSender) (conn *socket
 	if l.conn != nil && l.conn.open() {
 		return l.conn, true, nil
 	}
+	//nolint:bodyclose // the library says that it need not be closed
 	ws, resp, err := s.dialer.DialContext(ctx, "ws"+strings.TrimPrefix(s.target.URL, "http"), nil)
 	if err != nil {
 		return nil, false, err

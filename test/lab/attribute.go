@@ -88,11 +88,10 @@ func served(pods []report.Pod, at time.Time) bool {
 
 // failureMode is the row of docs/failure-modes.md that explains the loss best; "" if none does.
 func failureMode(loss report.Loss, d disturbance, served bool) string {
-	killed := d.pod.ExitCode != nil && *d.pod.ExitCode == 137
 	switch {
 	case !served:
 		return "U6"
-	case loss.Fate == report.Begun && killed:
+	case loss.Fate == report.Begun && d.pod.ExitCode != nil && *d.pod.ExitCode == exitKilled:
 		return "D6"
 	case loss.Fate == report.Begun:
 		return "D14"
@@ -100,10 +99,15 @@ func failureMode(loss report.Loss, d disturbance, served bool) string {
 		return "D4"
 	case d.what == "creation" || d.what == "Ready":
 		return "U1"
-	case loss.Fate == report.NeverSeen && (loss.Class == load.Refused || loss.Class == load.Unreachable || loss.Class == load.TimedOut):
+	}
+	switch loss.Class {
+	case load.Refused, load.Unreachable, load.TimedOut:
 		return "D1"
-	case loss.Class == load.Reset || loss.Class == load.EOF || loss.Class == load.Resent || loss.Class == load.Truncated:
+	case load.Reset, load.EOF, load.Resent, load.Truncated:
 		return "D16"
 	}
 	return ""
 }
+
+// exitKilled is 128 + SIGKILL.
+const exitKilled = 137
