@@ -78,7 +78,7 @@ test-go: cluster-binaries ## Run the unit tests and those on a real API server.
 	go test -C test/cluster ./...
 
 .PHONY: test-e2e
-test-e2e: build images bin/kustomize ## Run the end-to-end tests on an embedded cluster of their own.
+test-e2e: build images lab-images bin/kustomize ## Run the end-to-end tests on an embedded cluster of their own.
 	hack/test-e2e.sh
 
 .PHONY: test-cluster-down
