@@ -1,9 +1,12 @@
 // Package report says what a run of the lab found: as JSON, as a table, as one HTML page and as a picture. It measures nothing.
 //
-//	model.go  what a run is; written and read as JSON
-//	table.go  a run as the terminal shows it, and as Markdown
-//	page.go   a run as one self-contained page
-//	plot.go   one scenario as a picture
+//	model.go     what a run is
+//	store.go     written and read as JSON
+//	totals.go    what follows from a run's numbers; format.go writes them
+//	lives.go     a pod's life as the bands that page and picture draw
+//	table.go     a run as the terminal shows it; markdown.go for documents
+//	page.go      a run as one self-contained page (page/); chart.go is what its charts draw
+//	plot.go      one scenario as a picture
 package report
 
 import (
@@ -105,12 +108,15 @@ type Row struct {
 	FinishedButLost int `json:"finishedButLost"`
 }
 
+// ruleOfThree is -ln(0.05): with no event in N trials, its probability is below that over N, at 95 % confidence.
+const ruleOfThree = 3.0
+
 // UpperBound of the share of lost requests at 95 % confidence if none was lost: 3/N (the rule of three).
 func (r Row) UpperBound() float64 {
 	if r.Requests == 0 {
 		return 1
 	}
-	return 3 / float64(r.Requests)
+	return ruleOfThree / float64(r.Requests)
 }
 
 // Pod is a pod's life. A zero time has not come or was not seen.

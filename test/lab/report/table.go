@@ -2,205 +2,179 @@ package report
 
 import (
 	"fmt"
-	"slices"
 	"strings"
-	"time"
+	"unicode/utf8"
 
-	"golang.org/x/text/language"
-	"golang.org/x/text/message"
+	"github.com/gracefulapp/gracefulapp/internal/load"
 )
 
-// Table is the whole run for a terminal of 100 columns: for each scenario its verdict, and a line for each client on each workload.
-func Table(r Run) string {
-	var out strings.Builder
-	for _, s := range r.Scenarios {
-		fmt.Fprintf(&out, "%s\n%s\n", s.Title, indented(verdict(s)))
-		fmt.Fprintf(&out, "  %-8s %-19s %8s %6s %9s %9s %9s %9s\n", "", "", "requests", "lost", "at most", "p50", "p99", "p99.9")
-		for _, w := range s.Workloads {
-			for _, row := range w.Rows {
-				fmt.Fprintf(&out, "  %-8s %-19s %8s %6s %9s %9s %9s %9s\n", w.Name, row.Client, thousands(row.Requests), thousands(row.Lost),
-					atMost(row), quantile(row.Latency.P50), quantile(row.Latency.P99), quantile(row.Latency.P999))
-			}
-		}
-		out.WriteString("\n")
+// columns of a scenario's table. Events and settled are the workload's, latencies are a client's.
+var columns = []string{"", "requests", "events", "lost", "95 %", "p50", "p99", "p99.9", "settled"}
+
+// legend explains what the columns' names do not.
+const legend = `95 %: the share of requests that is lost at most, at 95 % confidence, where none was lost (3/N).
+settled: seconds from a change until all was at rest, median / longest.`
+
+// Table is the whole run for a terminal of 120 columns, with the summary at the end, where the reader is.
+func Table(run Run) string {
+	var tables [][][]string
+	for _, s := range run.Scenarios {
+		tables = append(tables, scenarioCells(s))
 	}
-	out.WriteString(Summary(r))
+	widths := widthsOf(tables...)
+	var out strings.Builder
+	for i, s := range run.Scenarios {
+		fmt.Fprintf(&out, "%s  %s\n", clean(s.Name), clean(s.Title))
+		for _, line := range verdict(s) {
+			fmt.Fprintf(&out, "  %s\n", clean(line))
+		}
+		out.WriteString(aligned(tables[i], widths) + "\n")
+	}
+	if len(run.Scenarios) > 0 {
+		out.WriteString(legend + "\n\n")
+	}
+	cells, footnote := summaryCells(run)
+	out.WriteString(aligned(cells, widthsOf(cells)))
+	if footnote != "" {
+		out.WriteString(footnote + "\n")
+	}
+	out.WriteString("\n" + caption(run) + "\n")
 	return out.String()
 }
 
-// verdict is what is to be said of a scenario beside its numbers.
+// verdict of a scenario: passed or why not, and what it is worth.
 func verdict(s Scenario) []string {
 	lines := []string{"passed"}
 	if len(s.Faults) > 0 {
-		lines = []string{"FAILED"}
-		for _, f := range s.Faults {
-			lines = append(lines, "- "+f)
-		}
-	}
-	if !s.Promised {
-		lines = append(lines, "not promised: "+s.Reason)
-	}
-	if s.Note != "" {
-		lines = append(lines, "mind: "+s.Note)
-	}
-	about := fmt.Sprintf("%d events", len(s.Events))
-	if median, longest, ok := settling(s.Events); ok {
-		about += fmt.Sprintf("; settled after %.0f s in the median, %.0f s at most", median.Seconds(), longest.Seconds())
+		lines[0] = "FAILED"
 	}
 	if s.Load1 > 0 {
-		about += fmt.Sprintf("; load average up to %.1f", s.Load1)
+		lines[0] += fmt.Sprintf("; load average up to %.1f", s.Load1)
 	}
-	return append(lines, about)
-}
-
-func indented(lines []string) string { return "  " + strings.Join(lines, "\n  ") }
-
-// settling of the events that somebody waited for.
-func settling(events []Event) (median, longest time.Duration, ok bool) {
-	var all []time.Duration
-	for _, e := range events {
-		if !e.Settled.IsZero() {
-			all = append(all, e.Settled.Sub(e.At))
-		}
+	for _, f := range s.Faults {
+		lines = append(lines, "fault: "+f)
 	}
-	if len(all) == 0 {
-		return 0, 0, false
+	if s.Promised {
+		lines = append(lines, "promised: no lost request")
+	} else {
+		lines = append(lines, "not promised: "+s.Reason)
 	}
-	slices.Sort(all)
-	return all[len(all)/2], all[len(all)-1], true
-}
-
-// atMost is the upper bound for a row that lost nothing, and the share for one that did.
-func atMost(r Row) string {
-	if r.Lost > 0 {
-		return percent(float64(r.Lost) / float64(max(1, r.Requests)))
-	}
-	return "<" + percent(r.UpperBound())
-}
-
-func percent(share float64) string {
-	digits := 3
-	if share >= 0.01 {
-		digits = 1
-	}
-	return fmt.Sprintf("%.*f %%", digits, 100*share)
-}
-
-// quantile is "-" where nobody measured it.
-func quantile(d time.Duration) string {
 	switch {
-	case d == 0:
-		return "-"
-	case d < time.Second:
-		return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+	case s.ControlMustLose && s.Note != "":
+		lines = append(lines, "note: "+s.Note)
+	case s.Promised && !s.ControlMustLose: // else there is nothing to prove
+		lines = append(lines, "the control proves nothing here: "+s.Note)
 	}
-	return fmt.Sprintf("%.2f s", d.Seconds())
+	return lines
 }
 
-// Summary is the run as a short table in Markdown: what each workload lost in each scenario, of how many requests. Clients that nothing
-// is promised to are counted apart, in brackets.
-func Summary(r Run) string {
+// scenarioCells has a line for each workload and, indented, one for each client.
+func scenarioCells(s Scenario) [][]string {
+	cells := [][]string{columns}
+	for _, w := range s.Workloads {
+		events := s.eventsOf(w)
+		total := append([]string{"  " + clean(w.Name)}, countCells(w.Total(), thousands(len(events)))...)
+		cells = append(cells, append(total, "", "", "", settled(events)))
+		for _, r := range w.Rows {
+			row := append([]string{"    " + clean(r.Client)}, countCells(r.Count, "")...)
+			cells = append(cells, append(row, latency(r.Latency.P50), latency(r.Latency.P99), latency(r.Latency.P999), ""))
+		}
+	}
+	return cells
+}
+
+func countCells(c load.Count, events string) []string {
+	return []string{thousands(c.Requests), events, thousands(c.Lost), bound(c.Requests, c.Lost)}
+}
+
+// summaryCells: lost of requests, scenario by workload.
+func summaryCells(run Run) (cells [][]string, footnote string) {
+	all := sides(run)
+	head := []string{""}
+	for _, side := range all {
+		head = append(head, clean(side.Name))
+	}
+	cells = [][]string{append(head, "")}
+	for _, s := range run.Scenarios {
+		row := []string{clean(s.Name)}
+		for _, side := range all {
+			cell, marked := summaryCell(s, side.Name)
+			row = append(row, cell)
+			if marked {
+				footnote = unpromisedFootnote
+			}
+		}
+		cells = append(cells, append(row, outcome(s)))
+	}
+	return cells, footnote
+}
+
+// unpromisedFootnote: see Row.Promised.
+const unpromisedFootnote = "* lost by clients or in scenarios that no promise covers"
+
+// summaryCell is marked if a workload that promises something in this run lost only what it never promised to keep.
+func summaryCell(s Scenario, workload string) (cell string, marked bool) {
+	w, ok := s.workload(workload)
+	if !ok {
+		return "", false
+	}
+	total := w.Total()
+	covered := false
+	for _, r := range w.Rows {
+		covered = covered || r.Promised
+	}
+	lost := thousands(total.Lost)
+	marked = covered && total.Lost > 0 && s.promised(w).Lost == 0
+	if marked {
+		lost += "*"
+	}
+	return lost + " of " + thousands(total.Requests), marked
+}
+
+func outcome(s Scenario) string {
+	switch {
+	case len(s.Faults) > 0:
+		return "FAILED"
+	case !s.Promised:
+		return "not promised"
+	}
+	return "passed"
+}
+
+// caption says where the numbers come from.
+func caption(run Run) string {
+	text := fmt.Sprintf("GracefulApp %s, %s to %s, seed %d.\n%s.", clean(run.Version),
+		run.Begin.UTC().Format("2006-01-02 15:04"), run.End.UTC().Format("15:04 MST"), run.Seed, clean(run.Machine.String()))
+	if run.Interrupted {
+		text += "\nThe run was interrupted: scenarios are missing."
+	}
+	return text
+}
+
+func widthsOf(tables ...[][]string) []int {
+	var widths []int
+	for _, table := range tables {
+		for _, row := range table {
+			for i, cell := range row {
+				if i == len(widths) {
+					widths = append(widths, 0)
+				}
+				widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+			}
+		}
+	}
+	return widths
+}
+
+// aligned writes the first column to the left, the others to the right.
+func aligned(cells [][]string, widths []int) string {
 	var out strings.Builder
-	names, titles := workloads(r)
-	fmt.Fprintf(&out, "| lost of requests | %s |\n| --- |%s\n", strings.Join(titles, " | "), strings.Repeat(" ---: |", len(titles)))
-	sums := map[string]lostOf{}
-	for _, s := range r.Scenarios {
-		title := s.Title
-		if !s.Promised {
-			title += " *"
+	for _, row := range cells {
+		line := fmt.Sprintf("%-*s", widths[0], row[0])
+		for i, cell := range row[1:] {
+			line += fmt.Sprintf("  %*s", widths[i+1], cell)
 		}
-		cells := []string{title}
-		for _, name := range names {
-			l := lostBy(s, name)
-			sums[name] = sums[name].plus(l)
-			cells = append(cells, l.String())
-		}
-		fmt.Fprintf(&out, "| %s |\n", strings.Join(cells, " | "))
+		out.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
-	cells := []string{"**all**"}
-	for _, name := range names {
-		cells = append(cells, "**"+sums[name].String()+"**")
-	}
-	fmt.Fprintf(&out, "| %s |\n\n%s\n", strings.Join(cells, " | "), caption(r))
 	return out.String()
 }
-
-func workloads(r Run) (names, titles []string) {
-	for _, s := range r.Scenarios {
-		for _, w := range s.Workloads {
-			if !slices.Contains(names, w.Name) {
-				names, titles = append(names, w.Name), append(titles, w.Title)
-			}
-		}
-	}
-	return names, titles
-}
-
-// idle is the client that HTTP/1.1 leaves a race to; see the lab's clients.
-const idle = "idle"
-
-// lostOf is a cell of the summary.
-type lostOf struct{ lost, requests, idle int }
-
-func (l lostOf) plus(other lostOf) lostOf {
-	return lostOf{l.lost + other.lost, l.requests + other.requests, l.idle + other.idle}
-}
-
-func (l lostOf) String() string {
-	text := thousands(l.lost)
-	if l.idle > 0 {
-		text += fmt.Sprintf(" (+%s idle)", thousands(l.idle))
-	}
-	return text + " of " + thousands(l.requests)
-}
-
-func lostBy(s Scenario, workload string) lostOf {
-	var l lostOf
-	for _, w := range s.Workloads {
-		if w.Name != workload {
-			continue
-		}
-		for _, row := range w.Rows {
-			l.requests += row.Requests
-			if row.Client == idle {
-				l.idle += row.Lost
-			} else {
-				l.lost += row.Lost
-			}
-		}
-	}
-	return l
-}
-
-func caption(r Run) string {
-	var about []string
-	if slices.ContainsFunc(r.Scenarios, func(s Scenario) bool { return !s.Promised }) {
-		about = append(about, "\\* not promised: reported as what it is.")
-	}
-	about = append(about, "Idle: keep-alive connections that wake up late, where HTTP/1.1 leaves a race.")
-	machine := "Kubernetes " + r.Machine.Kubernetes
-	if r.Machine.CPUs > 0 {
-		machine = fmt.Sprintf("One machine with %d cores and %d GiB carries the nodes, the control plane and the load; %s",
-			r.Machine.CPUs, r.Machine.MemoryGiB, machine)
-	}
-	var nodes []string
-	for _, n := range r.Machine.Nodes {
-		if n.Proxy != "" {
-			nodes = append(nodes, n.Proxy)
-		}
-	}
-	if len(nodes) > 0 {
-		machine += ", kube-proxy by " + strings.Join(nodes, " and ")
-	}
-	events := 0
-	for _, s := range r.Scenarios {
-		events += len(s.Events)
-	}
-	about = append(about, fmt.Sprintf("%s. %d events in %.0f minutes, seed %d.", machine, events, r.End.Sub(r.Begin).Minutes(), r.Seed))
-	return strings.Join(about, " ")
-}
-
-var english = message.NewPrinter(language.English)
-
-// thousands writes 20000 as 20,000.
-func thousands(n int) string { return english.Sprint(n) }

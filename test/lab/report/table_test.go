@@ -1,87 +1,160 @@
 package report
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gracefulapp/gracefulapp/internal/load"
 )
 
-var zero = time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC)
-
-func sampleRun() Run {
+// smallRun has numbers that can be checked by hand.
+func smallRun() Run {
+	at := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 	row := func(client string, promised bool, requests, lost int) Row {
-		return Row{Client: client, Promised: promised, Count: load.Count{Requests: requests, Lost: lost, Answered: requests - lost},
-			Latency: load.Latency{P50: 1500 * time.Microsecond, P99: 90 * time.Millisecond, P999: 1250 * time.Millisecond}}
+		return Row{Client: client, Promised: promised, Count: load.Count{Requests: requests, Answered: requests - lost, Lost: lost},
+			Latency: load.Latency{P50: 1200 * time.Microsecond, P99: 45 * time.Millisecond, P999: 1234 * time.Millisecond}}
+	}
+	scenario := Scenario{
+		Name: "scale", Title: "2 -> 5", Promised: true, ControlMustLose: true, Load1: 2.34,
+		Events: []Event{
+			{At: at, Workload: "aware", Text: "scale to 5", Settled: at.Add(10 * time.Second)},
+			{At: at, Workload: "aware", Text: "scale to 1", Settled: at.Add(12500 * time.Millisecond)},
+			{At: at, Workload: "naive", Text: "scale to 5", Settled: at.Add(3 * time.Second)},
+			{At: at, Text: "kill the operator"},
+		},
+		Workloads: []Workload{
+			{Name: "aware", Title: "GracefulApp, drain-aware", Rows: []Row{row("new", true, 20_000, 0), row("idle", false, 10_000, 2)}},
+			{Name: "naive", Title: "Deployment, simple tutorial", Control: true, Rows: []Row{row("new", false, 6_000, 487), {Client: "ab, 1 s each"}}},
+		},
+	}
+	failed := Scenario{
+		Name: "killed", Title: "Forced deletion", Reason: "a crash", Note: "not promised", Faults: []string{"naive was sent no request"},
+		Workloads: scenario.Workloads[:1],
 	}
 	return Run{
-		Begin: zero, End: zero.Add(2 * time.Minute), Seed: 7,
-		Machine: Machine{Kubernetes: "v1.37.2", CPUs: 2, MemoryGiB: 24, Nodes: []Node{{Name: "a", Proxy: "nftables"}, {Name: "b", Proxy: "iptables"}}},
-		Scenarios: []Scenario{
-			{
-				Name: "scale", Title: "2 -> 5 -> 1", Promised: true, ControlMustLose: true, Load1: 4.25,
-				Events: []Event{{At: zero, Settled: zero.Add(10 * time.Second)}, {At: zero, Settled: zero.Add(20 * time.Second)}, {At: zero}},
-				Workloads: []Workload{
-					{Name: "aware", Title: "GracefulApp", Rows: []Row{row("new", true, 20_000, 0), row("idle", false, 1000, 2)}},
-					{Name: "naive", Title: "plain", Control: true, Rows: []Row{row("new", false, 20_000, 400)}},
-				},
-			},
-			{
-				Name: "killed", Title: "SIGKILL", Reason: "a crash", Note: "not promised", Faults: []string{"something broke"},
-				Workloads: []Workload{{Name: "aware", Title: "GracefulApp", Rows: []Row{row("new", true, 100, 3)}}},
-			},
-		},
+		Begin: at, End: at.Add(time.Hour), Version: "0.1.0", Seed: 7, Interrupted: true, Scenarios: []Scenario{scenario, failed},
+		Machine: Machine{Kubernetes: "v1.37.2", CPUs: 2, MemoryGiB: 24, Nodes: []Node{{"a", "nftables"}, {"b", "iptables"}}},
 	}
 }
 
 func TestTable(t *testing.T) {
-	text := Table(sampleRun())
+	want := `scale  2 -> 5
+  passed; load average up to 2.3
+  promised: no lost request
+                  requests  events  lost       95 %     p50    p99   p99.9      settled
+  aware             30,000       3     2                                    11.2 / 12.5
+    new             20,000             0  < 0.015 %  1.2 ms  45 ms  1.23 s
+    idle            10,000             2             1.2 ms  45 ms  1.23 s
+  naive              6,000       2   487                                      3.0 / 3.0
+    new              6,000           487             1.2 ms  45 ms  1.23 s
+    ab, 1 s each         0             0
+
+killed  Forced deletion
+  FAILED
+  fault: naive was sent no request
+  not promised: a crash
+                  requests  events  lost       95 %     p50    p99   p99.9      settled
+  aware             30,000       0     2
+    new             20,000             0  < 0.015 %  1.2 ms  45 ms  1.23 s
+    idle            10,000             2             1.2 ms  45 ms  1.23 s
+
+` + legend + `
+
+               aware         naive
+scale   2* of 30,000  487 of 6,000  passed
+killed  2* of 30,000                FAILED
+` + unpromisedFootnote + `
+
+GracefulApp 0.1.0, 2026-03-01 10:00 to 11:00 UTC, seed 7.
+2 CPUs and 24 GiB memory carry 2 nodes, control plane and load; Kubernetes v1.37.2; kube-proxy iptables and nftables.
+The run was interrupted: scenarios are missing.
+`
+	if diff := cmp.Diff(want, Table(smallRun())); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestTableFitsATerminal(t *testing.T) {
+	run := sampleRun()
+	run.Scenarios = run.Scenarios[:2]
+	w := &run.Scenarios[0].Workloads[0]
+	w.Rows[0].Client = "keep-alive outside"
+	w.Rows[0].Requests, w.Rows[1].Requests = 123_456_789, 7_654_321 // a day's run
+	for line := range strings.Lines(Table(run)) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 120 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+}
+
+func TestTableIsSafeForATerminal(t *testing.T) {
+	for _, r := range Table(sampleRun()) {
+		if r != '\n' && !unicode.IsPrint(r) {
+			t.Fatalf("%q would reach the terminal", r)
+		}
+	}
+}
+
+func TestMarkdown(t *testing.T) {
+	got := Markdown(smallRun())
 	for _, want := range []string{
-		"2 -> 5 -> 1\n  passed\n  3 events; settled after 20 s in the median, 20 s at most; load average up to 4.2\n",
-		"  aware    new                   20,000      0  <0.015 %    1.5 ms   90.0 ms    1.25 s\n",
-		"  naive    new                   20,000    400     2.0 %",
-		"SIGKILL\n  FAILED\n  - something broke\n  not promised: a crash\n  mind: not promised\n",
+		"|  | GracefulApp, drain-aware | Deployment, simple tutorial |  |\n| --- | ---: | ---: | ---: |\n" +
+			"| 2 -&gt; 5 | 2\\* of 30,000 | 487 of 6,000 | passed |\n",
+		"\n## scale: 2 -&gt; 5\n\n- passed; load average up to 2.3\n- promised: no lost request\n\n|  | requests |",
+		"| **naive** | **6,000** | **2** | **487** |  |  |  |  | **3.0 / 3.0** |\n| new | 6,000 |  | 487 |  | 1.2 ms |",
+		"- fault: naive was sent no request\n- not promised: a crash\n",
 	} {
-		if !strings.Contains(text, want) {
-			t.Errorf("lacks %q:\n%s", want, text)
+		if !strings.Contains(got, want) {
+			t.Errorf("lacks %q", want)
 		}
 	}
-	for line := range strings.Lines(text) {
-		if !strings.HasPrefix(line, "|") && len(line) > 101 && !strings.Contains(line, "One machine") {
-			t.Errorf("%d columns: %s", len(line)-1, line)
+	if t.Failed() {
+		t.Log(got)
+	}
+}
+
+func TestMarkdownTakesNoMarkupFromTheCluster(t *testing.T) {
+	got := Markdown(sampleRun())
+	for _, markup := range []string{"<script", "<img", "\x1b", "|`*_"} {
+		if strings.Contains(got, markup) {
+			t.Errorf("has %q", markup)
+		}
+	}
+	if !strings.Contains(got, "&lt;script&gt;alert(1)") {
+		t.Error("the hostile text is not in the document, so the test proves nothing")
+	}
+}
+
+func TestBound(t *testing.T) {
+	for _, tc := range []struct {
+		requests, lost int
+		want           string
+	}{
+		{20_000, 0, "< 0.015 %"},
+		{21_000, 0, "< 0.015 %"}, // 0.0143 is rounded up: it is a bound
+		{3_000_000, 0, "< 0.00010 %"},
+		{10, 0, "< 30 %"},
+		{1, 0, "< 100 %"},
+		{1000, 1, ""},
+		{0, 0, ""},
+	} {
+		if got := bound(tc.requests, tc.lost); got != tc.want {
+			t.Errorf("%d of %d lost: %q, want %q", tc.lost, tc.requests, got, tc.want)
 		}
 	}
 }
 
-func TestSummaryCountsTheIdleApart(t *testing.T) {
-	want := `| lost of requests | GracefulApp | plain |
-| --- | ---: | ---: |
-| 2 -> 5 -> 1 | 0 (+2 idle) of 21,000 | 400 of 20,000 |
-| SIGKILL * | 3 of 100 | 0 of 0 |
-| **all** | **3 (+2 idle) of 21,100** | **400 of 20,000** |
-
-\* not promised: reported as what it is. Idle: keep-alive connections that wake up late, where HTTP/1.1 leaves a race. ` +
-		"One machine with 2 cores and 24 GiB carries the nodes, the control plane and the load; Kubernetes v1.37.2, " +
-		"kube-proxy by nftables and iptables. 3 events in 2 minutes, seed 7.\n"
-	if diff := cmp.Diff(want, Summary(sampleRun())); diff != "" {
-		t.Error(diff)
+func TestHeadlineCountsWhatIsPromised(t *testing.T) {
+	h := headlineOf(smallRun())
+	if h.Promised.Requests != 20_000 || h.Promised.Lost != 0 {
+		t.Errorf("%+v promised; an unpromised client or scenario is counted", h.Promised)
 	}
-}
-
-func TestRunsAreReadAsTheyWereStored(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "new", "run.json")
-	if err := Write(path, sampleRun()); err != nil {
-		t.Fatal(err)
-	}
-	got, err := Read(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(sampleRun(), got); diff != "" {
-		t.Error(diff)
+	if h.Control.Requests != 6_000 || h.Control.Lost != 487 || h.Passed != 1 || h.Failed != 1 {
+		t.Errorf("%+v", h)
 	}
 }

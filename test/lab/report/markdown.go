@@ -1,0 +1,89 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Markdown is the whole run as a document: the summary, then a section for each scenario.
+func Markdown(run Run) string {
+	var out strings.Builder
+	out.WriteString(Summary(run))
+	for _, s := range run.Scenarios {
+		fmt.Fprintf(&out, "\n## %s: %s\n\n", inline(s.Name), inline(s.Title))
+		for _, line := range verdict(s) {
+			fmt.Fprintf(&out, "- %s\n", inline(line))
+		}
+		cells := escaped(scenarioCells(s))
+		line := 1 // after the head
+		for _, w := range s.Workloads {
+			bold(cells[line]) // a terminal tells the workloads by their indentation
+			line += 1 + len(w.Rows)
+		}
+		out.WriteString("\n" + markdownTable(cells))
+	}
+	if len(run.Scenarios) > 0 {
+		out.WriteString("\n" + paragraph(legend))
+	}
+	return out.String()
+}
+
+// Summary is the short table for a README: lost of requests, scenario by workload.
+func Summary(run Run) string {
+	cells, footnote := summaryCells(run)
+	for i, side := range sides(run) {
+		cells[0][i+1] = side.Title
+	}
+	for i, s := range run.Scenarios {
+		cells[i+1][0] = s.Title
+	}
+	text := markdownTable(escaped(cells)) + "\n"
+	if footnote != "" {
+		text += paragraph(footnote) + "\n"
+	}
+	return text + paragraph(caption(run))
+}
+
+// special are the characters by which Markdown or HTML would take a cluster's text for markup.
+var special = strings.NewReplacer(`\`, `\\`, `|`, `\|`, "`", "\\`", `*`, `\*`, `_`, `\_`, `[`, `\[`, `]`, `\]`, `~`, `\~`,
+	`<`, `&lt;`, `>`, `&gt;`, `&`, `&amp;`)
+
+func inline(text string) string { return special.Replace(strings.TrimSpace(clean(text))) }
+
+func escaped(cells [][]string) [][]string {
+	out := make([][]string, len(cells))
+	for i, row := range cells {
+		for _, cell := range row {
+			out[i] = append(out[i], inline(cell))
+		}
+	}
+	return out
+}
+
+func bold(row []string) {
+	for i, cell := range row {
+		if cell != "" {
+			row[i] = "**" + cell + "**"
+		}
+	}
+}
+
+// paragraph keeps the line breaks.
+func paragraph(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = inline(line)
+	}
+	return strings.Join(lines, "  \n") + "\n"
+}
+
+func markdownTable(cells [][]string) string {
+	var out strings.Builder
+	for i, row := range cells {
+		fmt.Fprintf(&out, "| %s |\n", strings.Join(row, " | "))
+		if i == 0 {
+			out.WriteString("| ---" + strings.Repeat(" | ---:", len(row)-1) + " |\n")
+		}
+	}
+	return out.String()
+}

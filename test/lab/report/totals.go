@@ -1,0 +1,158 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gracefulapp/gracefulapp/internal/load"
+)
+
+// Total of all clients.
+func (w Workload) Total() load.Count {
+	var sum load.Count
+	for _, r := range w.Rows {
+		sum = sum.Add(r.Count)
+	}
+	return sum
+}
+
+// promised counts the requests that must not be lost.
+func (s Scenario) promised(w Workload) load.Count {
+	var sum load.Count
+	for _, r := range w.Rows {
+		if s.Promised && r.Promised {
+			sum = sum.Add(r.Count)
+		}
+	}
+	return sum
+}
+
+// headline is a run in numbers.
+type headline struct {
+	Promised, Control load.Count
+	Passed, Failed    int // scenarios
+}
+
+func headlineOf(run Run) headline {
+	var h headline
+	for _, s := range run.Scenarios {
+		for _, w := range s.Workloads {
+			h.Promised = h.Promised.Add(s.promised(w))
+			if w.Control && s.Promised {
+				h.Control = h.Control.Add(w.Total())
+			}
+		}
+		if len(s.Faults) > 0 {
+			h.Failed++
+		} else {
+			h.Passed++
+		}
+	}
+	return h
+}
+
+// eventsOf a workload, and of all.
+func (s Scenario) eventsOf(w Workload) []Event {
+	return slices.DeleteFunc(slices.Clone(s.Events), func(e Event) bool { return e.Workload != "" && e.Workload != w.Name })
+}
+
+// settling is how long the workload took to come to rest after its events; zero if nobody waited.
+func settling(events []Event) (median, longest time.Duration) {
+	var all []time.Duration
+	for _, e := range events {
+		if e.Settled.After(e.At) {
+			all = append(all, e.Settled.Sub(e.At))
+		}
+	}
+	if len(all) == 0 {
+		return 0, 0
+	}
+	slices.Sort(all)
+	n := len(all)
+	return (all[(n-1)/2] + all[n/2]) / 2, all[n-1]
+}
+
+// settled as a table writes it: median / longest.
+func settled(events []Event) string {
+	median, longest := settling(events)
+	if longest == 0 {
+		return ""
+	}
+	return seconds(median) + " / " + seconds(longest)
+}
+
+// side is a workload of the whole run; scenarios may lack some.
+type side struct {
+	Name, Title string
+	Control     bool
+}
+
+func sides(run Run) []side {
+	var all []side
+	for _, s := range run.Scenarios {
+		for _, w := range s.Workloads {
+			if !slices.ContainsFunc(all, func(a side) bool { return a.Name == w.Name }) {
+				all = append(all, side{w.Name, w.Title, w.Control})
+			}
+		}
+	}
+	return all
+}
+
+// workload of that name; false if the scenario lacks it.
+func (s Scenario) workload(name string) (Workload, bool) {
+	i := slices.IndexFunc(s.Workloads, func(w Workload) bool { return w.Name == name })
+	if i < 0 {
+		return Workload{}, false
+	}
+	return s.Workloads[i], true
+}
+
+// opposed has what is compared side by side first: the first workload, and the controls; then the others.
+func opposed(all []Workload) []Workload {
+	rank := func(i int) int {
+		switch {
+		case all[i].Control:
+			return 1
+		case i == slices.IndexFunc(all, func(w Workload) bool { return !w.Control }):
+			return 0
+		}
+		return 2
+	}
+	order := make([]int, len(all))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(rank(a), rank(b)) })
+	out := make([]Workload, len(all))
+	for i, j := range order {
+		out[i] = all[j]
+	}
+	return out
+}
+
+// String is the line beside every table: numbers of a two-core machine are not those of a data centre.
+func (m Machine) String() string {
+	nodes := fmt.Sprintf("%d nodes", len(m.Nodes))
+	if len(m.Nodes) == 1 {
+		nodes = "1 node"
+	}
+	if m.CPUs > 0 {
+		nodes = fmt.Sprintf("%d CPUs and %d GiB memory carry %s, control plane and load", m.CPUs, m.MemoryGiB, nodes)
+	}
+	parts := []string{nodes, "Kubernetes " + m.Kubernetes}
+	var modes []string
+	for _, n := range m.Nodes {
+		if n.Proxy != "" && !slices.Contains(modes, n.Proxy) {
+			modes = append(modes, n.Proxy)
+		}
+	}
+	if len(modes) > 0 {
+		slices.Sort(modes)
+		parts = append(parts, "kube-proxy "+strings.Join(modes, " and "))
+	}
+	return strings.Join(parts, "; ")
+}
