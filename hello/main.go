@@ -52,6 +52,7 @@ Paths:
   /           works for REQUEST_SEC, or for N with /?seconds=N; reads a body, if one is sent, and tells its length
   /stream     a line each 100 ms for REQUEST_SEC, or for N with /stream?seconds=N; the last one is "end"
   /sleep      sleeps for SLEEP_SEC
+  /ws         WebSocket: answers each message with the same; says "going away" while it drains
   /status     state, requests in flight and more, as JSON, at once
   /livez      200 as long as the server answers, also while it drains
   /readyz     200 while it serves and while it drains

@@ -20,13 +20,15 @@ type server struct {
 	drain    drain
 	stopping chan struct{} // closed at SIGTERM
 
-	// Requests to /, /sleep and /stream: those that a user would miss. Probes, hook and /status are not counted.
+	// Requests to /, /sleep and /stream, and messages on WebSockets: those that a user would miss. Probes, hook and /status are not
+	// counted.
 	inFlight  atomic.Int64
 	served    atomic.Int64
 	cancelled atomic.Int64 // given up by the client: its choice, not our loss
 
-	idle   idleConns
-	ledger *ledger // nil when it is off
+	idle    idleConns
+	sockets sockets
+	ledger  *ledger // nil when it is off
 }
 
 func newServer(s settings, log *slog.Logger, l *ledger) *server {
@@ -43,6 +45,7 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("/{$}", s.handleWork)
 	mux.HandleFunc("/sleep", func(w http.ResponseWriter, r *http.Request) { s.work(w, r, s.settings.sleep) })
 	mux.HandleFunc("/stream", s.handleStream)
+	mux.HandleFunc("/ws", s.handleWebSocket)
 	mux.HandleFunc("/status", s.handleStatus)
 	mux.HandleFunc("/livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, "alive") })
 	mux.HandleFunc("/readyz", s.handleReady)
@@ -65,6 +68,7 @@ func (s *server) handleStatus(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]any{ // a client that went away is its own affair
 		"state": s.state(), "version": version, "pid": os.Getpid(), "hostname": s.hostname,
 		"inFlight": s.inFlight.Load(), "served": s.served.Load(), "cancelled": s.cancelled.Load(),
+		"http2": s.idle.http2.count(), "webSockets": s.sockets.count(),
 		"startedAt":      s.started.UTC().Format(time.RFC3339Nano),
 		"startupSeconds": s.settings.startup.Seconds(), "requestSeconds": s.settings.request.Seconds(),
 		"preStopSeconds": s.settings.preStop.Seconds(), "shutdownSeconds": s.settings.shutdown.Seconds(),

@@ -74,8 +74,7 @@ func (s *server) logStart() {
 	}
 }
 
-// stop lets the requests in flight finish within t1. http.Server.Shutdown refuses new connections, closes idle ones and waits.
-// A second signal ends at once.
+// stop lets the requests in flight finish within t1. A second signal ends at once.
 func (s *server) stop(srv *http.Server, sig os.Signal, signals <-chan os.Signal) int {
 	start := time.Now()
 	s.log.Info("shutting down", "signal", sig.String(), "inFlight", s.inFlight.Load(), "drained", closed(s.drain.done))
@@ -83,7 +82,7 @@ func (s *server) stop(srv *http.Server, sig os.Signal, signals <-chan os.Signal)
 	ctx, cancel := context.WithTimeout(context.Background(), s.settings.shutdown)
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- srv.Shutdown(ctx) }()
+	go func() { ended <- s.shutdown(ctx, srv) }()
 	select {
 	case err := <-ended:
 		return s.ended(err, time.Since(start))
@@ -92,6 +91,13 @@ func (s *server) stop(srv *http.Server, sig os.Signal, signals <-chan os.Signal)
 			"seconds", time.Since(start).Seconds())
 		return exitFailed
 	}
+}
+
+// shutdown refuses new connections, closes the idle ones and the WebSockets, and waits for the others.
+func (s *server) shutdown(ctx context.Context, srv *http.Server) error {
+	sockets := make(chan error, 1)
+	go func() { sockets <- s.sockets.end(ctx) }()
+	return errors.Join(srv.Shutdown(ctx), <-sockets)
 }
 
 // ended judges by the requests alone: a connection that never sent one (a port check) may outlast t1 and has lost nothing.
@@ -132,8 +138,9 @@ func (s *server) handleDrain(w http.ResponseWriter, r *http.Request) {
 	s.drain.once.Do(func() {
 		close(s.drain.begun)
 		s.idle.http2.leave()
+		s.sockets.leave()
 		s.log.Info("draining", "preStopSeconds", s.settings.preStop.Seconds(), "inFlight", s.inFlight.Load(), "idle", s.idle.count(),
-			"http2", s.idle.http2.count())
+			"http2", s.idle.http2.count(), "webSockets", s.sockets.count())
 		go s.finishDrain()
 	})
 	select {
@@ -153,7 +160,8 @@ func (s *server) finishDrain() {
 	case <-timer.C:
 		idle := s.idle.count()
 		s.idle.retire()
-		s.log.Info("drained", "inFlight", s.inFlight.Load(), "idle", idle, "http2", s.idle.http2.count())
+		s.log.Info("drained", "inFlight", s.inFlight.Load(), "idle", idle, "http2", s.idle.http2.count(),
+			"webSockets", s.sockets.count())
 	case <-s.stopping:
 	}
 }

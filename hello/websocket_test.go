@@ -1,0 +1,188 @@
+package main
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// talker is a WebSocket client that does what the test says, and nothing by itself.
+type talker struct {
+	t    *testing.T
+	conn *websocket.Conn
+	in   chan string // messages; closed with the connection
+	end  error       // why it was
+}
+
+func (p *process) talk() *talker {
+	p.t.Helper()
+	conn, resp, err := (&websocket.Dialer{NetDialContext: p.dial}).Dial("ws://hello/ws", nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if resp.Header.Get("X-Served-By") == "" {
+		p.t.Error("the answer to the handshake does not name the pod")
+	}
+	p.t.Cleanup(func() { _ = conn.Close() })
+	k := &talker{t: p.t, conn: conn, in: make(chan string, 100)}
+	conn.SetCloseHandler(func(int, string) error { return nil }) // does not answer the server's
+	go func() {
+		defer close(k.in)
+		for {
+			_, text, err := conn.ReadMessage()
+			if err != nil {
+				k.end = err
+				return
+			}
+			k.in <- string(text)
+		}
+	}()
+	return k
+}
+
+func (k *talker) say(text string) {
+	k.t.Helper()
+	if err := k.conn.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+func (k *talker) want(what string, messages ...string) {
+	k.t.Helper()
+	for _, want := range messages {
+		if got, open := <-k.in; got != want || !open {
+			k.t.Fatalf("%s: got %q (open: %v, %v), want %q", what, got, open, k.end, want)
+		}
+	}
+	synctest.Wait()
+	select {
+	case got, open := <-k.in:
+		k.t.Fatalf("%s: got %q (open: %v, %v), want no more", what, got, open, k.end)
+	default:
+	}
+}
+
+// bye sends the Close frame.
+func (k *talker) bye(code int) {
+	k.t.Helper()
+	err := k.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), time.Now().Add(time.Second))
+	if err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+func (k *talker) wantClose(what string, code int) {
+	k.t.Helper()
+	if text, open := <-k.in; open {
+		k.t.Fatalf("%s: got %q, want Close", what, text)
+	}
+	var closed *websocket.CloseError
+	if !errors.As(k.end, &closed) || closed.Code != code {
+		k.t.Errorf("%s: ended by %v, want Close %d", what, k.end, code)
+	}
+}
+
+func TestWebSocketAnswersEachMessageWithTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := start(t, recording)
+		p.get("/livez")
+		k := p.talk()
+		long := strings.Repeat("x", maxMessage)
+		for _, text := range []string{"id=a-1", "hello", "", long, "id=" + strings.Repeat("y", maxID+1)} {
+			k.say(text)
+			k.want("echo", text)
+		}
+		if got := p.get("/status").body; !strings.Contains(got, `"served":5,`) || !strings.Contains(got, `"webSockets":1`) {
+			t.Errorf("status %s, want 5 served on one WebSocket", got)
+		}
+		k.bye(websocket.CloseNormalClosure)
+		k.wantClose("the client's Close is answered", websocket.CloseNormalClosure)
+		synctest.Wait()
+		if got := p.get("/status").body; !strings.Contains(got, `"webSockets":0`) {
+			t.Errorf("status %s, want no WebSocket", got)
+		}
+		p.end()
+		begun, finished, _ := readLedger(t, p.log.String())
+		if len(begun) != 1 || begun["a-1"] != 1 || finished["a-1"] != 1 {
+			t.Errorf("begun %v, finished %v; want a-1 only", begun, finished)
+		}
+	})
+}
+
+func TestWebSocketSaysGoodbyeAtTheDrainAndAnswersOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := start(t, tutorial)
+		p.get("/livez")
+		asked, silent := p.talk(), p.talk()
+		asked.say("before")
+		asked.want("before the drain", "before")
+		drained := p.goGet("/drain")
+		asked.want("at the drain", goodbye)
+		silent.want("no message yet")
+		late := p.talk()
+		late.want("opened in the drain, no message yet")
+		for what, k := range map[string]*talker{"silent": silent, "late": late} {
+			k.say("first")
+			k.want(what, "first", goodbye)
+		}
+		asked.say("on its way")
+		asked.want("after the goodbye", "on its way")
+		asked.bye(websocket.CloseNormalClosure)
+		asked.wantClose("the client leaves", websocket.CloseNormalClosure)
+		<-drained
+		silent.say("still here")
+		silent.want("after t2", "still here")
+		p.client.CloseIdleConnections()
+		p.term()
+		for what, k := range map[string]*talker{"silent": silent, "late": late} {
+			k.wantClose(what+" at SIGTERM", websocket.CloseGoingAway)
+			k.bye(websocket.CloseGoingAway)
+		}
+		termed := time.Now()
+		if code := <-p.exit; code != exitOK || time.Since(termed) >= closeLimit {
+			t.Errorf("exit code %d after %s, want 0 as soon as the clients have closed", code, time.Since(termed))
+		}
+		if want := `"msg":"ended","inFlight":0,"served":5,"cancelled":0`; !strings.Contains(p.log.String(), want) {
+			t.Errorf("log lacks %s:\n%s", want, p.log.String())
+		}
+	})
+}
+
+func TestWebSocketClientThatDoesNotCloseIsNotWaitedForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := start(t, recording)
+		p.get("/livez")
+		k := p.talk()
+		p.client.CloseIdleConnections()
+		p.term()
+		termed := time.Now()
+		synctest.Wait()
+		k.say("id=too-1") // after the Close frame nothing may be answered
+		k.wantClose("at SIGTERM", websocket.CloseGoingAway)
+		if code := <-p.exit; code != exitOK || time.Since(termed) != closeLimit {
+			t.Errorf("exit code %d after %s, want 0 after %s", code, time.Since(termed), closeLimit)
+		}
+		if begun, _, _ := readLedger(t, p.log.String()); len(begun) != 0 {
+			t.Errorf("begun %v, want none: it was never to be answered", begun)
+		}
+	})
+}
+
+func TestWebSocketRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := start(t, tutorial)
+		p.get("/livez")
+		if got := p.get("/ws"); got.status != http.StatusBadRequest {
+			t.Errorf("a plain GET: status %d, want 400", got.status)
+		}
+		k := p.talk()
+		k.say(strings.Repeat("x", maxMessage+1))
+		k.wantClose("too long a message", websocket.CloseMessageTooBig)
+		p.end()
+	})
+}
