@@ -22,15 +22,18 @@ func thousands(n int) string {
 	return out.String()
 }
 
-// bound says how sure "nothing was lost" is: the share that is lost at most, at 95 % confidence. It stays empty if something was.
-func bound(requests, lost int) string {
-	if lost > 0 || requests == 0 {
+// share of the requests that was lost; if none was, the share that is lost at most, at 95 % confidence.
+func share(requests, lost int) string {
+	switch {
+	case requests == 0:
 		return ""
+	case lost > 0:
+		return percent(float64(lost) / float64(requests))
 	}
 	return "< " + percent(min(ruleOfThree/float64(requests), 1))
 }
 
-// percent with two significant digits, rounded up, for it is said as an upper bound: 0.015, 0.15, 1.5, 15.
+// percent with two significant digits, rounded up, for it is a bad thing's bound: 0.015, 0.15, 1.5, 15.
 func percent(share float64) string {
 	p, scale, digits := share*100, 1.0, 0
 	for p > 0 && p*scale < 10 && digits < 6 {

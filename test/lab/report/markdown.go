@@ -30,16 +30,18 @@ func Markdown(run Run) string {
 
 // Summary is the short table for a README: lost of requests, scenario by workload.
 func Summary(run Run) string {
-	cells, footnote := summaryCells(run)
+	cells := summaryCells(run)
 	for i, side := range sides(run) {
 		cells[0][i+1] = side.Title
 	}
 	for i, s := range run.Scenarios {
 		cells[i+1][0] = s.Title
 	}
-	text := markdownTable(escaped(cells)) + "\n"
-	if footnote != "" {
-		text += paragraph(footnote) + "\n"
+	cells = escaped(cells)
+	bold(cells[len(cells)-1])
+	text := markdownTable(cells) + "\n"
+	if note := footnote(run); note != "" {
+		text += paragraph(note) + "\n"
 	}
 	return text + paragraph(caption(run))
 }

@@ -16,6 +16,9 @@ func Write(path string, run Run) error {
 	if err != nil {
 		return fmt.Errorf("writing the run: %w", err)
 	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("writing the run: %w", err)
+	}
 	file, err := os.CreateTemp(filepath.Dir(path), ".run-*")
 	if err != nil {
 		return fmt.Errorf("writing the run: %w", err)

@@ -10,7 +10,7 @@ import (
 )
 
 func TestReadIsWritesInverse(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "new")
 	path := filepath.Join(dir, "lab.json")
 	for range 2 { // the second one replaces the first
 		if err := Write(path, sampleRun()); err != nil {
@@ -30,8 +30,12 @@ func TestReadIsWritesInverse(t *testing.T) {
 }
 
 func TestWriteSaysThatItCannot(t *testing.T) {
-	if err := Write(filepath.Join(t.TempDir(), "absent", "lab.json"), Run{}); err == nil {
-		t.Error("wrote into a directory that there is not")
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(filepath.Join(file, "lab.json"), Run{}); err == nil {
+		t.Error("wrote into a directory that is a file")
 	}
 }
 

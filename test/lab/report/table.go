@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -9,10 +10,10 @@ import (
 )
 
 // columns of a scenario's table. Events and settled are the workload's, latencies are a client's.
-var columns = []string{"", "requests", "events", "lost", "95 %", "p50", "p99", "p99.9", "settled"}
+var columns = []string{"", "requests", "events", "lost", "share", "p50", "p99", "p99.9", "settled"}
 
 // legend explains what the columns' names do not.
-const legend = `95 %: the share of requests that is lost at most, at 95 % confidence, where none was lost (3/N).
+const legend = `share of the requests that was lost; where none was: what is lost at most, at 95 % confidence (3/N).
 settled: seconds from a change until all was at rest, median / longest.`
 
 // Table is the whole run for a terminal of 120 columns, with the summary at the end, where the reader is.
@@ -33,12 +34,12 @@ func Table(run Run) string {
 	if len(run.Scenarios) > 0 {
 		out.WriteString(legend + "\n\n")
 	}
-	cells, footnote := summaryCells(run)
-	out.WriteString(aligned(cells, widthsOf(cells)))
-	if footnote != "" {
-		out.WriteString(footnote + "\n")
+	cells := summaryCells(run)
+	out.WriteString(aligned(cells, widthsOf(cells)) + "\n")
+	if note := footnote(run); note != "" {
+		out.WriteString(note + "\n")
 	}
-	out.WriteString("\n" + caption(run) + "\n")
+	out.WriteString(caption(run) + "\n")
 	return out.String()
 }
 
@@ -84,51 +85,32 @@ func scenarioCells(s Scenario) [][]string {
 }
 
 func countCells(c load.Count, events string) []string {
-	return []string{thousands(c.Requests), events, thousands(c.Lost), bound(c.Requests, c.Lost)}
+	return []string{thousands(c.Requests), events, thousands(c.Lost), share(c.Requests, c.Lost)}
 }
 
-// summaryCells: lost of requests, scenario by workload.
-func summaryCells(run Run) (cells [][]string, footnote string) {
+// summaryCells: lost of requests, scenario by workload, and all scenarios in which something is promised.
+func summaryCells(run Run) [][]string {
 	all := sides(run)
-	head := []string{""}
+	head, total := []string{"lost of requests"}, []string{"all that is promised"}
 	for _, side := range all {
 		head = append(head, clean(side.Name))
+		var sum tally
+		for _, s := range run.Scenarios {
+			if s.Promised {
+				sum = sum.plus(tallyOf(s.workload(side.Name)))
+			}
+		}
+		total = append(total, sum.String())
 	}
-	cells = [][]string{append(head, "")}
+	cells := [][]string{append(head, "")}
 	for _, s := range run.Scenarios {
 		row := []string{clean(s.Name)}
 		for _, side := range all {
-			cell, marked := summaryCell(s, side.Name)
-			row = append(row, cell)
-			if marked {
-				footnote = unpromisedFootnote
-			}
+			row = append(row, tallyOf(s.workload(side.Name)).String())
 		}
 		cells = append(cells, append(row, outcome(s)))
 	}
-	return cells, footnote
-}
-
-// unpromisedFootnote: see Row.Promised.
-const unpromisedFootnote = "* lost by clients or in scenarios that no promise covers"
-
-// summaryCell is marked if a workload that promises something in this run lost only what it never promised to keep.
-func summaryCell(s Scenario, workload string) (cell string, marked bool) {
-	w, ok := s.workload(workload)
-	if !ok {
-		return "", false
-	}
-	total := w.Total()
-	covered := false
-	for _, r := range w.Rows {
-		covered = covered || r.Promised
-	}
-	lost := thousands(total.Lost)
-	marked = covered && total.Lost > 0 && s.promised(w).Lost == 0
-	if marked {
-		lost += "*"
-	}
-	return lost + " of " + thousands(total.Requests), marked
+	return append(cells, append(total, ""))
 }
 
 func outcome(s Scenario) string {
@@ -139,6 +121,27 @@ func outcome(s Scenario) string {
 		return "not promised"
 	}
 	return "passed"
+}
+
+// footnote explains the numbers in brackets, if there are any.
+func footnote(run Run) string {
+	var clients []string
+	for _, s := range run.Scenarios {
+		for _, w := range s.Workloads {
+			if tallyOf(w).Unpromised == 0 {
+				continue
+			}
+			for _, r := range w.Rows {
+				if client := clean(r.Client); !r.Promised && r.Lost > 0 && !slices.Contains(clients, client) {
+					clients = append(clients, client)
+				}
+			}
+		}
+	}
+	if len(clients) == 0 {
+		return ""
+	}
+	return "(+n): lost by clients to whom the workload promises nothing: " + strings.Join(clients, ", ") + "."
 }
 
 // caption says where the numbers come from.

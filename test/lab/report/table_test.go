@@ -46,30 +46,31 @@ func TestTable(t *testing.T) {
 	want := `scale  2 -> 5
   passed; load average up to 2.3
   promised: no lost request
-                  requests  events  lost       95 %     p50    p99   p99.9      settled
-  aware             30,000       3     2                                    11.2 / 12.5
+                  requests  events  lost      share     p50    p99   p99.9      settled
+  aware             30,000       3     2   0.0067 %                         11.2 / 12.5
     new             20,000             0  < 0.015 %  1.2 ms  45 ms  1.23 s
-    idle            10,000             2             1.2 ms  45 ms  1.23 s
-  naive              6,000       2   487                                      3.0 / 3.0
-    new              6,000           487             1.2 ms  45 ms  1.23 s
+    idle            10,000             2    0.020 %  1.2 ms  45 ms  1.23 s
+  naive              6,000       2   487      8.2 %                           3.0 / 3.0
+    new              6,000           487      8.2 %  1.2 ms  45 ms  1.23 s
     ab, 1 s each         0             0
 
 killed  Forced deletion
   FAILED
   fault: naive was sent no request
   not promised: a crash
-                  requests  events  lost       95 %     p50    p99   p99.9      settled
-  aware             30,000       0     2
+                  requests  events  lost      share     p50    p99   p99.9      settled
+  aware             30,000       0     2   0.0067 %
     new             20,000             0  < 0.015 %  1.2 ms  45 ms  1.23 s
-    idle            10,000             2             1.2 ms  45 ms  1.23 s
+    idle            10,000             2    0.020 %  1.2 ms  45 ms  1.23 s
 
 ` + legend + `
 
-               aware         naive
-scale   2* of 30,000  487 of 6,000  passed
-killed  2* of 30,000                FAILED
-` + unpromisedFootnote + `
+lost of requests                 aware         naive
+scale                 0 (+2) of 30,000  487 of 6,000  passed
+killed                0 (+2) of 30,000                FAILED
+all that is promised  0 (+2) of 30,000  487 of 6,000
 
+(+n): lost by clients to whom the workload promises nothing: idle.
 GracefulApp 0.1.0, 2026-03-01 10:00 to 11:00 UTC, seed 7.
 2 CPUs and 24 GiB memory carry 2 nodes, control plane and load; Kubernetes v1.37.2; kube-proxy iptables and nftables.
 The run was interrupted: scenarios are missing.
@@ -103,10 +104,11 @@ func TestTableIsSafeForATerminal(t *testing.T) {
 func TestMarkdown(t *testing.T) {
 	got := Markdown(smallRun())
 	for _, want := range []string{
-		"|  | GracefulApp, drain-aware | Deployment, simple tutorial |  |\n| --- | ---: | ---: | ---: |\n" +
-			"| 2 -&gt; 5 | 2\\* of 30,000 | 487 of 6,000 | passed |\n",
+		"| lost of requests | GracefulApp, drain-aware | Deployment, simple tutorial |  |\n| --- | ---: | ---: | ---: |\n" +
+			"| 2 -&gt; 5 | 0 (+2) of 30,000 | 487 of 6,000 | passed |\n",
+		"| **all that is promised** | **0 (+2) of 30,000** | **487 of 6,000** |  |\n",
 		"\n## scale: 2 -&gt; 5\n\n- passed; load average up to 2.3\n- promised: no lost request\n\n|  | requests |",
-		"| **naive** | **6,000** | **2** | **487** |  |  |  |  | **3.0 / 3.0** |\n| new | 6,000 |  | 487 |  | 1.2 ms |",
+		"| **naive** | **6,000** | **2** | **487** | **8.2 %** |  |  |  | **3.0 / 3.0** |\n| new | 6,000 |  | 487 | 8.2 % | 1.2 ms |",
 		"- fault: naive was sent no request\n- not promised: a crash\n",
 	} {
 		if !strings.Contains(got, want) {
@@ -130,7 +132,7 @@ func TestMarkdownTakesNoMarkupFromTheCluster(t *testing.T) {
 	}
 }
 
-func TestBound(t *testing.T) {
+func TestShare(t *testing.T) {
 	for _, tc := range []struct {
 		requests, lost int
 		want           string
@@ -140,10 +142,10 @@ func TestBound(t *testing.T) {
 		{3_000_000, 0, "< 0.00010 %"},
 		{10, 0, "< 30 %"},
 		{1, 0, "< 100 %"},
-		{1000, 1, ""},
+		{1000, 1, "0.10 %"},
 		{0, 0, ""},
 	} {
-		if got := bound(tc.requests, tc.lost); got != tc.want {
+		if got := share(tc.requests, tc.lost); got != tc.want {
 			t.Errorf("%d of %d lost: %q, want %q", tc.lost, tc.requests, got, tc.want)
 		}
 	}

@@ -102,13 +102,45 @@ func sides(run Run) []side {
 	return all
 }
 
-// workload of that name; false if the scenario lacks it.
-func (s Scenario) workload(name string) (Workload, bool) {
+// workload of that name; an empty one if the scenario lacks it.
+func (s Scenario) workload(name string) Workload {
 	i := slices.IndexFunc(s.Workloads, func(w Workload) bool { return w.Name == name })
 	if i < 0 {
-		return Workload{}, false
+		return Workload{}
 	}
-	return s.Workloads[i], true
+	return s.Workloads[i]
+}
+
+// tally of a workload: what clients lost to whom nothing is promised counts apart, unless the workload promises nothing at all.
+type tally struct{ Requests, Lost, Unpromised int }
+
+func tallyOf(w Workload) tally {
+	promising := slices.ContainsFunc(w.Rows, func(r Row) bool { return r.Promised })
+	var t tally
+	for _, r := range w.Rows {
+		t.Requests += r.Requests
+		if promising && !r.Promised {
+			t.Unpromised += r.Lost
+		} else {
+			t.Lost += r.Lost
+		}
+	}
+	return t
+}
+
+func (t tally) plus(other tally) tally {
+	return tally{t.Requests + other.Requests, t.Lost + other.Lost, t.Unpromised + other.Unpromised}
+}
+
+// String is a cell of the summary: 0 (+2) of 20,000.
+func (t tally) String() string {
+	switch {
+	case t.Requests == 0:
+		return ""
+	case t.Unpromised > 0:
+		return fmt.Sprintf("%s (+%s) of %s", thousands(t.Lost), thousands(t.Unpromised), thousands(t.Requests))
+	}
+	return thousands(t.Lost) + " of " + thousands(t.Requests)
 }
 
 // opposed has what is compared side by side first: the first workload, and the controls; then the others.
