@@ -97,7 +97,7 @@ func failureMode(loss report.Loss, d disturbance, served bool) string {
 		return "D14"
 	case loss.Class == load.ServerError:
 		return "D4"
-	case d.what == "creation" || d.what == "Ready":
+	case d.what == "creation" || d.what == "Ready" && loss.Class == load.Refused:
 		return "U1"
 	}
 	switch loss.Class {

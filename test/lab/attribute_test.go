@@ -57,6 +57,12 @@ func TestAttribute(t *testing.T) {
 			want: report.Loss{Pod: "starting", Guessed: true, Phase: "1.0 s after creation", Row: "U1"},
 		},
 		{
+			name: "a pod without a probe is Ready before it listens",
+			loss: report.Loss{Sent: at(18), Lost: at(18), Class: load.Refused, Fate: report.NeverSeen},
+			pods: []report.Pod{serving, {Name: "unprobed", Created: at(17), Ready: at(17.5)}},
+			want: report.Loss{Pod: "unprobed", Guessed: true, Phase: "0.5 s after Ready", Row: "U1"},
+		},
+		{
 			name: "no pod at all",
 			loss: report.Loss{Sent: at(60), Lost: at(60), Class: load.Refused, Fate: report.NeverSeen},
 			pods: []report.Pod{ended},

@@ -103,7 +103,11 @@ func (r *round) fill(out *report.Workload, w *workload, all []sent) {
 }
 
 func (r *round) loss(client, target string, record load.Record, pods []report.Pod) report.Loss {
-	fate, pod := r.recorder.fate(target, record.Seq)
+	only := ""
+	if record.Class == load.Resent { // its repetition bears the same id and went to another pod
+		only = record.Pod
+	}
+	fate, pod := r.recorder.fate(target, record.Seq, only)
 	if pod == "" {
 		pod = record.Pod
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -68,10 +67,10 @@ func (l *lab) proxyMode(ctx context.Context, node corev1.Node) string {
 	if err != nil {
 		return ""
 	}
-	// The status is on stderr, which the log holds too.
-	first, _, _ := strings.Cut(string(text), "\n")
-	if mode, _, _ := strings.Cut(first, " "); slices.Contains([]string{"iptables", "nftables", "ipvs"}, mode) {
-		return mode
+	for _, mode := range []string{"iptables", "nftables", "ipvs"} {
+		if strings.HasPrefix(string(text), mode) {
+			return mode
+		}
 	}
 	return ""
 }

@@ -205,21 +205,21 @@ func (r *recorder) finished(target string) int {
 	return n
 }
 
-// fate looks a request up in all servers' ledgers.
-func (r *recorder) fate(target string, seq uint64) (fate report.Fate, pod string) {
+// fate looks a request up in all servers' ledgers; in one server's only, if it is known which had the request.
+func (r *recorder) fate(target string, seq uint64, only string) (fate report.Fate, pod string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for name, p := range r.pods {
 		q := p.ledger.requests[target]
 		switch {
-		case q == nil:
+		case q == nil || only != "" && name != only:
 		case q.finished.has(seq):
 			return report.Finished, name
 		case q.begun.has(seq):
 			return report.Begun, name
 		}
 	}
-	return report.NeverSeen, ""
+	return report.NeverSeen, only
 }
 
 // forget drops the pods that are gone; those that live keep their lives and lose their requests.
