@@ -43,7 +43,8 @@ func TestStream(t *testing.T) {
 		name, path string
 		want       []line
 	}{
-		{"writes a line each 100 ms, at once", "/stream?seconds=0.3", []line{{"line 1", 0}, {"line 2", 100 * ms}, {"line 3", 200 * ms}, {"end", 300 * ms}}},
+		{"writes a line each 100 ms, at once", "/stream?seconds=0.3",
+			[]line{{"line 1", 0}, {"line 2", 100 * ms}, {"line 3", 200 * ms}, {"end", 300 * ms}}},
 		{"ends when it was asked to", "/stream?seconds=0.25", []line{{"line 1", 0}, {"line 2", 100 * ms}, {"line 3", 200 * ms}, {"end", 250 * ms}}},
 		{"may be as short as its end", "/stream?seconds=0", []line{{"end", 0}}},
 	} {

@@ -87,10 +87,10 @@ func (s *server) state() string {
 	return "starting"
 }
 
-// accompany enters the request into the ledger and makes every answer whose header is written after the drain has begun say `Connection: close`, on every path, also
-// if its request came before: a keep-alive client then takes its next request to a new connection, hence to another pod.
-// http.Server.SetKeepAlivesEnabled(false) would say so too, but it first closes all idle connections, and with them the requests
-// that are on their way.
+// accompany enters the request into the ledger and makes every answer whose header is written after the drain has begun say
+// `Connection: close`, on every path, also if its request came before: a keep-alive client then takes its next request to a new
+// connection, hence to another pod. http.Server.SetKeepAlivesEnabled(false) would say so too, but it first closes all idle connections,
+// and with them the requests that are on their way.
 //
 // To net/http's HTTP/2 server the same words mean GOAWAY and the end of the connection; until SIGTERM goaway.go has a milder one.
 func (s *server) accompany(next http.Handler) http.Handler {
