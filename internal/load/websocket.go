@@ -116,22 +116,35 @@ func (s *socketSender) message(ctx context.Context, seq uint64, due time.Time) R
 }
 
 func (s *socketSender) exchange(ctx context.Context, lane *socketLane, id string) (e Ending, pod string, reused bool) {
-	conn, reused, err := lane.connect(ctx, s)
-	if err != nil {
-		return Ending{Err: err}, "", false
+	conn, answer, reused, err := lane.ask(ctx, s, socketIDPrefix+id)
+	if conn != nil {
+		pod = conn.pod
 	}
-	answer, err := conn.ask(socketIDPrefix + id)
 	if err != nil {
-		return Ending{Err: err}, conn.pod, reused
+		return Ending{Err: err}, pod, reused
 	}
 	select {
 	case err := <-answer:
 		if err != nil {
-			return Ending{Err: err}, conn.pod, reused
+			return Ending{Err: err}, pod, reused
 		}
-		return Ending{Status: http.StatusOK}, conn.pod, reused
+		return Ending{Status: http.StatusOK}, pod, reused
 	case <-ctx.Done():
-		return Ending{Err: ctx.Err()}, conn.pod, reused
+		return Ending{Err: ctx.Err()}, pod, reused
+	}
+}
+
+// ask sends the text on the lane's connection, or on the next one if the server has said goodbye in between.
+func (l *socketLane) ask(ctx context.Context, s *socketSender, text string) (conn *socket, answer <-chan error, reused bool, err error) {
+	for {
+		conn, reused, err = l.connect(ctx, s)
+		if err != nil {
+			return nil, nil, false, err
+		}
+		answer, err = conn.ask(text)
+		if !errors.Is(err, errLeft) {
+			return conn, answer, reused, err
+		}
 	}
 }
 
@@ -176,10 +189,16 @@ func (c *socket) open() bool {
 	return !c.bye
 }
 
+// errLeft: nothing was sent, for the server has said goodbye.
+var errLeft = errors.New("the server has said goodbye")
+
 // ask sends a message; the channel tells when it has come back, or why it will not.
 func (c *socket) ask(text string) (<-chan error, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.bye {
+		return nil, errLeft
+	}
 	answer := make(chan error, 1)
 	c.pending[text] = answer
 	if err := c.ws.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
