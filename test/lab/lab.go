@@ -132,9 +132,12 @@ func (l *lab) runAll(ctx context.Context, next schedule) (report.Run, error) {
 		l.Title(progress + "  " + s.title)
 		one, err := l.run(ctx, s)
 		found.End = time.Now()
-		if err != nil {
-			found.Interrupted = ctx.Err() != nil
-			return found, errors.Join(fmt.Errorf("%s: %w", s.name, err), l.store(found))
+		if ctx.Err() != nil {
+			found.Interrupted = true
+			return found, errors.Join(fmt.Errorf("%s: %w", s.name, ctx.Err()), l.store(found))
+		}
+		if err != nil { // the next scenario begins anew, and may well work
+			one = report.Scenario{Name: s.name, Title: s.title, Faults: []string{"it came to no end: " + err.Error()}}
 		}
 		found.Scenarios = append(found.Scenarios, one)
 		l.say("%s", outcome(one))

@@ -23,8 +23,9 @@ const LoadgenGraceSeconds = 40
 const (
 	// maxLine of a generator's output: the summary has one entry per second and target.
 	maxLine = 16 << 20
-	// maxStreams is how often a broken log stream is opened anew.
-	maxStreams = 5
+	// maxStreams is how often a broken log stream is opened, streamPause the time between: a minute, for an API server to come back.
+	maxStreams  = 60
+	streamPause = time.Second
 )
 
 // Generator is a load generator's pod as its output shows it.
@@ -51,22 +52,29 @@ func (g *Generator) reset() {
 	g.progress, g.Losses, g.Summary = map[string]load.Progress{}, map[string][]load.Record{}, nil
 }
 
-// follow reads the pod's output to its summary. A stream that breaks is read again from its beginning.
+// follow reads the pod's output to its summary. A stream that breaks, as all do when the API server restarts, is read again from its
+// beginning.
 func (g *Generator) follow(ctx context.Context, t *Testbed) error {
-	var err error
-	for range maxStreams {
-		var stream io.ReadCloser
-		stream, err = t.Kube.CoreV1().Pods(t.Namespace).GetLogs(g.Pod, &corev1.PodLogOptions{Follow: true}).Stream(ctx)
-		if err != nil {
-			return fmt.Errorf("reading the output of %s: %w", g.Pod, err)
-		}
-		err = g.read(stream)
-		_ = stream.Close()
-		if err == nil || ctx.Err() != nil {
+	for n := 1; ; n++ {
+		err := g.readOnce(ctx, t)
+		if err == nil || ctx.Err() != nil || n == maxStreams {
 			return err
 		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(streamPause):
+		}
 	}
-	return err
+}
+
+func (g *Generator) readOnce(ctx context.Context, t *Testbed) error {
+	stream, err := t.Kube.CoreV1().Pods(t.Namespace).GetLogs(g.Pod, &corev1.PodLogOptions{Follow: true}).Stream(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the output of %s: %w", g.Pod, err)
+	}
+	defer func() { _ = stream.Close() }()
+	return g.read(stream)
 }
 
 func (g *Generator) read(stream io.Reader) error {
