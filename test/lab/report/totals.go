@@ -84,7 +84,7 @@ func settled(events []Event) string {
 	return seconds(median) + " / " + seconds(longest)
 }
 
-// side is a workload of the whole run; scenarios may lack some.
+// side is a workload of the whole run; scenarios may lack some. What is compared stands side by side.
 type side struct {
 	Name, Title string
 	Control     bool
@@ -93,7 +93,7 @@ type side struct {
 func sides(run Run) []side {
 	var all []side
 	for _, s := range run.Scenarios {
-		for _, w := range s.Workloads {
+		for _, w := range opposed(s.Workloads) {
 			if !slices.ContainsFunc(all, func(a side) bool { return a.Name == w.Name }) {
 				all = append(all, side{w.Name, w.Title, w.Control})
 			}
