@@ -1,0 +1,205 @@
+package report
+
+import (
+	"bytes"
+	"image"
+	"image/color"
+	"image/png"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// drawn returns a scenario's picture without its legend, which has all colours, cut into the upper and the lower panel.
+func drawn(t *testing.T, s Scenario) (above, below image.Image) {
+	t.Helper()
+	var out bytes.Buffer
+	if err := Picture(&out, s); err != nil {
+		t.Fatal(err)
+	}
+	picture, err := png.Decode(&out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pixels := func(points float64) int { return int(points * pictureDPI / 72) }
+	top := pixels(float64(margin + headHeight))
+	end := picture.Bounds().Max.Y - pixels(float64(margin+legendHeight))
+	middle := top + pixels(float64(panelHeight(pictured(s)[0])))
+	cutOut := picture.(interface {
+		SubImage(r image.Rectangle) image.Image
+	})
+	width := picture.Bounds().Max.X
+	return cutOut.SubImage(image.Rect(0, top, width, middle)), cutOut.SubImage(image.Rect(0, middle, width, end))
+}
+
+// columnsOf the picture in which at least so many pixels are of exactly this colour.
+func columnsOf(picture image.Image, c color.Color, pixels int) []int {
+	r, g, b, _ := c.RGBA()
+	bounds := picture.Bounds()
+	var found []int
+	for x := bounds.Min.X; x < bounds.Max.X; x++ {
+		n := 0
+		for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
+			if r1, g1, b1, _ := picture.At(x, y).RGBA(); r1 == r && g1 == g && b1 == b {
+				n++
+			}
+		}
+		if n >= pixels {
+			found = append(found, x)
+		}
+	}
+	return found
+}
+
+func TestPictureShowsWhoLost(t *testing.T) {
+	above, below := drawn(t, sampleRun().Scenarios[0])
+	if n := len(columnsOf(above, lossColor, 1)); n != 0 {
+		t.Errorf("%d columns are red where nothing was lost", n)
+	}
+	if n := len(columnsOf(below, lossColor, 20)); n < 20 {
+		t.Errorf("only %d columns are red where hundreds were lost", n)
+	}
+}
+
+// lossless is a scenario in which nothing was lost, and then what the test lets be lost.
+func lossless() Scenario {
+	s := sampleRun().Scenarios[0]
+	for i := range s.Workloads {
+		w := &s.Workloads[i]
+		w.Losses, w.Rows = nil, nil
+		for j := range w.Seconds {
+			w.Seconds[j].Answered, w.Seconds[j].Lost = w.Seconds[j].Requests, 0
+		}
+	}
+	return s
+}
+
+func TestPictureMarksEachLosingSecond(t *testing.T) {
+	s := lossless()
+	red := func(lost ...int) int {
+		for i, n := range lost {
+			second := &s.Workloads[0].Seconds[20+i]
+			second.Answered, second.Lost = second.Requests-n, n
+		}
+		above, _ := drawn(t, s)
+		n := 0
+		for row := 1; ; row++ {
+			columns := len(columnsOf(above, lossColor, row))
+			if columns == 0 {
+				return n
+			}
+			n += columns
+		}
+	}
+	none, one, two := red(0, 0), red(2, 0), red(1, 1)
+	if none != 0 || one == 0 {
+		t.Errorf("%d pixels are red if nothing was lost, %d if two requests of a second were", none, one)
+	}
+	// Both say "2 lost"; 40 pixels are most of a mark.
+	if two < one+40 {
+		t.Errorf("%d pixels are red if one second lost two requests, %d if two lost one each", one, two)
+	}
+}
+
+func TestPictureShowsThePhases(t *testing.T) {
+	above, _ := drawn(t, sampleRun().Scenarios[0])
+	widths := map[phase]int{}
+	for p, c := range phaseColors {
+		widths[p] = len(columnsOf(above, c, 10))
+	}
+	// The hook takes 5 s, the end about 1 s of it all.
+	if widths[ready] < 1000 || widths[draining] < 40 || widths[finishing] < 8 || widths[finishing] > widths[draining] {
+		t.Errorf("columns of the phases: %v", widths)
+	}
+}
+
+func TestPictureSaysWhoWasKilled(t *testing.T) {
+	s := sampleRun().Scenarios[1]
+	w := &s.Workloads[3]
+	w.Losses, w.Rows, w.Seconds = nil, nil, nil // nothing else is red
+	_, with := drawn(t, s)
+	for i := range w.Pods {
+		w.Pods[i].ExitCode = nil
+	}
+	_, without := drawn(t, s)
+	if a, b := len(columnsOf(with, lossColor, 1)), len(columnsOf(without, lossColor, 1)); a == 0 || b != 0 {
+		t.Errorf("%d columns are red with killed pods, %d without", a, b)
+	}
+}
+
+func TestPictureHasOneTimeAxis(t *testing.T) {
+	s := sampleRun().Scenarios[0]
+	s.Events = slices.DeleteFunc(s.Events, func(e Event) bool { return e.Workload != "aware" })
+	for i := range s.Events {
+		s.Events[i].Workload = ""
+	}
+	for i := range s.Workloads[0].Seconds {
+		s.Workloads[0].Seconds[i].Answered *= 1000 // the axis' labels get wider
+	}
+	above, below := drawn(t, s)
+	at := columnsOf(above, eventColor, 200)
+	if len(at) < len(s.Events) {
+		t.Fatalf("%d events, seen in columns %v", len(s.Events), at)
+	}
+	if diff := cmp.Diff(at, columnsOf(below, eventColor, 200)); diff != "" {
+		t.Errorf("events of the same moment (-above +below):\n%s", diff)
+	}
+}
+
+func TestPictureEndsTheLoadWhereItEnded(t *testing.T) {
+	s := sampleRun().Scenarios[0]
+	above, _ := drawn(t, s)
+	whole := len(columnsOf(above, areaColor, 50))
+	seconds := len(s.Workloads[0].Seconds)
+	s.Workloads[0].Seconds = s.Workloads[0].Seconds[:seconds/2]
+	above, _ = drawn(t, s)
+	if half := len(columnsOf(above, areaColor, 50)); half < whole*45/100 || half > whole*55/100 {
+		t.Errorf("load in %d columns, in %d if it had ended at half time", whole, half)
+	}
+}
+
+func TestPictureOfLittle(t *testing.T) {
+	at := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
+	for name, s := range map[string]Scenario{
+		"nothing was seen":        {Begin: at, End: at, Workloads: []Workload{{Name: "aware"}, {Name: "naive", Control: true}}},
+		"only a control":          {Begin: at, End: at.Add(time.Minute), Workloads: []Workload{{Name: "naive", Control: true}}},
+		"events before and after": {Begin: at, End: at.Add(time.Second), Events: []Event{{At: at.Add(-time.Hour), Text: "x"}, {At: at.Add(time.Hour), Text: "y"}}, Workloads: []Workload{{}}},
+		"hostile":                 sampleRun().Scenarios[2],
+	} {
+		if err := Picture(&bytes.Buffer{}, s); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := Picture(&bytes.Buffer{}, Scenario{Name: "none"}); err == nil {
+		t.Error("a scenario without a workload is drawn")
+	}
+}
+
+func TestClustersCountEachLoss(t *testing.T) {
+	c := chart{Length: 60, Seconds: [][3]float64{{-0.3, 9, 1}, {1.7, 9, 2}, {2.7, 9, 0}, {20, 9, 3}, {59, 9, 4}}}
+	want := []cluster{{0, 1.7, 3, 11}, {20, 20, 3, 12}, {59, 59, 4, 13}}
+	if diff := cmp.Diff(want, clustersOf(c)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestRoundTicks(t *testing.T) {
+	for most, want := range map[float64][]string{
+		1:      {"0", "1"},
+		7:      {"0", "2", "4", "6"},
+		96:     {"0", "20", "40", "60", "80"},
+		250:    {"0", "50", "100", "150", "200", "250"},
+		1642:   {"0", "500", "1,000", "1,500"},
+		123456: {"0", "50,000", "100,000"},
+	} {
+		var got []string
+		for _, tick := range roundTicks(most) {
+			got = append(got, tick.Label)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("up to %v: %q, want %q", most, got, want)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package report
+
+import (
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// allowance draws t2 | t1 | t3 below a deleted pod's band: ticks where SIGTERM was due, where t1 ends and where SIGKILL would come.
+func (m podMark) allowance(c draw.Canvas, pod chartPod, x func(float64) vg.Length, bottom, top vg.Length) {
+	if pod.Killed > 0 && pod.Killed <= m.Length {
+		write(c, ink(7.5).bold().colored(lossColor), x(pod.Killed)+3, top+1.5, "SIGKILL")
+	}
+	if len(pod.Allowance) == 0 {
+		return
+	}
+	deleted, term, shutdown, kill := pod.Allowance[0], pod.Allowance[1], pod.Allowance[2], pod.Allowance[3]
+	line(c, softColor, 0.5, x(deleted), bottom-1, x(kill), bottom-1)
+	ticks := []struct {
+		at            float64
+		width, height vg.Length
+	}{{term, 1, top - bottom + 2}, {shutdown, 0.6, 3}, {kill, 1.75, top - bottom + 2}}
+	for _, t := range ticks {
+		if t.at < m.Length { // one at the edge would be false
+			line(c, inkColor, t.width, x(t.at), bottom-1, x(t.at), bottom-1+t.height)
+		}
+	}
+	style, mid := ink(7).centered(), (bottom+top)/2+0.8 // letters without descenders look too low
+	if x(term)-x(deleted) > 12 {
+		write(c, style, (x(deleted)+x(term))/2, mid, "t2")
+	}
+	if last := pod.Bands; pod.Killed == 0 && len(last) > 0 {
+		if free := x(max(last[len(last)-1].To, term)); x(shutdown)-free > 12 {
+			write(c, style, free+7, mid, "t1")
+		}
+		if x(kill)+14 < c.Max.X {
+			write(c, style, x(kill)+7, mid, "t3")
+		}
+	}
+}
+
+// drawLegend explains the bands, and the ticks that no reader would guess.
+func drawLegend(c draw.Canvas) {
+	style := ink(7.5).colored(softColor)
+	x, mid := c.Min.X, c.Min.Y+6
+	bottom, top := mid-3, mid+3
+	entry := func(width vg.Length, words string, sample func(x0, x1 vg.Length)) {
+		sample(x, x+width)
+		write(c, style, x+width+3, mid+style.Font.Size/2, words)
+		x += width + 3 + style.Width(words) + 9
+	}
+	entry(14, "starting", func(x0, x1 vg.Length) { hollow(c, x0, bottom, x1, top) })
+	for _, p := range []struct {
+		phase phase
+		words string
+	}{{ready, "ready"}, {draining, "deleted, hook (t2)"}, {finishing, "SIGTERM to end"}} {
+		entry(14, p.words, func(x0, x1 vg.Length) { box(c, phaseColors[p.phase], x0, bottom, x1, top) })
+	}
+	entry(3, "SIGTERM due", func(x0, _ vg.Length) { line(c, inkColor, 1, x0+1.5, bottom-1, x0+1.5, top+1) })
+	entry(3, "SIGKILL due (t3)", func(x0, _ vg.Length) { line(c, inkColor, 1.75, x0+1.5, bottom-1, x0+1.5, top+1) })
+	entry(14, "until settled", func(x0, x1 vg.Length) { box(c, settlingColor, x0, bottom, x1, top) })
+	entry(6, "lost", func(x0, _ vg.Length) { diamond(c, x0+3, mid, 3) })
+}
