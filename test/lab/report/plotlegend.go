@@ -30,7 +30,7 @@ func (m podMark) allowance(c draw.Canvas, pod chartPod, x func(float64) vg.Lengt
 	}
 	if last := pod.Bands; pod.Killed == 0 && len(last) > 0 {
 		if free := x(max(last[len(last)-1].To, term)); x(shutdown)-free > 12 {
-			write(c, style, free+7, mid, "t1")
+			write(c, style, (free+x(shutdown))/2, mid, "t1") // losses are marked right after the end
 		}
 		if x(kill)+14 < c.Max.X {
 			write(c, style, x(kill)+7, mid, "t3")
