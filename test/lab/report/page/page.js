@@ -56,7 +56,7 @@
         tooltip: { formatter: (p) => podTip(d.pods[p.dataIndex]) } },
       { ...lanes, name: 'losses of pods', z: 5, renderItem: lossItem(d, c), encode: { x: 1, y: 0 }, data: d.losses.map((l) => [l.pod, l.at, l.count]),
         tooltip: { formatter: (p) => lossTip(d, d.losses[p.dataIndex]) } },
-      { ...custom(eventItem(d, c)), name: 'events', z: 4, clip: false, data: d.events.map((e, i) => [e.at, i]),
+      { ...custom(eventItem(d, c)), name: 'events', z: 2.5, clip: false, data: d.events.map((e, i) => [e.at, i]),
         tooltip: { formatter: (p) => eventTip(d.events[p.dataIndex]) } },
     ];
   }
@@ -86,7 +86,8 @@
       const i = params.dataIndex, e = d.events[i], x = api.coord([e.at, 0])[0];
       const next = i + 1 < d.events.length ? api.coord([d.events[i + 1].at, 0])[0] : api.coord([d.length, 0])[0];
       const room = Math.floor((next - x - 24) / 7.6); // letters of 12 px, bold
-      const text = room > 5 ? `${i + 1} ${shorten(e.text.replace(/\s+/g, ' '), room)}` : `${i + 1}`;
+      const number = next - x < 6 + 8 * `${i + 1}`.length ? '' : `${i + 1}`; // the line alone where the next one is too near
+      const text = room > 5 ? `${number} ${shorten(e.text.replace(/\s+/g, ' '), room)}` : number;
       return { type: 'group', children: [
         { type: 'line', shape: { x1: x, y1: 4, x2: x, y2: bottom(d) }, style: { stroke: c.event, lineWidth: 1.2 } },
         { type: 'text', x: x + 3, y: 4, style: { text, fill: c.text, font: '600 12px ' + c.font } },
