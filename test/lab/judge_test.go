@@ -50,6 +50,9 @@ func TestJudge(t *testing.T) {
 		{"no request was sent", []func(*report.Scenario){app(row("new", true, 0, 0))}, []string{"aware, new: no request"}},
 		{"nobody was measured", []func(*report.Scenario){func(s *report.Scenario) { s.Workloads[0].Rows = nil }}, []string{"aware was sent no"}},
 		{"the servers do not know what was answered", []func(*report.Scenario){app(missing)}, []string{"aware, new: 100 requests were answered"}},
+		{"the servers' own records are gone", []func(*report.Scenario){app(missing), func(s *report.Scenario) {
+			s.Workloads[0].Pods = []report.Pod{{Ended: at(1), Incomplete: true}}
+		}}, nil},
 		{"the load was aimed wrong", []func(*report.Scenario){app(rejected)}, []string{"aware, new: 2 requests were answered with"}},
 	}
 	for _, tt := range tests {
