@@ -6,9 +6,6 @@ import (
 	"image/color"
 	"image/png"
 	"io"
-	"slices"
-	"strconv"
-	"unicode/utf8"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
@@ -187,55 +184,4 @@ func roundTicks(most float64) []plot.Tick {
 		ticks = append(ticks, plot.Tick{Value: v, Label: thousands(int(v))})
 	}
 	return ticks
-}
-
-// cluster is a run of losing seconds that share one number, for theirs would overlap.
-type cluster struct {
-	From, To float64
-	Lost     int
-	Top      float64
-}
-
-func clustersOf(c chart) []cluster {
-	near := c.Length / 15 // about as wide as a number
-	var all []cluster
-	for _, s := range c.Seconds {
-		at, lost, top := max(0, s[0]), int(s[2]), s[1]+s[2]
-		if lost == 0 {
-			continue
-		}
-		if n := len(all); n > 0 && at-all[n-1].To < near {
-			last := &all[n-1]
-			last.To, last.Lost, last.Top = at, last.Lost+lost, max(last.Top, top)
-			continue
-		}
-		all = append(all, cluster{at, at, lost, top})
-	}
-	return all
-}
-
-func (c cluster) String() string { return strconv.Itoa(c.Lost) + " lost" }
-
-// cut shortens a text to the room that it has.
-func cut(style textStyle, text string, room vg.Length) string {
-	if style.Width(text) <= room {
-		return text
-	}
-	for text != "" && style.Width(text+"…") > room {
-		_, size := utf8.DecodeLastRuneInString(text)
-		text = text[:len(text)-size]
-	}
-	if text == "" {
-		return ""
-	}
-	return text + "…"
-}
-
-// nextAfter is when the next event is, which ends the room for this one's text.
-func nextAfter(c chart, i int) float64 {
-	later := slices.IndexFunc(c.Events, func(e chartEvent) bool { return e.At > c.Events[i].At })
-	if later < 0 {
-		return c.Length
-	}
-	return c.Events[later].At
 }

@@ -6,6 +6,7 @@ import (
 	"image/color"
 	"image/png"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,18 +35,24 @@ func drawn(t *testing.T, s Scenario) (above, below image.Image) {
 	return cutOut.SubImage(image.Rect(0, top, width, middle)), cutOut.SubImage(image.Rect(0, middle, width, end))
 }
 
-// columnsOf the picture in which at least so many pixels are of exactly this colour.
-func columnsOf(picture image.Image, c color.Color, pixels int) []int {
-	r, g, b, _ := c.RGBA()
+// perColumn counts the pixels of exactly this colour.
+func perColumn(picture image.Image, c color.RGBA) []int {
 	bounds := picture.Bounds()
-	var found []int
-	for x := bounds.Min.X; x < bounds.Max.X; x++ {
-		n := 0
+	counts := make([]int, bounds.Max.X)
+	for x := range counts {
 		for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
-			if r1, g1, b1, _ := picture.At(x, y).RGBA(); r1 == r && g1 == g && b1 == b {
-				n++
+			if picture.(*image.RGBA).RGBAAt(x, y) == c { // PNG without transparency is read as this
+				counts[x]++
 			}
 		}
+	}
+	return counts
+}
+
+// columnsOf the picture in which at least so many pixels are of that colour.
+func columnsOf(picture image.Image, c color.RGBA, pixels int) []int {
+	var found []int
+	for x, n := range perColumn(picture, c) {
 		if n >= pixels {
 			found = append(found, x)
 		}
@@ -85,13 +92,10 @@ func TestPictureMarksEachLosingSecond(t *testing.T) {
 		}
 		above, _ := drawn(t, s)
 		n := 0
-		for row := 1; ; row++ {
-			columns := len(columnsOf(above, lossColor, row))
-			if columns == 0 {
-				return n
-			}
-			n += columns
+		for _, pixels := range perColumn(above, lossColor) {
+			n += pixels
 		}
+		return n
 	}
 	none, one, two := red(0, 0), red(2, 0), red(1, 1)
 	if none != 0 || one == 0 {
@@ -107,7 +111,7 @@ func TestPictureShowsThePhases(t *testing.T) {
 	above, _ := drawn(t, sampleRun().Scenarios[0])
 	widths := map[phase]int{}
 	for p, c := range phaseColors {
-		widths[p] = len(columnsOf(above, c, 10))
+		widths[p] = len(columnsOf(above, c.(color.RGBA), 10))
 	}
 	// The hook takes 5 s, the end about 1 s of it all.
 	if widths[ready] < 1000 || widths[draining] < 40 || widths[finishing] < 8 || widths[finishing] > widths[draining] {
@@ -182,6 +186,39 @@ func TestClustersCountEachLoss(t *testing.T) {
 	want := []cluster{{0, 1.7, 3, 11}, {20, 20, 3, 12}, {59, 59, 4, 13}}
 	if diff := cmp.Diff(want, clustersOf(c)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestClustersEnd(t *testing.T) {
+	c := chart{Length: 60}
+	for i := range 60 {
+		c.Seconds = append(c.Seconds, [3]float64{float64(i), 9, 1})
+	}
+	sum, all := 0, clustersOf(c)
+	for _, one := range all {
+		sum += one.Lost
+	}
+	if len(all) < 4 || sum != 60 {
+		t.Errorf("a loss in each of 60 seconds is told by %d numbers that make %d", len(all), sum)
+	}
+}
+
+func TestEventTexts(t *testing.T) {
+	c := chart{Length: 60, Events: []chartEvent{{At: 1, Text: "scale to 6"}, {At: 1.5, Text: "kill the operator"}, {At: 30, Text: "scale to 2"}}}
+	want := []eventText{{1, 1.5, "scale to 6, kill the operator"}, {30, 30, "scale to 2"}}
+	if diff := cmp.Diff(want, eventTexts(c, 2)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	style := ink(8)
+	room := style.Width("…e to 6")
+	if got := brief(style, "scale to 6", room); got != "…to 6" {
+		t.Errorf("%q", got)
+	}
+	if got := brief(style, "kill the operator", room); !strings.HasPrefix(got, "k") || style.Width(got) > room {
+		t.Errorf("%q", got)
+	}
+	if got := brief(style, "scale to 6", 0); got != "" {
+		t.Errorf("%q without any room", got)
 	}
 }
 

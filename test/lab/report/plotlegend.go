@@ -1,6 +1,8 @@
 package report
 
 import (
+	"slices"
+
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
@@ -25,14 +27,15 @@ func (m podMark) allowance(c draw.Canvas, pod chartPod, x func(float64) vg.Lengt
 		}
 	}
 	style, mid := ink(7).centered(), (bottom+top)/2+0.8 // letters without descenders look too low
-	if x(term)-x(deleted) > 12 {
+	onFinishing := slices.ContainsFunc(pod.Bands, func(b chartBand) bool { return b.Phase == finishing && b.From < term })
+	if x(term)-x(deleted) > 12 && !onFinishing { // dark on dark
 		write(c, style, (x(deleted)+x(term))/2, mid, "t2")
 	}
 	if last := pod.Bands; pod.Killed == 0 && len(last) > 0 {
 		if free := x(max(last[len(last)-1].To, term)); x(shutdown)-free > 12 {
 			write(c, style, (free+x(shutdown))/2, mid, "t1") // losses are marked right after the end
 		}
-		if x(kill)+14 < c.Max.X {
+		if x(kill)+14 < c.Max.X && last[len(last)-1].To <= kill { // else it would be on the band
 			write(c, style, x(kill)+7, mid, "t3")
 		}
 	}

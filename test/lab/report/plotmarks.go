@@ -158,6 +158,9 @@ func (m lostMark) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 }
 
+// closeEvents have no room for a text between them.
+const closeEvents = 14 * vg.Length(1)
+
 // eventMark is a line at each change, with what was done.
 type eventMark struct {
 	chart
@@ -167,12 +170,19 @@ type eventMark struct {
 func (m eventMark) Plot(c draw.Canvas, p *plot.Plot) {
 	x, _ := p.Transforms(&c)
 	style := ink(8).bold().colored(eventColor)
-	for i, e := range m.Events {
-		at := x(e.At)
-		line(c, eventColor, 0.75, at, c.Min.Y, at, c.Max.Y)
-		if m.texts {
-			write(c, style, at+3, c.Max.Y-1, cut(style, clean(e.Text), x(nextAfter(m.chart, i))-at-6))
+	for _, e := range m.Events {
+		line(c, eventColor, 0.75, x(e.At), c.Min.Y, x(e.At), c.Max.Y)
+	}
+	if !m.texts {
+		return
+	}
+	texts := eventTexts(m.chart, m.Length*float64(closeEvents/(c.Max.X-c.Min.X)))
+	for i, t := range texts {
+		end := c.Max.X
+		if i+1 < len(texts) {
+			end = x(texts[i+1].From)
 		}
+		write(c, style, x(t.At)+3, c.Max.Y-1, brief(style, clean(t.Text), end-x(t.At)-5))
 	}
 }
 
