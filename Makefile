@@ -42,6 +42,15 @@ test: test-go test-e2e test-cluster-down ## Run every test: unit, real API serve
 lab: ## Measure every way of losing requests (an hour): SCENARIOS="scale rollout", LAB_ARGS="--seed 7".
 	@hack/lab.sh '$(origin KUBECONFIG)' run $(SCENARIOS) $(LAB_ARGS)
 
+ECHARTS := test/lab/report/web/node_modules/echarts/dist/echarts.min.js
+$(ECHARTS): test/lab/report/web/package-lock.json
+	npm ci --prefix test/lab/report/web --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+.PHONY: lab-page
+lab-page: bin/lab $(ECHARTS) ## Show the lab's last run as a page: dist/lab.html.
+	@bin/lab render --html dist/lab.html && echo dist/lab.html
+
 REQUESTS ?= 1000000
 .PHONY: soak
 soak: ## Run the lab's scenarios at random: REQUESTS=1000000 to the drain-aware app.

@@ -173,7 +173,7 @@ func (l *lab) operatorAvailable(ctx context.Context) error {
 	return l.WaitFor(ctx, "the operator", 3*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
 		d, err := l.Kube.AppsV1().Deployments(operatorNamespace).Get(ctx, operatorDeployment, metav1.GetOptions{})
 		if err != nil {
-			return testbed.Pending(err.Error()), nil // the API server may be what was killed
+			return testbed.Pending(err.Error()), nil //nolint:nilerr // the API server may be what was killed
 		}
 		want := *d.Spec.Replicas
 		if d.Status.ObservedGeneration < d.Generation || d.Status.UpdatedReplicas != want || d.Status.AvailableReplicas != want || d.Status.Replicas != want {

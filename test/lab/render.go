@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -11,9 +13,9 @@ import (
 
 // renderCommand shows a run that was stored.
 func renderCommand() *cobra.Command {
-	markdown := ""
+	var html, echarts, markdown, picture, scenario string
 	c := &cobra.Command{
-		Use: "render [FILE]", Short: "Show a stored run: as the terminal's table, or in other forms", Args: cobra.MaximumNArgs(1),
+		Use: "render [FILE]", Short: "Show a stored run: as the terminal's table, or in the forms that are asked for", Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path := "dist/lab.json"
 			if len(args) > 0 {
@@ -23,13 +25,58 @@ func renderCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if markdown != "" {
-				return os.WriteFile(markdown, []byte(report.Summary(r)), 0o644)
+			if html == "" && markdown == "" && picture == "" {
+				fmt.Print(report.Table(r))
 			}
-			fmt.Print(report.Table(r))
-			return nil
+			return firstError(
+				write(html, func(w io.Writer) error { return page(w, r, echarts) }),
+				write(markdown, func(w io.Writer) error { _, err := io.WriteString(w, report.Summary(r)); return err }),
+				write(picture, func(w io.Writer) error { return pictureOf(w, r, scenario) }),
+			)
 		},
 	}
-	c.Flags().StringVar(&markdown, "markdown", "", "write the short table to this file")
+	f := c.Flags()
+	f.StringVar(&html, "html", "", "write one self-contained page to this file")
+	f.StringVar(&echarts, "echarts", "test/lab/report/web/node_modules/echarts/dist/echarts.min.js", "the chart library that the page carries; make fetches it")
+	f.StringVar(&markdown, "markdown", "", "write the short table to this file")
+	f.StringVar(&picture, "png", "", "write a picture of one scenario to this file")
+	f.StringVar(&scenario, "scenario", "scale", "the picture's scenario")
 	return c
+}
+
+func page(w io.Writer, r report.Run, echarts string) error {
+	script, err := os.ReadFile(echarts)
+	if err != nil {
+		return fmt.Errorf("the chart library is missing (make lab-page fetches it): %w", err)
+	}
+	return report.Page(w, r, script)
+}
+
+func pictureOf(w io.Writer, r report.Run, name string) error {
+	i := slices.IndexFunc(r.Scenarios, func(s report.Scenario) bool { return s.Name == name })
+	if i < 0 {
+		return fmt.Errorf("the run has no scenario %s", name)
+	}
+	return report.Picture(w, r.Scenarios[i])
+}
+
+// write does nothing without a path.
+func write(path string, content func(io.Writer) error) error {
+	if path == "" {
+		return nil
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return firstError(content(file), file.Close())
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
