@@ -10,6 +10,8 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
+
+	"github.com/gracefulapp/gracefulapp/internal/load"
 )
 
 func TestPageInABrowser(t *testing.T) {
@@ -201,4 +203,27 @@ func TestTheBrowserComplains(t *testing.T) {
 			t.Errorf("no word of %q in:\n%s", want, all)
 		}
 	}
+}
+
+// After the last second there was no load; drawn to the scenario's end it would be load that nobody sent.
+func TestTheLoadEndsWhereItEnded(t *testing.T) {
+	run := smallRun()
+	s := &run.Scenarios[0]
+	s.Begin, s.End = run.Begin, run.Begin.Add(10*time.Second)
+	for i := range 4 {
+		s.Workloads[0].Seconds = append(s.Workloads[0].Seconds, load.Second{At: s.Begin.Add(time.Duration(i) * time.Second), Count: load.Count{Requests: 9, Answered: 9}})
+	}
+	ctx, c := openPage(t, run)
+	do(ctx, t, chromedp.Navigate(c.own))
+	show(ctx, t, 1280, "light")
+	for _, series := range []string{"answered", "lost"} {
+		end := evaluate[float64](ctx, t, fmt.Sprintf(`(() => {
+			const element = document.querySelector('[data-scenario="0"][data-panel="0"]');
+			return echarts.getInstanceByDom(element).getOption().series.find((s) => s.name === %q).data.at(-1)[0];
+		})()`, series))
+		if end != 4 {
+			t.Errorf("%s ends at %v s, the load at 4 s of 10", series, end)
+		}
+	}
+	c.report(t)
 }

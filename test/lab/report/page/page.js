@@ -35,7 +35,8 @@
 
   function series(d, c) {
     const seconds = d.seconds.map(([t, answered, lost]) => [Math.max(0, t), answered, lost]);
-    if (seconds.length) { const [, a, l] = seconds[seconds.length - 1]; seconds.push([d.length, a, l]); }
+    // The last one ends as well: after it there was no load.
+    if (seconds.length) { const [t, a, l] = d.seconds[d.seconds.length - 1]; seconds.push([Math.min(t + 1, d.length), a, l]); }
     const area = (name, column, color, line) => ({
       name, type: 'line', stack: 'all', step: 'end', symbol: 'none', silent: true, z: 2,
       data: seconds.map((x) => [x[0], x[column]]), lineStyle: { width: line ? 1.2 : 0, color: line || color }, areaStyle: { color, opacity: 1 },
