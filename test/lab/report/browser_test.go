@@ -113,10 +113,18 @@ func show(ctx context.Context, t *testing.T, width int64, scheme string) {
 	}
 	do(ctx, t, chromedp.EmulateViewport(width, 900))
 	evaluate[bool](ctx, t, `document.querySelectorAll('details').forEach((d) => d.open = true); true`)
-	// Toggling and resizing are told to the page a frame or two later.
-	fits := `[...document.querySelectorAll('.chart')].every((c) => c.querySelector('svg') && Math.abs(c.querySelector('svg').clientWidth - c.clientWidth) < 2)`
-	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](fits, chromedp.WithPollingTimeout(20*time.Second))); err != nil {
-		t.Fatal("the charts are not drawn as wide as their panels: ", err)
+	// Toggling, resizing and the scheme are told to the page a frame or two later, and it draws in the frame after.
+	drawn := `(() => {
+		const loss = getComputedStyle(document.documentElement).getPropertyValue('--loss').trim();
+		return [...document.querySelectorAll('.chart')].every((c) => {
+			const svg = c.querySelector('svg'), chart = svg && echarts.getInstanceByDom(c);
+			if (!chart || Math.abs(svg.clientWidth - c.clientWidth) >= 2) return false;
+			chart.getZr().flush();
+			return chart.getOption().series.find((s) => s.name === 'lost').areaStyle.color === loss;
+		});
+	})()`
+	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](drawn, chromedp.WithPollingTimeout(20*time.Second))); err != nil {
+		t.Fatal("the charts are not drawn as wide as their panels, in the scheme's colours: ", err)
 	}
 }
 
