@@ -3,7 +3,6 @@ package load
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"strconv"
@@ -20,11 +19,8 @@ const (
 	servedByHeader = "X-Served-By"
 )
 
-const (
-	dialTimeout = 10 * time.Second
-	// idleTimeout of a connection, the default of Go's own client.
-	idleTimeout = 90 * time.Second
-)
+// idleTimeout of a connection, the default of Go's own client.
+const idleTimeout = 90 * time.Second
 
 // watcher is the client's transport. It hands each request to one of its lanes and notes what happens to it.
 //
@@ -32,7 +28,6 @@ const (
 // back again and again, and all requests would go to one pod.
 type watcher struct {
 	target  string
-	http2   bool
 	timeout time.Duration
 	lanes   []*http.Transport
 	abort   context.Context // when it ends, requests in flight are given up
@@ -43,19 +38,21 @@ type watcher struct {
 }
 
 func newWatcher(t Target) *watcher {
-	w := &watcher{
-		target: t.Name, http2: t.Mode == H2C, timeout: Timeout, abort: context.Background(), pending: map[uint64]*attempt{},
-	}
+	w := &watcher{target: t.Name, timeout: Timeout, abort: context.Background(), pending: map[uint64]*attempt{}}
 	lanes := 1
 	if t.Mode != NewConnection {
 		lanes = t.Connections
 	}
+	dial := dialHTTP1
 	protocols := &http.Protocols{}
-	protocols.SetHTTP1(!w.http2)
-	protocols.SetUnencryptedHTTP2(w.http2)
+	protocols.SetHTTP1(t.Mode != H2C)
+	if t.Mode == H2C {
+		dial = dialHTTP2
+		protocols.SetUnencryptedHTTP2(true)
+	}
 	for range lanes {
 		w.lanes = append(w.lanes, &http.Transport{
-			DialContext: dialCounted, DisableKeepAlives: t.Mode == NewConnection, DisableCompression: true,
+			DialContext: dial, DisableKeepAlives: t.Mode == NewConnection, DisableCompression: true,
 			MaxIdleConnsPerHost: 1, IdleConnTimeout: idleTimeout, Protocols: protocols,
 		})
 	}
@@ -65,37 +62,33 @@ func newWatcher(t Target) *watcher {
 // attempt is one request, from when it was sent to the end of its answer.
 type attempt struct {
 	ending Ending // written by the goroutine that sends; Resent is not in it yet
-	http2  bool
 
 	mu     sync.Mutex // net/http may call the trace from a goroutine of its own
 	conn   *countedConn
-	start  uint64 // bytes that conn had written before this request
+	mark   uint64 // of conn, when the request was given to it
 	reused bool
 	moved  bool
 	resent bool
 	lostBy string // the pod of the connection on which a resent request was lost
 }
 
-// gotConn is called for each connection that net/http takes for the request. A second one is a retry: net/http repeats a GET whose
-// reused connection broke (transport.go, shouldRetryRequest), and the caller sees success. If a byte of the request had been written,
-// the request was sent, and is lost. If none was, the connection was found closed in time and the request is sent once, over another.
-//
-// HTTP/2 repeats only what the server has said it did not touch (h2_bundle.go, http2canRetryError): a stream after the last one that
-// GOAWAY names, or one reset with REFUSED_STREAM. So nothing is lost by it.
+// gotConn is called for each connection that net/http takes for the request. A second one is a repetition that the caller does not see.
+// If the first connection's mark has not moved, no server has begun the request, so it is sent once, over another connection. Otherwise
+// it was sent, and is lost.
 func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
 	case a.conn == nil:
 		a.reused = info.Reused
-	case a.http2 || a.conn.written.Load() == a.start:
+	case a.conn.mark() == a.mark:
 		a.moved = true
 	default:
 		a.resent = true
 		a.lostBy = a.conn.servedBy()
 	}
-	a.conn = info.Conn.(*countedConn) // dialCounted makes all of them
-	a.start = a.conn.written.Load()
+	a.conn = info.Conn.(*countedConn) // the transports dial no others
+	a.mark = a.conn.mark()
 }
 
 // answered is called when the header of an answer has come.
@@ -150,7 +143,7 @@ func (w *watcher) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (w *watcher) register(seq uint64) *attempt {
-	a := &attempt{http2: w.http2}
+	a := &attempt{}
 	w.sent.Add(1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -198,31 +191,3 @@ func (b *watchedBody) Close() error {
 
 // requestID is unique over all targets, if their names are.
 func requestID(target string, seq uint64) string { return target + "-" + strconv.FormatUint(seq, 10) }
-
-// countedConn knows how many bytes were written to it, and which pod has answered on it.
-type countedConn struct {
-	net.Conn
-	written atomic.Uint64
-	pod     atomic.Pointer[string]
-}
-
-func (c *countedConn) servedBy() string {
-	if pod := c.pod.Load(); pod != nil {
-		return *pod
-	}
-	return ""
-}
-
-func dialCounted(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	return &countedConn{Conn: conn}, nil
-}
-
-func (c *countedConn) Write(p []byte) (int, error) {
-	n, err := c.Conn.Write(p)
-	c.written.Add(uint64(n))
-	return n, err
-}

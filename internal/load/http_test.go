@@ -64,29 +64,6 @@ func TestH2CGoawayLosesNothing(t *testing.T) {
 	}
 }
 
-func TestH2CBrokenConnectionsAreLosses(t *testing.T) {
-	var n atomic.Int64
-	url, _ := serveH2C(t, func(w http.ResponseWriter, r *http.Request) {
-		if n.Add(1)%10 == 0 {
-			panic(http.ErrAbortHandler) // resets the stream
-		}
-		_, _ = fmt.Fprint(w, "ok")
-		if n.Load()%10 == 5 {
-			_ = http.NewResponseController(w).Flush()
-			panic(http.ErrAbortHandler) // within the answer
-		}
-	})
-	classes := map[Class]int{}
-	for _, r := range run(t, Target{URL: url, Mode: H2C, Connections: 1, MaxInFlight: 1}, 40) {
-		if r.Outcome == Lost {
-			classes[r.Class]++
-		}
-	}
-	if classes[Truncated] != 4 || len(classes) != 2 {
-		t.Errorf("%v, want 4 truncated and 4 others", classes)
-	}
-}
-
 func TestPostsCarryTheirBody(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if n, err := io.Copy(io.Discard, r.Body); n != 2048 || err != nil || r.Method != http.MethodPost {

@@ -19,7 +19,9 @@ type Record struct {
 	Class   Class         `json:"class,omitempty"`
 	Status  int           `json:"status,omitempty"`
 	Reused  bool          `json:"reused,omitempty"` // over a connection that had served a request before
-	Moved   bool          `json:"moved,omitempty"`  // its first connection was found closed before a byte was written
+	// Moved: its first connection could not take it, and no server has begun it there, so it was taken elsewhere (countedConn.mark says
+	// what net/http does).
+	Moved bool `json:"moved,omitempty"`
 	// Of a lost request: what happened, its id as the server got it, and the pod that had answered on its connection before.
 	Error string `json:"error,omitempty"`
 	ID    string `json:"id,omitempty"`

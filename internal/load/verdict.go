@@ -25,8 +25,8 @@ type Class string
 
 const (
 	Refused     Class = "refused"
-	Reset       Class = "reset"
-	EOF         Class = "eof" // the connection ended before the first byte of the answer
+	Reset       Class = "reset" // of the connection, or of the request's stream in HTTP/2
+	EOF         Class = "eof"   // the connection ended before the first byte of the answer
 	TimedOut    Class = "timeout"
 	Unreachable Class = "unreachable" // no route, or the name was not resolved
 	ServerError Class = "5xx"
@@ -78,9 +78,26 @@ func classify(err error) Class {
 		return Refused
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return Reset
-	// net/http has no exported error for a connection that the server closed while it was idle for us.
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errServerClosed), strings.Contains(err.Error(), "server closed idle connection"):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errServerClosed):
 		return EOF
+	}
+	return classifyText(err.Error())
+}
+
+// classifyText knows the errors that net/http does not export.
+func classifyText(text string) Class {
+	for _, known := range []struct {
+		part  string
+		class Class
+	}{
+		{"http: server closed idle connection", EOF},                 // and HTTP/1 had it in hand for a request
+		{"http2: server sent GOAWAY and closed the connection", EOF}, // with the request in flight
+		{"http2: client conn could not be established", EOF},         // it was closed before its first request
+		{"stream error: stream ID ", Reset},                          // RST_STREAM
+	} {
+		if strings.Contains(text, known.part) {
+			return known.class
+		}
 	}
 	return Other
 }

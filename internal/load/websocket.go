@@ -37,7 +37,7 @@ type socketLane struct {
 func newSocketSender(t Target) *socketSender {
 	s := &socketSender{
 		target: t, ended: make(chan struct{}), timeout: Timeout,
-		dialer: websocket.Dialer{NetDialContext: dialCounted, HandshakeTimeout: dialTimeout},
+		dialer: websocket.Dialer{NetDialContext: dialHTTP1, HandshakeTimeout: dialTimeout},
 	}
 	for range t.Connections {
 		s.lanes = append(s.lanes, &socketLane{})

@@ -1,0 +1,203 @@
+package load
+
+import (
+	"bufio"
+	"encoding/binary"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"testing"
+)
+
+// More of RFC 9113, sections 6 and 7.
+const (
+	frameData     = 0
+	frameHeaders  = 1
+	frameSettings = 4
+	frameGoAway   = 7
+
+	flagAck        = 1 // of SETTINGS
+	flagEndStream  = 1 // of DATA and HEADERS
+	flagEndHeaders = 4
+
+	codeInternal = 2
+	codeRefused  = 7
+
+	clientPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+)
+
+// rawHTTP2 is a connection of an HTTP/2 server below net/http: it ends streams and connections as the test says.
+type rawHTTP2 struct {
+	*net.TCPConn
+	in *bufio.Reader
+}
+
+// serveRawHTTP2 hands the first connection to first, and answers all requests on those after it. It returns the server's URL.
+func serveRawHTTP2(t *testing.T, first func(c *rawHTTP2)) string {
+	t.Helper()
+	var conns atomic.Int64
+	return serveRaw(t, func(conn *net.TCPConn, in *bufio.Reader) {
+		c := &rawHTTP2{conn, in}
+		if _, err := io.ReadFull(in, make([]byte, len(clientPreface))); err != nil {
+			return // net/http dials for every request that finds no connection, and needs but one
+		}
+		c.frame(frameSettings, 0, 0)
+		if conns.Add(1) == 1 {
+			first(c)
+			return
+		}
+		for stream := c.request(); stream > 0; stream = c.request() {
+			c.answer(stream)
+		}
+	})
+}
+
+func (c *rawHTTP2) frame(kind, flags byte, stream uint32, payload ...byte) {
+	header := []byte{0, 0, byte(len(payload)), kind, flags}
+	_, _ = c.Write(append(binary.BigEndian.AppendUint32(header, stream), payload...))
+}
+
+// request returns the stream of the next whole request, 0 if the connection has ended.
+func (c *rawHTTP2) request() uint32 {
+	for {
+		var header [frameHeaderBytes]byte
+		if _, err := io.ReadFull(c.in, header[:]); err != nil {
+			return 0
+		}
+		if _, err := c.in.Discard(int(header[0])<<16 | int(header[1])<<8 | int(header[2])); err != nil {
+			return 0
+		}
+		kind, flags := header[3], header[4]
+		switch {
+		case kind == frameSettings && flags&flagAck == 0:
+			c.frame(frameSettings, flagAck, 0)
+		case (kind == frameHeaders || kind == frameData) && flags&flagEndStream > 0:
+			return binary.BigEndian.Uint32(header[5:])
+		}
+	}
+}
+
+// begin sends the header of an answer with status 200, by pod-1.
+func (c *rawHTTP2) begin(stream uint32, flags byte) {
+	block := []byte{0x88, 0} // RFC 7541: entry 8 of the static table, then a literal
+	for _, text := range []string{"x-served-by", "pod-1"} {
+		block = append(append(block, byte(len(text))), text...)
+	}
+	c.frame(frameHeaders, flagEndHeaders|flags, stream, block...)
+}
+
+func (c *rawHTTP2) answer(streams ...uint32) {
+	for _, stream := range streams {
+		c.begin(stream, flagEndStream)
+	}
+}
+
+func (c *rawHTTP2) half(stream uint32) {
+	c.begin(stream, 0)
+	c.frame(frameData, 0, stream, []byte("half")...)
+}
+
+func (c *rawHTTP2) goAway(last uint32) {
+	c.frame(frameGoAway, 0, 0, append(binary.BigEndian.AppendUint32(nil, last), 0, 0, 0, 0)...)
+}
+
+func (c *rawHTTP2) reset(stream uint32, code byte) {
+	c.frame(frameResetStream, 0, stream, 0, 0, 0, code)
+}
+
+// Four requests are in flight on one connection when the server does what the row says; then it closes the connection.
+func TestH2CEnds(t *testing.T) {
+	const inFlight = 4
+	type classes map[Class]int // "" is answered
+	for _, tc := range []struct {
+		name  string
+		serve func(c *rawHTTP2, s []uint32)
+		want  classes
+		moved int
+	}{
+		{"GOAWAY behind all, all answered", func(c *rawHTTP2, s []uint32) { c.goAway(s[3]); c.answer(s...) }, classes{"": 4}, 0},
+		{"GOAWAY behind the second", func(c *rawHTTP2, s []uint32) { c.goAway(s[1]); c.answer(s[:2]...) }, classes{"": 4}, 2},
+		{"GOAWAY behind all, one answered", func(c *rawHTTP2, s []uint32) { c.goAway(s[3]); c.answer(s[0]) }, classes{"": 1, EOF: 3}, 0},
+		{"GOAWAY behind the third, one answered", func(c *rawHTTP2, s []uint32) { c.goAway(s[2]); c.answer(s[0]) }, classes{"": 2, EOF: 2}, 1},
+		{"cut", func(*rawHTTP2, []uint32) {}, classes{EOF: 4}, 0},
+		{"connection reset", func(c *rawHTTP2, _ []uint32) { _ = c.SetLinger(0) }, classes{Reset: 4}, 0},
+		{"stream refused", func(c *rawHTTP2, s []uint32) {
+			c.reset(s[0], codeRefused)
+			c.answer(s[1:]...)
+			c.answer(c.request()) // again
+		}, classes{"": 4}, 1},
+		{"stream reset", func(c *rawHTTP2, s []uint32) { c.reset(s[0], codeInternal); c.answer(s[1:]...) }, classes{"": 3, Reset: 1}, 0},
+		// net/http repeats it, though the server may have begun it.
+		{"PROTOCOL_ERROR", func(c *rawHTTP2, s []uint32) { c.reset(s[0], codeProtocolError); c.answer(s[1:]...) }, classes{"": 3, Resent: 1}, 0},
+		{"stream reset within its answer", func(c *rawHTTP2, s []uint32) {
+			c.half(s[0])
+			c.reset(s[0], codeInternal)
+			c.answer(s[1:]...)
+		}, classes{"": 3, Truncated: 1}, 0},
+		{"PROTOCOL_ERROR within its answer", func(c *rawHTTP2, s []uint32) {
+			c.half(s[0])
+			c.reset(s[0], codeProtocolError)
+			c.answer(s[1:]...)
+		}, classes{"": 3, Truncated: 1}, 0},
+		{"cut within an answer", func(c *rawHTTP2, s []uint32) { c.half(s[0]); c.answer(s[1:]...) }, classes{"": 3, Truncated: 1}, 0},
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			t.Run(tc.name+"/"+method, func(t *testing.T) {
+				url := serveRawHTTP2(t, func(c *rawHTTP2) {
+					var streams []uint32
+					for range inFlight {
+						streams = append(streams, c.request())
+					}
+					tc.serve(c, streams)
+				})
+				target := Target{URL: url, Mode: H2C, Connections: 1, MaxInFlight: inFlight, Method: method}
+				if method == http.MethodPost {
+					target.Body = 2048
+				}
+				got, moved := classes{}, 0
+				records := run(t, target, inFlight)[:inFlight]
+				for _, r := range records {
+					got[r.Class]++
+					moved += countOf(r).Moved
+				}
+				if !maps.Equal(got, tc.want) || moved != tc.moved {
+					t.Errorf("got %v, %d moved, want %v, %d moved: %+v", got, moved, tc.want, tc.moved, records)
+				}
+			})
+		}
+	}
+}
+
+func TestH2CLossesNameThePod(t *testing.T) {
+	url := serveRawHTTP2(t, func(c *rawHTTP2) {
+		c.answer(c.request())
+		c.reset(c.request(), codeProtocolError) // its repetition goes elsewhere
+		c.request()
+	})
+	records := run(t, Target{URL: url, Mode: H2C, Connections: 1, MaxInFlight: 1}, 2)
+	if r := records[1]; r.Class != Resent || r.Status != http.StatusOK || r.Pod != "pod-1" || r.ID != "test-1" {
+		t.Errorf("%+v, want it lost by pod-1 and answered when sent again", r)
+	}
+}
+
+// Frames come in whatever parts the connection reads them.
+func TestResetsAreCountedInPartsOfFrames(t *testing.T) {
+	frames := append([]byte{0, 0, 5, frameData, 0, 0, 0, 0, 1}, "\x00\x00\x04\x03\x00"...)
+	for _, code := range []byte{codeProtocolError, codeRefused, codeProtocolError} {
+		frames = append(frames, 0, 0, 4, frameResetStream, 0, 0, 0, 0, 1, 0, 0, 0, code)
+	}
+	frames = append(frames, 0, 0, 0, frameSettings, flagAck, 0, 0, 0, 0)
+	for size := 1; size <= len(frames); size++ {
+		var r resets
+		for rest := frames; len(rest) > 0; {
+			n := min(size, len(rest))
+			r.follow(rest[:n])
+			rest = rest[n:]
+		}
+		if got := r.seen.Load(); got != 2 || r.have != 0 || r.payload != 0 {
+			t.Errorf("in parts of %d bytes: %d resets, want 2: %+v", size, got, r.frame)
+		}
+	}
+}
