@@ -33,7 +33,7 @@ func (s *httpSender) run(ctx context.Context, d time.Duration, record func(Recor
 	s.watcher.abort = ctx
 	defer s.watcher.closeIdle()
 	p := newPacer(s.target.Rate)
-	// A POST is repeated only if no byte of it was written (transport.go, isReplayable): its body can be read again for that.
+	// vegeta lets net/http read a body again: a POST is then repeated where no server has begun it, and not lost. See countedConn.mark.
 	targeter := vegeta.NewStaticTargeter(vegeta.Target{
 		Method: cmp.Or(s.target.Method, http.MethodGet), URL: s.target.URL, Body: bytes.Repeat([]byte("x"), s.target.Body),
 	})

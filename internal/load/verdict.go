@@ -78,7 +78,8 @@ func classify(err error) Class {
 		return Refused
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return Reset
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errServerClosed):
+	// net/http closes a connection itself when it finds that the server has, and may still be writing a body to it.
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, errServerClosed):
 		return EOF
 	}
 	return classifyText(err.Error())

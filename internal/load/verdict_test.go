@@ -35,6 +35,7 @@ func TestJudge(t *testing.T) {
 		{"closed without an answer", Ending{Err: io.EOF}, Lost, EOF},
 		{"closed within the header", Ending{Err: fmt.Errorf("broken: %w", io.ErrUnexpectedEOF)}, Lost, EOF},
 		{"closed while idle for us", Ending{Err: errors.New("http: server closed idle connection")}, Lost, EOF},
+		{"closed within the request's body", Ending{Err: &net.OpError{Op: "write", Err: net.ErrClosed}}, Lost, EOF},
 		{"closed before its first request", Ending{Err: errors.New("http2: client conn could not be established")}, Lost, EOF},
 		{"no answer in time", Ending{Err: context.DeadlineExceeded}, Lost, TimedOut},
 		{"no connection in time", Ending{Err: &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}}, Lost, TimedOut},
