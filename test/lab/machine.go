@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -67,8 +68,9 @@ func (l *lab) proxyMode(ctx context.Context, node corev1.Node) string {
 	if err != nil {
 		return ""
 	}
-	for _, mode := range []string{"iptables", "nftables", "ipvs"} {
-		if strings.HasPrefix(string(text), mode) {
+	// Beside the answer stands what hello says of it, in no certain order.
+	for line := range strings.Lines(string(text)) {
+		if mode := strings.TrimSpace(line); slices.Contains([]string{"iptables", "nftables", "ipvs"}, mode) {
 			return mode
 		}
 	}
