@@ -14,7 +14,21 @@ const (
 	// ConditionStalled is present, and then True, when waiting will not help and somebody has to act (kstatus reads it
 	// as "failed").
 	ConditionStalled = "Stalled"
+
+	// ConditionDraining is present, and then True, while deleted pods finish their requests. It says nothing about Ready:
+	// draining pods do not count there.
+	ConditionDraining = "Draining"
+
+	// ConditionScaleConflict is present, and then True, when somebody else than the GracefulApp sets the Deployment's
+	// replicas: what they write is undone, because the GracefulApp is the one to scale. It stays for ten minutes after it was
+	// last seen to be undone, or as long as an autoscaler has the wrong target.
+	ConditionScaleConflict = "ScaleConflict"
 )
+
+// AnnotationAdopt, set to "true" on a GracefulApp, lets it take over a Deployment, Service or PodDisruptionBudget of its
+// name that nobody controls. spec.selector must be the Deployment's own. Together with spec.paused nothing restarts until
+// the pause ends.
+const AnnotationAdopt = "apps.gracefulapp.dev/adopt"
 
 // Reasons. Each is used by the conditions that its comment names, and by the event of the same name.
 const (
@@ -30,6 +44,10 @@ const (
 	// ReasonUnavailable (Ready=False, Reconciling): pods that were available before no longer are.
 	ReasonUnavailable = "Unavailable"
 
+	// ReasonPaused (Ready=False, Reconciling): a changed template waits, because spec.paused is true or somebody has paused the
+	// Deployment.
+	ReasonPaused = "Paused"
+
 	// ReasonApplyFailed (Ready=False, Reconciling): the API server did not take a child; it is tried again.
 	ReasonApplyFailed = "ApplyFailed"
 
@@ -44,9 +62,23 @@ const (
 	// ReasonRejected (Ready=False, Stalled): the API server refuses a child as invalid or forbidden, which no retry heals.
 	ReasonRejected = "Rejected"
 
+	// ReasonAltered (Ready=False, Stalled): a policy of the cluster changes a derived field whenever it is applied. The message
+	// names both values.
+	ReasonAltered = "Altered"
+
 	// ReasonProgressDeadlineExceeded (Ready=False, Stalled): the new pods did not become available in time.
 	ReasonProgressDeadlineExceeded = "ProgressDeadlineExceeded"
 
 	// ReasonReplicaFailure (Ready=False, Stalled): pods cannot be created, for example for want of quota.
 	ReasonReplicaFailure = "ReplicaFailure"
+
+	// ReasonPodsTerminating (Draining=True): deleted pods have not ended yet.
+	ReasonPodsTerminating = "PodsTerminating"
+
+	// ReasonDeploymentScaled (ScaleConflict=True): somebody scaled the Deployment instead of the GracefulApp; it was undone.
+	ReasonDeploymentScaled = "DeploymentScaled"
+
+	// ReasonAutoscalerTargetsDeployment (ScaleConflict=True): a HorizontalPodAutoscaler's scaleTargetRef is the Deployment
+	// instead of the GracefulApp.
+	ReasonAutoscalerTargetsDeployment = "AutoscalerTargetsDeployment"
 )

@@ -80,6 +80,11 @@ type GracefulAppSpec struct {
 	// +optional
 	Service *ServiceTemplate `json:"service,omitempty"`
 
+	// While true, a changed template waits and the pods that run stay as they are; scaling goes on. So a Deployment that runs
+	// can be adopted without a restart. Default: false, as in a Deployment.
+	// +optional
+	Paused *bool `json:"paused,omitempty"`
+
 	// Number of old ReplicaSets to keep for `kubectl rollout history`. Default: 10, as in a Deployment.
 	// +kubebuilder:validation:Minimum=0
 	// +optional

@@ -25,6 +25,7 @@ var checks = []struct {
 	{"9: owned fields of the containers", checkOwnedContainerFields},
 	{"9: owned fields of the Service", checkOwnedServiceFields},
 	{"10: environment contract", checkEnvironment},
+	{"a stop signal that an app can handle", checkStopSignal},
 	{"12: name", checkName},
 	{"12: size", checkSize},
 	{"the template carries the selector", checkSelector},
@@ -43,6 +44,11 @@ var warnings = []func(*input) []string{
 	warnLongGracePeriod,
 	warnSharedProcessNamespace,
 	warnOtherContainers,
+	warnSidecarRoom,
+	warnShellCommand,
+	warnHookShell,
+	warnStopSignal,
+	warnReadinessGates,
 }
 
 func (in *input) check() field.ErrorList {

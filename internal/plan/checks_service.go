@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
@@ -68,6 +69,24 @@ func checkOwnedServiceFields(in *input) field.ErrorList {
 		"any user could take over another's address by it (CVE-2020-8554); use type LoadBalancer or NodePort")
 	owned(given.Spec.Type == corev1.ServiceTypeExternalName, "type", "an ExternalName Service has no pods; use another type")
 	owned(given.Spec.ExternalName != "", "externalName", "a Service with pods has none; leave it out")
+	return errs
+}
+
+// NodePorts checks the node ports against the cluster's range: the API server's dry run allocates no port and so refuses none. The range
+// is a flag of the API server that no API shows, hence an argument.
+func NodePorts(app *v1alpha1.GracefulApp, allowed utilnet.PortRange) field.ErrorList {
+	given := app.Spec.Service
+	if given == nil {
+		return nil
+	}
+	var errs field.ErrorList
+	for i, port := range given.Spec.Ports {
+		if port.NodePort != 0 && !allowed.Contains(int(port.NodePort)) {
+			errs = append(errs, invalid(servicePath.Child("ports").Index(i).Child("nodePort"), port.NodePort,
+				"the cluster's node ports are %s; choose one of them or leave it out (the operator knows the range by its flag "+
+					"--service-node-port-range, which must be the API server's)", allowed.String())...)
+		}
+	}
 	return errs
 }
 

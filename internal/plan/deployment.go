@@ -21,8 +21,9 @@ func deploymentConfiguration(
 	if limit := in.spec().RevisionHistoryLimit; limit != nil {
 		history = *limit
 	}
-	return appsv1ac.Deployment(in.app.Name, in.app.Namespace).
+	deployment := appsv1ac.Deployment(in.app.Name, in.app.Namespace).
 		WithLabels(in.childLabels()).
+		WithAnnotations(map[string]string{derivationAnnotation: Derivation}).
 		WithOwnerReferences(in.ownerReference()).
 		WithSpec(appsv1ac.DeploymentSpec().
 			// Always sent: a Deployment without replicas falls back to 1.
@@ -37,4 +38,9 @@ func deploymentConfiguration(
 					WithMaxUnavailable(intstr.FromInt32(0)).
 					WithMaxSurge(intstr.FromString(maxSurge)))).
 			WithTemplate(template))
+	// Sent only when true: the API server drops a false, so that it would differ from what we applied for ever.
+	if p := in.spec().Paused; p != nil && *p {
+		deployment.Spec.WithPaused(true)
+	}
+	return deployment
 }

@@ -19,6 +19,8 @@ type Plan struct {
 	Deployment          *appsv1ac.DeploymentApplyConfiguration
 	Service             *corev1ac.ServiceApplyConfiguration
 	PodDisruptionBudget *policyv1ac.PodDisruptionBudgetApplyConfiguration
+
+	origin origin
 }
 
 // For plans the app. With field errors the spec breaks an invariant and the Plan is empty: nothing may be made from it.
@@ -50,6 +52,7 @@ func (in *input) build() (Plan, error) {
 		Deployment:          deploymentConfiguration(in, template),
 		Service:             service,
 		PodDisruptionBudget: disruptionBudgetConfiguration(in),
+		origin:              in.origin(),
 	}, nil
 }
 

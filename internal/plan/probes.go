@@ -42,6 +42,11 @@ func deriveProbes(written probes, t timing.Timing, port string) probes {
 	liveness := completeProbe(written.liveness, t.Liveness, fallback)
 	// The startup probe asks what the liveness probe will ask, so that the first liveness probe after it succeeds.
 	startup := completeProbe(written.startup, t.Startup, liveness.ProbeHandler)
+	// A readiness probe never ends a container, and the API server refuses it a grace period.
+	for _, p := range []*corev1.Probe{startup, liveness} {
+		grace := int64(t.LivenessGraceSeconds)
+		p.TerminationGracePeriodSeconds = &grace
+	}
 	return probes{startup: startup, readiness: readiness, liveness: liveness}
 }
 

@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strconv"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gracefulapp/gracefulapp/internal/timing"
 )
@@ -27,6 +29,9 @@ func deriveTemplate(in *input) *corev1.PodTemplateSpec {
 	grace := int64(in.timing.TerminationGracePeriodSeconds)
 	template.Spec.TerminationGracePeriodSeconds = &grace
 	defaultAtomicFields(&template.Spec)
+	if len(template.Spec.TopologySpreadConstraints) == 0 {
+		template.Spec.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{spreadOverNodes(in)}
+	}
 	for i := range template.Spec.Containers {
 		c := &template.Spec.Containers[i]
 		if i == in.serving {
@@ -35,6 +40,16 @@ func deriveTemplate(in *input) *corev1.PodTemplateSpec {
 		c.Lifecycle = withPreStop(c.Lifecycle, in.timing.PreStopSeconds)
 	}
 	return template
+}
+
+// spreadOverNodes wishes for, and does not insist on, an even number of pods per node, so that the loss of one is not the loss
+// of all. Pods of another revision do not count (matchLabelKeys), or the new pods of a rollout would go where the old ones are few.
+func spreadOverNodes(in *input) corev1.TopologySpreadConstraint {
+	return corev1.TopologySpreadConstraint{
+		MaxSkew: 1, TopologyKey: corev1.LabelHostname, WhenUnsatisfiable: corev1.ScheduleAnyway,
+		LabelSelector:  &metav1.LabelSelector{MatchLabels: in.selectorLabels()},
+		MatchLabelKeys: []string{appsv1.DefaultDeploymentUniqueLabelKey},
+	}
 }
 
 func deriveServingContainer(c *corev1.Container, t timing.Timing) {

@@ -9,6 +9,7 @@
 //	startup probe            period clamp(ceil(S/30), 1, 10), budget max(2S, S + 10)
 //	readiness probe          period 5, budget 15
 //	liveness probe           period 10, budget 10 x max(3, ceil(R/10) + 2)
+//	liveness grace           min(t3, t2 + R + 5), of a restart that a failed startup or liveness probe brings
 //	minReadySeconds          t2
 //	progressDeadlineSeconds  max(600, startup budget + minReadySeconds + 60)
 //
@@ -40,8 +41,11 @@ const (
 	// terminationMarginSeconds keeps t3 above t1 + t2 even though the kubelet subtracts the hook's time in whole seconds
 	// and runs its steps late on a busy node.
 	terminationMarginSeconds = 5
-	// sidecarSeconds is a native sidecar's share of t3: they stop one after another after the app (KEP-753).
-	sidecarSeconds = 5
+	// livenessGraceMarginSeconds is what a container that failed its probe gets beyond its hook and its longest request: not all
+	// of a long t3, because it is likely to be deadlocked.
+	livenessGraceMarginSeconds = 5
+	// SidecarSeconds is a native sidecar's share of t3: they stop one after another after the app (KEP-753).
+	SidecarSeconds = 5
 	// minStartupMarginSeconds is added to short starts, for which twice as long is still very little.
 	minStartupMarginSeconds = 10
 	// startupProbesPerStart: about 30 probes fall into the slowest start, so a fast start is noticed early.
@@ -76,6 +80,7 @@ type Timing struct {
 	ShutdownSeconds               int32 // t1
 	PreStopSeconds                int32 // t2
 	TerminationGracePeriodSeconds int32 // t3
+	LivenessGraceSeconds          int32 // of a container that failed its startup or liveness probe
 	MinReadySeconds               int32
 	Startup                       Probe
 	Readiness                     Probe
@@ -90,12 +95,14 @@ func Derive(spec v1alpha1.TimingSpec, sidecars int) Timing {
 	// Not bounded by a day, so that the verdict on a longer request speaks of the same sum as the CEL rule; only by int32.
 	t1 := orElse(spec.ShutdownSeconds, min(spec.RequestSeconds, math.MaxInt32-shutdownMarginSeconds)+shutdownMarginSeconds)
 	t2 := orElse(spec.PreStopSeconds, defaultPreStopSeconds)
+	t3 := orElse(spec.TerminationGracePeriodSeconds, defaultGrace(t1, t2, sidecars))
 	return Timing{
 		StartupSeconds:                s,
 		RequestSeconds:                r,
 		ShutdownSeconds:               t1,
 		PreStopSeconds:                t2,
-		TerminationGracePeriodSeconds: orElse(spec.TerminationGracePeriodSeconds, defaultGrace(t1, t2, sidecars)),
+		TerminationGracePeriodSeconds: t3,
+		LivenessGraceSeconds:          min(t3, clamp(t2, 0, MaxInputSeconds)+r+livenessGraceMarginSeconds),
 		MinReadySeconds:               clamp(t2, 0, MaxInputSeconds),
 		Startup: Probe{
 			PeriodSeconds:   clamp(ceilDiv(s, startupProbesPerStart), 1, maxStartupPeriodSeconds),
@@ -117,7 +124,7 @@ func Derive(spec v1alpha1.TimingSpec, sidecars int) Timing {
 func defaultGrace(t1, t2 int32, sidecars int) int32 {
 	t1, t2 = clamp(t1, 0, MaxInputSeconds), clamp(t2, 0, MaxInputSeconds)
 	// Bounded by what a pod can hold: more sidecars than seconds in a day are a mistake, not an overflow.
-	share := int32(min(sidecars, MaxInputSeconds/sidecarSeconds/2)) * sidecarSeconds
+	share := int32(min(sidecars, MaxInputSeconds/SidecarSeconds/2)) * SidecarSeconds
 	return t1 + t2 + terminationMarginSeconds + share
 }
 

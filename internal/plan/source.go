@@ -1,0 +1,72 @@
+package plan
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// origin is what Source needs to know of the derivation: how many variables stand before the user's in the serving container.
+type origin struct{ serving, addedEnv int }
+
+func (in *input) origin() origin {
+	container := in.servingContainer()
+	if container == nil {
+		return origin{}
+	}
+	derived := in.template.Spec.Containers[in.serving]
+	return origin{serving: in.serving, addedEnv: len(derived.Env) - len(container.Env)}
+}
+
+// Source is the field of the GracefulApp from which the field of a child, or of a pod made from the template, comes. "" is the whole
+// child. A field that the user did not write is the nearest one that decides it.
+func (p Plan) Source(kind, path string) string {
+	inner := func(part string) (string, bool) {
+		rest, ok := strings.CutPrefix(path, part)
+		return rest, ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+	}
+	switch kind {
+	case "Deployment":
+		if rest, ok := inner("spec.template.spec"); ok {
+			return podPath.String() + p.origin.shift(rest)
+		}
+		for _, same := range []string{"spec.template", "spec.selector", "spec.replicas", "spec.revisionHistoryLimit", "metadata.name"} {
+			if _, ok := inner(same); ok {
+				return path
+			}
+		}
+		return templatePath.String()
+	case "Pod":
+		if rest, ok := inner("spec"); ok {
+			return podPath.String() + p.origin.shift(rest)
+		}
+		if rest, ok := inner("metadata"); ok {
+			return templatePath.Child("metadata").String() + rest
+		}
+		return podPath.String()
+	case "Service":
+		for _, same := range []string{"spec", "metadata.labels", "metadata.annotations"} {
+			if _, ok := inner(same); ok {
+				return specPath.Child("service").String() + "." + path
+			}
+		}
+		return specPath.Child("service").String()
+	}
+	return specPath.String()
+}
+
+var envPath = regexp.MustCompile(`^\.containers\[(\d+)\]\.env\[(\d+)\]`)
+
+// shift gives a variable of the serving container the place that it has in the user's template.
+func (o origin) shift(path string) string {
+	m := envPath.FindStringSubmatch(path)
+	if m == nil || m[1] != strconv.Itoa(o.serving) {
+		return path
+	}
+	n, err := strconv.Atoi(m[2])
+	if err != nil || n < o.addedEnv {
+		return path
+	}
+	return fmt.Sprintf(".containers[%d].env[%d]%s", o.serving, n-o.addedEnv, path[len(m[0]):])
+}

@@ -1,0 +1,119 @@
+package plan
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/gracefulapp/gracefulapp/internal/timing"
+)
+
+// shells run a command as their child unless it begins with exec, and do not hand signals on.
+var shells = []string{"sh", "bash", "ash", "dash"}
+
+// shellScript is what a command hands to a shell; ok is false where it does not begin with one.
+func shellScript(command []string) (script string, ok bool) {
+	if len(command) == 0 || !slices.Contains(shells, path.Base(command[0])) {
+		return "", false
+	}
+	for i, word := range command[1:] {
+		// -c may stand among other letters: -ec, -lc.
+		if strings.HasPrefix(word, "-") && !strings.HasPrefix(word, "--") && strings.Contains(word, "c") && i+2 < len(command) {
+			return command[i+2], true
+		}
+	}
+	return "", true
+}
+
+// warnShellCommand: as PID 1 a shell takes SIGTERM for itself, so the app never hears of it and is killed at t3.
+func warnShellCommand(in *input) []string {
+	container := in.servingContainer()
+	if container == nil {
+		return nil
+	}
+	script, ok := shellScript(slices.Concat(container.Command, container.Args))
+	if !ok || script == "" || execsLast(script) {
+		return nil
+	}
+	return warning("container %q starts its server from a shell without exec, so SIGTERM may reach the shell and never the server; "+
+		"write exec before the server's command, or leave the shell out", container.Name)
+}
+
+// execsLast tells whether the last command of a script replaces the shell. It splits at what ends a command and knows no quotes:
+// a wrong answer costs or saves a warning.
+func execsLast(script string) bool {
+	commands := strings.FieldsFunc(script, func(r rune) bool { return r == ';' || r == '\n' || r == '&' || r == '|' })
+	for _, command := range slices.Backward(commands) {
+		if words := strings.Fields(command); len(words) > 0 {
+			return words[0] == "exec"
+		}
+	}
+	return false
+}
+
+// warnHookShell: images without a shell are usual, and a hook that cannot start is only logged (FailedPreStopHook).
+func warnHookShell(in *input) []string {
+	hook := in.ownHook()
+	if hook == nil || hook.Exec == nil {
+		return nil
+	}
+	if _, ok := shellScript(hook.Exec.Command); !ok {
+		return nil
+	}
+	return warning("container %q has a preStop hook that needs %s in the image: without it the hook fails and SIGTERM comes at once; "+
+		"leave the hook out to get Kubernetes' own sleep, which needs no program", in.servingContainer().Name, hook.Exec.Command[0])
+}
+
+func warnSidecarRoom(in *input) []string {
+	given, n := in.spec().Timing.TerminationGracePeriodSeconds, nativeSidecars(in.spec().Template.Spec)
+	if given == nil || n == 0 {
+		return nil
+	}
+	needed := int64(in.timing.ShutdownSeconds) + int64(in.timing.PreStopSeconds) + int64(n)*timing.SidecarSeconds
+	if int64(*given) > needed {
+		return nil
+	}
+	return warning("spec.timing.terminationGracePeriodSeconds (t3) is %d: native sidecars stop one after another when the app is gone, "+
+		"and t1 + t2 + %d x %d = %d leaves them no room; raise it above that or leave it out", *given, n, timing.SidecarSeconds, needed)
+}
+
+// stopSignalOf is "" where Kubernetes sends what the image asks for, else SIGTERM.
+func stopSignalOf(c *corev1.Container) corev1.Signal {
+	if c == nil || c.Lifecycle == nil || c.Lifecycle.StopSignal == nil {
+		return ""
+	}
+	return *c.Lifecycle.StopSignal
+}
+
+func checkStopSignal(in *input) field.ErrorList {
+	if stopSignalOf(in.servingContainer()) != corev1.SIGKILL {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(in.servingPath().Child("lifecycle", "stopSignal"), corev1.SIGKILL,
+		"no app can handle it, so every request in flight would be cut at t2; leave it out, or name the signal on which the app shuts down")}
+}
+
+func warnStopSignal(in *input) []string {
+	signal := stopSignalOf(in.servingContainer())
+	if signal == "" || signal == corev1.SIGTERM || signal == corev1.SIGKILL {
+		return nil
+	}
+	return warning("container %q is stopped by %s in place of SIGTERM; look whether the app shuts down gracefully on it",
+		in.servingContainer().Name, signal)
+}
+
+func warnReadinessGates(in *input) []string {
+	var gates []string
+	for _, g := range in.spec().Template.Spec.ReadinessGates {
+		gates = append(gates, string(g.ConditionType))
+	}
+	if len(gates) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("spec.template.spec.readinessGates: no pod is Ready before somebody sets its condition %s; while nobody "+
+		"does, a rollout waits and the old pods serve on", strings.Join(gates, ", "))}
+}
