@@ -4,6 +4,8 @@ import (
 	"flag"
 	"os"
 	"time"
+
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 )
 
 // options are the manager's flags. Their defaults are the names that config/default gives.
@@ -19,9 +21,15 @@ type options struct {
 	webhookSecret        string
 	webhookConfiguration string
 	namespace            string
+
+	nodePorts utilnet.PortRange
 }
 
 func (o *options) bind(flags *flag.FlagSet) {
+	// The API server's own default.
+	o.nodePorts = utilnet.PortRange{Base: 30_000, Size: 2768}
+	flags.Var(&o.nodePorts, "service-node-port-range",
+		"The API server's range of node ports; a GracefulApp that asks for another one is refused.")
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443",
 		"Address of the metrics endpoint (HTTPS, authenticated and authorized); 0 turns it off.")
 	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address of /healthz and /readyz.")

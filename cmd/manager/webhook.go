@@ -48,7 +48,7 @@ func serveWebhook(mgr ctrl.Manager, o options) (healthz.Checker, error) {
 			return nil
 		case <-certificates:
 		}
-		if err := webhook.SetupWithManager(mgr); err != nil {
+		if err := webhook.SetupWithManager(ctx, mgr, o.nodePorts); err != nil {
 			return fmt.Errorf("registering the webhook: %w", err)
 		}
 		registered.Store(true)

@@ -2,6 +2,7 @@ package children
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
@@ -11,10 +12,11 @@ import (
 )
 
 // Apply creates, updates and deletes until the children are as planned, and returns what it did; nothing, and no call to
-// the API server, if they are so already. It stops at the first error, with what was done before. It must not be
-// called for a plan that came with field errors.
+// the API server, if they are so already. It stops at the first error, with what was done before; an AlteredError stops nothing. It
+// must not be called for a plan that came with field errors.
 func Apply(ctx context.Context, c client.Client, p plan.Plan, o Observed) ([]Change, error) {
 	var changes []Change
+	var altered error
 	for _, child := range childrenOf(p, o) {
 		action, err := child.decide()
 		if err != nil {
@@ -24,14 +26,17 @@ func Apply(ctx context.Context, c client.Client, p plan.Plan, o Observed) ([]Cha
 			continue
 		}
 		changed, err := child.act(ctx, c, action)
+		if isAltered := new(AlteredError); errors.As(err, &isAltered) {
+			altered, err = errors.Join(altered, err), nil
+		}
 		if err != nil {
-			return changes, err
+			return changes, errors.Join(altered, err)
 		}
 		if changed {
 			changes = append(changes, Change{Action: action, Kind: child.kind, Name: child.name()})
 		}
 	}
-	return changes, nil
+	return changes, altered
 }
 
 // Scale passes only the number of replicas on, for a spec from which nothing else may be derived: an autoscaler must not be
@@ -72,10 +77,18 @@ func (c child) act(ctx context.Context, api client.Client, action Action) (chang
 			return false, err
 		}
 		// The UID makes it fail rather than create if the object was deleted, and made again by somebody, meanwhile.
+		wanted, err := asTree(c.want)
+		if err != nil {
+			return false, err
+		}
 		c.metadata.WithUID(c.object.GetUID())
-		err := c.send(ctx, api, "applying")
-		answered := c.metadata.ResourceVersion
-		return answered == nil || *answered != c.object.GetResourceVersion(), err
+		if err := c.send(ctx, api, "applying"); err != nil {
+			return false, err
+		}
+		if answered := c.metadata.ResourceVersion; answered == nil || *answered != c.object.GetResourceVersion() {
+			return true, nil
+		}
+		return false, c.altered(wanted)
 	case Delete:
 		uid := c.object.GetUID()
 		if err := api.Delete(ctx, c.object, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
@@ -83,6 +96,15 @@ func (c child) act(ctx context.Context, api client.Client, action Action) (chang
 		}
 	}
 	return true, nil
+}
+
+// altered is an error if the API server's answer, which send has left in the configuration, is not what was wanted.
+func (c child) altered(wanted any) error {
+	fields, err := differences(wanted, c.want)
+	if err != nil || len(fields) == 0 {
+		return err
+	}
+	return &AlteredError{Kind: c.kind, Name: c.name(), Fields: fields}
 }
 
 // send leaves the API server's answer in the configuration.

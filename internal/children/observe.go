@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -29,6 +30,19 @@ type Observed struct {
 	// ForeignDisruptionBudget is the name of a PodDisruptionBudget that selects the app's pods and is not ours; "" if
 	// there is none.
 	ForeignDisruptionBudget string
+	// Autoscaler is the name of a HorizontalPodAutoscaler that scales the Deployment behind the GracefulApp's back; "" if
+	// there is none.
+	Autoscaler string
+	// Scaler is who has set the Deployment's replicas to another number than we did, as its managed fields call it; "" if
+	// nobody has.
+	Scaler string
+}
+
+// Kinds are what Observe reads.
+func Kinds() []client.Object {
+	return []client.Object{
+		&appsv1.Deployment{}, &corev1.Service{}, &policyv1.PodDisruptionBudget{}, &autoscalingv2.HorizontalPodAutoscaler{},
+	}
 }
 
 // Observe reads the children, from the cache if that is what reader reads.
@@ -46,6 +60,10 @@ func Observe(ctx context.Context, reader client.Reader, app *v1alpha1.GracefulAp
 	if o.ForeignDisruptionBudget, err = foreignDisruptionBudget(ctx, reader, app); err != nil {
 		return o, err
 	}
+	if o.Autoscaler, err = misledAutoscaler(ctx, reader, app); err != nil {
+		return o, err
+	}
+	o.Scaler = scalerOf(o.Deployment)
 	if o.ForeignDisruptionBudget == app.Name {
 		// It takes the place of ours, so its name is not in the way.
 		o.PodDisruptionBudget = nil
@@ -71,6 +89,12 @@ func observe[T client.Object](
 	}
 	name, owner := kind+" "+app.Name, metav1.GetControllerOf(object)
 	switch {
+	case owner == nil && adopts(app) && object.GetDeletionTimestamp().IsZero():
+		if obstacle := obstacleTo(object, app); obstacle != "" {
+			o.Foreign = append(o.Foreign, name+" ("+obstacle+")")
+			return none, nil
+		}
+		return object, nil
 	case owner == nil:
 		o.Foreign = append(o.Foreign, name+" (not controlled by anything)")
 	case isLeaving(object, app):
@@ -95,6 +119,9 @@ func foreignDisruptionBudget(ctx context.Context, reader client.Reader, app *v1a
 	}
 	for i := range budgets.Items {
 		budget := &budgets.Items[i]
+		if budget.Name == app.Name && adopts(app) && metav1.GetControllerOf(budget) == nil {
+			continue
+		}
 		if !metav1.IsControlledBy(budget, app) && !isLeaving(budget, app) && Selects(budget, app) {
 			return budget.Name, nil
 		}

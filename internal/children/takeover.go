@@ -8,7 +8,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
@@ -20,9 +19,14 @@ var restartedAt = fieldpath.MakePathOrDie("spec", "template", "metadata", "annot
 
 // takeOver moves the fields of everybody who has overwritten ours by an update (kubectl edit, kubectl rollout undo) into our
 // managed fields, so that the apply that follows also removes what they added: server-side apply removes only what
-// its own manager has applied before. Those who wrote other fields only (Reloader, injected labels) are left alone.
+// its own manager has applied before. Those who wrote other fields only (Reloader, injected labels) are left alone. On adoption,
+// fields that somebody else has applied are taken over too.
 func takeOver(ctx context.Context, api client.Client, c child) error {
-	if !hasUpdates(c.object) {
+	theirs := isUpdate
+	if metav1.GetControllerOf(c.object) == nil {
+		theirs = isUpdateOrApply
+	}
+	if !slices.ContainsFunc(c.object.GetManagedFields(), theirs) {
 		return nil
 	}
 	ours, err := fieldsAfterApply(ctx, api, c)
@@ -34,7 +38,7 @@ func takeOver(ctx context.Context, api client.Client, c child) error {
 	if err != nil {
 		return err
 	}
-	entries, moved, err := moveFields(c.object.GetManagedFields(), ours)
+	entries, moved, err := moveFields(c.object.GetManagedFields(), theirs, ours)
 	if err != nil {
 		return fmt.Errorf("reading the managed fields of %s %s: %w", c.kind, c.name(), err)
 	}
@@ -60,35 +64,21 @@ func isUpdate(e metav1.ManagedFieldsEntry) bool {
 	return e.Operation == metav1.ManagedFieldsOperationUpdate && e.Subresource == "" && e.FieldsV1 != nil
 }
 
+func isUpdateOrApply(e metav1.ManagedFieldsEntry) bool {
+	return isUpdate(e) || !isOurs(e) && e.Operation == metav1.ManagedFieldsOperationApply && e.Subresource == "" && e.FieldsV1 != nil
+}
+
 func isOurs(e metav1.ManagedFieldsEntry) bool {
 	return e.Manager == FieldManager && e.Operation == metav1.ManagedFieldsOperationApply && e.Subresource == ""
 }
 
-func hasUpdates(object client.Object) bool {
-	for _, e := range object.GetManagedFields() {
-		if isUpdate(e) {
-			return true
-		}
-	}
-	return false
-}
-
 // fieldsAfterApply asks the API server, by a dry run, which fields our configuration will own.
 func fieldsAfterApply(ctx context.Context, api client.Client, c child) (*fieldpath.Set, error) {
-	data, err := json.Marshal(c.want)
+	answer, err := c.applied(ctx, api, c.name())
 	if err != nil {
-		return nil, err
-	}
-	want := &unstructured.Unstructured{}
-	if err := want.UnmarshalJSON(data); err != nil {
-		return nil, err
-	}
-	want.SetUID(c.object.GetUID())
-	if err := api.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), client.DryRunAll,
-		client.FieldOwner(FieldManager), client.ForceOwnership); err != nil {
 		return nil, fmt.Errorf("applying %s %s (dry run): %w", c.kind, c.name(), err)
 	}
-	for _, e := range want.GetManagedFields() {
+	for _, e := range answer.GetManagedFields() {
 		if isOurs(e) {
 			return fieldsOf(e)
 		}
@@ -96,15 +86,17 @@ func fieldsAfterApply(ctx context.Context, api client.Client, c child) (*fieldpa
 	return &fieldpath.Set{}, nil
 }
 
-// moveFields gives us what those own who have written any of our fields; of anybody if ours is nil. Only the spec is moved:
+// moveFields gives us what those own who have written any of our fields; all of them if ours is nil. Only the spec is moved:
 // labels, annotations and finalizers that came with the same write are theirs. Pure, so that it can be tested without a
 // cluster.
-func moveFields(entries []metav1.ManagedFieldsEntry, ours *fieldpath.Set) ([]metav1.ManagedFieldsEntry, bool, error) {
+func moveFields(
+	entries []metav1.ManagedFieldsEntry, theirs func(metav1.ManagedFieldsEntry) bool, ours *fieldpath.Set,
+) ([]metav1.ManagedFieldsEntry, bool, error) {
 	kept := []metav1.ManagedFieldsEntry{}
 	var taken *metav1.ManagedFieldsEntry
 	moved := &fieldpath.Set{}
 	for _, e := range entries {
-		if !isUpdate(e) {
+		if !theirs(e) {
 			kept = append(kept, e)
 			continue
 		}

@@ -1,16 +1,23 @@
-// Package webhook answers admission requests for GracefulApps. It asks internal/plan and decides nothing itself.
+// Package webhook answers admission requests for GracefulApps. It asks internal/plan, and the API server by
+// dry runs, and decides nothing itself.
 package webhook
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/children"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
@@ -21,32 +28,61 @@ import (
 
 // Validator refuses a GracefulApp that breaks an invariant and warns about one that its owner may not have thought through.
 // It sees writes of the object, not of its scale and status.
-type Validator struct{}
+type Validator struct {
+	// Client reads what exists, from a cache, and asks the API server by dry runs. Without one, only the spec is judged.
+	Client client.Client
+	// NodePorts is the cluster's range; the zero value allows none.
+	NodePorts utilnet.PortRange
+}
 
 var _ admission.Validator[*v1alpha1.GracefulApp] = Validator{}
 
+// dryRunTimeout leaves the answer time to arrive within the webhook's timeoutSeconds, 5.
+const dryRunTimeout = 3 * time.Second
+
 // SetupWithManager serves the validator. It must not be called before the certificates are there.
-func SetupWithManager(mgr ctrl.Manager) error {
-	return ctrl.NewWebhookManagedBy(mgr, &v1alpha1.GracefulApp{}).WithValidator(Validator{}).Complete()
+func SetupWithManager(ctx context.Context, mgr ctrl.Manager, nodePorts utilnet.PortRange) error {
+	// A replica that is not the leader watches nothing yet, and its first answer would have to wait for the caches.
+	for _, kind := range children.Kinds() {
+		if _, err := mgr.GetCache().GetInformer(ctx, kind, cache.BlockUntilSynced(false)); err != nil {
+			return fmt.Errorf("watching %T: %w", kind, err)
+		}
+	}
+	return ctrl.NewWebhookManagedBy(mgr, &v1alpha1.GracefulApp{}).
+		WithValidator(Validator{Client: mgr.GetClient(), NodePorts: nodePorts}).Complete()
 }
 
-// ValidateCreate checks the spec.
-func (Validator) ValidateCreate(_ context.Context, app *v1alpha1.GracefulApp) (admission.Warnings, error) {
-	_, errs, warnings := plan.For(app)
-	return warnings, refusal(app, errs)
+// ValidateCreate checks the spec, and then asks the API server.
+func (v Validator) ValidateCreate(ctx context.Context, app *v1alpha1.GracefulApp) (admission.Warnings, error) {
+	return v.validate(ctx, nil, app)
 }
 
-// ValidateUpdate checks the spec, and what an update may not do. An app that is being deleted is let through, or its
-// finalizers could never be removed.
-func (Validator) ValidateUpdate(_ context.Context, old, app *v1alpha1.GracefulApp) (admission.Warnings, error) {
+// ValidateUpdate checks the spec, and what an update may not do, and then asks the API server. An app that is being deleted is let
+// through, or its finalizers could never be removed.
+func (v Validator) ValidateUpdate(ctx context.Context, old, app *v1alpha1.GracefulApp) (admission.Warnings, error) {
 	if !app.DeletionTimestamp.IsZero() {
 		return nil, nil
 	}
-	_, errs, warnings := plan.For(app)
-	if len(errs) == 0 {
+	return v.validate(ctx, old, app)
+}
+
+func (v Validator) validate(ctx context.Context, old, app *v1alpha1.GracefulApp) (admission.Warnings, error) {
+	p, errs, warnings := plan.For(app)
+	errs = append(errs, plan.NodePorts(app, v.NodePorts)...)
+	if len(errs) == 0 && old != nil {
 		errs = plan.Change(old, app)
 	}
-	return warnings, refusal(app, errs)
+	if len(errs) > 0 || v.Client == nil {
+		return warnings, refusal(app, errs)
+	}
+	ctx, cancel := context.WithTimeout(ctx, dryRunTimeout)
+	defer cancel()
+	observed, err := children.Observe(ctx, v.Client, app)
+	if err != nil {
+		return append(warnings, "it could not be tried whether the API server takes what is derived: "+err.Error()), nil
+	}
+	verdict := children.DryRun(ctx, v.Client, p, observed)
+	return append(warnings, verdict.Warnings...), refusal(app, verdict.Errors)
 }
 
 // ValidateDelete lets every deletion pass; the webhook is not registered for it.

@@ -31,6 +31,7 @@ func named(name string) func(*v1alpha1.GracefulApp) {
 // One after another: the last ends the webhook.
 var _ = Describe("A GracefulApp", Ordered, func() {
 	Context("when it is admitted", describeAdmission)
+	Context("tried out at the API server", describeDeployable)
 	Context("judged by CEL and Go", describeParity)
 	Context("while the operator is away", describeAbsence)
 })

@@ -1,0 +1,168 @@
+package children
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/internal/plan"
+)
+
+// Verdict is the API server's opinion of children that do not exist yet.
+type Verdict struct {
+	// Errors are what it refuses, by the GracefulApp's fields.
+	Errors field.ErrorList
+	// Warnings are for what no change of the spec heals, or what could not be asked.
+	Warnings []string
+}
+
+// freshSuffix makes the name under which a child is tried whose own name is taken. Nothing of the name is ever stored.
+const freshSuffix = "-dry-run"
+
+// DryRun asks the API server, without storing anything, for its verdict on the children and on a pod made from the template: Pod
+// Security and priority classes are checked there only. It must not be called for a plan that came with field errors.
+func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Verdict {
+	v := Verdict{}
+	for _, name := range o.Foreign {
+		v.warn("%s is in the way and is not touched: nothing is made until it is deleted or renamed", name)
+	}
+	if name := o.ForeignDisruptionBudget; name != "" && p.PodDisruptionBudget != nil {
+		v.warn("PodDisruptionBudget %s selects the app's pods already, so none is made: with two of them on a pod every eviction fails", name)
+	}
+	for _, child := range childrenOf(p, o) {
+		action, err := child.decide()
+		if err == nil && (action == Create || action == Update) {
+			err = child.tryOut(ctx, api, len(o.Foreign) > 0 || len(o.Leaving) > 0)
+		}
+		v.add(p, child.kind, err)
+	}
+	if len(v.Errors) > 0 { // the pod would only repeat them
+		return v
+	}
+	pod, err := podOf(p)
+	if err == nil {
+		err = api.Create(ctx, pod, client.DryRunAll, client.FieldOwner(FieldManager))
+	}
+	v.add(p, "Pod", err)
+	if grace, t3 := pod.Spec.TerminationGracePeriodSeconds, p.Timing.TerminationGracePeriodSeconds; err == nil && *grace != int64(t3) {
+		v.warn("a policy of the cluster sets the pods' terminationGracePeriodSeconds to %d in place of t3 = %d", *grace, t3)
+	}
+	return v
+}
+
+// tryOut applies the child as it would be applied, as a dry run. What somebody else has written into a child need not go together
+// with what we apply (takeOver sees to that), and a name that is taken says nothing about the spec: then it is tried under a fresh name.
+func (c child) tryOut(ctx context.Context, api client.Client, taken bool) error {
+	if !taken {
+		_, err := c.applied(ctx, api, c.name())
+		if c.object == nil || !apierrors.IsInvalid(err) || !slices.ContainsFunc(c.object.GetManagedFields(), isUpdate) {
+			return err
+		}
+	}
+	const longest = 63
+	name := c.name()
+	c.object = nil
+	_, err := c.applied(ctx, api, name[:min(len(name), longest-len(freshSuffix))]+freshSuffix)
+	return err
+}
+
+// applied is the child as the API server would store it, under the name given.
+func (c child) applied(ctx context.Context, api client.Client, name string) (*unstructured.Unstructured, error) {
+	data, err := json.Marshal(c.want)
+	if err != nil {
+		return nil, err
+	}
+	want := &unstructured.Unstructured{}
+	if err := want.UnmarshalJSON(data); err != nil {
+		return nil, err
+	}
+	want.SetName(name)
+	if c.object != nil {
+		want.SetUID(c.object.GetUID())
+	}
+	return want, api.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), client.DryRunAll,
+		client.FieldOwner(FieldManager), client.ForceOwnership)
+}
+
+func podOf(p plan.Plan) (*corev1.Pod, error) {
+	data, err := json.Marshal(p.Deployment.Spec.Template)
+	if err != nil {
+		return nil, err
+	}
+	pod := &corev1.Pod{}
+	if err := json.Unmarshal(data, pod); err != nil {
+		return nil, err
+	}
+	pod.Namespace, pod.GenerateName = *p.Deployment.Namespace, *p.Deployment.Name+"-"
+	return pod, nil
+}
+
+func (v *Verdict) warn(format string, args ...any) {
+	v.Warnings = append(v.Warnings, fmt.Sprintf(format, args...))
+}
+
+// add files an answer as an error of the spec or as a warning.
+func (v *Verdict) add(p plan.Plan, kind string, err error) {
+	switch status := apierrors.APIStatus(nil); {
+	case err == nil:
+	case errors.As(err, &status) && blamesSpec(err):
+		v.Errors = append(v.Errors, refusals(p, kind, status.Status())...)
+	case errors.As(err, &status) && passes(err):
+		v.warn("the %s would be refused now, and is tried again later: %s", kind, status.Status().Message)
+	default:
+		v.warn("it could not be tried whether the API server takes the %s: %v", kind, err)
+	}
+}
+
+// passes tells what somebody may heal without touching the spec, and often does a moment later: GitOps applies in any order.
+func passes(err error) bool {
+	message := err.Error()
+	return apierrors.IsForbidden(err) && (strings.Contains(message, "exceeded quota") ||
+		strings.Contains(message, "failed quota") ||
+		strings.Contains(message, "error looking up service account"))
+}
+
+// blamesSpec tells a refusal of what was written from trouble with asking.
+func blamesSpec(err error) bool {
+	message := err.Error()
+	switch {
+	case passes(err), strings.Contains(message, "does not support dry run"):
+		return false
+	case apierrors.IsForbidden(err):
+		// Our own permissions, and a namespace that is going away.
+		return !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) && !strings.Contains(message, "User \"system:serviceaccount:")
+	}
+	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err) ||
+		strings.Contains(message, "denied the request") // admission webhooks choose any code
+}
+
+// refusals are the server's words, at the fields of the GracefulApp from which the refused ones come.
+func refusals(p plan.Plan, kind string, status metav1.Status) field.ErrorList {
+	var errs field.ErrorList
+	if status.Details != nil {
+		for _, cause := range status.Details.Causes {
+			if cause.Field == "" || cause.Message == "" {
+				continue
+			}
+			e := &field.Error{Type: field.ErrorType(cause.Type), Field: p.Source(kind, cause.Field), BadValue: field.OmitValueType{}}
+			e.Detail = strings.TrimPrefix(strings.TrimPrefix(cause.Message, e.Type.String()), ": ")
+			errs = append(errs, e)
+		}
+	}
+	if len(errs) == 0 {
+		errs = append(errs, &field.Error{
+			Type: field.ErrorTypeForbidden, Field: p.Source(kind, ""), Detail: "the API server refuses the " + kind + ": " + status.Message,
+		})
+	}
+	return errs
+}

@@ -1,0 +1,187 @@
+package webhook
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+// refusedByServer are specs that every check of ours lets pass, and what kubectl says of them.
+var refusedByServer = []struct {
+	name   string
+	modify func(*v1alpha1.GracefulApp)
+	says   string
+}{
+	{"an image that is no name", func(app *v1alpha1.GracefulApp) {
+		app.Spec.Template.Spec.Containers[0].Image = ""
+	}, "spec.template.spec.containers[0].image: Required value"},
+	{"a variable, at the place that it has in the user's template", func(app *v1alpha1.GracefulApp) {
+		app.Spec.Template.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "A", Value: "1"}, {Name: "B="}}
+	}, "spec.template.spec.containers[0].env[1].name: Invalid value"},
+	{"a Service, by the field of the GracefulApp", func(app *v1alpha1.GracefulApp) {
+		app.Spec.Service = &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{ClusterIP: "10.0.0.300"}}
+	}, "spec.service.spec.clusterIPs[0]: Invalid value"},
+	{"a label of the Service", func(app *v1alpha1.GracefulApp) {
+		app.Spec.Service = &v1alpha1.ServiceTemplate{Metadata: v1alpha1.ServiceMetadata{Labels: map[string]string{"a": "b c"}}}
+	}, "spec.service.metadata.labels: Invalid value"},
+	{"a priority class, which only a pod is asked for", func(app *v1alpha1.GracefulApp) {
+		app.Spec.Template.Spec.PriorityClassName = "no-such-class"
+	}, "no PriorityClass with name no-such-class was found"},
+	{"a node port out of the cluster's range, which no dry run allocates", func(app *v1alpha1.GracefulApp) {
+		app.Spec.Service = &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{
+			Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80, NodePort: 8080}},
+		}}
+	}, "spec.service.spec.ports[0].nodePort: Invalid value: 8080: the cluster's node ports are 30000-32767"},
+	{"limits below requests", func(app *v1alpha1.GracefulApp) {
+		app.Spec.Template.Spec.Containers[0].Resources = corev1.ResourceRequirements{
+			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2")},
+			Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")},
+		}
+	}, "spec.template.spec.containers[0].resources.requests: Invalid value"},
+}
+
+func namespace(labels map[string]string) string {
+	GinkgoHelper()
+	n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "dry-run-", Labels: labels}}
+	Expect(api.Create(ctx, n)).To(Succeed())
+	return n.Name
+}
+
+func in(namespace string) func(*v1alpha1.GracefulApp) {
+	return func(app *v1alpha1.GracefulApp) { app.Namespace = namespace }
+}
+
+func describeDeployable() {
+	AfterEach(cleanUp)
+
+	for _, r := range refusedByServer {
+		It("is refused for "+r.name, func() {
+			Expect(api.Create(ctx, hello(r.modify))).To(MatchError(ContainSubstring(r.says)))
+			app := hello()
+			Expect(api.Create(ctx, app)).To(Succeed())
+			Expect(patch(app, r.modify)).To(MatchError(ContainSubstring(r.says)))
+		})
+	}
+
+	It("is refused where Pod Security forbids its pods", func() {
+		n := namespace(map[string]string{"pod-security.kubernetes.io/enforce": "baseline"})
+		host := func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.HostNetwork = true }
+		Expect(api.Create(ctx, hello(in(n), host))).To(MatchError(And(
+			ContainSubstring("spec.template.spec: Forbidden"), ContainSubstring(`violates PodSecurity "baseline:latest"`))))
+		Expect(api.Create(ctx, hello(in(n)))).To(Succeed())
+	})
+
+	It("is accepted with a warning while a quota is exhausted, which no change of the spec heals", func() {
+		n := namespace(nil)
+		quota := &corev1.ResourceQuota{
+			ObjectMeta: metav1.ObjectMeta{Name: "none", Namespace: n},
+			Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")}},
+		}
+		Expect(api.Create(ctx, quota)).To(Succeed())
+		quota.Status = corev1.ResourceQuotaStatus{
+			Hard: quota.Spec.Hard, Used: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")},
+		}
+		Expect(api.Status().Update(ctx, quota)).To(Succeed())
+		Eventually(func() []string {
+			Expect(api.Create(ctx, hello(in(n)), client.DryRunAll)).To(Succeed())
+			return warned.take()
+		}).Should(ContainElement(ContainSubstring("the Pod would be refused now, and is tried again later")))
+	})
+
+	It("is accepted with a warning when nobody can be asked", func() {
+		n := namespace(nil)
+		hook := &admissionregistrationv1.ValidatingWebhookConfiguration{
+			ObjectMeta: metav1.ObjectMeta{Name: n},
+			Webhooks: []admissionregistrationv1.ValidatingWebhook{{
+				Name: "away.example.com", AdmissionReviewVersions: []string{"v1"}, FailurePolicy: new(admissionregistrationv1.Fail),
+				SideEffects:       new(admissionregistrationv1.SideEffectClassNone),
+				ClientConfig:      admissionregistrationv1.WebhookClientConfig{URL: new("https://127.0.0.1:1/")},
+				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: n}},
+				Rules: []admissionregistrationv1.RuleWithOperations{{
+					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.OperationAll},
+					Rule:       admissionregistrationv1.Rule{APIGroups: []string{"apps"}, APIVersions: []string{"v1"}, Resources: []string{"deployments"}},
+				}},
+			}},
+		}
+		Expect(api.Create(ctx, hook)).To(Succeed())
+		DeferCleanup(func() { Expect(api.Delete(ctx, hook)).To(Succeed()) })
+		Eventually(func() []string {
+			Expect(api.Create(ctx, hello(in(n)), client.DryRunAll)).To(Succeed())
+			return warned.take()
+		}).Should(ContainElement(And(HavePrefix("it could not be tried whether the API server takes the Deployment"),
+			ContainSubstring("away.example.com"))))
+	})
+
+	It("is refused with a policy's own words", func() {
+		n := namespace(nil)
+		policy := &admissionregistrationv1.ValidatingAdmissionPolicy{
+			ObjectMeta: metav1.ObjectMeta{Name: n},
+			Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+				MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+					RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+						Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
+						Rule:       admissionregistrationv1.Rule{APIGroups: []string{"apps"}, APIVersions: []string{"v1"}, Resources: []string{"deployments"}},
+					},
+				}}},
+				Validations: []admissionregistrationv1.Validation{{Expression: "object.spec.replicas != 2", Message: "two is unlucky here"}},
+			},
+		}
+		binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: n},
+			Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+				PolicyName: n, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
+				MatchResources: &admissionregistrationv1.MatchResources{
+					NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: n}},
+				},
+			},
+		}
+		Expect(api.Create(ctx, policy)).To(Succeed())
+		Expect(api.Create(ctx, binding)).To(Succeed())
+		DeferCleanup(func() {
+			Expect(api.Delete(ctx, binding)).To(Succeed())
+			Expect(api.Delete(ctx, policy)).To(Succeed())
+		})
+		Eventually(func() error { return api.Create(ctx, hello(in(n)), client.DryRunAll) }).
+			Should(MatchError(ContainSubstring("two is unlucky here")))
+	})
+
+	It("is accepted with a warning beside foreign objects that are in its way", func() {
+		n := namespace(nil)
+		foreign := &appsv1.Deployment{
+			ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: n},
+			Spec: appsv1.DeploymentSpec{
+				Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "theirs"}},
+				Template: corev1.PodTemplateSpec{
+					ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "theirs"}},
+					Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "theirs", Image: "theirs:1"}}},
+				},
+			},
+		}
+		budget := &policyv1.PodDisruptionBudget{
+			ObjectMeta: metav1.ObjectMeta{Name: "theirs", Namespace: n},
+			Spec: policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{
+				MatchLabels: map[string]string{"apps.gracefulapp.dev/name": "hello"},
+			}},
+		}
+		Expect(api.Create(ctx, foreign)).To(Succeed())
+		Expect(api.Create(ctx, budget)).To(Succeed())
+		Eventually(func() []string {
+			Expect(api.Create(ctx, hello(in(n)), client.DryRunAll)).To(Succeed())
+			return warned.take()
+		}).Should(ConsistOf(
+			HavePrefix("Deployment hello (not controlled by anything) is in the way"),
+			HavePrefix("PodDisruptionBudget theirs selects the app's pods already"),
+		))
+		By("and is still judged as if the name were free")
+		bad := hello(in(n), func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = "" })
+		Expect(api.Create(ctx, bad)).To(MatchError(ContainSubstring("spec.template.spec.containers[0].image: Required value")))
+	})
+}
