@@ -34,6 +34,11 @@ func eventsOf(old, updated v1alpha1.GracefulAppStatus, changes []children.Change
 	if after != nil && isNews(before, after, stalled) {
 		all = append(all, readyChanged(*after, stalled))
 	}
+	conflict := meta.FindStatusCondition(updated.Conditions, v1alpha1.ConditionScaleConflict)
+	if last := meta.FindStatusCondition(old.Conditions, v1alpha1.ConditionScaleConflict); conflict != nil &&
+		(last == nil || last.Reason != conflict.Reason) {
+		all = append(all, event{kind: corev1.EventTypeWarning, reason: conflict.Reason, action: "Scale", note: conflict.Message})
+	}
 	return all
 }
 

@@ -7,10 +7,12 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -41,28 +43,34 @@ type GracefulAppReconciler struct {
 // +kubebuilder:rbac:groups=apps,resources=deployments,verbs=list;watch;create;patch
 // +kubebuilder:rbac:groups="",resources=services,verbs=list;watch;create;patch
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=autoscaling,resources=horizontalpodautoscalers,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=create
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// Reads come from the cache, so no verb get is needed.
+// Reads come from the cache, so no verb get is needed. Pods are created by dry run only, at admission.
 
 // Reconcile brings one app to what its spec says, and its status to what is. Owner references clean up after a deleted app.
 func (r *GracefulAppReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	app := &v1alpha1.GracefulApp{}
-	if err := r.Get(ctx, req.NamespacedName, app); err != nil || !app.DeletionTimestamp.IsZero() {
+	stored := storedApp()
+	if err := r.Get(ctx, req.NamespacedName, stored); err != nil || stored.GetDeletionTimestamp() != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	p := pass{app: app}
-	p.plan, p.invalid, _ = plan.For(app)
+	app, undecodable := decode(stored)
+	p := pass{app: app, invalid: undecodable}
+	if len(undecodable) == 0 {
+		p.plan, p.invalid, _ = plan.For(app)
+	}
 	p.observed, p.err = children.Observe(ctx, r.Client, app)
 	r.apply(ctx, &p)
 
 	old := app.Status.DeepCopy()
-	status := p.status(r.Clock.Now())
+	now := r.Clock.Now()
+	status := p.status(now)
 	if err := r.writeStatus(ctx, app, status); err != nil {
 		return ctrl.Result{}, err
 	}
 	r.record(app, eventsOf(*old, status, p.changes))
-	return p.result()
+	return p.result(now)
 }
 
 // apply writes the children. Where it must not, or is refused, it still passes replicas on to a Deployment of ours: an
@@ -87,7 +95,7 @@ func (r *GracefulAppReconciler) apply(ctx context.Context, p *pass) {
 	}
 }
 
-// writeStatus patches the status if it differs. An app that was deleted meanwhile needs none.
+// writeStatus patches the status if it differs. An app that was deleted meanwhile needs none. The answer need not be decodable.
 func (r *GracefulAppReconciler) writeStatus(
 	ctx context.Context, app *v1alpha1.GracefulApp, status v1alpha1.GracefulAppStatus,
 ) error {
@@ -96,18 +104,28 @@ func (r *GracefulAppReconciler) writeStatus(
 	}
 	before := app.DeepCopy()
 	app.Status = status
-	return client.IgnoreNotFound(r.Status().Patch(ctx, app, client.MergeFrom(before)))
+	patch, err := client.MergeFrom(before).Data(app)
+	if err != nil {
+		return err
+	}
+	answer := storedApp()
+	answer.SetNamespace(app.Namespace)
+	answer.SetName(app.Name)
+	return client.IgnoreNotFound(r.Status().Patch(ctx, answer, client.RawPatch(types.MergePatchType, patch)))
 }
 
 // conflictRetry is for the case that the watch event which shows what the cache had missed came before the retry was due.
 const conflictRetry = time.Second
 
 // result: what a retry can heal backs off, what it cannot waits for the watch event that changes it.
-func (p pass) result() (ctrl.Result, error) {
+func (p pass) result(now time.Time) (ctrl.Result, error) {
 	switch {
 	case p.err == nil:
+		if shown := p.lastScaleConflict(); shown != nil {
+			return ctrl.Result{RequeueAfter: max(time.Second, shown.LastTransitionTime.Add(scaleConflictLasts).Sub(now))}, nil
+		}
 		return ctrl.Result{}, nil
-	case rejected(p.err):
+	case rejected(p.err), isAltered(p.err):
 		return ctrl.Result{RequeueAfter: rejectedRetry}, nil
 	case apierrors.IsConflict(p.err):
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
@@ -122,11 +140,22 @@ func (r *GracefulAppReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	// No predicate on the app: a pass that saw the status of before the last one writes nothing, and has to come again.
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("gracefulapp").
-		For(&v1alpha1.GracefulApp{}).
+		For(storedApp()).
 		Watches(&appsv1.Deployment{}, byName).
 		Watches(&corev1.Service{}, byName).
 		Watches(&policyv1.PodDisruptionBudget{}, handler.EnqueueRequestsFromMapFunc(r.appsOfDisruptionBudget)).
+		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, handler.EnqueueRequestsFromMapFunc(appOfAutoscaler)).
 		Complete(r)
+}
+
+// appOfAutoscaler: one that scales a Deployment of ours has the wrong target. One that no longer does is seen too, since an update
+// brings the old object and the new.
+func appOfAutoscaler(_ context.Context, object client.Object) []reconcile.Request {
+	autoscaler, ok := object.(*autoscalingv2.HorizontalPodAutoscaler)
+	if !ok || children.ScaledDeployment(autoscaler) == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: object.GetNamespace(), Name: children.ScaledDeployment(autoscaler)}}}
 }
 
 // appsOfDisruptionBudget: a budget concerns the app of its name, and every app whose pods it selects.
@@ -136,13 +165,13 @@ func (r *GracefulAppReconciler) appsOfDisruptionBudget(ctx context.Context, obje
 	if !ok {
 		return requests
 	}
-	apps := &v1alpha1.GracefulAppList{}
-	if err := r.List(ctx, apps, client.InNamespace(object.GetNamespace())); err != nil {
+	apps, err := decodedApps(ctx, r, object.GetNamespace())
+	if err != nil {
 		log.FromContext(ctx).Error(err, "Listing the apps of a PodDisruptionBudget")
 		return requests
 	}
-	for i := range apps.Items {
-		if app := &apps.Items[i]; app.Name != budget.Name && children.Selects(budget, app) {
+	for _, app := range apps {
+		if app.Name != budget.Name && children.Selects(budget, app) {
 			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(app)})
 		}
 	}

@@ -35,6 +35,8 @@ type world struct {
 	writes []string
 	// fail, if set, makes a write fail.
 	fail func(verb, kind string) error
+	// remembered is the old state that reads return, by kind; nil: reads are fresh.
+	remembered memory
 }
 
 func newWorld() *world {
@@ -69,6 +71,7 @@ func (w *world) write(verb string, object any) error {
 
 func (w *world) interceptors() interceptor.Funcs {
 	return interceptor.Funcs{
+		Get: w.read,
 		Apply: func(ctx context.Context, c client.WithWatch, o runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
 			if err := w.write("Apply", o); err != nil {
 				return err

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -14,28 +15,38 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
+// startManager runs the controller as the program does, until stop is called or the spec is over.
+func startManager() (stop func()) {
+	GinkgoHelper()
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"},
+		Client:     client.Options{Cache: &client.CacheOptions{Unstructured: true}},
+		Controller: ctrlconfig.Controller{SkipNameValidation: new(true)}, // one after another, each with the same name
+	})
+	Expect(err).NotTo(HaveOccurred())
+	reconciler := &GracefulAppReconciler{Client: mgr.GetClient(), Recorder: events.NewFakeRecorder(10_000), Clock: clock.RealClock{}}
+	Expect(reconciler.SetupWithManager(mgr)).To(Succeed())
+	running, cancel := context.WithCancel(ctx)
+	ended := make(chan error)
+	go func() { ended <- mgr.Start(running) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		Expect(<-ended).To(Succeed())
+	})
+	DeferCleanup(stop)
+	return stop
+}
+
 // A manager with its caches and watches, where a pass may see what was before the last one.
 var _ = Describe("The manager", func() {
 	It("always finds its way back to Ready after a child was repaired", func() {
-		mgr, err := ctrl.NewManager(config, ctrl.Options{Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"}})
-		Expect(err).NotTo(HaveOccurred())
-		reconciler := &GracefulAppReconciler{
-			Client: mgr.GetClient(), Recorder: events.NewFakeRecorder(1000), Clock: clock.RealClock{},
-		}
-		Expect(reconciler.SetupWithManager(mgr)).To(Succeed())
-		running, stop := context.WithCancel(ctx)
-		ended := make(chan error)
-		go func() { ended <- mgr.Start(running) }()
-		DeferCleanup(func() {
-			stop()
-			Expect(<-ended).To(Succeed())
-		})
-
+		startManager()
 		w := newWorld()
 		w.create()
 		isReady := func(g Gomega) {

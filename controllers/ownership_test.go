@@ -232,19 +232,31 @@ var _ = Describe("A child that somebody edits", func() {
 		Expect(w.deployment().Spec.MinReadySeconds).To(BeEquivalentTo(5))
 	})
 
-	It("comes to rest although a policy alters what we apply", func() {
+	It("is Stalled, with both values, and at rest when a policy alters what we apply", func() {
 		stop := mutateDeployments(w.namespace, "object.spec.template.spec.terminationGracePeriodSeconds > 15 ? "+
 			"Object{spec: Object.spec{template: Object.spec.template{spec: Object.spec.template.spec{"+
 			"terminationGracePeriodSeconds: 15}}}} : Object{}")
-		DeferCleanup(stop)
 		Eventually(func(g Gomega) {
 			edit("policy-probe", func(d *appsv1.Deployment) { d.Spec.Template.Labels["probe"] = rand.String(5) })
 			g.Expect(*w.deployment().Spec.Template.Spec.TerminationGracePeriodSeconds).To(BeEquivalentTo(15))
 		}).Should(Succeed(), "the policy is not in force")
+		w.events.take()
 		w.reconcile()
 		version := w.deployment().ResourceVersion
 		Expect(w.reconcile()).To(ContainElement("Apply Deployment"), "or the policy was not noticed")
 		Expect(w.deployment().ResourceVersion).To(Equal(version), "each pass writes, and wakes the next one")
+		Expect(w.conditions()).To(ConsistOf("Ready=False Altered", "Stalled=True Altered"))
+		Expect(w.readyMessage()).To(ContainSubstring("spec.template.spec.terminationGracePeriodSeconds is 15 in place of 20"))
+		Expect(w.events.take()).To(ConsistOf(HavePrefix("Warning Altered: ")))
+		Expect(w.reconcile()).To(HaveEach("Apply Deployment"))
+		Expect(w.events.take()).To(BeEmpty())
+
+		stop()
+		Eventually(func(g Gomega) {
+			_, err := w.try()
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(*w.deployment().Spec.Template.Spec.TerminationGracePeriodSeconds).To(BeEquivalentTo(20))
+		}).Should(Succeed())
 		w.rollOut()
 		w.reconcile()
 		Expect(w.conditions()).To(ConsistOf(available))

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -46,6 +47,8 @@ func (p pass) status(now time.Time) v1alpha1.GracefulAppStatus {
 		copyCounts(&status, p.observed.Deployment)
 	}
 	p.verdict().setOn(&status, p.app.Generation, now)
+	setOrRemove(&status, p.draining(), now)
+	setOrRemove(&status, p.scaleConflict(now), now)
 	return status
 }
 
@@ -84,13 +87,15 @@ func (p pass) verdict() verdict {
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonInvalidSpec, bounded(p.invalid.ToAggregate().Error(), maxMessageBytes)}
 	case len(p.observed.Foreign) > 0:
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonNameTaken, fmt.Sprintf(
-			"%s is in the way and is not touched; delete or rename it, or give the GracefulApp another name",
-			strings.Join(p.observed.Foreign, ", "))}
+			"%s is in the way and is not touched; delete or rename it, give the GracefulApp another name, or let it take over what nobody "+
+				"controls by the annotation %s: \"true\"", strings.Join(p.observed.Foreign, ", "), v1alpha1.AnnotationAdopt)}
 	case len(p.observed.Leaving) > 0:
 		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonProgressing, fmt.Sprintf(
 			"waiting until %s of a deleted GracefulApp of this name is gone", strings.Join(p.observed.Leaving, ", "))}
 	case rejected(p.err):
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonRejected, bounded(p.err.Error(), maxMessageBytes)}
+	case isAltered(p.err):
+		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonAltered, bounded(p.err.Error(), maxMessageBytes)}
 	case p.err != nil && !apierrors.IsConflict(p.err):
 		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonApplyFailed, bounded(p.err.Error(), maxMessageBytes)}
 	}
@@ -114,7 +119,17 @@ func (p pass) progress() verdict {
 	if s.Replicas == want && s.UpdatedReplicas == want && s.ReadyReplicas == want && s.AvailableReplicas == want {
 		return verdict{v1alpha1.ConditionReady, v1alpha1.ReasonAvailable, p.counts()}
 	}
+	if d.Spec.Paused {
+		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonPaused, p.counts() + "; " + p.pausedBy()}
+	}
 	return verdict{v1alpha1.ConditionReconciling, p.progressReason(), p.counts()}
+}
+
+func (p pass) pausedBy() string {
+	if given := p.app.Spec.Paused; given != nil && *given {
+		return "a changed template waits until spec.paused is false"
+	}
+	return "somebody has paused the Deployment: kubectl rollout resume deployment/" + p.app.Name
 }
 
 // progressReason tells a rollout from scaling and from pods that broke, by what the last status was.
@@ -156,6 +171,11 @@ func deploymentCondition(d *appsv1.Deployment, kind appsv1.DeploymentConditionTy
 // rejected errors say that the same request will be refused again.
 func rejected(err error) bool {
 	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err)
+}
+
+func isAltered(err error) bool {
+	altered := new(children.AlteredError)
+	return errors.As(err, &altered)
 }
 
 func replicas(app *v1alpha1.GracefulApp) int32 {

@@ -66,7 +66,7 @@ func TestStatus(t *testing.T) {
 			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 2}, func(d *appsv1.Deployment) {
 				d.Status.TerminatingReplicas = new(int32(3))
 			})}},
-			want: []string{"Ready=True Available"},
+			want: []string{"Ready=True Available", "Draining=True PodsTerminating"},
 		},
 		{
 			name: "a child was written in this pass, so the counts are of what was before",
@@ -158,6 +158,19 @@ func TestStatus(t *testing.T) {
 			want: []string{"Ready=False Progressing", "Reconciling=True Progressing"},
 		},
 		{
+			name: "somebody has paused the Deployment, and a new template waits",
+			last: &ready,
+			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 0, 2, 2}, func(d *appsv1.Deployment) {
+				d.Spec.Paused = true
+			})}},
+			want: []string{"Ready=False Paused", "Reconciling=True Paused"},
+		},
+		{
+			name: "a policy alters what is applied",
+			pass: pass{err: &children.AlteredError{Kind: "Deployment", Name: "hello", Fields: []string{"spec.replicas is 1 in place of 2"}}},
+			want: []string{"Ready=False Altered", "Stalled=True Altered"},
+		},
+		{
 			name: "the API server refuses the child",
 			pass: pass{err: apierrors.NewForbidden(deployments, "hello", errors.New("exceeded quota"))},
 			want: []string{"Ready=False Rejected", "Stalled=True Rejected"},
@@ -183,6 +196,8 @@ func TestStatus(t *testing.T) {
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("conditions (-want +got):\n%s", diff)
 			}
+			tt.pass.app.Status = status
+			checkTools(t, tt.pass.app)
 			if status.ObservedGeneration != 7 {
 				t.Errorf("observedGeneration = %d, want 7", status.ObservedGeneration)
 			}

@@ -1,0 +1,139 @@
+package controllers
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+var theirLabels = map[string]string{"app": "shop"}
+
+// running is a Deployment of three pods, as somebody else made it, with a container that the app will not have.
+func (w *world) running() *appsv1.Deployment {
+	return &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: w.namespace},
+		Spec: appsv1.DeploymentSpec{
+			Replicas: new(int32(3)),
+			Selector: &metav1.LabelSelector{MatchLabels: theirLabels},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: theirLabels},
+				Spec: corev1.PodSpec{Containers: []corev1.Container{
+					{Name: "hello", Image: "hello:0.0.1", Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}}},
+					{Name: "logs", Image: "logs:1"},
+				}},
+			},
+		},
+	}
+}
+
+func adopting(app *v1alpha1.GracefulApp) {
+	app.Annotations = map[string]string{v1alpha1.AnnotationAdopt: "true"}
+	app.Spec.Selector = &v1alpha1.Selector{MatchLabels: theirLabels}
+	app.Spec.Template.Labels = theirLabels
+	app.Spec.Replicas = new(int32(3))
+}
+
+func paused(app *v1alpha1.GracefulApp) { app.Spec.Paused = new(true) }
+
+var _ = Describe("A Deployment that runs", func() {
+	It("is adopted when the annotation says so, together with its Service", func() {
+		w := newWorld()
+		before := w.running()
+		Expect(api.Create(ctx, before)).To(Succeed())
+		service := &corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: w.namespace},
+			Spec:       corev1.ServiceSpec{Selector: theirLabels, Ports: []corev1.ServicePort{{Port: 80}}},
+		}
+		Expect(api.Create(ctx, service)).To(Succeed())
+		w.create(adopting)
+		w.reconcile()
+		d := w.deployment()
+		Expect(d.UID).To(Equal(before.UID))
+		Expect(metav1.IsControlledBy(d, w.app())).To(BeTrue())
+		Expect(d.Spec.Template.Spec.Containers).To(HaveLen(1), "the app has no such container")
+		Expect(*d.Spec.Template.Spec.TerminationGracePeriodSeconds).To(BeEquivalentTo(20))
+		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("ScaleConflict")), "whoever made it was right to set its replicas")
+		adopted := fetch(w, &corev1.Service{})
+		Expect(adopted.UID).To(Equal(service.UID))
+		Expect(adopted.Spec.ClusterIP).To(Equal(service.Spec.ClusterIP))
+		w.rollOut()
+		w.reconcile()
+		Expect(w.conditions()).To(ConsistOf(available))
+		Expect(w.reconcile()).To(BeEmpty())
+	})
+
+	It("loses on adoption what kubectl apply --server-side had put into it and the app has not", func() {
+		w := newWorld()
+		configuration := appsv1ac.Deployment("hello", w.namespace)
+		toConfiguration(w.running().Spec, configuration)
+		Expect(api.Apply(ctx, configuration, client.FieldOwner("kubectl"))).To(Succeed())
+		w.create(adopting)
+		w.reconcile()
+		Expect(w.deployment().Spec.Template.Spec.Containers).To(HaveLen(1))
+	})
+
+	It("restarts nothing while the app is paused, and rolls out when the pause ends", func() {
+		w := newWorld()
+		Expect(api.Create(ctx, w.running())).To(Succeed())
+		w.create(adopting, paused)
+		w.reconcile()
+		d := w.deployment()
+		Expect(d.Spec.Paused).To(BeTrue(), "the Deployment's controller starts no pod from a template while it is paused")
+		d.Status = appsv1.DeploymentStatus{ObservedGeneration: d.Generation, Replicas: 3, ReadyReplicas: 3, AvailableReplicas: 3}
+		Expect(api.Status().Update(ctx, d)).To(Succeed())
+		w.reconcile()
+		Expect(w.conditions()).To(ConsistOf("Ready=False Paused", "Reconciling=True Paused"))
+		Expect(w.readyMessage()).To(HaveSuffix("a changed template waits until spec.paused is false"))
+
+		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Paused = nil })
+		w.reconcile()
+		Expect(w.deployment().Spec.Paused).To(BeFalse())
+		w.rollOut()
+		w.reconcile()
+		Expect(w.conditions()).To(ConsistOf(available))
+	})
+
+	It("is not adopted if its selector is another, and the message says which", func() {
+		w := newWorld()
+		before := w.running()
+		Expect(api.Create(ctx, before)).To(Succeed())
+		w.create(func(app *v1alpha1.GracefulApp) { app.Annotations = map[string]string{v1alpha1.AnnotationAdopt: "true"} })
+		Expect(w.reconcile()).To(Equal([]string{"Patch status GracefulApp"}))
+		Expect(w.conditions()).To(ConsistOf("Ready=False NameTaken", "Stalled=True NameTaken"))
+		Expect(w.readyMessage()).To(ContainSubstring("its selector is app=shop, which cannot change"))
+		Expect(w.deployment().ResourceVersion).To(Equal(before.ResourceVersion))
+	})
+
+	It("is not adopted from another controller, or while it is being deleted", func() {
+		w := newWorld()
+		owned := w.running()
+		owned.OwnerReferences = []metav1.OwnerReference{{
+			APIVersion: "example.com/v1", Kind: "Shop", Name: "hello", UID: "8b0e5c1a-0000-4000-8000-000000000009", Controller: new(true),
+		}}
+		owned.Finalizers = []string{"example.com/backup"}
+		Expect(api.Create(ctx, owned)).To(Succeed())
+		w.create(adopting)
+		w.reconcile()
+		Expect(w.readyMessage()).To(ContainSubstring("Deployment hello (controlled by Shop hello) is in the way"))
+
+		orphan := w.deployment()
+		orphan.OwnerReferences = nil
+		Expect(api.Update(ctx, orphan)).To(Succeed())
+		Expect(api.Delete(ctx, orphan)).To(Succeed())
+		Expect(w.reconcile()).NotTo(ContainElement(HavePrefix("Apply")))
+		Expect(w.conditions()).To(ContainElement("Stalled=True NameTaken"))
+	})
+})
+
+// toConfiguration is the spec as an apply configuration.
+func toConfiguration(spec appsv1.DeploymentSpec, configuration *appsv1ac.DeploymentApplyConfiguration) {
+	GinkgoHelper()
+	configuration.WithSpec(appsv1ac.DeploymentSpec())
+	convert(spec, configuration.Spec)
+}

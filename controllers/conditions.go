@@ -1,0 +1,68 @@
+package controllers
+
+import (
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+// scaleConflictLasts is how long a conflict that was undone is still shown: the write itself is over before anybody looks.
+const scaleConflictLasts = 10 * time.Minute
+
+// setOrRemove sets a condition that is present only when True. One without a reason is not.
+func setOrRemove(status *v1alpha1.GracefulAppStatus, c metav1.Condition, now time.Time) {
+	if c.Reason == "" {
+		meta.RemoveStatusCondition(&status.Conditions, c.Type)
+		return
+	}
+	c.Status, c.LastTransitionTime, c.ObservedGeneration = metav1.ConditionTrue, metav1.NewTime(now), status.ObservedGeneration
+	meta.SetStatusCondition(&status.Conditions, c)
+}
+
+// draining reads the Deployment's own count, which Kubernetes has from 1.35 on.
+func (p pass) draining() metav1.Condition {
+	c := metav1.Condition{Type: v1alpha1.ConditionDraining}
+	if d := p.observed.Deployment; d != nil && d.Status.TerminatingReplicas != nil && *d.Status.TerminatingReplicas > 0 {
+		c.Reason = v1alpha1.ReasonPodsTerminating
+		c.Message = fmt.Sprintf("%d deleted pods finish their requests", *d.Status.TerminatingReplicas)
+		if t := p.app.Status.Timing; t != nil {
+			c.Message += fmt.Sprintf(", for at most %d s each (t3)", t.TerminationGracePeriodSeconds)
+		}
+	}
+	return c
+}
+
+// scaleConflict names who scales the wrong object, and the right one.
+func (p pass) scaleConflict(now time.Time) metav1.Condition {
+	c := metav1.Condition{Type: v1alpha1.ConditionScaleConflict}
+	if name := p.observed.Autoscaler; name != "" {
+		c.Reason = v1alpha1.ReasonAutoscalerTargetsDeployment
+		c.Message = fmt.Sprintf("HorizontalPodAutoscaler %s scales Deployment %s, whose replicas the GracefulApp sets; let its scaleTargetRef "+
+			"be apiVersion %s, kind GracefulApp, name %s", name, p.app.Name, v1alpha1.GroupVersion, p.app.Name)
+		return c
+	}
+	d := p.observed.Deployment
+	if by := p.observed.Scaler; by != "" && d.Spec.Replicas != nil && *d.Spec.Replicas != replicas(p.app) {
+		c.Reason = v1alpha1.ReasonDeploymentScaled
+		c.Message = fmt.Sprintf("%s scaled Deployment %s to %d, and it was set back to %d; scale the GracefulApp: kubectl scale "+
+			"gracefulapp/%s --replicas=%d", by, p.app.Name, *d.Spec.Replicas, replicas(p.app), p.app.Name, *d.Spec.Replicas)
+		return c
+	}
+	if last := p.lastScaleConflict(); last != nil && now.Before(last.LastTransitionTime.Add(scaleConflictLasts)) {
+		c.Reason, c.Message = last.Reason, last.Message
+	}
+	return c
+}
+
+// lastScaleConflict is a conflict that was undone, and is shown for a while.
+func (p pass) lastScaleConflict() *metav1.Condition {
+	last := meta.FindStatusCondition(p.app.Status.Conditions, v1alpha1.ConditionScaleConflict)
+	if last == nil || last.Reason != v1alpha1.ReasonDeploymentScaled {
+		return nil
+	}
+	return last
+}

@@ -1,0 +1,75 @@
+package controllers
+
+import (
+	"context"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+// withoutBounds lets the API server store what the schema forbids, as one from before the bounds would have.
+func withoutBounds(store func() error) {
+	GinkgoHelper()
+	scheme := api.Scheme()
+	if !scheme.IsGroupRegistered(apiextensionsv1.GroupName) {
+		Expect(apiextensionsv1.AddToScheme(scheme)).To(Succeed())
+	}
+	definition := &apiextensionsv1.CustomResourceDefinition{}
+	Expect(api.Get(ctx, client.ObjectKey{Name: "gracefulapps.apps.gracefulapp.dev"}, definition)).To(Succeed())
+	bounded := definition.DeepCopy()
+	spec := definition.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"]
+	spec.Properties["template"] = apiextensionsv1.JSONSchemaProps{Type: "object", XPreserveUnknownFields: new(true)}
+	definition.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"] = spec
+	Expect(api.Update(ctx, definition)).To(Succeed())
+	Eventually(store).Should(Succeed())
+	bounded.ResourceVersion = definition.ResourceVersion
+	Expect(api.Update(ctx, bounded)).To(Succeed())
+}
+
+var _ = Describe("An app that nobody can decode", func() {
+	It("is Stalled, is still scaled, and stops no other app", func() {
+		w := newWorld()
+		w.create()
+		w.reconcile()
+		stored := storedApp()
+		Expect(api.Get(ctx, w.key, stored)).To(Succeed())
+		withoutBounds(func() error {
+			containers := []any{map[string]any{"name": "hello", "image": "hello:0.1.0", "ports": []any{map[string]any{"containerPort": int64(4294967297)}}}}
+			if err := unstructured.SetNestedSlice(stored.Object, containers, "spec", "template", "spec", "containers"); err != nil {
+				return err
+			}
+			return api.Update(ctx, stored)
+		})
+		// Every typed LIST fails while it is there, other specs' too.
+		DeferCleanup(func(ctx context.Context) { Expect(api.Delete(ctx, stored)).To(Succeed()) })
+		Expect(api.Get(ctx, w.key, &v1alpha1.GracefulApp{})).NotTo(Succeed(), "it is decodable, and the test proves nothing")
+
+		Expect(unstructured.SetNestedField(stored.Object, int64(4), "spec", "replicas")).To(Succeed())
+		Eventually(func() error {
+			return api.Patch(ctx, stored, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"replicas":4}}`)))
+		}).
+			Should(Succeed(), "the schema lets an unchanged old field pass")
+		w.reconcile()
+		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(4))
+		Expect(api.Get(ctx, w.key, stored)).To(Succeed())
+		app, errs := decode(stored)
+		Expect(errs).To(HaveLen(1))
+		Expect(app.Status.Conditions).To(ContainElement(And(
+			HaveField("Type", v1alpha1.ConditionStalled), HaveField("Reason", v1alpha1.ReasonInvalidSpec),
+			HaveField("Message", ContainSubstring("it was stored before the schema forbade it, and cannot be read")),
+		)))
+		Expect(w.reconcile()).To(BeEmpty())
+
+		By("with a manager, whose caches list all apps")
+		startManager()
+		other := newWorld()
+		other.create()
+		Eventually(func() error { return api.Get(ctx, other.key, &appsv1.Deployment{}) }).Should(Succeed())
+	})
+})

@@ -1,0 +1,107 @@
+package controllers
+
+import (
+	"encoding/json"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+func convert(from, to any) {
+	GinkgoHelper()
+	data, err := json.Marshal(from)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(json.Unmarshal(data, to)).To(Succeed())
+}
+
+var _ = Describe("Somebody who scales the Deployment", func() {
+	var w *world
+	BeforeEach(func() {
+		w = newWorld()
+		w.create()
+		w.reconcile()
+		w.rollOut()
+		w.reconcile()
+		w.events.take()
+	})
+
+	It("is told to scale the GracefulApp, once, and the replicas are set back", func() {
+		scale := func(n int32) {
+			GinkgoHelper()
+			Expect(api.SubResource("scale").Update(ctx, w.deployment(), client.FieldOwner("somebody"),
+				client.WithSubResourceBody(&autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: n}}))).To(Succeed())
+		}
+		scale(5)
+		w.reconcile()
+		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(2))
+		Expect(w.conditions()).To(ContainElement("ScaleConflict=True DeploymentScaled"))
+		Expect(w.events.take()).To(ContainElement("Warning DeploymentScaled: somebody scaled Deployment hello to 5, and it was set back " +
+			"to 2; scale the GracefulApp: kubectl scale gracefulapp/hello --replicas=5"))
+		scale(6)
+		w.reconcile()
+		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(2))
+		Expect(w.events.take()).NotTo(ContainElement(HavePrefix("Warning DeploymentScaled")), "a loop must not make a storm of events")
+
+		w.rollOut()
+		result, err := w.try()
+		Expect(err).NotTo(HaveOccurred())
+		Expect(w.conditions()).To(ConsistOf(available, "ScaleConflict=True DeploymentScaled"))
+		Expect(result.RequeueAfter).To(Equal(scaleConflictLasts))
+		w.Clock.(*clocktesting.FakePassiveClock).SetTime(time.Date(2030, 1, 1, 0, 10, 0, 0, time.UTC))
+		w.reconcile()
+		Expect(w.conditions()).To(ConsistOf(available))
+	})
+
+	It("is no conflict when the app itself is scaled", func() {
+		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(4)) })
+		w.reconcile()
+		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("ScaleConflict")))
+	})
+
+	It("is told the right target when it is an autoscaler, for as long as it has the wrong one", func() {
+		autoscaler := &autoscalingv2.HorizontalPodAutoscaler{
+			ObjectMeta: metav1.ObjectMeta{Name: "busy", Namespace: w.namespace},
+			Spec: autoscalingv2.HorizontalPodAutoscalerSpec{
+				ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "hello"},
+				MaxReplicas:    5,
+			},
+		}
+		Expect(api.Create(ctx, autoscaler)).To(Succeed())
+		w.reconcile()
+		Expect(w.conditions()).To(ConsistOf(available, "ScaleConflict=True AutoscalerTargetsDeployment"))
+		Expect(w.events.take()).To(ConsistOf("Warning AutoscalerTargetsDeployment: HorizontalPodAutoscaler busy scales Deployment hello, " +
+			"whose replicas the GracefulApp sets; let its scaleTargetRef be apiVersion apps.gracefulapp.dev/v1alpha1, kind GracefulApp, " +
+			"name hello"))
+		autoscaler.Spec.ScaleTargetRef = autoscalingv2.CrossVersionObjectReference{
+			APIVersion: v1alpha1.GroupVersion.String(), Kind: "GracefulApp", Name: "hello",
+		}
+		Expect(api.Update(ctx, autoscaler)).To(Succeed())
+		w.reconcile()
+		Expect(w.conditions()).To(ConsistOf(available))
+	})
+})
+
+var _ = Describe("Draining pods", func() {
+	It("are a condition of their own, and do not take Ready away", func() {
+		w := newWorld()
+		w.create()
+		w.reconcile()
+		w.rollOut()
+		d := w.deployment()
+		d.Status.TerminatingReplicas = new(int32(3))
+		Expect(api.Status().Update(ctx, d)).To(Succeed())
+		w.reconcile()
+		Expect(w.conditions()).To(ConsistOf(available, "Draining=True PodsTerminating"))
+		w.rollOut()
+		w.reconcile()
+		Expect(w.conditions()).To(ConsistOf(available))
+	})
+})
