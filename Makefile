@@ -86,6 +86,11 @@ test-go: cluster-binaries ## Run the unit tests and those on a real API server.
 		KUBEBUILDER_ASSETS="$$assets" go test ./...
 	go test -C test/cluster ./...
 
+.PHONY: fuzz
+fuzz: cluster-binaries ## Draw 50,000 random specs and let Go, CEL and the API server judge them: FUZZ_SPECS=50000.
+	@KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$$(bin/cluster bin-dir)}" FUZZ_SPECS=$(or $(FUZZ_SPECS),50000) \
+		go test ./test/fuzz -run TestSpecs -v -count=1 -timeout 2h | grep -v -e '^===' -e 'passed 100 tests'
+
 .PHONY: test-e2e
 test-e2e: build images lab-images bin/kustomize ## Run the end-to-end tests on an embedded cluster of their own.
 	hack/test-e2e.sh

@@ -1,0 +1,284 @@
+package fuzz
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"pgregory.net/rapid"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/yaml"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/children"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
+)
+
+// specsVariable is how many specs to draw, in all.
+const specsVariable = "FUZZ_SPECS"
+
+const (
+	// defaultSpecs are as many as fit into `make test`.
+	defaultSpecs = 2000
+	// workers draw side by side, since most of the time goes by in the API server.
+	workers = 4
+	// realEvery: of the accepted specs each so many-th is not only tried but stored, with everything that is derived from it.
+	realEvery = 25
+)
+
+// Verdicts, by who says no first.
+const (
+	refusedByGo     = "refused by the Go checks"
+	refusedBySchema = "refused by the CRD's schema, which Go cannot know"
+	refusedByDryRun = "refused by the API server's dry run of what is derived"
+	accepted        = "accepted"
+	stored          = "accepted, and stored with all that is derived"
+)
+
+// nodePorts are those of the API server under test, its default.
+var nodePorts = utilnet.PortRange{Base: 30_000, Size: 2768}
+
+// judges are an API server with the CRD and without our webhook.
+type judges struct {
+	api client.Client
+
+	mu       sync.Mutex
+	verdicts map[string]int
+}
+
+func newJudges(t *testing.T) *judges {
+	t.Helper()
+	environment := &envtest.Environment{CRDDirectoryPaths: []string{"../../config/crd/bases"}, ErrorIfCRDPathMissing: true}
+	config, err := environment.Start()
+	t.Cleanup(func() { _ = environment.Stop() })
+	if err != nil {
+		t.Fatalf("%v; make test sets KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver", err)
+	}
+	config.QPS = -1 // the server is ours
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		t.Fatal(err)
+	}
+	api, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The accounts that pods of a real cluster have: its controllers, which make it, do not run here.
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "default"}}
+	if err := api.Create(t.Context(), account); client.IgnoreAlreadyExists(err) != nil {
+		t.Fatal(err)
+	}
+	return &judges{api: api, verdicts: map[string]int{}}
+}
+
+func (j *judges) count(verdict string) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.verdicts[verdict]++
+	return j.verdicts[verdict]
+}
+
+// TestSpecs draws specs at random. rapid reduces one that fails to its core and says how to draw it again.
+func TestSpecs(t *testing.T) {
+	n := defaultSpecs
+	if given := os.Getenv(specsVariable); given != "" {
+		var err error
+		if n, err = strconv.Atoi(given); err != nil {
+			t.Fatalf("%s: %v", specsVariable, err)
+		}
+	}
+	j := newJudges(t)
+	t.Run("draw", func(t *testing.T) {
+		for worker := range workers {
+			t.Run(strconv.Itoa(worker), func(t *testing.T) {
+				t.Parallel()
+				for drawn := 0; drawn < n/workers && !t.Failed(); {
+					rapid.Check(t, func(r *rapid.T) {
+						drawn++
+						j.judge(t.Context(), r, app(r))
+					})
+				}
+			})
+		}
+	})
+	total := -j.verdicts[stored] // which were counted as accepted before
+	for _, verdict := range slices.Sorted(maps.Keys(j.verdicts)) {
+		total += j.verdicts[verdict]
+		t.Logf("%7d %s", j.verdicts[verdict], verdict)
+	}
+	t.Logf("%7d specs", total)
+	for _, verdict := range []string{refusedByGo, refusedBySchema, refusedByDryRun, accepted, stored} {
+		if j.verdicts[verdict]*100 < n/10 {
+			t.Errorf("only %d were %s: the draws prove little", j.verdicts[verdict], verdict)
+		}
+	}
+}
+
+// TestFound judges what drawing has found on the way, each with the reason why it is kept.
+func TestFound(t *testing.T) {
+	files, err := filepath.Glob("testdata/found/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("nothing in testdata/found: %v", err)
+	}
+	j := newJudges(t)
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := &v1alpha1.GracefulApp{}
+			if err := yaml.UnmarshalStrict(data, a); err != nil {
+				t.Fatal(err)
+			}
+			j.judge(t.Context(), t, a)
+		})
+	}
+}
+
+// judge lets everybody judge one app, and fails if two disagree.
+func (j *judges) judge(ctx context.Context, t rapid.TB, a *v1alpha1.GracefulApp) {
+	a.Namespace, a.UID = "default", "8b0e5c1a-0000-4000-8000-000000000001"
+	p, errs, _ := plan.For(a)
+	errs = append(errs, plan.NodePorts(a, nodePorts)...)
+	refusal := j.store(ctx, a)
+	if refusal != nil && !apierrors.IsInvalid(refusal) {
+		t.Fatalf("the API server answers neither yes nor no: %v\n%s", refusal, printed(a))
+	}
+	compareCEL(t, a, errs, refusal)
+	switch {
+	case len(errs) > 0:
+		j.count(refusedByGo)
+		return
+	case refusal != nil:
+		j.count(refusedBySchema)
+		return
+	}
+	verdict := children.DryRun(ctx, j.api, p, children.Observed{})
+	for _, w := range verdict.Warnings {
+		if strings.HasPrefix(w, "it could not be tried") {
+			t.Fatalf("%s\n%s", w, printed(a))
+		}
+	}
+	if len(verdict.Errors) > 0 {
+		for _, e := range verdict.Errors {
+			if !strings.HasPrefix(e.Field, "spec") {
+				t.Fatalf("%v does not name a field of the spec\n%s", e, printed(a))
+			}
+		}
+		j.count(refusedByDryRun)
+		return
+	}
+	if j.count(accepted)%realEvery == 0 {
+		j.deploy(ctx, t, a)
+	}
+}
+
+// store tries to store the app; a dry run, so that one name serves all. What is accepted must decode, or one object would keep the
+// operator from reading all of them.
+func (j *judges) store(ctx context.Context, a *v1alpha1.GracefulApp) error {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(a)
+	if err != nil {
+		return err
+	}
+	object := &unstructured.Unstructured{Object: content}
+	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("GracefulApp"))
+	object.SetUID("")
+	unstructured.RemoveNestedField(object.Object, "status")
+	if err := j.api.Create(ctx, object, client.DryRunAll); err != nil {
+		return err
+	}
+	data, err := object.MarshalJSON()
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, &v1alpha1.GracefulApp{})
+}
+
+// repeatedByCEL are the fields that both CEL and Go judge, so both or none must refuse them.
+var repeatedByCEL = []string{
+	"spec.timing.startupSeconds", "spec.timing.requestSeconds", "spec.timing.shutdownSeconds", "spec.timing.preStopSeconds",
+	"spec.timing.terminationGracePeriodSeconds",
+}
+
+func compareCEL(t rapid.TB, a *v1alpha1.GracefulApp, errs field.ErrorList, refusal error) {
+	inGo, inCEL, skipped := map[string]bool{}, map[string]bool{}, false
+	for _, e := range errs {
+		inGo[e.Field] = true
+	}
+	if status := apierrors.APIStatus(nil); errors.As(refusal, &status) && status.Status().Details != nil {
+		for _, cause := range status.Status().Details.Causes {
+			inCEL[cause.Field] = true
+			// The API server evaluates no CEL rule when the schema has found an error.
+			skipped = skipped || cause.Type != metav1.CauseTypeFieldValueInvalid || strings.Contains(cause.Message, "should be") ||
+				strings.Contains(cause.Message, "should match") || strings.Contains(cause.Message, "must be a string") ||
+				strings.Contains(cause.Message, "must validate")
+		}
+	}
+	for _, f := range repeatedByCEL {
+		if inGo[f] != inCEL[f] && !skipped {
+			t.Fatalf("%s: Go refuses %t, CEL %t\nGo: %v\nAPI server: %v\n%s", f, inGo[f], inCEL[f], errs, refusal, printed(a))
+		}
+	}
+	if refusal == nil && inGo["metadata.name"] {
+		t.Fatalf("Go refuses the name, CEL does not\n%s", printed(a))
+	}
+}
+
+// deploy stores an app's children for real, twice: what the API server stored must be what was wanted, or the controller would write
+// for ever.
+func (j *judges) deploy(ctx context.Context, t rapid.TB, a *v1alpha1.GracefulApp) {
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "fuzz-"}}
+	if err := j.api.Create(ctx, namespace); err != nil {
+		t.Fatal(err)
+	}
+	a.Namespace = namespace.Name
+	for pass := range 2 {
+		p, errs, _ := plan.For(a)
+		observed, err := children.Observe(ctx, j.api, a)
+		if err != nil || len(errs) > 0 {
+			t.Fatal(err, errs)
+		}
+		changes, err := children.Apply(ctx, j.api, p, observed)
+		if err != nil && !strings.Contains(err.Error(), "provided port is already allocated") {
+			t.Fatalf("accepted, and yet not deployable: %v\n%s", err, printed(a))
+		}
+		if pass > 0 && len(changes) > 0 {
+			t.Fatalf("not at rest: %v\n%s", changes, printed(a))
+		}
+		if err != nil {
+			return // one node port, and two apps that want it
+		}
+	}
+	j.count(stored)
+	// No controller collects garbage here; a Service holds a node port until it is gone.
+	if err := client.IgnoreNotFound(j.api.Delete(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: a.Namespace, Name: a.Name}})); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func printed(a *v1alpha1.GracefulApp) string {
+	data, err := yaml.Marshal(a)
+	if err != nil {
+		return fmt.Sprint(err)
+	}
+	return string(data)
+}
