@@ -1,0 +1,110 @@
+package controllers
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/kubernetes"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+// fleetSize is what a platform team may have in one cluster.
+const fleetSize = 200
+
+var (
+	writingVerbs    = []string{"POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION"}
+	writtenByUs     = []string{"gracefulapps", "deployments", "services", "poddisruptionbudgets", "events"}
+	requestsCounter = "apiserver_request_total"
+)
+
+// writesCounted are the writes to apps, children and events that the API server itself has counted since it began.
+func writesCounted(g Gomega) int {
+	kube, err := kubernetes.NewForConfig(config)
+	g.Expect(err).NotTo(HaveOccurred())
+	data, err := kube.Discovery().RESTClient().Get().AbsPath("/metrics").DoRaw(ctx)
+	g.Expect(err).NotTo(HaveOccurred())
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(data))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(families).To(HaveKey(requestsCounter))
+	n := 0
+	for _, m := range families[requestsCounter].Metric {
+		if slices.Contains(writingVerbs, label(m, "verb")) && slices.Contains(writtenByUs, label(m, "resource")) {
+			n += int(m.GetCounter().GetValue())
+		}
+	}
+	return n
+}
+
+// passesCounted are the reconciles that this process has counted.
+func passesCounted() int {
+	GinkgoHelper()
+	families, err := ctrlmetrics.Registry.Gather()
+	Expect(err).NotTo(HaveOccurred())
+	n := 0
+	for _, f := range families {
+		if f.GetName() != "controller_runtime_reconcile_total" {
+			continue
+		}
+		for _, m := range f.Metric {
+			n += int(m.GetCounter().GetValue())
+		}
+	}
+	return n
+}
+
+func label(m *dto.Metric, name string) string {
+	for _, l := range m.GetLabel() {
+		if l.GetName() == name {
+			return l.GetValue()
+		}
+	}
+	return ""
+}
+
+var _ = Describe("A fleet at rest", func() {
+	It("costs the API server no write, nor does a restart of the operator", func() {
+		w := newWorld()
+		stop := startManager()
+		keys := make([]client.ObjectKey, fleetSize)
+		for i := range keys {
+			keys[i] = client.ObjectKey{Namespace: w.namespace, Name: fmt.Sprintf("app-%d", i)}
+			w.create(everything, func(app *v1alpha1.GracefulApp) {
+				app.Name = keys[i].Name
+				app.Spec.Service.Spec.Type = "" // two apps could want the same node port
+			})
+		}
+		for _, key := range keys {
+			w.key = key
+			Eventually(func() error { return api.Get(ctx, key, &appsv1.Deployment{}) }).WithTimeout(time.Minute).Should(Succeed())
+			w.rollOut()
+		}
+		for _, key := range keys {
+			w.key = key
+			Eventually(func() bool { return meta.IsStatusConditionTrue(w.app().Status.Conditions, v1alpha1.ConditionReady) }).
+				WithTimeout(time.Minute).Should(BeTrue())
+		}
+		before := writesCounted(Default)
+		Expect(before).To(BeNumerically(">", 4*fleetSize), "the counter does not see our writes")
+		Consistently(writesCounted).WithTimeout(time.Minute).WithPolling(5 * time.Second).Should(Equal(before))
+
+		By("after a restart")
+		stop()
+		passes := passesCounted()
+		startManager()
+		Eventually(passesCounted).WithTimeout(time.Minute).Should(BeNumerically(">=", passes+fleetSize))
+		Consistently(writesCounted).WithTimeout(20 * time.Second).WithPolling(5 * time.Second).Should(Equal(before))
+	})
+})
