@@ -81,9 +81,9 @@ fmt: bin/golangci-lint ## Format the Go code.
 	bin/golangci-lint fmt
 
 .PHONY: test-go
-test-go: cluster-binaries ## Run the unit tests and those on a real API server.
+test-go: cluster-binaries bin/kube-score ## Run the unit tests and those on a real API server.
 	@assets="$${KUBEBUILDER_ASSETS:-$$(bin/cluster bin-dir)}"; echo "API server of the tests: $$assets"; \
-		KUBEBUILDER_ASSETS="$$assets" go test ./...
+		KUBEBUILDER_ASSETS="$$assets" KUBE_SCORE="$(CURDIR)/bin/kube-score" go test ./...
 	go test -C test/cluster ./...
 
 .PHONY: fuzz
@@ -120,6 +120,8 @@ bin/controller-gen: hack/tools/go.mod
 	go build -C hack/tools -o ../../$@ sigs.k8s.io/controller-tools/cmd/controller-gen
 bin/kustomize: hack/tools/go.mod
 	go build -C hack/tools -o ../../$@ sigs.k8s.io/kustomize/kustomize/v5
+bin/kube-score: hack/score/go.mod
+	go build -C hack/score -o ../../$@ github.com/zegl/kube-score/cmd/kube-score
 bin/golangci-lint: hack/lint/go.mod hack/lint/main.go
 	go build -C hack/lint -o ../../$@ .
 

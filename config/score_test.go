@@ -1,0 +1,160 @@
+package config_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	podsecurity "k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
+	"sigs.k8s.io/yaml"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
+)
+
+// sampleFile is what users begin with.
+const sampleFile = "samples/apps_v1alpha1_gracefulapp.yaml"
+
+// exceptionsFile has a reason for each check of kube-score that is not passed, by object and check.
+const exceptionsFile = "score-exceptions.yaml"
+
+func derivedFromSample(t *testing.T) plan.Plan {
+	t.Helper()
+	data, err := os.ReadFile(sampleFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := &v1alpha1.GracefulApp{}
+	if err := yaml.UnmarshalStrict(data, app); err != nil {
+		t.Fatal(err)
+	}
+	app.Namespace = "default"
+	p, errs, _ := plan.For(app)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	return p
+}
+
+// The pods of operator and sample run where Pod Security is "restricted".
+func TestPodSecurityRestricted(t *testing.T) {
+	deployment, _ := manager(t)
+	derived := corev1.PodTemplateSpec{}
+	data, err := yaml.Marshal(derivedFromSample(t).Deployment.Spec.Template)
+	if err == nil {
+		err = yaml.Unmarshal(data, &derived)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	evaluate := func(template corev1.PodTemplateSpec) policy.AggregateCheckResult {
+		return policy.AggregateCheckResults(evaluator.EvaluatePod(
+			podsecurity.LevelVersion{Level: podsecurity.LevelRestricted, Version: podsecurity.LatestVersion()}, &template.ObjectMeta, &template.Spec))
+	}
+	for name, template := range map[string]corev1.PodTemplateSpec{"operator": deployment.Spec.Template, "sample": derived} {
+		if result := evaluate(template); !result.Allowed {
+			t.Errorf("%s: %s", name, result.ForbiddenDetail())
+		}
+		template.Spec.HostNetwork = true
+		if evaluate(template).Allowed {
+			t.Errorf("%s: the evaluator allows hostNetwork, and so proves nothing", name)
+		}
+	}
+}
+
+// scoreProgram is the variable that names kube-score's binary, which `make test` builds from a go.mod of its own.
+const scoreProgram = "KUBE_SCORE"
+
+type scoredObject struct {
+	TypeMeta   metav1.TypeMeta   `json:"type_meta"`
+	ObjectMeta metav1.ObjectMeta `json:"object_meta"`
+	Checks     []struct {
+		Check struct {
+			ID string `json:"id"`
+		} `json:"check"`
+		Grade    int  `json:"grade"`
+		Skipped  bool `json:"skipped"`
+		Comments []struct {
+			Path    string `json:"path"`
+			Summary string `json:"summary"`
+		} `json:"comments"`
+	} `json:"checks"`
+}
+
+// gradeAllOK is kube-score's best.
+const gradeAllOK = 10
+
+// kube-score's checks are what many platform teams gate on.
+func TestKubeScore(t *testing.T) {
+	var exceptions map[string]map[string]string
+	data, err := os.ReadFile(exceptionsFile)
+	if err == nil {
+		err = yaml.UnmarshalStrict(data, &exceptions)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := map[string]bool{}
+	for _, object := range scored(t) {
+		name := object.TypeMeta.Kind + " " + object.ObjectMeta.Name
+		for _, check := range object.Checks {
+			switch {
+			case check.Skipped || check.Grade >= gradeAllOK:
+			case exceptions[name][check.Check.ID] != "":
+				used[name+check.Check.ID] = true
+			default:
+				t.Errorf("%s: %s (grade %d) %+v", name, check.Check.ID, check.Grade, check.Comments)
+			}
+		}
+	}
+	for object, checks := range exceptions {
+		for check := range checks {
+			if !used[object+check] {
+				t.Errorf("%s: %s needs no exception for %s: it is passed", exceptionsFile, object, check)
+			}
+		}
+	}
+}
+
+func scored(t *testing.T) []scoredObject {
+	t.Helper()
+	program := os.Getenv(scoreProgram)
+	if program == "" {
+		t.Skipf("%s is not set; make test builds kube-score and sets it", scoreProgram)
+	}
+	operator, err := kubectl("kustomize", "default")
+	if err != nil {
+		t.Fatalf("%v: %s", err, operator)
+	}
+	documents := bytes.NewBufferString(operator)
+	p := derivedFromSample(t)
+	for _, object := range []any{p.Deployment, p.Service, p.PodDisruptionBudget} {
+		data, err := yaml.Marshal(object)
+		if err != nil {
+			t.Fatal(err)
+		}
+		documents.WriteString("---\n")
+		documents.Write(data)
+	}
+	command := exec.Command(program, "score", "--output-format", "json", "--kubernetes-version", "v1.37", "-")
+	command.Stdin = documents
+	output, err := command.Output() // it exits with 1 when a check is not passed
+	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	var objects []scoredObject
+	if err := json.Unmarshal(output, &objects); err != nil || len(objects) < 4 {
+		t.Fatalf("%d objects, %v: %s", len(objects), err, output)
+	}
+	return objects
+}
