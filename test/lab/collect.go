@@ -22,7 +22,7 @@ func (r *round) collect(ctx context.Context, begin time.Time) (report.Scenario, 
 	s := r.scenario
 	found := report.Scenario{
 		Name: s.name, Title: s.title, Begin: begin, End: time.Now(), Promised: s.promised, Reason: s.reason,
-		ControlMustLose: s.controlMustLose, Note: s.note, Load1: r.load1,
+		ControlMustLose: s.controlMustLose, EachControlMustLose: s.eachControlMustLose, Note: s.note, Load1: r.load1,
 	}
 	for _, e := range r.events {
 		found.Events = append(found.Events, *e)

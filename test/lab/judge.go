@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
 )
@@ -31,6 +32,9 @@ func judge(s report.Scenario) []string {
 		faults = append(faults, "there was no control, so the scenario proves nothing")
 	default:
 		faults = append(faults, "the control lost no request, so the scenario proves nothing")
+	}
+	if clients := s.Unproven(); s.EachControlMustLose && len(clients) > 0 {
+		faults = append(faults, "the control lost none of "+strings.Join(clients, ", ")+", so their rows prove nothing")
 	}
 	return faults
 }

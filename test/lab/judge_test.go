@@ -46,6 +46,11 @@ func TestJudge(t *testing.T) {
 		{"one lost where nothing is promised", []func(*report.Scenario){app(row("new", true, 100, 1)), unpromised}, nil},
 		{"the control lost nothing", []func(*report.Scenario){control(row("new", false, 100, 0))}, []string{"the control lost no"}},
 		{"the control lost nothing and need not", []func(*report.Scenario){control(row("new", false, 100, 0)), unpromised}, nil},
+		{"one client of the control lost nothing, where each must lose", []func(*report.Scenario){func(s *report.Scenario) {
+			s.EachControlMustLose = true
+			s.Workloads[0].Rows = append(s.Workloads[0].Rows, row("nginx", true, 100, 0))
+			s.Workloads[1].Rows = append(s.Workloads[1].Rows, row("nginx", false, 100, 0))
+		}}, []string{"the control lost none of nginx"}},
 		{"there is no control", []func(*report.Scenario){func(s *report.Scenario) { s.Workloads = s.Workloads[:1] }}, []string{"there was no control"}},
 		{"no request was sent", []func(*report.Scenario){app(row("new", true, 0, 0))}, []string{"aware, new: no request"}},
 		{"nobody was measured", []func(*report.Scenario){func(s *report.Scenario) { s.Workloads[0].Rows = nil }}, []string{"aware was sent no"}},

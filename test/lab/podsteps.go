@@ -84,8 +84,8 @@ func (r *round) evict(ctx context.Context, pod *corev1.Pod) error {
 // drainLimit bounds the drain of a node with some twelve pods, each of which ends within a few seconds.
 const drainLimit = 5 * time.Minute
 
-// drainNode does what kubectl drain does, with its code, to the workloads' pods on the second node.
-func drainNode(ctx context.Context, r *round) error {
+// drainNodes does what kubectl drain does, with its code, to the workloads' pods on one node after the other.
+func drainNodes(ctx context.Context, r *round) error {
 	nodes, err := r.Nodes(ctx)
 	if err != nil {
 		return err
@@ -93,7 +93,15 @@ func drainNode(ctx context.Context, r *round) error {
 	if len(nodes) < 2 {
 		return errors.New("one node alone cannot be drained without a loss")
 	}
-	node := nodes[1]
+	for _, node := range nodes[:2] {
+		if err := r.drainAndUncordon(ctx, node); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *round) drainAndUncordon(ctx context.Context, node corev1.Node) error {
 	var out bytes.Buffer
 	helper := &drain.Helper{
 		Ctx: ctx, Client: r.Kube, GracePeriodSeconds: -1, IgnoreAllDaemonSets: true, DeleteEmptyDirData: true,
@@ -109,8 +117,7 @@ func drainNode(ctx context.Context, r *round) error {
 	if err := cordon(true); err != nil {
 		return fmt.Errorf("cordon %s: %w", node.Name, err)
 	}
-	err = r.change(ctx, "drain "+node.Name, func(w *workload) error { return nil })
-	if err != nil {
+	if err := r.change(ctx, "drain "+node.Name, func(*workload) error { return nil }); err != nil {
 		return err
 	}
 	if err := drain.RunNodeDrain(helper, node.Name); err != nil {

@@ -17,6 +17,8 @@ type scenario struct {
 	// controlMustLose: without a loss of the control the scenario proves nothing and fails; else note says what it proves.
 	controlMustLose bool
 	note            string
+	// eachControlMustLose: so does each client of it.
+	eachControlMustLose bool
 	// embedded: it breaks the cluster itself, which is for the embedded one only.
 	embedded bool
 	// tools: it needs the image with them.
@@ -36,15 +38,15 @@ func scenarios() []scenario {
 	return []scenario{
 		{name: "scale-up", title: "Scale up 1 -> 3 -> 6", replicas: 1, promised: true, controlMustLose: true, quick: false, steps: scaleUp},
 		{name: "scale-down", title: "Scale down 6 -> 3 -> 1", replicas: 6, promised: true, controlMustLose: true, steps: scaleDown},
-		{name: "scale", title: "kubectl patch 2 -> 5 -> 1 -> 3", replicas: 2, promised: true, controlMustLose: true, quick: true, steps: scaleBoth},
+		{name: "scale", title: "kubectl patch 2 -> 5 -> 1 -> 3", replicas: 2, promised: true, controlMustLose: true, eachControlMustLose: true, quick: true, steps: scaleBoth},
 		{name: "flapping", title: "Random replicas every few seconds", replicas: 3, promised: true, controlMustLose: true, steps: flap},
-		{name: "rollout", title: "Two rolling updates of 3 pods", replicas: 3, promised: true, controlMustLose: true, quick: true, steps: rollOut},
+		{name: "rollout", title: "Two rolling updates of 3 pods", replicas: 3, promised: true, controlMustLose: true, eachControlMustLose: true, quick: true, steps: rollOut},
 		{name: "rollback", title: "Rollback in the middle of a rollout", replicas: 4, promised: true, controlMustLose: true, steps: rollBack},
 		{name: "rollout-single", title: "Rolling update of one pod", replicas: 1, promised: true, controlMustLose: true, steps: rollOut},
 		{name: "timing", title: "A change of spec.timing", replicas: 3, promised: true, controlMustLose: true, steps: changeTiming},
-		{name: "delete-pod", title: "kubectl delete pod, one after the other", replicas: 3, promised: true, controlMustLose: true, steps: deletePods},
+		{name: "delete-pod", title: "kubectl delete pod, one after the other", replicas: 3, promised: true, controlMustLose: true, eachControlMustLose: true, steps: deletePods},
 		{name: "evict", title: "The Eviction API, every pod", replicas: 3, promised: true, controlMustLose: true, steps: evictPods},
-		{name: "drain", title: "kubectl drain of a node, and uncordon", replicas: 4, promised: true, controlMustLose: true, steps: drainNode},
+		{name: "drain", title: "kubectl drain of each node, and uncordon", replicas: 4, promised: true, controlMustLose: true, eachControlMustLose: true, steps: drainNodes},
 		{name: "autoscaler", title: "A HorizontalPodAutoscaler's minReplicas 2 -> 4 -> 6", replicas: 2, promised: true, controlMustLose: true, steps: autoscale},
 		{name: "operator-killed", title: "Scaling and rollout while the operator is killed", replicas: 2, promised: true, controlMustLose: true, note: weakControl, steps: killOperator},
 		{name: "operator-rollout", title: "The operator's own rollout under admission requests", replicas: 2, promised: true, note: "the control has no operator", steps: rollOperator},

@@ -10,6 +10,7 @@
 package report
 
 import (
+	"slices"
 	"time"
 
 	"github.com/gracefulapp/gracefulapp/internal/load"
@@ -52,14 +53,38 @@ type Scenario struct {
 	Promised bool   `json:"promised"`
 	Reason   string `json:"reason,omitempty"`
 	// ControlMustLose: the scenario proves nothing if its control lost no request, and fails. Elsewhere Note says so.
-	ControlMustLose bool       `json:"controlMustLose"`
-	Note            string     `json:"note,omitempty"`
-	Events          []Event    `json:"events"`
-	Workloads       []Workload `json:"workloads"`
+	ControlMustLose bool   `json:"controlMustLose"`
+	Note            string `json:"note,omitempty"`
+	// EachControlMustLose: so it does if any client of the control lost none.
+	EachControlMustLose bool       `json:"eachControlMustLose,omitempty"`
+	Events              []Event    `json:"events"`
+	Workloads           []Workload `json:"workloads"`
 	// Load1 is the machine's load average over one minute, the highest that was seen; a guard against taking noise for loss.
 	Load1 float64 `json:"load1,omitempty"`
 	// Faults are the reasons why the scenario failed, in words; none if it passed.
 	Faults []string `json:"faults,omitempty"`
+}
+
+// Unproven are the clients that are promised to lose nothing, and of which the control lost none either: that they lost none proves nothing.
+func (s Scenario) Unproven() []string {
+	controlled, controlLost := map[string]bool{}, map[string]int{}
+	for _, w := range s.Workloads {
+		for _, r := range w.Rows {
+			if w.Control {
+				controlled[r.Client] = true
+				controlLost[r.Client] += r.Lost
+			}
+		}
+	}
+	var clients []string
+	for _, w := range s.Workloads {
+		for _, r := range w.Rows {
+			if s.Promised && r.Promised && controlled[r.Client] && controlLost[r.Client] == 0 && !slices.Contains(clients, r.Client) {
+				clients = append(clients, r.Client)
+			}
+		}
+	}
+	return clients
 }
 
 // Event is something that was done to a workload, or to all if Workload is empty.

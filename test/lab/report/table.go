@@ -66,6 +66,10 @@ func verdict(s Scenario) []string {
 	case s.Promised && !s.ControlMustLose: // else there is nothing to prove
 		lines = append(lines, "the control proves nothing here: "+s.Note)
 	}
+	if clients := s.Unproven(); s.ControlMustLose && len(clients) > 0 {
+		lines = append(lines, "not proven, for the control lost none either: "+clean(strings.Join(clients, ", ")),
+			"(too few of these clients' requests met a pod that came or went)")
+	}
 	return lines
 }
 
