@@ -43,6 +43,12 @@ func newWorld() *world {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "app-"}}
 	Expect(api.Create(ctx, namespace)).To(Succeed())
 	w := &world{namespace: namespace.Name, events: &recordedEvents{}}
+	// What a test leaves behind, the next one's manager would see: envtest has no namespace controller.
+	DeferCleanup(func() {
+		for _, kind := range []client.Object{&v1alpha1.GracefulApp{}, &appsv1.Deployment{}, &policyv1.PodDisruptionBudget{}, &corev1.Service{}} {
+			Expect(api.DeleteAllOf(ctx, kind, client.InNamespace(w.namespace))).To(Succeed())
+		}
+	})
 	w.key = client.ObjectKey{Namespace: namespace.Name, Name: "hello"}
 	w.GracefulAppReconciler = &GracefulAppReconciler{
 		Client:   interceptor.NewClient(api, w.interceptors()),

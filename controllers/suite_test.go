@@ -41,6 +41,8 @@ var _ = BeforeSuite(func() {
 		CRDDirectoryPaths:     []string{"../config/crd/bases"},
 		ErrorIfCRDPathMissing: true,
 	}
+	// Room for a fleet's Services: the default has 254 addresses for the whole suite.
+	environment.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.0.0.0/16")
 	var err error
 	config, err = environment.Start()
 	DeferCleanup(environment.Stop) // before the check: half a start leaves processes too
