@@ -24,8 +24,14 @@ const maxNoteBytes = 1024
 func eventsOf(old, updated v1alpha1.GracefulAppStatus, changes []children.Change) []event {
 	var all []event
 	for _, change := range changes {
-		if change.Action == children.Create || change.Action == children.Delete {
+		switch {
+		case change.Action == children.Create, change.Action == children.Delete:
 			all = append(all, childChanged(change))
+		case change.Action == children.Update && old.ObservedGeneration == updated.ObservedGeneration:
+			// The spec is the same as before, so somebody else has changed the child. The recorder makes one series of equal events.
+			e := childChanged(change)
+			e.note += ": somebody had changed what is derived"
+			all = append(all, e)
 		}
 	}
 	before := meta.FindStatusCondition(old.Conditions, v1alpha1.ConditionReady)
