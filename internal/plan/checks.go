@@ -4,31 +4,77 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// checks are the invariants of the spec, numbered as in the product's contract (docs/refusals.md explains each). All run,
-// so that a user sees every mistake at once. Number 6 is of the derivation, not of the user; number 11, the API server's
-// own opinion of the children, needs an API server and is not here.
-var checks = []struct {
-	name  string
-	check func(*input) field.ErrorList
-}{
-	{"1: t3 > t1 + t2", checkGracePeriod},
-	{"2: t1 >= longest request", checkShutdown},
-	{"3: t2 >= 1", checkPreStop},
-	{"4: startup budget > slowest start", checkStartupBudget},
-	{"5: an own hook's readable time is t2", checkHookDuration},
-	{"7: inputs within bounds", checkInputBounds},
-	{"7: probe numbers within bounds", checkProbeBounds},
-	{"8: a serving port exists", checkServingPort},
-	{"8: port names exist in their container", checkHandlerPorts},
-	{"8: Service targets exist", checkServiceTargets},
-	{"9: owned fields of the pod", checkOwnedPodFields},
-	{"9: owned fields of the containers", checkOwnedContainerFields},
-	{"9: owned fields of the Service", checkOwnedServiceFields},
-	{"10: environment contract", checkEnvironment},
-	{"a stop signal that an app can handle", checkStopSignal},
-	{"12: name", checkName},
-	{"12: size", checkSize},
-	{"the template carries the selector", checkSelector},
+// Rule is what the page of refusals says of a check, in Markdown. t1, t2, t3, S and R are the timing's fields.
+type Rule struct {
+	Number string // as in docs/timing-model.md; "" for a rule that is not among its invariants
+	Rule   string
+	Why    string
+	// Instead is what to write.
+	Instead string
+	// CEL: the rule stands in the CRD too, in the same words, and holds while the operator is away.
+	CEL bool
+}
+
+type check struct {
+	Rule
+	find func(*input) field.ErrorList
+}
+
+// checks are the invariants of the spec. All run, so that a user sees every mistake at once. Number 6 is of the derivation, not of the
+// user; number 11, the API server's own opinion of the children, needs an API server and is not here.
+var checks = []check{
+	{Rule{"1", "t3 > t1 + t2", "SIGKILL would cut requests short", "at least t1 + t2 + 1, or leave t3 out", true}, checkGracePeriod},
+	{Rule{"2", "t1 >= R", "the longest request could not end", "at least R, or leave t1 out", true}, checkShutdown},
+	{Rule{"3", "t2 >= 1", "SIGTERM would arrive while proxies still send requests", "5 or more, or leave t2 out", true}, checkPreStop},
+	{Rule{"4", "startup budget > S", "a slow start would be killed and begin anew",
+		"a higher `failureThreshold`, or leave it out. The budget counts as initialDelay + period x (threshold - 1), for the first probe falls " +
+			"anywhere in the first period", false}, checkStartupBudget},
+	{Rule{"5", "a readable `sleep N` in an exec hook is t2", "SIGTERM follows as soon as the hook returns",
+		"`sleep` t2, or set `preStopSeconds` to N", false}, checkHookDuration},
+	{Rule{"7", "S, R, t1, t2 are at most 86,400, t3 at most 259,200", "sums of seconds must fit Kubernetes' fields", "a smaller number", true},
+		checkInputBounds},
+	{Rule{"7", "and so are the numbers of probes", "likewise", "a smaller number, or leave it out", false}, checkProbeBounds},
+	{Rule{"8", "the serving container has a TCP port", "there is nothing to probe, and nothing to send requests to",
+		"`ports: [{name: http, containerPort: 8080}]`", false}, checkServingPort},
+	{Rule{"8", "a port name that a probe or a hook uses is the container's", "the probe would fail for ever", "name the port in the template",
+		false}, checkHandlerPorts},
+	{Rule{"8", "a port that the Service targets has a name in the template, is of its protocol, and only one container's",
+		"a number would be a closed port on half of the pods in a rollout, and of two equal names Kubernetes takes the first",
+		"name the port in the template, and write `targetPort: NAME`", false}, checkServiceTargets},
+	{Rule{"9", "`terminationGracePeriodSeconds`, `restartPolicy` other than Always, `activeDeadlineSeconds`, `schedulingGates` and `nodeName` of " +
+		"the pod are left out", "they are derived, or would break what is derived", "`spec.timing`, or as the message says", false},
+		checkOwnedPodFields},
+	{Rule{"9", "`preStop.sleep`, `preStop.tcpSocket`, `terminationGracePeriodSeconds` of probes, and `host` in probes and hooks are left out",
+		"they are derived, Kubernetes ignores them, or they ask somebody else than the pod", "`spec.timing`, or as the message says", false},
+		checkOwnedContainerFields},
+	{Rule{"9", "`selector`, `publishNotReadyAddresses`, `externalIPs`, type ExternalName and `externalName` of the Service are left out",
+		"they would send requests where no pod is ready to answer", "leave them out", false}, checkOwnedServiceFields},
+	{Rule{"10", "`GRACEFUL_SHUTDOWN_SEC`, `GRACEFUL_PRESTOP_SEC`, `GRACEFUL_TERMINATION_SEC` are what the timing says",
+		"the declared t1 must be the app's t1", "change `spec.timing`, or leave the variable out", false}, checkEnvironment},
+	{Rule{"12", "the name is a DNS-1035 label of at most 63 characters", "the Service bears it too", "another name", true}, checkName},
+	{Rule{"12", "the spec is at most 256 KiB of JSON", "etcd would refuse the Deployment that is derived from it", "a ConfigMap", false}, checkSize},
+	{Rule{"", "the template carries `spec.selector`", "the Service would not find the pods", "the labels that the message names", false},
+		checkSelector},
+	{Rule{"", "`lifecycle.stopSignal` of the serving container is not SIGKILL", "no app can handle it",
+		"SIGTERM, or the signal on which the app shuts down", false}, checkStopSignal},
+}
+
+// elsewhere are the rules that look at more than the spec: at the spec of before, or at the cluster.
+var elsewhere = []Rule{
+	{"", "`spec.selector` never changes", "it decides which pods belong to the app", "delete and create anew", true},
+	{"", "the name of a port that the Service targets never changes", "pods that run have no port of the new name, so the Service would lose " +
+		"them all at once", "keep the name (its number may change), or add a second port", false},
+	{"", "`nodePort` is in the cluster's range", "no dry run allocates ports, so it would be refused too late", "one of 30000-32767 (the " +
+		"operator's flag `--service-node-port-range`, if the API server has another range), or leave it out", false},
+}
+
+// Rules are all that can be refused without asking the API server.
+func Rules() []Rule {
+	var all []Rule
+	for _, c := range checks {
+		all = append(all, c.Rule)
+	}
+	return append(all, elsewhere...)
 }
 
 // warnings are what a user should know and may well want.
@@ -54,7 +100,7 @@ var warnings = []func(*input) []string{
 func (in *input) check() field.ErrorList {
 	var errs field.ErrorList
 	for _, c := range checks {
-		errs = append(errs, c.check(in)...)
+		errs = append(errs, c.find(in)...)
 	}
 	return errs
 }

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -8,7 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
+
+	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
 const model = "../../docs/timing-model.md"
@@ -128,4 +132,38 @@ func says(t *testing.T, cell, example, kind string) {
 		}
 	}
 	t.Errorf("no %s of %s says %q: %v", kind, example, phrase[1], all)
+}
+
+const refusals = "../../docs/refusals.md"
+
+// The page of refusals is written from the checks, so that it cannot fall behind them; -update writes it.
+func TestRefusalsPage(t *testing.T) {
+	var table strings.Builder
+	table.WriteString("| # | rule | why | instead |\n|---|---|---|---|\n")
+	for _, r := range plan.Rules() {
+		if r.CEL {
+			r.Rule += " (*CEL*)"
+		}
+		fmt.Fprintf(&table, "| %s | %s | %s | %s |\n", r.Number, r.Rule, r.Why, r.Instead)
+	}
+	data, err := os.ReadFile(refusals)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const begin, end = "<!-- from internal/plan/checks.go: go test ./internal/plan -update -->\n", "<!-- end -->"
+	before, rest, ok := strings.Cut(string(data), begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has not the comments %q and %q", refusals, begin, end)
+	}
+	want := before + begin + table.String() + end + after
+	if *update {
+		if err := os.WriteFile(refusals, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(string(data), want); diff != "" {
+		t.Errorf("%s is stale; go test ./internal/plan -update writes it (-is +should be):\n%s", refusals, diff)
+	}
 }
