@@ -1,0 +1,214 @@
+// Package docs_test holds what people read to what is there: links lead somewhere, commands exist, and every GracefulApp in an example is
+// accepted.
+package docs_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
+)
+
+const root = ".."
+
+type page struct {
+	path string // from the root
+	text string
+}
+
+func pages(t *testing.T) []page {
+	t.Helper()
+	var all []page
+	err := filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && slices.Contains([]string{".git", "node_modules", "bin", "dist"}, entry.Name()):
+			return filepath.SkipDir
+		case filepath.Ext(path) != ".md":
+			return nil
+		}
+		data, err := os.ReadFile(path)
+		relative, _ := filepath.Rel(root, path)
+		all = append(all, page{relative, string(data)})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 8 {
+		t.Fatalf("only %d pages were found", len(all))
+	}
+	return all
+}
+
+var (
+	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading = regexp.MustCompile(`(?m)^#+ +(.*)$`)
+	fence   = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```")
+	inline  = regexp.MustCompile("`((?:make|bin/|bash|hack/|kubectl|go test)[^`]*)`")
+	target  = regexp.MustCompile(`(?m)^([\w/.-]+):`)
+)
+
+func TestLinks(t *testing.T) {
+	all := pages(t)
+	checked := 0
+	for _, p := range all {
+		for _, m := range link.FindAllStringSubmatch(p.text, -1) {
+			checked++
+			path, anchor, _ := strings.Cut(m[1], "#")
+			if strings.Contains(path, "://") {
+				t.Errorf("%s: %s cannot be checked without a network; name the source in words", p.path, m[1])
+				continue
+			}
+			there := p.path
+			if path != "" {
+				there = filepath.Join(filepath.Dir(p.path), path)
+			}
+			if _, err := os.Stat(filepath.Join(root, there)); err != nil {
+				t.Errorf("%s: %s leads nowhere", p.path, m[1])
+				continue
+			}
+			if anchor != "" && !slices.Contains(anchorsOf(all, there), anchor) {
+				t.Errorf("%s: %s has no heading %s", p.path, there, anchor)
+			}
+		}
+	}
+	if checked < 30 {
+		t.Errorf("only %d links were found", checked)
+	}
+}
+
+func anchorsOf(all []page, path string) []string {
+	var anchors []string
+	for _, p := range all {
+		if p.path != path {
+			continue
+		}
+		for _, m := range heading.FindAllStringSubmatch(p.text, -1) {
+			text := strings.ToLower(regexp.MustCompile(`[^\w\- ]`).ReplaceAllString(m[1], ""))
+			anchors = append(anchors, strings.ReplaceAll(text, " ", "-"))
+		}
+	}
+	return anchors
+}
+
+// kubectlVerbs that documents may use.
+var kubectlVerbs = []string{"apply", "patch", "scale", "wait", "get", "explain", "rollout", "delete", "drain", "edit"}
+
+// TestCommands: what stands in a shell block or as inline code exists. The README's own commands run in the end-to-end tests too.
+func TestCommands(t *testing.T) {
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var targets []string
+	for _, m := range target.FindAllStringSubmatch(string(makefile), -1) {
+		targets = append(targets, m[1])
+	}
+	checked := 0
+	for _, p := range pages(t) {
+		for _, command := range commandsOf(p.text) {
+			checked++
+			if problem := problemOf(command, targets); problem != "" {
+				t.Errorf("%s: %q: %s", p.path, command, problem)
+			}
+		}
+	}
+	if checked < 40 {
+		t.Errorf("only %d commands were found", checked)
+	}
+}
+
+func commandsOf(text string) []string {
+	var commands []string
+	add := func(line string) {
+		for part := range strings.SplitSeq(line, "&&") {
+			if part, _, _ = strings.Cut(part, " #"); strings.TrimSpace(part) != "" {
+				commands = append(commands, strings.TrimSpace(part))
+			}
+		}
+	}
+	for _, m := range fence.FindAllStringSubmatch(text, -1) {
+		for line := range strings.Lines(m[2]) {
+			line = strings.TrimSpace(line)
+			switch {
+			case m[1] == "sh" && line != "" && !strings.HasPrefix(line, "#"):
+				add(line)
+			case m[1] == "console" && strings.HasPrefix(line, "$ "):
+				add(line[2:])
+			}
+		}
+	}
+	for _, m := range inline.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
+		add(strings.ReplaceAll(m[1], "\n", " "))
+	}
+	return commands
+}
+
+func problemOf(command string, targets []string) string {
+	words := strings.Fields(command)
+	for len(words) > 1 && strings.Contains(words[0], "=") && !strings.HasPrefix(words[0], "-") {
+		words = words[1:] // environment
+	}
+	switch program := words[0]; {
+	case program == "make":
+		for _, word := range words[1:] {
+			if !strings.HasPrefix(word, "-") && !strings.Contains(word, "=") && !slices.Contains(targets, word) && isTarget(word) {
+				return "the Makefile has no target " + word
+			}
+		}
+	case program == "kubectl":
+		if len(words) > 1 && !slices.Contains(kubectlVerbs, words[1]) {
+			return "an unknown verb of kubectl"
+		}
+	case strings.HasPrefix(program, "bin/"):
+		if !slices.Contains(targets, program) {
+			return "the Makefile does not build " + program
+		}
+	case program == "bash", strings.HasPrefix(program, "hack/"):
+		file := words[len(words)-1]
+		if program != "bash" {
+			file = program
+		}
+		if _, err := os.Stat(filepath.Join(root, file)); err != nil {
+			return file + " does not exist"
+		}
+	}
+	return ""
+}
+
+var makeTarget = regexp.MustCompile(`^[a-z][a-z/-]*$`)
+
+func isTarget(word string) bool { return makeTarget.MatchString(word) }
+
+// TestExamples: a GracefulApp that people copy is accepted.
+func TestExamples(t *testing.T) {
+	checked := 0
+	for _, p := range pages(t) {
+		for _, m := range fence.FindAllStringSubmatch(p.text, -1) {
+			if m[1] != "yaml" || !strings.Contains(m[2], "kind: GracefulApp\n") {
+				continue
+			}
+			checked++
+			app := &v1alpha1.GracefulApp{}
+			if err := yaml.UnmarshalStrict([]byte(m[2]), app); err != nil {
+				t.Errorf("%s: %v\n%s", p.path, err, m[2])
+				continue
+			}
+			if _, errs, _ := plan.For(app); len(errs) > 0 {
+				t.Errorf("%s: %v\n%s", p.path, errs, m[2])
+			}
+		}
+	}
+	if checked < 2 {
+		t.Errorf("only %d examples were found", checked)
+	}
+}
