@@ -1,0 +1,125 @@
+package config_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+var (
+	writesApps = rbacv1.PolicyRule{
+		APIGroups: []string{"apps.gracefulapp.dev"}, Resources: []string{"gracefulapps", "gracefulapps/scale"}, Verbs: []string{"*"},
+	}
+	createsDeployments = rbacv1.PolicyRule{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"create"}}
+	updatesDeployments = rbacv1.PolicyRule{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"update"}}
+)
+
+// person is a user who may do what the rules say, in the default namespace.
+func person(t testing.TB, name string, rules ...rbacv1.PolicyRule) client.Client {
+	t.Helper()
+	meta := metav1.ObjectMeta{Namespace: "default", Name: name}
+	for _, object := range []client.Object{
+		&rbacv1.Role{ObjectMeta: meta, Rules: rules},
+		&rbacv1.RoleBinding{
+			ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
+			Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: name}},
+		},
+	} {
+		if err := api.Create(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	configuration := rest.CopyConfig(user.Config())
+	configuration.Impersonate = rest.ImpersonationConfig{UserName: name, Groups: []string{"system:authenticated"}}
+	configuration.QPS = -1
+	as, err := client.New(configuration, client.Options{Scheme: scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return as
+}
+
+// All of it while the operator is away: no webhook answers, and its failures are let pass.
+func TestWhoWritesAnAppMustBeAllowedToRunPods(t *testing.T) {
+	ctx := t.Context()
+	setWebhook(t, admissionregistrationv1.Ignore)
+	stranger := person(t, "stranger", writesApps)
+	const says = "a GracefulApp runs pods, and stranger may not create deployments (apps) in namespace default"
+	refuses := func(err error) bool { return err != nil && strings.Contains(err.Error(), says) }
+	// The API server needs a moment to learn of a policy and of a role.
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		err := stranger.Create(ctx, named(sample(t), "probe"), client.DryRunAll)
+		if refuses(err) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("want a refusal that says %q, got %v", says, err)
+		}
+	}
+
+	app := named(sample(t), "trusted")
+	owner := person(t, "owner", writesApps, createsDeployments)
+	created := func() error { return owner.Create(ctx, app.DeepCopy(), client.DryRunAll) }
+	for deadline := time.Now().Add(30 * time.Second); created() != nil; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("who may create both is refused: %v", created())
+		}
+	}
+	if err := owner.Create(ctx, app); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = api.DeleteAllOf(t.Context(), &v1alpha1.GracefulApp{}, client.InNamespace("default")) })
+
+	patch := func(as client.Client, body string) error {
+		return as.Patch(ctx, app.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(body)), client.DryRunAll)
+	}
+	for name, test := range map[string]struct {
+		body    string
+		refused bool
+	}{
+		"another image":  {`{"spec":{"template":{"metadata":{"annotations":{"a":"b"}}}}}`, true},
+		"a Service":      {`{"spec":{"service":{"spec":{"type":"NodePort"}}}}`, true},
+		"another timing": {`{"spec":{"timing":{"preStopSeconds":7}}}`, true},
+		"an adoption":    {`{"metadata":{"annotations":{"apps.gracefulapp.dev/adopt":"true"}}}`, true},
+		"a pause":        {`{"spec":{"paused":true}}`, true},
+		"replicas":       {`{"spec":{"replicas":7}}`, false},
+		"labels":         {`{"metadata":{"labels":{"a":"b"}}}`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := patch(stranger, test.body); refuses(err) != test.refused || err != nil && !test.refused {
+				t.Errorf("want refused %t, got %v", test.refused, err)
+			}
+		})
+	}
+	scale := &autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 4}}
+	if err := stranger.SubResource("scale").Update(ctx, app.DeepCopy(), client.WithSubResourceBody(scale)); err != nil {
+		t.Errorf("scaling is refused: %v", err)
+	}
+
+	adopts := named(sample(t), "adopts")
+	adopts.Annotations = map[string]string{v1alpha1.AnnotationAdopt: "true"}
+	if err := owner.Create(ctx, adopts.DeepCopy(), client.DryRunAll); err == nil ||
+		!strings.Contains(err.Error(), "owner may not update deployment (apps) adopts in namespace default") {
+		t.Errorf("who may not update the Deployment adopts it: %v", err)
+	}
+	adopter := person(t, "adopter", writesApps, createsDeployments, updatesDeployments)
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		err := adopter.Create(ctx, adopts.DeepCopy(), client.DryRunAll)
+		if err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("who may update the Deployment cannot adopt it: %v", err)
+		}
+	}
+}
