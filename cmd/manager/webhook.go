@@ -40,7 +40,7 @@ func serveWebhook(mgr ctrl.Manager, o options) (healthz.Checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	var registered atomic.Bool
+	var serves atomic.Pointer[healthz.Checker]
 	// The webhook server reads its certificate when it is first asked for, and ends the manager if there is none.
 	register := everyReplica(func(ctx context.Context) error {
 		select {
@@ -48,19 +48,20 @@ func serveWebhook(mgr ctrl.Manager, o options) (healthz.Checker, error) {
 			return nil
 		case <-certificates:
 		}
-		if err := webhook.SetupWithManager(ctx, mgr, o.nodePorts); err != nil {
+		check, err := webhook.SetupWithManager(ctx, mgr, webhook.Options{Configuration: o.webhookConfiguration, NodePorts: o.nodePorts})
+		if err != nil {
 			return fmt.Errorf("registering the webhook: %w", err)
 		}
-		registered.Store(true)
+		serves.Store(&check)
 		return nil
 	})
 	if err := mgr.Add(register); err != nil {
 		return nil, err
 	}
 	return func(req *http.Request) error {
-		if !registered.Load() {
-			return errors.New("the webhook has no certificate yet")
+		if check := serves.Load(); check != nil {
+			return (*check)(req)
 		}
-		return mgr.GetWebhookServer().StartedChecker()(req)
+		return errors.New("the webhook has no certificate yet")
 	}, nil
 }

@@ -38,7 +38,7 @@ func BenchmarkValidate(b *testing.B) {
 	for name, v := range map[string]Validator{"checks": {NodePorts: ports}, "checks and dry run": {NodePorts: ports, Client: api}} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				if warnings, err := v.ValidateCreate(b.Context(), app); err != nil || len(warnings) > 0 {
+				if warnings, err := v.ValidateCreate(b.Context(), app); err != nil || v.Client != nil && len(warnings) > 0 {
 					b.Fatal(warnings, err)
 				}
 			}

@@ -61,7 +61,10 @@ var _ = BeforeSuite(func() {
 		}),
 	})
 	Expect(err).NotTo(HaveOccurred())
-	Expect(SetupWithManager(ctx, mgr, utilnet.PortRange{Base: 30000, Size: 2768})).To(Succeed())
+	serves, err := SetupWithManager(ctx, mgr, Options{
+		Configuration: "validating-webhook-configuration", NodePorts: utilnet.PortRange{Base: 30_000, Size: 2768},
+	})
+	Expect(err).NotTo(HaveOccurred())
 	managerContext, stop := context.WithCancel(ctx)
 	stopped := make(chan struct{})
 	stopWebhook = func() { stop(); <-stopped }
@@ -74,7 +77,7 @@ var _ = BeforeSuite(func() {
 	config.WarningHandlerWithContext = warned
 	api, err = client.NewWithWatch(config, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
-	Eventually(func() error { return mgr.GetWebhookServer().StartedChecker()(nil) }).Should(Succeed())
+	Eventually(func() error { return serves(nil) }).Should(Succeed())
 })
 
 type warnings struct{ all []string }

@@ -4,7 +4,9 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -14,6 +16,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
@@ -40,16 +43,39 @@ var _ admission.Validator[*v1alpha1.GracefulApp] = Validator{}
 // dryRunTimeout leaves the answer time to arrive within the webhook's timeoutSeconds, 5.
 const dryRunTimeout = 3 * time.Second
 
-// SetupWithManager serves the validator. It must not be called before the certificates are there.
-func SetupWithManager(ctx context.Context, mgr ctrl.Manager, nodePorts utilnet.PortRange) error {
+// Options of the webhook.
+type Options struct {
+	// Configuration is the name of the ValidatingWebhookConfiguration by which the API server calls.
+	Configuration string
+	// NodePorts is the cluster's range.
+	NodePorts utilnet.PortRange
+}
+
+// SetupWithManager serves the validator. It must not be called before the certificates are there. The returned check fails until reviews are
+// answered in full.
+func SetupWithManager(ctx context.Context, mgr ctrl.Manager, o Options) (healthz.Checker, error) {
 	// A replica that is not the leader watches nothing yet, and its first answer would have to wait for the caches.
 	for _, kind := range children.Kinds() {
 		if _, err := mgr.GetCache().GetInformer(ctx, kind, cache.BlockUntilSynced(false)); err != nil {
-			return fmt.Errorf("watching %T: %w", kind, err)
+			return nil, fmt.Errorf("watching %T: %w", kind, err)
 		}
 	}
-	return ctrl.NewWebhookManagedBy(mgr, &v1alpha1.GracefulApp{}).
-		WithValidator(Validator{Client: mgr.GetClient(), NodePorts: nodePorts}).Complete()
+	d := &door{}
+	synced, err := watchDoor(ctx, mgr, o.Configuration, d)
+	if err != nil {
+		return nil, err
+	}
+	full := admission.WithValidator(mgr.GetScheme(), Validator{Client: mgr.GetClient(), NodePorts: o.NodePorts})
+	plain := admission.WithValidator(mgr.GetScheme(), Validator{NodePorts: o.NodePorts})
+	server := mgr.GetWebhookServer()
+	server.Register("/", guarded(d, full, plain))
+	check := func(r *http.Request) error {
+		if !synced() {
+			return errors.New("the webhook configuration was not read yet")
+		}
+		return server.StartedChecker()(r)
+	}
+	return check, mgr.Add(&keeper{Client: mgr.GetClient(), name: o.Configuration})
 }
 
 // ValidateCreate checks the spec, and then asks the API server.
@@ -72,8 +98,11 @@ func (v Validator) validate(ctx context.Context, old, app *v1alpha1.GracefulApp)
 	if len(errs) == 0 && old != nil {
 		errs = plan.Change(old, app)
 	}
-	if len(errs) > 0 || v.Client == nil {
+	if len(errs) > 0 {
 		return warnings, refusal(app, errs)
+	}
+	if v.Client == nil {
+		return append(warnings, "it was not tried whether the API server takes what is derived; if it does not, the status will say so"), nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, dryRunTimeout)
 	defer cancel()

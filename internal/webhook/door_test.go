@@ -1,0 +1,99 @@
+package webhook
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+)
+
+func configurationWith(path *string) *admissionregistrationv1.ValidatingWebhookConfiguration {
+	return &admissionregistrationv1.ValidatingWebhookConfiguration{
+		ObjectMeta: metav1.ObjectMeta{Name: "ours"},
+		Webhooks: []admissionregistrationv1.ValidatingWebhook{{ClientConfig: admissionregistrationv1.WebhookClientConfig{
+			Service: &admissionregistrationv1.ServiceReference{Name: "webhook", Path: path},
+		}}},
+	}
+}
+
+func TestGuarded(t *testing.T) {
+	answers := func(text string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) })
+	}
+	d := &door{}
+	handler := guarded(d, answers("full"), answers("plain"))
+	post := func(path string) (int, string) {
+		recorder := httptest.NewRecorder()
+		handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, path, strings.NewReader("{}")))
+		return recorder.Code, strings.TrimSpace(recorder.Body.String())
+	}
+	d.learn(configurationWith(nil))
+	d.learn(configurationWith(new("/")))
+	for _, path := range []string{"/", "/secret", "/validate-apps-gracefulapp-dev-v1alpha1-gracefulapp"} {
+		if _, got := post(path); got != "plain" {
+			t.Errorf("%s before any path was drawn: %s", path, got)
+		}
+	}
+	d.learn(configurationWith(new("/first")))
+	d.learn(configurationWith(new("/second")))
+	for path, want := range map[string]string{"/second": "full", "/first": "full", "/": "plain", "/secon": "plain", "/second/": "plain"} {
+		if _, got := post(path); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+	d.learn(configurationWith(new("/third")))
+	if _, got := post("/first"); got != "plain" {
+		t.Error("a path of two generations ago is still known")
+	}
+	refused := 0
+	for range 2 * strangersAtOnce {
+		if code, _ := post("/"); code == http.StatusTooManyRequests {
+			refused++
+		}
+	}
+	if refused == 0 {
+		t.Error("strangers are not held back")
+	}
+	if _, got := post("/third"); got != "full" {
+		t.Error("strangers hold the API server back")
+	}
+}
+
+func TestKeeper(t *testing.T) {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(admissionregistrationv1.AddToScheme(scheme))
+	k := &keeper{Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(configurationWith(nil)).Build(), name: "ours"}
+	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	path := func(after time.Duration) string {
+		t.Helper()
+		if err := k.keep(t.Context(), now.Add(after)); err != nil {
+			t.Fatal(err)
+		}
+		c := &admissionregistrationv1.ValidatingWebhookConfiguration{}
+		if err := k.Get(t.Context(), client.ObjectKey{Name: "ours"}, c); err != nil {
+			t.Fatal(err)
+		}
+		return pathsOf(c)[0]
+	}
+	first := path(0)
+	if len(first) < 40 {
+		t.Errorf("%s can be guessed", first)
+	}
+	if again := path(pathLifetime - time.Second); again != first {
+		t.Error("it is drawn anew too early")
+	}
+	if path(pathLifetime) == first {
+		t.Error("it is not drawn anew")
+	}
+	if (&keeper{Client: k.Client, name: "absent"}).keep(t.Context(), now) != nil {
+		t.Error("a configuration that is not there is an error")
+	}
+}

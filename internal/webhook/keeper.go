@@ -1,0 +1,90 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+)
+
+const (
+	// pathLifetime bounds how long a path helps whoever has seen it: in the API server's own words when the webhook does not answer.
+	pathLifetime = time.Hour
+	// keeperPeriod is how soon a configuration that was made anew gets its path.
+	keeperPeriod = 10 * time.Second
+)
+
+// keeper draws the path of real reviews and writes it into the webhook configuration. Only the leader runs it; each replica's door learns the
+// path from the configuration.
+type keeper struct {
+	client.Client
+	name string // of the configuration
+
+	path  string
+	drawn time.Time
+}
+
+// Start keeps the path until ctx ends.
+func (k *keeper) Start(ctx context.Context) error {
+	tick := time.NewTicker(keeperPeriod)
+	defer tick.Stop()
+	for {
+		if err := k.keep(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			log.FromContext(ctx).Error(err, "Reviews come by a known path, and no dry run is made for them, until this works")
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (k *keeper) keep(ctx context.Context, now time.Time) error {
+	configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{}
+	if err := k.Get(ctx, client.ObjectKey{Name: k.name}, configuration); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if k.path == "" || now.Sub(k.drawn) >= pathLifetime {
+		k.path, k.drawn = newPath(), now
+	}
+	changed := false
+	configuration = configuration.DeepCopy()
+	for i := range configuration.Webhooks {
+		if s := configuration.Webhooks[i].ClientConfig.Service; s != nil && (s.Path == nil || *s.Path != k.path) {
+			s.Path, changed = &k.path, true
+		}
+	}
+	if !changed {
+		return nil
+	}
+	if err := k.Update(ctx, configuration); err != nil {
+		return fmt.Errorf("writing the webhook's path: %w", err)
+	}
+	return nil
+}
+
+// watchDoor lets the door learn from the configuration, on each replica. synced tells whether it knows what is written there.
+func watchDoor(ctx context.Context, mgr manager.Manager, name string, d *door) (synced func() bool, err error) {
+	informer, err := mgr.GetCache().GetInformer(ctx, &admissionregistrationv1.ValidatingWebhookConfiguration{})
+	if err != nil {
+		return nil, fmt.Errorf("watching the webhook configuration: %w", err)
+	}
+	learn := func(object any) {
+		if c, ok := object.(*admissionregistrationv1.ValidatingWebhookConfiguration); ok && c.Name == name {
+			d.learn(c)
+		}
+	}
+	handler, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		AddFunc: learn, UpdateFunc: func(_, updated any) { learn(updated) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	return handler.HasSynced, nil
+}

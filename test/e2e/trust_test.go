@@ -1,0 +1,83 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+// secrets of a namespace that a forged review would like to learn: a quota that is exhausted, Pod Security, a Deployment of the app's name.
+const secrets = `
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: top-secret-quota}
+spec: {hard: {pods: "0"}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: hello}
+spec:
+  replicas: 0
+  selector: {matchLabels: {top-secret: label}}
+  template:
+    metadata: {labels: {top-secret: label}}
+    spec: {containers: [{name: secret, image: "secret:1"}]}
+`
+
+// review is what the API server would ask, of an app that would be made in a namespace.
+func review(namespace string) string {
+	object := map[string]any{}
+	Expect(yamlInto(hello(shortTiming), &object)).To(Succeed())
+	object["metadata"] = map[string]any{"name": "hello", "namespace": namespace, "uid": "8b0e5c1a-0000-4000-8000-000000000001"}
+	kind := map[string]any{"group": "apps.gracefulapp.dev", "version": "v1alpha1", "kind": "GracefulApp"}
+	resource := map[string]any{"group": "apps.gracefulapp.dev", "version": "v1alpha1", "resource": "gracefulapps"}
+	data, err := json.Marshal(map[string]any{
+		"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+		"request": map[string]any{
+			"uid": "8b0e5c1a-0000-4000-8000-000000000002", "kind": kind, "resource": resource, "requestKind": kind, "requestResource": resource,
+			"name": "hello", "namespace": namespace, "operation": "CREATE", "dryRun": true,
+			"userInfo": map[string]any{"username": "system:admin", "groups": []string{"system:masters"}}, "object": object,
+		},
+	})
+	Expect(err).NotTo(HaveOccurred())
+	return string(data)
+}
+
+var _ = Describe("A forged review", func() {
+	It("learns nothing of another namespace, whatever stands there", func() {
+		namespace := newNamespace()
+		kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+		Expect(apply(namespace, secrets)).To(Succeed())
+		Eventually(func() string { return field(namespace, "quota/top-secret-quota", "{.status.hard.pods}") }).Should(Equal("0"))
+
+		By("who may, is told")
+		real := strings.ReplaceAll(hello(shortTiming), "name: hello}", "name: hello, namespace: "+namespace+"}")
+		_, err := try(real, "create", "--dry-run=server", "-f", "-")
+		Expect(err).To(MatchError(ContainSubstring("violates PodSecurity")), "or a forged review would have nothing to learn")
+
+		By("whoever reaches the webhook's port, is not")
+		post := func(path, namespace string) string {
+			GinkgoHelper()
+			url := "/api/v1/namespaces/" + system + "/services/https:gracefulapp-webhook-service:443/proxy" + path
+			answer, err := try(review(namespace), "create", "--raw", url, "-f", "-")
+			Expect(err).NotTo(HaveOccurred())
+			return answer
+		}
+		for _, path := range []string{"/", "/validate-apps-gracefulapp-dev-v1alpha1-gracefulapp"} {
+			answer := post(path, namespace)
+			Expect(answer).To(ContainSubstring(`"allowed":true`))
+			Expect(answer).NotTo(ContainSubstring("secret"))
+			Expect(answer).To(Equal(post(path, "there-is-no-such-namespace")), "the answer depends on what stands in the namespace")
+		}
+
+		By("by the path that only the API server knows, it would be")
+		path := kubectl("get", "validatingwebhookconfiguration", "gracefulapp-validating-webhook-configuration",
+			"-o", "jsonpath={.webhooks[0].clientConfig.service.path}")
+		Expect(len(path)).To(BeNumerically(">", 40))
+		Expect(post(path, namespace)).To(ContainSubstring("violates PodSecurity"), "or the answers above prove nothing")
+	})
+})
