@@ -56,6 +56,10 @@ REQUESTS ?= 1000000
 soak: ## Run the lab's scenarios at random: REQUESTS=1000000 to the drain-aware app.
 	@hack/lab.sh '$(origin KUBECONFIG)' soak --requests $(REQUESTS) $(LAB_ARGS)
 
+.PHONY: lab-recipes
+lab-recipes: ## Run nginx, Node and gunicorn as their recipes say, each beside itself as a plain Deployment: RECIPES="node".
+	@hack/lab.sh '$(origin KUBECONFIG)' recipes $(RECIPES) $(LAB_ARGS)
+
 ##@ Develop
 
 .PHONY: generate
@@ -142,6 +146,11 @@ images: bin/manager bin/hello bin/loadgen ## Build the images as tars into dist,
 lab-images: ## Build the lab's proxies and load tools as image tars, from Debian packages.
 	@mkdir -p dist bin
 	@for i in nginx haproxy tools; do hack/build-debian-image.sh $$i $(VERSION) dist/lab-$$i-$(VERSION).tar; done
+
+.PHONY: recipe-images
+recipe-images: ## Build the recipes' servers as image tars, from Debian packages.
+	@mkdir -p dist bin
+	@for i in web-nginx web-node web-gunicorn; do hack/build-debian-image.sh $$i $(VERSION) dist/lab-$$i-$(VERSION).tar; done
 
 ##@ Embedded cluster (CLUSTER=name, default dev)
 

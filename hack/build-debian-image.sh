@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds an image of the lab from Debian packages, without installing them and without a registry:
 #   hack/build-debian-image.sh NAME TAG TAR
-# test/lab/images/NAME/programs lists packages and the programs wanted of them. These, the shared libraries that they need and the files
-# under test/lab/images/NAME/root become bin/lab-NAME-root.tar, which the Dockerfile beside them unpacks onto an empty base. Nothing is
+# test/lab/images/NAME/programs lists packages and the programs wanted of them, or whole folders, which end in a slash. These, the shared
+# libraries that they need and the files under test/lab/images/NAME/root become bin/lab-NAME-root.tar, which the Dockerfile beside them unpacks onto an empty base. Nothing is
 # done while that archive is newer than what it is made of.
 set -euo pipefail
 export LC_ALL=C # messages and order that do not depend on whose machine it is
@@ -49,16 +49,27 @@ refresh() {
   apt-get "${apt[@]}" -qq update >"$work/log" 2>&1
 }
 
-# add copies a program with the libraries that the loader finds for it in the packages, never the machine's own.
+# add copies a program, or a folder, with the libraries that they need.
 add() {
-  local program=$1 needed path found
-  [ -f "$work/debian$program" ] || die "$source/programs wants $program, which its package does not have"
-  install -D -m 0755 "$work/debian$program" "$work/root$program"
-  needed=$("$loader" --library-path "$libraries" --list "$work/debian$program") || die "$program: its libraries cannot be told"
+  local wanted=$1 module
+  [ -e "$work/debian$wanted" ] || die "$source/programs wants $wanted, which its package does not have"
+  if [[ $wanted == */ ]]; then
+    mkdir -p "$work/root$wanted" && cp -R "$work/debian$wanted." "$work/root$wanted"
+    while read -r module; do add_libraries "$module"; done < <(find "$work/debian$wanted" -type f -name '*.so')
+  else
+    install -D -m 0755 "$work/debian$wanted" "$work/root$wanted"
+    add_libraries "$work/debian$wanted"
+  fi
+}
+
+# add_libraries copies what the loader finds for a file in the packages, never the machine's own.
+add_libraries() {
+  local file=$1 needed path found
+  needed=$("$loader" --library-path "$libraries" --list "$file") || die "$file: its libraries cannot be told"
   while read -r path found; do
     case $found in
     "$work"/debian/*) ;;
-    *) die "$program needs $path, which no package brought" ;;
+    *) die "$file needs $path, which no package brought" ;;
     esac
     # The loader itself is named with its path, libraries without.
     [[ $path == /* ]] || path=${found#"$work/debian"}
@@ -73,7 +84,9 @@ if [ ! -f "$root" ] || [ -n "$(find "$source" hack/build-debian-image.sh -type f
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
   mkdir -p "$work/debs" "$work/debian" bin
-  apt=(-o APT::Sandbox::User=root) # another user could not write into the working directory
+  : >"$work/status"
+  # Another user could not write into the working directory; and what this machine has installed is not to be preferred to Debian's.
+  apt=(-o APT::Sandbox::User=root -o "Dir::State::status=$work/status")
   fetch || { refresh && fetch; } || { cat "$work/log" >&2; die "could not download the packages of $source/programs"; }
 
   for deb in "$work"/debs/*.deb; do dpkg-deb -x "$deb" "$work/debian"; done
@@ -82,7 +95,7 @@ if [ ! -f "$root" ] || [ -n "$(find "$source" hack/build-debian-image.sh -type f
   # Programs want to write somewhere; as no one in particular they may do so only here.
   install -d -m 1777 "$work/root/tmp"
   while read -r _ program; do add "$program"; done < <(grep '^[^#]' "$source/programs")
-  if [ -d "$source/root" ]; then cp -R "$source/root/." "$work/root"; chmod -R a+rX "$work/root/etc"; fi
+  if [ -d "$source/root" ]; then cp -R "$source/root/." "$work/root"; chmod -R a+rX "$work/root"; fi
 
   tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$work/root" -cf "$work/root.tar" .
   mv "$work/root.tar" "$root.tmp" && mv "$root.tmp" "$root" # complete or absent

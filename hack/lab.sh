@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Behind `make lab`: brings up what is missing and runs the loss lab. $1 is make's origin of KUBECONFIG: only one that stands on the command
-# line means another cluster, an exported variable does not count. The rest are arguments of `lab`: run or soak, and what follows.
+# line means another cluster, an exported variable does not count. The rest are arguments of `lab`: run, soak or recipes, and what follows.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 origin=${1:-} && shift
@@ -17,7 +17,7 @@ export CLUSTER=${LAB_CLUSTER:-lab}
 export NGINX_IMG=gracefulapp-lab-nginx:0.1.0 HAPROXY_IMG=gracefulapp-lab-haproxy:0.1.0 TOOLS_IMG=gracefulapp-lab-tools:0.1.0
 make --no-print-directory bin/cluster
 bin/cluster up
-make --no-print-directory build images lab-images bin/kustomize
+make --no-print-directory build images "$([ "$1" = recipes ] && echo recipe-images || echo lab-images)" bin/kustomize
 bin/cluster load dist/*.tar
 eval "$(bin/cluster env)"
 make --no-print-directory deploy IMG="$IMG"

@@ -42,8 +42,8 @@ const (
 // postBytes is a form or a small JSON document.
 const postBytes = 2048
 
-// clientKinds leave two cores room: about 900 requests per second to the app that has to prove most.
-var clientKinds = []clientKind{
+// helloClients leave two cores room: about 900 requests per second to the app that has to prove most.
+var helloClients = []clientKind{
 	{name: "new", rate: 60, mode: load.NewConnection, query: "/?seconds=0", plain: true},
 	{name: "slow", rate: 40, mode: load.NewConnection, query: "/?seconds=%d", plain: true},
 	{name: "keep-alive", rate: busyRate, mode: load.KeepAlive, query: "/?seconds=0"},
@@ -62,7 +62,7 @@ var clientKinds = []clientKind{
 
 // promised tells whether GracefulApp promises a workload's client not to lose anything.
 func (c clientKind) promised(w *workload) bool {
-	return w.managed && !c.unpromised && (w.drainAware() || c.plain)
+	return w.managed && !c.unpromised && (w.drainAware || c.plain)
 }
 
 // busyRate is a rate that proves enough even in parts.
@@ -137,10 +137,10 @@ func (a addresses) reach(c clientKind) bool {
 }
 
 // targets of one place; their rates are its share. Their names are unique over all rounds, for the servers file the requests by them.
-func targets(workloads []*workload, a addresses, p profile, from place, round string) []load.Target {
+func (s suite) targets(a addresses, p profile, from place, round string) []load.Target {
 	var all []load.Target
-	for _, w := range workloads {
-		for _, c := range clientKinds {
+	for _, w := range s.workloads {
+		for _, c := range s.clients {
 			if !a.reach(c) || (c.via == viaNodePort) != from.outside {
 				continue
 			}

@@ -45,6 +45,9 @@ func (r *round) collect(ctx context.Context, begin time.Time) (report.Scenario, 
 
 // awaitLedgers gives the servers' records the time to arrive; what is missing then, judge finds.
 func (r *round) awaitLedgers(ctx context.Context, all []sent) {
+	if !r.ledger {
+		return
+	}
 	limit := time.NewTimer(ledgerLimit)
 	defer limit.Stop()
 	for {
@@ -68,7 +71,7 @@ func (r *round) awaitLedgers(ctx context.Context, all []sent) {
 // fill adds a workload's rows, seconds and losses.
 func (r *round) fill(out *report.Workload, w *workload, all []sent) {
 	seconds := map[int64]load.Second{}
-	for _, c := range clientKinds {
+	for _, c := range r.clients {
 		row := report.Row{Client: c.name, Promised: c.promised(w)}
 		for _, s := range all {
 			if workload, client := parseTarget(s.Name); workload != w.name || client != c.name {

@@ -18,7 +18,7 @@ type lab struct {
 	*testbed.Testbed
 	*testbed.Screen
 	options
-	workloads []*workload
+	suite
 	recorder  *recorder
 	random    *rand.Rand
 	addresses addresses
@@ -28,13 +28,13 @@ type lab struct {
 	current   *round
 }
 
-func newLab(ctx context.Context, o options, screen *testbed.Screen) (*lab, error) {
+func newLab(ctx context.Context, o options, s suite, screen *testbed.Screen) (*lab, error) {
 	t, err := testbed.Connect(ctx, namespace)
 	if err != nil {
 		return nil, err
 	}
 	l := &lab{
-		Testbed: t, Screen: screen, options: o, workloads: newWorkloads(),
+		Testbed: t, Screen: screen, options: o, suite: s,
 		random: rand.New(rand.NewPCG(o.seed, o.seed)), // the same seed, the same choices
 	}
 	l.say("seed %d", o.seed)
@@ -44,11 +44,13 @@ func newLab(ctx context.Context, o options, screen *testbed.Screen) (*lab, error
 	if l.recorder, err = newRecorder(ctx, t); err != nil {
 		return nil, err
 	}
-	if err := l.deploy(ctx, short); err != nil {
+	if err := l.deploy(ctx, s.profile); err != nil {
 		return nil, err
 	}
-	if err := l.startProxies(ctx); err != nil {
-		return nil, err
+	if s.proxies {
+		if err := l.startProxies(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if err := l.findAddresses(ctx); err != nil {
 		return nil, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -68,9 +67,9 @@ func (l *lab) proxyMode(ctx context.Context, node corev1.Node) string {
 	if err != nil {
 		return ""
 	}
-	// Beside the answer stands what hello says of it, in no certain order.
-	for line := range strings.Lines(string(text)) {
-		if mode := strings.TrimSpace(line); slices.Contains([]string{"iptables", "nftables", "ipvs"}, mode) {
+	// Beside the answer stands what hello says of it: before it, after it, even on the same line, as the answer ends without a line feed.
+	for _, mode := range []string{"iptables", "nftables", "ipvs"} {
+		if strings.Contains(string(text), mode) {
 			return mode
 		}
 	}

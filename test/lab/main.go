@@ -42,6 +42,9 @@ func main() {
 	}
 }
 
+// defaultRun is where a run is stored, and read again.
+const defaultRun = "dist/lab.json"
+
 type options struct {
 	helloImage, loadgenImage, nginxImage, haproxyImage, toolsImage string
 
@@ -57,7 +60,7 @@ func newCommand() *cobra.Command {
 		Use: "lab", Short: "Measure which requests are lost, scenario by scenario, client by client",
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	root.AddCommand(runCommand(), soakCommand(), listCommand(), confirmCommand(), renderCommand())
+	root.AddCommand(runCommand(), soakCommand(), recipesCommand(), listCommand(), confirmCommand(), renderCommand())
 	return root
 }
 
@@ -80,7 +83,7 @@ func confirmCommand() *cobra.Command {
 }
 
 func runCommand() *cobra.Command {
-	o := options{seed: rand.Uint64()}
+	o := options{seed: rand.Uint64(), json: defaultRun}
 	quick, rounds := false, 1
 	c := &cobra.Command{
 		Use: "run [SCENARIO...]", Short: "Run all scenarios, or those that are named",
@@ -89,7 +92,7 @@ func runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return o.run(c.Context(), func(*lab) schedule { return oneByOne(chosen, rounds) })
+			return o.run(c.Context(), helloSuite(), func(*lab) schedule { return oneByOne(chosen, rounds) })
 		},
 	}
 	o.bind(c)
@@ -99,12 +102,12 @@ func runCommand() *cobra.Command {
 }
 
 func soakCommand() *cobra.Command {
-	o := options{seed: rand.Uint64()}
+	o := options{seed: rand.Uint64(), json: defaultRun}
 	requests := 0
 	c := &cobra.Command{
 		Use: "soak", Short: "Run scenarios at random until many requests were sent", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return o.run(c.Context(), func(l *lab) schedule { return l.untilSent(requests) })
+			return o.run(c.Context(), helloSuite(), func(l *lab) schedule { return l.untilSent(requests) })
 		},
 	}
 	o.bind(c)
@@ -121,7 +124,7 @@ func (o *options) bind(c *cobra.Command) {
 	f.StringVar(&o.toolsImage, "tools-image", os.Getenv("TOOLS_IMG"), "image with ab, wrk and hey; none: without a second opinion")
 	f.StringVar(&o.cluster, "cluster", "", "name of the embedded cluster, if it is one")
 	f.StringVar(&o.clusterBin, "cluster-bin", "bin/cluster", "the program that runs the embedded cluster")
-	f.StringVar(&o.json, "json", "dist/lab.json", "file for what was found; written after each scenario")
+	f.StringVar(&o.json, "json", o.json, "file for what was found; written after each scenario")
 	f.Uint64Var(&o.seed, "seed", o.seed, "of the random choices; the default is another one each time")
 	f.StringVar(&o.sabotage, "sabotage", "", "break what the operator derives, to see the lab fail: "+strings.Join(sabotageNames(), ", "))
 }
@@ -153,12 +156,12 @@ func choose(names []string, quick, embedded, tools bool) ([]scenario, error) {
 	return chosen, nil
 }
 
-func (o options) run(ctx context.Context, plan func(*lab) schedule) error {
+func (o options) run(ctx context.Context, s suite, plan func(*lab) schedule) error {
 	if o.helloImage == "" || o.loadgenImage == "" {
 		return errors.New("--hello-image and --loadgen-image are required")
 	}
 	screen := testbed.NewScreen(os.Stdout, term.IsTerminal(int(os.Stdout.Fd())))
-	l, err := newLab(ctx, o, screen)
+	l, err := newLab(ctx, o, s, screen)
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func secondOpinion(ctx context.Context, r *round) error {
 	}
 	var all []asked
 	for _, w := range r.workloads {
-		if !w.drainAware() && !w.control {
+		if !w.drainAware && !w.control {
 			continue
 		}
 		for _, t := range tools() {

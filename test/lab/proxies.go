@@ -19,7 +19,7 @@ const proxyStatusPort = 8080
 
 // startProxies runs the stand-ins for a user's ingress, if there are images of them, and returns when they serve.
 func (l *lab) startProxies(ctx context.Context) error {
-	if err := l.settle(ctx, short, nil); err != nil { // they resolve the Services' names when they start
+	if err := l.settle(ctx, l.profile, nil); err != nil { // they resolve the Services' names when they start
 		return err
 	}
 	var err error

@@ -13,11 +13,11 @@ import (
 
 // renderCommand shows a run that was stored.
 func renderCommand() *cobra.Command {
-	var html, echarts, markdown, picture, scenario string
+	var html, echarts, markdown, recipes, picture, scenario string
 	c := &cobra.Command{
 		Use: "render [FILE]", Short: "Show a stored run: as the terminal's table, or in the forms that are asked for", Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			path := "dist/lab.json"
+			path := defaultRun
 			if len(args) > 0 {
 				path = args[0]
 			}
@@ -25,12 +25,13 @@ func renderCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if html == "" && markdown == "" && picture == "" {
+			if html == "" && markdown == "" && recipes == "" && picture == "" {
 				fmt.Print(report.Table(r))
 			}
 			return firstError(
 				write(html, func(w io.Writer) error { return page(w, r, echarts) }),
 				write(markdown, func(w io.Writer) error { _, err := io.WriteString(w, report.Summary(r)); return err }),
+				write(recipes, func(w io.Writer) error { _, err := io.WriteString(w, report.Recipes(r)); return err }),
 				write(picture, func(w io.Writer) error { return pictureOf(w, r, scenario) }),
 			)
 		},
@@ -39,6 +40,7 @@ func renderCommand() *cobra.Command {
 	f.StringVar(&html, "html", "", "write one self-contained page to this file")
 	f.StringVar(&echarts, "echarts", "test/lab/report/web/node_modules/echarts/dist/echarts.min.js", "the chart library that the page carries; make fetches it")
 	f.StringVar(&markdown, "markdown", "", "write the short table to this file")
+	f.StringVar(&recipes, "recipes", "", "write the table of a run of recipes to this file")
 	f.StringVar(&picture, "png", "", "write a picture of one scenario to this file")
 	f.StringVar(&scenario, "scenario", "scale", "the picture's scenario")
 	return c

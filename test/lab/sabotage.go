@@ -63,7 +63,7 @@ func (l *lab) sabotageDerivation(ctx context.Context) (undo func(), err error) {
 func (l *lab) awaitSabotage(ctx context.Context) error {
 	var aware *workload
 	for _, w := range l.workloads {
-		if w.drainAware() {
+		if w.drainAware {
 			aware = w
 		}
 	}

@@ -61,7 +61,7 @@ func TestScenariosSayWhyTheyPromiseNothing(t *testing.T) {
 }
 
 func TestTargetNamesCanBeParsed(t *testing.T) {
-	for _, c := range clientKinds {
+	for _, c := range helloClients {
 		name := targetName("aware", c.name, "node-1", "7")
 		if strings.Contains(name, " ") {
 			t.Errorf("%q would not pass as a header", name)

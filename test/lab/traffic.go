@@ -19,7 +19,9 @@ func (r *round) startTraffic(ctx context.Context) error {
 	round := r.next()
 	var pods []*corev1.Pod
 	for _, p := range r.places {
-		pods = append(pods, loadgen(p, r.loadgenImage, targets(r.workloads, r.addresses, r.scenario.profile, p, round)))
+		if targets := r.targets(r.addresses, r.scenario.profile, p, round); len(targets) > 0 {
+			pods = append(pods, loadgen(p, r.loadgenImage, targets))
+		}
 	}
 	var err error
 	if r.traffic.fleet, err = r.StartFleet(ctx, pods); err != nil {

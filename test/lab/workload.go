@@ -57,7 +57,9 @@ type workload struct {
 	control bool
 	// probed: a probe tells when a pod serves; without one the lab has to wait for it.
 	probed bool
-	port   int32 // on which the proxies offer it
+	// drainAware: its hook tells the clients to leave before the server goes.
+	drainAware bool
+	port       int32 // on which the proxies offer it
 	// share of the clients' rates: the app that has to prove most is sent most.
 	share float64
 	build func(w *workload, p profile, image string) []client.Object
@@ -66,18 +68,28 @@ type workload struct {
 	replicas   int32 // as of the last refresh
 }
 
-// newWorkloads are all of them, in the order of the report.
-func newWorkloads() []*workload {
+// suite is what is measured side by side, by whom.
+type suite struct {
+	workloads []*workload // in the order of the report
+	clients   []clientKind
+	profile   profile // that the workloads begin with
+	ledger    bool    // the servers tell which requests they finished
+	proxies   bool    // clients come through proxies too
+}
+
+// helloSuite is one server, deployed in four ways.
+func helloSuite() suite {
+	return suite{workloads: helloWorkloads(), clients: helloClients, profile: short, ledger: true, proxies: true}
+}
+
+func helloWorkloads() []*workload {
 	return []*workload{
-		{name: "aware", share: 1, title: "GracefulApp, drain-aware", managed: true, probed: true, port: 8081, build: managed},
+		{name: "aware", share: 1, title: "GracefulApp, drain-aware", managed: true, probed: true, drainAware: true, port: 8081, build: managed},
 		{name: "sleep", share: 0.3, title: "GracefulApp, plain sleep hook", managed: true, probed: true, port: 8082, build: managed},
 		{name: "recipe", share: 0.3, title: "Deployment, usual best practice", probed: true, port: 8083, build: recipe},
 		{name: "naive", share: 0.3, title: "Deployment, simple tutorial", control: true, port: 8084, build: naive},
 	}
 }
-
-// drainAware hooks tell the clients to leave before the server goes.
-func (w *workload) drainAware() bool { return w.name == "aware" }
 
 func (w *workload) meta(name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: map[string]string{testbed.PartOf: namespace}}
@@ -110,7 +122,7 @@ func probed(c corev1.Container) corev1.Container {
 
 func managed(w *workload, p profile, image string) []client.Object {
 	c := probed(hello(p, image))
-	if w.drainAware() {
+	if w.drainAware {
 		c.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{HTTPGet: get("/drain")}}
 	}
 	return []client.Object{&v1alpha1.GracefulApp{
