@@ -96,8 +96,8 @@ fuzz: cluster-binaries ## Draw 50,000 random specs and let Go, CEL and the API s
 		go test ./test/fuzz -run TestSpecs -v -count=1 -timeout 2h | grep -v -e '^===' -e 'passed 100 tests'
 
 .PHONY: bench
-bench: cluster-binaries ## Measure what admission costs.
-	@KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$$(bin/cluster bin-dir)}" go test ./internal/webhook -run '^$$' -bench .
+bench: cluster-binaries ## Measure what admission costs, and what it costs to ask who may run pods.
+	@KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$$(bin/cluster bin-dir)}" go test ./internal/webhook ./config -run '^$$' -bench .
 
 .PHONY: test-e2e
 test-e2e: build images lab-images bin/kustomize ## Run the end-to-end tests on an embedded cluster of their own.

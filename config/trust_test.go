@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +28,20 @@ var (
 // person is a user who may do what the rules say, in the default namespace.
 func person(t testing.TB, name string, rules ...rbacv1.PolicyRule) client.Client {
 	t.Helper()
-	meta := metav1.ObjectMeta{Namespace: "default", Name: name}
+	grant(t, "default", name, rules...)
+	configuration := rest.CopyConfig(user.Config())
+	configuration.Impersonate = rest.ImpersonationConfig{UserName: name, Groups: []string{"system:authenticated"}}
+	configuration.QPS = -1
+	as, err := client.New(configuration, client.Options{Scheme: scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return as
+}
+
+func grant(t testing.TB, namespace, name string, rules ...rbacv1.PolicyRule) {
+	t.Helper()
+	meta := metav1.ObjectMeta{Namespace: namespace, Name: name}
 	for _, object := range []client.Object{
 		&rbacv1.Role{ObjectMeta: meta, Rules: rules},
 		&rbacv1.RoleBinding{
@@ -39,14 +53,20 @@ func person(t testing.TB, name string, rules ...rbacv1.PolicyRule) client.Client
 			t.Fatal(err)
 		}
 	}
-	configuration := rest.CopyConfig(user.Config())
-	configuration.Impersonate = rest.ImpersonationConfig{UserName: name, Groups: []string{"system:authenticated"}}
-	configuration.QPS = -1
-	as, err := client.New(configuration, client.Options{Scheme: scheme})
-	if err != nil {
-		t.Fatal(err)
+}
+
+// until the API server has learnt of a policy, a role or a webhook, which takes it a moment.
+func until(t testing.TB, succeeds func() error) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		err := succeeds()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
 	}
-	return as
 }
 
 // All of it while the operator is away: no webhook answers, and its failures are let pass.
@@ -56,25 +76,16 @@ func TestWhoWritesAnAppMustBeAllowedToRunPods(t *testing.T) {
 	stranger := person(t, "stranger", writesApps)
 	const says = "a GracefulApp runs pods, and stranger may not create deployments (apps) in namespace default"
 	refuses := func(err error) bool { return err != nil && strings.Contains(err.Error(), says) }
-	// The API server needs a moment to learn of a policy and of a role.
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		err := stranger.Create(ctx, named(sample(t), "probe"), client.DryRunAll)
-		if refuses(err) {
-			break
+	until(t, func() error {
+		if err := stranger.Create(ctx, named(sample(t), "probe"), client.DryRunAll); !refuses(err) {
+			return fmt.Errorf("want a refusal that says %q, got %v", says, err)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("want a refusal that says %q, got %v", says, err)
-		}
-	}
+		return nil
+	})
 
 	app := named(sample(t), "trusted")
 	owner := person(t, "owner", writesApps, createsDeployments)
-	created := func() error { return owner.Create(ctx, app.DeepCopy(), client.DryRunAll) }
-	for deadline := time.Now().Add(30 * time.Second); created() != nil; time.Sleep(100 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("who may create both is refused: %v", created())
-		}
-	}
+	until(t, func() error { return owner.Create(ctx, app.DeepCopy(), client.DryRunAll) })
 	if err := owner.Create(ctx, app); err != nil {
 		t.Fatal(err)
 	}
@@ -113,13 +124,5 @@ func TestWhoWritesAnAppMustBeAllowedToRunPods(t *testing.T) {
 		t.Errorf("who may not update the Deployment adopts it: %v", err)
 	}
 	adopter := person(t, "adopter", writesApps, createsDeployments, updatesDeployments)
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		err := adopter.Create(ctx, adopts.DeepCopy(), client.DryRunAll)
-		if err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("who may update the Deployment cannot adopt it: %v", err)
-		}
-	}
+	until(t, func() error { return adopter.Create(ctx, adopts.DeepCopy(), client.DryRunAll) })
 }

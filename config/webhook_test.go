@@ -2,10 +2,10 @@ package config_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -144,7 +144,7 @@ func TestWhatNeedsTheWebhook(t *testing.T) {
 
 // setWebhook points the webhook at a closed port, so that each call of it fails at once, lets that pass or not, and waits
 // until the API server has noticed.
-func setWebhook(t *testing.T, policy admissionregistrationv1.FailurePolicyType) {
+func setWebhook(t testing.TB, policy admissionregistrationv1.FailurePolicyType) {
 	t.Helper()
 	configuration := webhookConfiguration(t)
 	before := configuration.DeepCopy().Webhooks
@@ -163,22 +163,19 @@ func setWebhook(t *testing.T, policy admissionregistrationv1.FailurePolicyType) 
 		}
 	})
 	refuses := policy == admissionregistrationv1.Fail
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		err := api.Create(t.Context(), named(sample(t), "probe"), client.DryRunAll)
-		if isUnreachable(err) == refuses {
-			return
+	until(t, func() error {
+		if err := api.Create(t.Context(), named(sample(t), "probe"), client.DryRunAll); isUnreachable(err) != refuses {
+			return fmt.Errorf("the API server does not notice the changed webhook configuration: %v", err)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the API server does not notice the changed webhook configuration: %v", err)
-		}
-	}
+		return nil
+	})
 }
 
 func isUnreachable(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "failed calling webhook")
 }
 
-func sample(t *testing.T) *v1alpha1.GracefulApp {
+func sample(t testing.TB) *v1alpha1.GracefulApp {
 	t.Helper()
 	raw, err := os.ReadFile("samples/apps_v1alpha1_gracefulapp.yaml")
 	if err != nil {
@@ -197,7 +194,7 @@ func named(app *v1alpha1.GracefulApp, name string) *v1alpha1.GracefulApp {
 	return app
 }
 
-func webhookConfiguration(t *testing.T) *admissionregistrationv1.ValidatingWebhookConfiguration {
+func webhookConfiguration(t testing.TB) *admissionregistrationv1.ValidatingWebhookConfiguration {
 	t.Helper()
 	configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{}
 	if err := api.Get(context.Background(), client.ObjectKey{Name: configurationName}, configuration); err != nil {
