@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"sync"
 
@@ -43,12 +44,12 @@ func (d *door) learn(c *admissionregistrationv1.ValidatingWebhookConfiguration) 
 	}
 }
 
-func (d *door) knows(path string) bool {
+func (d *door) knows(asked string) bool {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	known := 0
 	for _, p := range slices.Concat(d.current, d.before) {
-		known |= subtle.ConstantTimeCompare([]byte(p), []byte(path))
+		known |= subtle.ConstantTimeCompare([]byte(p), []byte(asked))
 	}
 	return known == 1
 }
@@ -57,17 +58,18 @@ func (d *door) knows(path string) bool {
 func pathsOf(c *admissionregistrationv1.ValidatingWebhookConfiguration) []string {
 	var paths []string
 	for _, w := range c.Webhooks {
-		path := ""
+		given := ""
 		switch {
 		case w.ClientConfig.Service != nil && w.ClientConfig.Service.Path != nil:
-			path = *w.ClientConfig.Service.Path
+			given = *w.ClientConfig.Service.Path
 		case w.ClientConfig.URL != nil:
 			if u, err := url.Parse(*w.ClientConfig.URL); err == nil {
-				path = u.Path
+				given = u.Path
 			}
 		}
-		if path != "" && path != "/" {
-			paths = append(paths, path)
+		// The server's mux has cleaned what arrives.
+		if cleaned := path.Clean("/" + given); cleaned != "/" {
+			paths = append(paths, cleaned)
 		}
 	}
 	return paths
