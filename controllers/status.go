@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -188,10 +189,24 @@ func replicas(app *v1alpha1.GracefulApp) int32 {
 // maxMessageBytes keeps a condition readable and within its limit of 32,768 bytes.
 const maxMessageBytes = 4096
 
+// bounded text fits where it goes, and moves no cursor of a terminal: what a cluster's objects and webhooks say may have any character.
 func bounded(message string, most int) string {
+	message = printable(message)
 	if len(message) <= most {
 		return message
 	}
 	const rest = " …"
 	return strings.ToValidUTF8(message[:most-len(rest)], "") + rest
+}
+
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }

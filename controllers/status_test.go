@@ -254,3 +254,9 @@ func TestBoundedMessagesStayValidText(t *testing.T) {
 		t.Errorf("%d bytes ending in %q", len(got), got[len(got)-8:])
 	}
 }
+
+func TestMessagesMoveNoCursor(t *testing.T) {
+	if got, want := bounded("quota \x1b[2J\x07\r\nexceeded", 100), "quota \uFFFD[2J\uFFFD  exceeded"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
