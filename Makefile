@@ -63,8 +63,10 @@ lab-recipes: ## Run nginx, Node and gunicorn as their recipes say, each beside i
 ##@ Develop
 
 .PHONY: generate
-generate: bin/controller-gen ## Generate the deep copy functions.
+generate: bin/controller-gen bin/crd-ref-docs ## Generate the deep copy functions and the API reference, docs/api.md.
 	bin/controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/...
+	bin/crd-ref-docs --log-level ERROR --source-path api --config hack/api-docs/config.yaml \
+		--renderer markdown --templates-dir hack/api-docs --output-path docs/api.md
 
 .PHONY: manifests
 manifests: bin/controller-gen ## Generate CRD, RBAC and webhook manifests.
@@ -72,8 +74,8 @@ manifests: bin/controller-gen ## Generate CRD, RBAC and webhook manifests.
 
 .PHONY: check-generated
 check-generated: generate manifests ## Fail if generated files are stale.
-	@git diff --exit-code -- api config || { echo 'stale generated files: run make generate manifests and commit' >&2; exit 1; }
-	@[ -z "$$(git ls-files --others --exclude-standard -- api config)" ] || { echo 'generated files are not committed' >&2; exit 1; }
+	@git diff --exit-code -- api config docs/api.md || { echo 'stale generated files: run make generate manifests and commit' >&2; exit 1; }
+	@[ -z "$$(git ls-files --others --exclude-standard -- api config docs/api.md)" ] || { echo 'generated files are not committed' >&2; exit 1; }
 
 .PHONY: lint
 lint: bin/golangci-lint ## Check style, API conventions and who imports whom.
@@ -126,6 +128,8 @@ bin/cluster: FORCE
 	@go build -C test/cluster $(LDFLAGS) -o ../../$@ .
 bin/controller-gen: hack/tools/go.mod
 	go build -C hack/tools -o ../../$@ sigs.k8s.io/controller-tools/cmd/controller-gen
+bin/crd-ref-docs: hack/tools/go.mod
+	go build -C hack/tools -o ../../$@ github.com/elastic/crd-ref-docs
 bin/kustomize: hack/tools/go.mod
 	go build -C hack/tools -o ../../$@ sigs.k8s.io/kustomize/kustomize/v5
 bin/kube-score: hack/score/go.mod

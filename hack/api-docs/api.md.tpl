@@ -1,0 +1,70 @@
+{{- /* The page docs/api.md: a section for each object of ours, in the order and with the path that it has in YAML. Kubernetes' own types stand
+       there by name only: a link to their reference could not be checked without a network. */ -}}
+
+{{- define "gvList" -}}
+# API reference
+<!-- from api/ and hack/api-docs: make generate -->
+{{ range $gv := . }}{{ range .SortedKinds }}
+{{- template "object" dict "ours" $gv.Types "type" ($gv.TypeForKind .) "path" "" }}
+{{- end }}{{ end }}
+{{- end }}
+
+{{- define "object" }}
+{{- $ours := .ours }}{{ $path := .path }}
+## {{ $path | default .type.Name }}
+{{ .type.Doc }}
+{{ with .type.GVK }}
+`kubectl explain gapp` says the same, and the fields of Kubernetes' own types too: `kubectl explain gapp.spec.template.spec`. Where derived numbers
+come from: [the timing model](timing-model.md). What is refused, and what to write instead: [refusals](refusals.md). What the conditions mean:
+[status](status.md).
+{{ end }}
+| field | type | what it is |
+|---|---|---|
+{{ with .type.GVK -}}
+| `apiVersion` | string, required | `{{ .Group }}/{{ .Version }}` |
+| `kind` | string, required | `{{ .Kind }}` |
+{{ end -}}
+{{ range .type.Members -}}
+| `{{ .Name }}` | {{ template "type" dict "field" . "ours" $ours "path" $path }} | {{ template "words" . }} |
+{{ end -}}
+{{ with index .type.Markers "kubebuilder:validation:XValidation" }}
+The CRD's own refusals:
+{{ range . -}}
+- {{ .Message }}
+{{ end -}}
+{{ end -}}
+{{ with index .type.Markers "kubebuilder:printcolumn" }}
+| column of `kubectl get gapp` | field | what it is |
+|---|---|---|
+{{ range . -}}
+| {{ upper .Name }}{{ if .Priority }} (`-o wide`){{ end }} | `{{ .JSONPath }}` | {{ .Description }} |
+{{ end -}}
+{{ end -}}
+{{ range .type.Members }}{{ $name := .Name }}{{ with index $ours .Type.Name -}}
+{{ template "object" dict "ours" $ours "type" . "path" (list $path $name | compact | join ".") -}}
+{{ end }}{{ end -}}
+{{ end -}}
+
+{{- define "type" -}}
+{{ $type := .field.Type -}}
+{{ if index .ours $type.Name -}}
+[{{ $type.Name }}](#{{ list .path .field.Name | join "" | replace "." "" | lower }})
+{{- else if $type.IsBasic -}}
+{{ if hasPrefix "map[" $type.Name }}map of strings{{ else }}{{ markdownRenderType $type }}{{ end }}
+{{- else -}}
+{{ if hasPrefix "[]" $type.UID }}list of {{ end }}Kubernetes' {{ $type.Name }}
+{{- end -}}
+{{ if has "Required: {}" .field.Validation }}, required{{ end -}}
+{{ with .field.Default }}, default {{ . }}{{ end -}}
+{{ range .field.Validation }}{{ if regexMatch "^(Required|Optional): " . | not -}}
+, {{ lower . | replace "minimum:" "at least" | replace "minproperties:" "at least" }}
+{{- end }}{{ end -}}
+{{- end -}}
+
+{{- define "words" -}}
+{{ if eq .Type.Name "ObjectMeta" -}}
+As of any object; the children bear the name too. The annotation `apps.gracefulapp.dev/adopt: "true"` lets the app [take over](adoption.md) what has no owner.
+{{- else -}}
+{{ .Doc | replace "\n\n" "<br>" | replace "\n" " " | replace "|" "\\|" }}
+{{- end -}}
+{{- end -}}
