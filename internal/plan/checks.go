@@ -31,11 +31,16 @@ var checks = []check{
 			"anywhere in the first period", false}, checkStartupBudget},
 	{Rule{"5", "a readable `sleep N` in an exec hook is t2", "SIGTERM follows as soon as the hook returns",
 		"`sleep` t2, or set `preStopSeconds` to N", false}, checkHookDuration},
-	{Rule{"7", "S, R, t1, t2 are at most 86,400, t3 at most 259,200", "sums of seconds must fit Kubernetes' fields", "a smaller number", true},
-		checkInputBounds},
-	{Rule{"7", "and so are the numbers of probes", "likewise", "a smaller number, or leave it out", false}, checkProbeBounds},
+	{Rule{"7", "S, R, t1, t2 are at most 86,400, t3 at most 259,200; S and R are at least 1, says the schema", "sums of seconds must fit Kubernetes' fields",
+		"a number within", true}, checkInputBounds},
+	{Rule{"7", "the serving container's probes have numbers of 0 to 86,400, and initialDelay + period x threshold is at most 259,200",
+		"likewise", "a smaller number, or leave it out", false}, checkProbeBounds},
+	{Rule{"8", "there is a serving container: the one that the annotation `kubectl.kubernetes.io/default-container` names, else the first",
+		"nobody would serve the requests", "a container of that name, or leave the annotation out", false}, checkServingContainer},
 	{Rule{"8", "the serving container has a TCP port", "there is nothing to probe, and nothing to send requests to",
 		"`ports: [{name: http, containerPort: 8080}]`", false}, checkServingPort},
+	{Rule{"8", "that port has a name, if another one is named `http`", "`http` is the name that an unnamed one gets", "`name: web`, or any other",
+		false}, checkServingPortName},
 	{Rule{"8", "a port name that a probe or a hook uses is the container's", "the probe would fail for ever", "name the port in the template",
 		false}, checkHandlerPorts},
 	{Rule{"8", "a port that the Service targets has a name in the template, is of its protocol, and only one container's",
@@ -48,7 +53,7 @@ var checks = []check{
 		"they are derived, Kubernetes ignores them, or they ask somebody else than the pod", "`spec.timing`, or as the message says", false},
 		checkOwnedContainerFields},
 	{Rule{"9", "`selector`, `publishNotReadyAddresses`, `externalIPs`, type ExternalName and `externalName` of the Service are left out",
-		"they would send requests where no pod is ready to answer", "leave them out", false}, checkOwnedServiceFields},
+		"they would send requests where no pod is ready to answer, or take over another's address", "leave them out", false}, checkOwnedServiceFields},
 	{Rule{"10", "`GRACEFUL_SHUTDOWN_SEC`, `GRACEFUL_PRESTOP_SEC`, `GRACEFUL_TERMINATION_SEC` are what the timing says",
 		"the declared t1 must be the app's t1", "change `spec.timing`, or leave the variable out", false}, checkEnvironment},
 	{Rule{"12", "the name is a DNS-1035 label of at most 63 characters", "the Service bears it too", "another name", true}, checkName},
@@ -59,13 +64,16 @@ var checks = []check{
 		"SIGTERM, or the signal on which the app shuts down", false}, checkStopSignal},
 }
 
-// elsewhere are the rules that look at more than the spec: at the spec of before, or at the cluster.
+// elsewhere are the rules that look at more than the spec: at the spec of before, at the cluster, or at who writes (config/policy).
 var elsewhere = []Rule{
 	{"", "`spec.selector` never changes", "it decides which pods belong to the app", "delete and create anew", true},
 	{"", "the name of a port that the Service targets never changes", "pods that run have no port of the new name, so the Service would lose " +
 		"them all at once", "keep the name (its number may change), or add a second port", false},
 	{"", "`nodePort` is in the cluster's range", "no dry run allocates ports, so it would be refused too late", "one of 30000-32767 (the " +
 		"operator's flag `--service-node-port-range`, if the API server has another range), or leave it out", false},
+	{"", "who writes a GracefulApp may create Deployments in its namespace (*policy*)", "the operator would run pods for somebody who may not",
+		"ask for that permission, or let somebody write it who has it. Scaling needs none", false},
+	{"", "who sets `apps.gracefulapp.dev/adopt` may update the Deployment of that name (*policy*)", "it takes over what runs", "likewise", false},
 }
 
 // Rules are all that can be refused without asking the API server.
@@ -77,38 +85,10 @@ func Rules() []Rule {
 	return append(all, elsewhere...)
 }
 
-// warnings are what a user should know and may well want.
-var warnings = []func(*input) []string{
-	warnShortPreStop,
-	warnKeepAlive,
-	warnUnreadableHook,
-	warnFewReplicas,
-	warnExposure,
-	warnFallbackProbes,
-	warnSharedEndpoint,
-	warnImpatientLiveness,
-	warnLongGracePeriod,
-	warnSharedProcessNamespace,
-	warnOtherContainers,
-	warnSidecarRoom,
-	warnShellCommand,
-	warnHookShell,
-	warnStopSignal,
-	warnReadinessGates,
-}
-
 func (in *input) check() field.ErrorList {
 	var errs field.ErrorList
 	for _, c := range checks {
 		errs = append(errs, c.find(in)...)
 	}
 	return errs
-}
-
-func (in *input) warn() []string {
-	var all []string
-	for _, warn := range warnings {
-		all = append(all, warn(in)...)
-	}
-	return all
 }

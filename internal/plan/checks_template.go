@@ -16,24 +16,35 @@ import (
 // and new object in one admission request.
 const maxSpecBytes = 256 << 10
 
-func checkServingPort(in *input) field.ErrorList {
+func checkServingContainer(in *input) field.ErrorList {
 	if named, ok := in.spec().Template.Annotations[defaultContainerAnnotation]; ok && in.serving < 0 {
 		return field.ErrorList{field.NotFound(templatePath.Child("metadata", "annotations").Key(defaultContainerAnnotation), named)}
 	}
 	if in.serving < 0 {
 		return field.ErrorList{field.Required(containerPath, "a container that serves the requests")}
 	}
-	container := *in.servingContainer()
-	i := servingPort(container)
-	if i < 0 {
-		return field.ErrorList{field.Required(in.servingPath().Child("ports"),
-			"the TCP port on which the container serves, for the Service and the probes: - {name: http, containerPort: 8080}")}
-	}
-	if container.Ports[i].Name == "" && in.countPorts(defaultPortName, corev1.ProtocolTCP) > 1 {
-		return field.ErrorList{field.Required(in.servingPath().Child("ports").Index(i).Child("name"),
-			"a name for the port on which the container serves; http, the default, is another port's")}
-	}
 	return nil
+}
+
+func checkServingPort(in *input) field.ErrorList {
+	if container := in.servingContainer(); container == nil || servingPort(*container) >= 0 {
+		return nil
+	}
+	return field.ErrorList{field.Required(in.servingPath().Child("ports"),
+		"the TCP port on which the container serves, for the Service and the probes: - {name: http, containerPort: 8080}")}
+}
+
+func checkServingPortName(in *input) field.ErrorList {
+	container := in.servingContainer()
+	if container == nil {
+		return nil
+	}
+	i := servingPort(*container)
+	if i < 0 || container.Ports[i].Name != "" || in.countPorts(defaultPortName, corev1.ProtocolTCP) <= 1 {
+		return nil
+	}
+	return field.ErrorList{field.Required(in.servingPath().Child("ports").Index(i).Child("name"),
+		"a name for the port on which the container serves; http, the default, is another port's")}
 }
 
 // checkHandlerPorts looks for the port names in the derived template, where an unnamed serving port has got its name.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,7 +20,9 @@ const model = "../../docs/timing-model.md"
 
 var (
 	quoted    = regexp.MustCompile("^`([^`]+)`")
-	elsewhere = regexp.MustCompile(`^\[`)
+	elsewhere = regexp.MustCompile(`^\[.*\]\((.*)\)`)
+	// warns finds the warnings in the code of dry run and webhook.
+	warns = regexp.MustCompile(`(?:v\.warn\(|append\(warnings, )"([^"]*)"`)
 )
 
 // TestModelIsTrue reads the tables of the document that users read: each row's case must exist and show what the row says.
@@ -36,7 +39,7 @@ func TestModelIsTrue(t *testing.T) {
 	}{
 		{"What is derived", 15, func(t *testing.T, row []string) { t.Helper(); derives(t, row[0], row[3]) }},
 		{"What is refused", 12, func(t *testing.T, row []string) { t.Helper(); says(t, row[2], row[3], "errors") }},
-		{"What is warned about", 20, func(t *testing.T, row []string) { t.Helper(); says(t, row[1], row[2], "warnings") }},
+		{"What is warned about", len(plan.Warnings()), func(t *testing.T, row []string) { t.Helper(); says(t, row[1], row[2], "warnings") }},
 	} {
 		rows := 0
 		for _, section := range sections {
@@ -70,12 +73,43 @@ func rowsOf(section string) [][]string {
 	return rows[1:]
 }
 
-// outcomeNamed is a case's stored outcome; nil where the row points elsewhere, at code that a link names.
+// TestModelKnowsEveryWarning: the model's table has the page of refusals' warnings, by the same names, and so has what webhook and dry run add.
+func TestModelKnowsEveryWarning(t *testing.T) {
+	data, err := os.ReadFile(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(data), "\n## What is warned about")
+	var known, words, want []string
+	for _, row := range rowsOf(section) {
+		known, words = append(known, row[0]), append(words, strings.Trim(row[1], "`"))
+	}
+	for _, w := range plan.Warnings() {
+		want = append(want, w.When)
+	}
+	if diff := cmp.Diff(want, known); diff != "" {
+		t.Errorf("warnings of internal/plan/warnings.go and of %s (-code +model):\n%s", model, diff)
+	}
+	for _, file := range []string{"../children/dryrun.go", "../webhook/validator.go"} {
+		code, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := warns.FindAllStringSubmatch(string(code), -1)
+		if len(all) < 2 {
+			t.Errorf("only %d warnings were found in %s", len(all), file)
+		}
+		for _, m := range all {
+			if !slices.ContainsFunc(words, func(w string) bool { return strings.Contains(m[1], w) }) {
+				t.Errorf("%s warns %q, which stands neither in %s nor in internal/plan/warnings.go", file, m[1], model)
+			}
+		}
+	}
+}
+
+// outcomeNamed is a case's stored outcome.
 func outcomeNamed(t *testing.T, cell string) map[string]any {
 	t.Helper()
-	if elsewhere.MatchString(cell) {
-		return nil
-	}
 	name := quoted.FindStringSubmatch(cell)
 	if name == nil {
 		t.Fatalf("no case in %q", cell)
@@ -115,17 +149,24 @@ func derives(t *testing.T, cell, example string) {
 	}
 }
 
+// says: the example shows the words, a case in its outcome, code to which a row links in its text.
 func says(t *testing.T, cell, example, kind string) {
 	t.Helper()
-	found := outcomeNamed(t, example)
-	if found == nil || cell == "" {
+	if cell == "" {
 		return
 	}
 	phrase := quoted.FindStringSubmatch(cell)
 	if phrase == nil {
 		t.Fatalf("no words in %q", cell)
 	}
-	all, _ := found[kind].([]any)
+	if code := elsewhere.FindStringSubmatch(example); code != nil {
+		data, err := os.ReadFile(filepath.Join(filepath.Dir(model), code[1]))
+		if err != nil || !strings.Contains(string(data), phrase[1]) {
+			t.Errorf("%s does not say %q (%v)", code[1], phrase[1], err)
+		}
+		return
+	}
+	all, _ := outcomeNamed(t, example)[kind].([]any)
 	for _, text := range all {
 		if strings.Contains(text.(string), phrase[1]) {
 			return
@@ -136,27 +177,26 @@ func says(t *testing.T, cell, example, kind string) {
 
 const refusals = "../../docs/refusals.md"
 
-// The page of refusals is written from the checks, so that it cannot fall behind them; -update writes it.
+// The tables of the page of refusals are written from the checks and the warnings, so that they cannot fall behind; -update writes them.
 func TestRefusalsPage(t *testing.T) {
-	var table strings.Builder
-	table.WriteString("| # | rule | why | instead |\n|---|---|---|---|\n")
+	var rules, warnings strings.Builder
+	rules.WriteString("| # | rule | why | instead |\n|---|---|---|---|\n")
 	for _, r := range plan.Rules() {
 		if r.CEL {
 			r.Rule += " (*CEL*)"
 		}
-		fmt.Fprintf(&table, "| %s | %s | %s | %s |\n", r.Number, r.Rule, r.Why, r.Instead)
+		fmt.Fprintf(&rules, "| %s | %s | %s | %s |\n", r.Number, r.Rule, r.Why, r.Instead)
+	}
+	warnings.WriteString("| warning | why | instead |\n|---|---|---|\n")
+	for _, w := range plan.Warnings() {
+		fmt.Fprintf(&warnings, "| %s | %s | %s |\n", w.When, w.Why, w.Instead)
 	}
 	data, err := os.ReadFile(refusals)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const begin, end = "<!-- from internal/plan/checks.go: go test ./internal/plan -update -->\n", "<!-- end -->"
-	before, rest, ok := strings.Cut(string(data), begin)
-	_, after, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		t.Fatalf("%s has not the comments %q and %q", refusals, begin, end)
-	}
-	want := before + begin + table.String() + end + after
+	want := replaceTable(t, string(data), "internal/plan/checks.go", rules.String())
+	want = replaceTable(t, want, "internal/plan/warnings.go", warnings.String())
 	if *update {
 		if err := os.WriteFile(refusals, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
@@ -166,4 +206,16 @@ func TestRefusalsPage(t *testing.T) {
 	if diff := cmp.Diff(string(data), want); diff != "" {
 		t.Errorf("%s is stale; go test ./internal/plan -update writes it (-is +should be):\n%s", refusals, diff)
 	}
+}
+
+// replaceTable puts a table between the comment that names its source and the next end.
+func replaceTable(t *testing.T, page, source, table string) string {
+	t.Helper()
+	begin, end := "<!-- from "+source+": go test ./internal/plan -update -->\n", "<!-- end -->"
+	before, rest, ok := strings.Cut(page, begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has not the comments %q and %q", refusals, begin, end)
+	}
+	return before + begin + table + end + after
 }

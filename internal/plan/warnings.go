@@ -1,167 +1,94 @@
 package plan
 
-import (
-	"fmt"
-
-	corev1 "k8s.io/api/core/v1"
-	apiequality "k8s.io/apimachinery/pkg/api/equality"
-
-	"github.com/gracefulapp/gracefulapp/internal/timing"
-)
-
-const (
-	// recommendedPreStopSeconds is what tutorials and measurement agree on inside a cluster.
-	recommendedPreStopSeconds = 5
-	// exposedPreStopSeconds is the least for clients that learn of endpoints by DNS (a TTL of 30 s is usual) or by a cloud
-	// load balancer's health checks.
-	exposedPreStopSeconds = 30
-	// autoscalerGraceSeconds is cluster autoscaler's default for --max-graceful-termination-sec.
-	autoscalerGraceSeconds = 600
-	// bridgeMarginSeconds is for scheduling and pulling the image of the pod that replaces an evicted one.
-	bridgeMarginSeconds = 10
-)
-
-func warnShortPreStop(in *input) []string {
-	if t2 := in.timing.PreStopSeconds; t2 >= 1 && t2 < recommendedPreStopSeconds {
-		return warning("spec.timing.preStopSeconds (t2) is %d: endpoint changes may need longer to reach every proxy; %d or more "+
-			"is usual", t2, recommendedPreStopSeconds)
-	}
-	return nil
+// Warning is what the page of refusals says of a warning, in Markdown. t1, t2, t3, S and R are the timing's fields.
+type Warning struct {
+	// When it is given, in the words by which docs/timing-model.md knows it.
+	When string
+	Why  string
+	// Instead is what to write or to look at.
+	Instead string
 }
 
-func warnKeepAlive(in *input) []string {
-	if in.servingContainer() == nil || in.ownHook() != nil {
-		return nil
-	}
-	return warning("container %q has no drain-aware preStop hook, so an idle keep-alive connection may lose a request at SIGTERM "+
-		"(measured: 20 in 2.4 million); let the app answer `Connection: close` from an httpGet hook on, such as /drain",
-		in.servingContainer().Name)
+type caution struct {
+	Warning
+	find func(*input) []string
 }
 
-func warnUnreadableHook(in *input) []string {
-	hook := in.ownHook()
-	if hook == nil || hook.Exec == nil {
-		return nil
-	}
-	if _, ok := readableSeconds(hook); ok {
-		return nil
-	}
-	return warning("container %q has an exec preStop hook without a readable wait; it must last %d s (t2), for SIGTERM follows as "+
-		"soon as it returns", in.servingContainer().Name, in.timing.PreStopSeconds)
+// warnings are what a user should know and may well want; they never hold anything up.
+var warnings = []caution{
+	{Warning{"t2 under 5", "endpoint changes may need longer to reach every proxy", "5 or more, or leave t2 out"}, warnShortPreStop},
+	{Warning{"no drain-aware hook", "an idle keep-alive connection may lose a request at SIGTERM (measured: 20 in 2.4 million)",
+		"an `httpGet` hook, such as `/drain`, from which on the app answers `Connection: close`"}, warnKeepAlive},
+	{Warning{"an exec hook without a readable wait", "it must last t2, for SIGTERM follows as soon as it returns",
+		"look that it does, or write a plain `sleep` t2; in loops, branches, pipes and quotes no wait is read"}, warnUnreadableHook},
+	{Warning{"no replica", "every request is refused until a pod is ready, and nothing holds them back meanwhile", "1 or more"},
+		warnNoReplica},
+	{Warning{"one replica, and t2 under S + 10", "draining its node loses the requests of about S - t2 seconds",
+		"2 replicas, or bridge the gap with a t2 of S + 10"}, warnOneReplica},
+	{Warning{"`internalTrafficPolicy: Local`", "a node whose last pod goes refuses requests, however many pods run elsewhere",
+		"`Cluster`, or leave it out"}, warnInternalTraffic},
+	{Warning{"`externalTrafficPolicy: Local`", "a node whose last pod goes refuses requests until the load balancer's health check has noticed",
+		"a t2 longer than that, or leave it out"}, warnExternalTraffic},
+	{Warning{"type LoadBalancer with t2 under 30", "cloud load balancers go on sending requests for longer", "a t2 of 30 or more"},
+		warnLoadBalancer},
+	{Warning{"headless with t2 under 30", "clients keep addresses for the DNS record's time to live", "a t2 of 30 or more"}, warnHeadless},
+	{Warning{"readiness by open port", "the port is open before the app can serve, and still open when it no longer can",
+		"a `readinessProbe` on an HTTP endpoint that answers 200 only when the app can serve"}, warnReadinessByPort},
+	{Warning{"liveness by open port", "a deadlocked app has an open port too", "a `livenessProbe` on an HTTP endpoint of its own"},
+		warnLivenessByPort},
+	{Warning{"readiness and liveness on one endpoint", "a pod that should only leave the rotation is restarted", "two endpoints"},
+		warnSharedEndpoint},
+	{Warning{"an explicit liveness budget of R or less", "a server busy with its longest request may be killed",
+		"a higher `failureThreshold`, or leave it out; the budget counts as that of the startup probe"}, warnImpatientLiveness},
+	{Warning{"t3 over 600", "cluster autoscaler waits 600 s at most and then kills", "raise its `--max-graceful-termination-sec` too"},
+		warnLongGracePeriod},
+	{Warning{"`shareProcessNamespace`", "the app is not PID 1 of its container", "look whether SIGTERM reaches it, or leave it out"},
+		warnSharedProcessNamespace},
+	{Warning{"a further container without a hook", "it gets a `sleep` of t2, lest it end before the app, but still ends beside it",
+		"make it a native sidecar (an init container with `restartPolicy: Always`), which ends after the app"}, warnOtherContainers},
+	{Warning{"a native sidecar with a hook other than a sleep", "the hook runs as soon as the pod is deleted, while the app still serves",
+		"leave it out"}, warnSidecarHook},
+	{Warning{"an explicit t3 without room for native sidecars", "they stop one after another when the app is gone",
+		"more than t1 + t2 + 5 for each of them, or leave t3 out"}, warnSidecarRoom},
+	{Warning{"a shell that starts the server without exec", "SIGTERM may reach the shell and never the server",
+		"`exec` before the server's command, or no shell"}, warnShellCommand},
+	{Warning{"an exec hook that needs a shell", "in an image without it the hook fails, and SIGTERM comes at once",
+		"leave the hook out to get Kubernetes' own sleep, which needs no program"}, warnHookShell},
+	{Warning{"a stop signal other than SIGTERM", "the app may know SIGTERM only", "look whether it shuts down gracefully on this one"},
+		warnStopSignal},
+	{Warning{"readiness gates", "no pod is Ready before somebody sets their conditions; while nobody does, a rollout waits and the old pods " +
+		"serve on", "look that the controller which sets them runs"}, warnReadinessGates},
 }
 
-func warnFewReplicas(in *input) []string {
-	s, t2 := in.timing.StartupSeconds, in.timing.PreStopSeconds
-	switch {
-	case in.replicas() == 0:
-		return warning("spec.replicas is 0: every request is refused until a pod is ready, and nothing holds them back meanwhile")
-	case in.replicas() == 1 && t2 < s+bridgeMarginSeconds:
-		return warning("spec.replicas is 1: draining its node loses about %d s of requests (startupSeconds %d - preStopSeconds %d); "+
-			"use 2 replicas, or bridge the gap with preStopSeconds %d", max(1, s-t2), s, t2, s+bridgeMarginSeconds)
-	}
-	return nil
+// warnedElsewhere is what the webhook and its dry run (internal/children) find in the cluster.
+var warnedElsewhere = []Warning{
+	{"a foreign object of the app's name", "it is not touched, and nothing is made while it is in the way",
+		"delete or rename it, or [adopt it](adoption.md)"},
+	{"a foreign PodDisruptionBudget", "with two of them on a pod every eviction fails, so none is made",
+		"look that it lets pods go one by one, or delete it"},
+	{"a policy that changes the pods' grace period", "they end by another t3 than the timing says",
+		"exempt the app's pods from the policy, or set a t3 that it leaves alone"},
+	{"a refusal that passes", "a quota is exhausted, or a ServiceAccount does not exist yet: no change of the spec heals that",
+		"raise the quota, make the ServiceAccount; it is tried again"},
+	{"a dry run that could not be made", "a webhook in its way does not answer or knows no dry run, the namespace is going away, or the API " +
+		"server is slow", "look at the status, which says what came of it: [`Stalled`](status.md) if it was refused"},
+	{"a dry run that was not made", "the review did not come by the path that only the API server knows, as in the first seconds after the " +
+		"operator was installed", "look at the status, likewise"},
 }
 
-func warnExposure(in *input) []string {
-	given := in.spec().Service
-	if given == nil {
-		return nil
+// Warnings are all that a user can be warned about.
+func Warnings() []Warning {
+	var all []Warning
+	for _, w := range warnings {
+		all = append(all, w.Warning)
 	}
+	return append(all, warnedElsewhere...)
+}
+
+func (in *input) warn() []string {
 	var all []string
-	service, t2 := given.Spec, in.timing.PreStopSeconds
-	if p := service.InternalTrafficPolicy; p != nil && *p == corev1.ServiceInternalTrafficPolicyLocal {
-		all = append(all, "spec.service.spec.internalTrafficPolicy Local: a node whose last pod goes refuses requests, however many "+
-			"pods run elsewhere")
-	}
-	if service.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal {
-		all = append(all, "spec.service.spec.externalTrafficPolicy Local: a node whose last pod goes refuses requests until the load "+
-			"balancer's health check has noticed; preStopSeconds (t2) must be longer than that")
-	}
-	if t2 >= exposedPreStopSeconds {
-		return all
-	}
-	if service.Type == corev1.ServiceTypeLoadBalancer {
-		all = append(all, fmt.Sprintf("spec.service.spec.type LoadBalancer with preStopSeconds (t2) %d: cloud load balancers go on "+
-			"sending requests for longer; %d or more is usual", t2, exposedPreStopSeconds))
-	}
-	if service.ClusterIP == corev1.ClusterIPNone {
-		all = append(all, fmt.Sprintf("a headless Service with preStopSeconds (t2) %d: clients keep addresses for the DNS record's "+
-			"time to live; %d or more is usual", t2, exposedPreStopSeconds))
+	for _, w := range warnings {
+		all = append(all, w.find(in)...)
 	}
 	return all
 }
-
-func warnFallbackProbes(in *input) []string {
-	container := in.servingContainer()
-	if container == nil {
-		return nil
-	}
-	var all []string
-	if !hasHandler(container.ReadinessProbe) {
-		all = append(all, fmt.Sprintf("container %q has no readinessProbe: an open port (tcpSocket) counts as ready; name an HTTP "+
-			"endpoint that answers 200 only when the app can serve", container.Name))
-	}
-	if !hasHandler(container.LivenessProbe) {
-		all = append(all, fmt.Sprintf("container %q has no livenessProbe: an open port (tcpSocket) counts as alive, which a deadlocked "+
-			"app has too; name an HTTP endpoint of its own", container.Name))
-	}
-	return all
-}
-
-func warnSharedEndpoint(in *input) []string {
-	container := in.servingContainer()
-	if container == nil || !hasHandler(container.ReadinessProbe) || !hasHandler(container.LivenessProbe) ||
-		!apiequality.Semantic.DeepEqual(container.ReadinessProbe.ProbeHandler, container.LivenessProbe.ProbeHandler) {
-		return nil
-	}
-	return warning("container %q: readiness and liveness ask the same endpoint, so a pod that should only leave the rotation is "+
-		"restarted; use two endpoints", container.Name)
-}
-
-func warnImpatientLiveness(in *input) []string {
-	container := in.servingContainer()
-	if container == nil || container.LivenessProbe == nil || boundedProbe(container.LivenessProbe) != nil {
-		return nil
-	}
-	guaranteed, r := guaranteedBudget(in.probes.liveness), int64(in.timing.RequestSeconds)
-	if guaranteed > r {
-		return nil
-	}
-	return warning("container %q: the livenessProbe's certain budget, %d s, is not more than requestSeconds %d: a server busy with "+
-		"its longest request may be killed; raise failureThreshold or leave it out", container.Name, guaranteed, r)
-}
-
-func warnLongGracePeriod(in *input) []string {
-	if t3 := in.timing.TerminationGracePeriodSeconds; t3 > autoscalerGraceSeconds && t3 <= timing.MaxTerminationGracePeriodSeconds {
-		return warning("t3 is %d: cluster autoscaler waits %d s at most (--max-graceful-termination-sec) and then kills; raise its "+
-			"flag too", t3, autoscalerGraceSeconds)
-	}
-	return nil
-}
-
-func warnSharedProcessNamespace(in *input) []string {
-	if shared := in.spec().Template.Spec.ShareProcessNamespace; shared != nil && *shared {
-		return warning("spec.template.spec.shareProcessNamespace: the app is not PID 1 of its container, so look whether SIGTERM " +
-			"reaches it")
-	}
-	return nil
-}
-
-func warnOtherContainers(in *input) []string {
-	var all []string
-	for i, c := range in.spec().Template.Spec.Containers {
-		if i != in.serving && preStopOf(c) == nil {
-			all = append(all, fmt.Sprintf("container %q has no preStop hook and gets a sleep of %d s (t2), lest it end before the app; "+
-				"better make it a native sidecar (an init container with restartPolicy Always)", c.Name, in.timing.PreStopSeconds))
-		}
-	}
-	for _, c := range in.spec().Template.Spec.InitContainers {
-		if hook := preStopOf(c); isNativeSidecar(c) && hook != nil && hook.Sleep == nil {
-			all = append(all, fmt.Sprintf("native sidecar %q has a preStop hook, which runs as soon as the pod is deleted, while the app "+
-				"still serves; leave it out", c.Name))
-		}
-	}
-	return all
-}
-
-func warning(format string, args ...any) []string { return []string{fmt.Sprintf(format, args...)} }

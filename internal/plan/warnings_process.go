@@ -1,15 +1,12 @@
 package plan
 
 import (
-	"fmt"
 	"path"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-
-	"github.com/gracefulapp/gracefulapp/internal/timing"
 )
 
 // shells run a command as their child unless it begins with exec, and do not hand signals on.
@@ -68,19 +65,6 @@ func warnHookShell(in *input) []string {
 		"leave the hook out to get Kubernetes' own sleep, which needs no program", in.servingContainer().Name, hook.Exec.Command[0])
 }
 
-func warnSidecarRoom(in *input) []string {
-	given, n := in.spec().Timing.TerminationGracePeriodSeconds, nativeSidecars(in.spec().Template.Spec)
-	if given == nil || n == 0 {
-		return nil
-	}
-	needed := int64(in.timing.ShutdownSeconds) + int64(in.timing.PreStopSeconds) + int64(n)*timing.SidecarSeconds
-	if int64(*given) > needed {
-		return nil
-	}
-	return warning("spec.timing.terminationGracePeriodSeconds (t3) is %d: native sidecars stop one after another when the app is gone, "+
-		"and t1 + t2 + %d x %d = %d leaves them no room; raise it above that or leave it out", *given, n, timing.SidecarSeconds, needed)
-}
-
 // stopSignalOf is "" where Kubernetes sends what the image asks for, else SIGTERM.
 func stopSignalOf(c *corev1.Container) corev1.Signal {
 	if c == nil || c.Lifecycle == nil || c.Lifecycle.StopSignal == nil {
@@ -104,16 +88,4 @@ func warnStopSignal(in *input) []string {
 	}
 	return warning("container %q is stopped by %s in place of SIGTERM; look whether the app shuts down gracefully on it",
 		in.servingContainer().Name, signal)
-}
-
-func warnReadinessGates(in *input) []string {
-	var gates []string
-	for _, g := range in.spec().Template.Spec.ReadinessGates {
-		gates = append(gates, string(g.ConditionType))
-	}
-	if len(gates) == 0 {
-		return nil
-	}
-	return []string{fmt.Sprintf("spec.template.spec.readinessGates: no pod is Ready before somebody sets its condition %s; while nobody "+
-		"does, a rollout waits and the old pods serve on", strings.Join(gates, ", "))}
 }

@@ -1,0 +1,101 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+)
+
+func warnKeepAlive(in *input) []string {
+	if in.servingContainer() == nil || in.ownHook() != nil {
+		return nil
+	}
+	return warning("container %q has no drain-aware preStop hook, so an idle keep-alive connection may lose a request at SIGTERM "+
+		"(measured: 20 in 2.4 million); let the app answer `Connection: close` from an httpGet hook on, such as /drain",
+		in.servingContainer().Name)
+}
+
+func warnUnreadableHook(in *input) []string {
+	hook := in.ownHook()
+	if hook == nil || hook.Exec == nil {
+		return nil
+	}
+	if _, ok := readableSeconds(hook); ok {
+		return nil
+	}
+	return warning("container %q has an exec preStop hook without a readable wait; it must last %d s (t2), for SIGTERM follows as "+
+		"soon as it returns", in.servingContainer().Name, in.timing.PreStopSeconds)
+}
+
+func warnReadinessByPort(in *input) []string {
+	container := in.servingContainer()
+	if container == nil || hasHandler(container.ReadinessProbe) {
+		return nil
+	}
+	return warning("container %q has no readinessProbe: an open port (tcpSocket) counts as ready; name an HTTP endpoint that answers 200 "+
+		"only when the app can serve", container.Name)
+}
+
+func warnLivenessByPort(in *input) []string {
+	container := in.servingContainer()
+	if container == nil || hasHandler(container.LivenessProbe) {
+		return nil
+	}
+	return warning("container %q has no livenessProbe: an open port (tcpSocket) counts as alive, which a deadlocked app has too; name an "+
+		"HTTP endpoint of its own", container.Name)
+}
+
+func warnSharedEndpoint(in *input) []string {
+	container := in.servingContainer()
+	if container == nil || !hasHandler(container.ReadinessProbe) || !hasHandler(container.LivenessProbe) ||
+		!apiequality.Semantic.DeepEqual(container.ReadinessProbe.ProbeHandler, container.LivenessProbe.ProbeHandler) {
+		return nil
+	}
+	return warning("container %q: readiness and liveness ask the same endpoint, so a pod that should only leave the rotation is "+
+		"restarted; use two endpoints", container.Name)
+}
+
+func warnSharedProcessNamespace(in *input) []string {
+	if shared := in.spec().Template.Spec.ShareProcessNamespace; shared != nil && *shared {
+		return warning("spec.template.spec.shareProcessNamespace: the app is not PID 1 of its container, so look whether SIGTERM " +
+			"reaches it")
+	}
+	return nil
+}
+
+func warnOtherContainers(in *input) []string {
+	var all []string
+	for i, c := range in.spec().Template.Spec.Containers {
+		if i != in.serving && preStopOf(c) == nil {
+			all = append(all, fmt.Sprintf("container %q has no preStop hook and gets a sleep of %d s (t2), lest it end before the app; "+
+				"better make it a native sidecar (an init container with restartPolicy Always)", c.Name, in.timing.PreStopSeconds))
+		}
+	}
+	return all
+}
+
+func warnSidecarHook(in *input) []string {
+	var all []string
+	for _, c := range in.spec().Template.Spec.InitContainers {
+		if hook := preStopOf(c); isNativeSidecar(c) && hook != nil && hook.Sleep == nil {
+			all = append(all, fmt.Sprintf("native sidecar %q has a preStop hook, which runs as soon as the pod is deleted, while the app "+
+				"still serves; leave it out", c.Name))
+		}
+	}
+	return all
+}
+
+func warnReadinessGates(in *input) []string {
+	var gates []string
+	for _, g := range in.spec().Template.Spec.ReadinessGates {
+		gates = append(gates, string(g.ConditionType))
+	}
+	if len(gates) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("spec.template.spec.readinessGates: no pod is Ready before somebody sets its condition %s; while nobody "+
+		"does, a rollout waits and the old pods serve on", strings.Join(gates, ", "))}
+}
+
+func warning(format string, args ...any) []string { return []string{fmt.Sprintf(format, args...)} }

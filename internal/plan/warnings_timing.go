@@ -1,0 +1,119 @@
+package plan
+
+import (
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/gracefulapp/gracefulapp/internal/timing"
+)
+
+const (
+	// recommendedPreStopSeconds is what tutorials and measurement agree on inside a cluster.
+	recommendedPreStopSeconds = 5
+	// exposedPreStopSeconds is the least for clients that learn of endpoints by DNS (a TTL of 30 s is usual) or by a cloud
+	// load balancer's health checks.
+	exposedPreStopSeconds = 30
+	// autoscalerGraceSeconds is cluster autoscaler's default for --max-graceful-termination-sec.
+	autoscalerGraceSeconds = 600
+	// bridgeMarginSeconds is for scheduling and pulling the image of the pod that replaces an evicted one.
+	bridgeMarginSeconds = 10
+)
+
+func warnShortPreStop(in *input) []string {
+	if t2 := in.timing.PreStopSeconds; t2 >= 1 && t2 < recommendedPreStopSeconds {
+		return warning("spec.timing.preStopSeconds (t2) is %d: endpoint changes may need longer to reach every proxy; %d or more "+
+			"is usual", t2, recommendedPreStopSeconds)
+	}
+	return nil
+}
+
+func warnNoReplica(in *input) []string {
+	if in.replicas() != 0 {
+		return nil
+	}
+	return warning("spec.replicas is 0: every request is refused until a pod is ready, and nothing holds them back meanwhile")
+}
+
+func warnOneReplica(in *input) []string {
+	s, t2 := in.timing.StartupSeconds, in.timing.PreStopSeconds
+	if in.replicas() != 1 || t2 >= s+bridgeMarginSeconds {
+		return nil
+	}
+	return warning("spec.replicas is 1: draining its node loses about %d s of requests (startupSeconds %d - preStopSeconds %d); "+
+		"use 2 replicas, or bridge the gap with preStopSeconds %d", max(1, s-t2), s, t2, s+bridgeMarginSeconds)
+}
+
+// service is what the user wrote of the Service, empty where nothing.
+func (in *input) service() corev1.ServiceSpec {
+	if given := in.spec().Service; given != nil {
+		return given.Spec
+	}
+	return corev1.ServiceSpec{}
+}
+
+func warnInternalTraffic(in *input) []string {
+	if p := in.service().InternalTrafficPolicy; p == nil || *p != corev1.ServiceInternalTrafficPolicyLocal {
+		return nil
+	}
+	return warning("spec.service.spec.internalTrafficPolicy Local: a node whose last pod goes refuses requests, however many pods run " +
+		"elsewhere")
+}
+
+func warnExternalTraffic(in *input) []string {
+	if in.service().ExternalTrafficPolicy != corev1.ServiceExternalTrafficPolicyLocal {
+		return nil
+	}
+	return warning("spec.service.spec.externalTrafficPolicy Local: a node whose last pod goes refuses requests until the load " +
+		"balancer's health check has noticed; preStopSeconds (t2) must be longer than that")
+}
+
+func warnLoadBalancer(in *input) []string {
+	t2 := in.timing.PreStopSeconds
+	if in.service().Type != corev1.ServiceTypeLoadBalancer || t2 >= exposedPreStopSeconds {
+		return nil
+	}
+	return warning("spec.service.spec.type LoadBalancer with preStopSeconds (t2) %d: cloud load balancers go on sending requests for "+
+		"longer; %d or more is usual", t2, exposedPreStopSeconds)
+}
+
+func warnHeadless(in *input) []string {
+	t2 := in.timing.PreStopSeconds
+	if in.service().ClusterIP != corev1.ClusterIPNone || t2 >= exposedPreStopSeconds {
+		return nil
+	}
+	return warning("a headless Service with preStopSeconds (t2) %d: clients keep addresses for the DNS record's time to live; %d or more "+
+		"is usual", t2, exposedPreStopSeconds)
+}
+
+func warnImpatientLiveness(in *input) []string {
+	container := in.servingContainer()
+	if container == nil || container.LivenessProbe == nil || boundedProbe(container.LivenessProbe) != nil {
+		return nil
+	}
+	guaranteed, r := guaranteedBudget(in.probes.liveness), int64(in.timing.RequestSeconds)
+	if guaranteed > r {
+		return nil
+	}
+	return warning("container %q: the livenessProbe's certain budget, %d s, is not more than requestSeconds %d: a server busy with "+
+		"its longest request may be killed; raise failureThreshold or leave it out", container.Name, guaranteed, r)
+}
+
+func warnLongGracePeriod(in *input) []string {
+	if t3 := in.timing.TerminationGracePeriodSeconds; t3 > autoscalerGraceSeconds && t3 <= timing.MaxTerminationGracePeriodSeconds {
+		return warning("t3 is %d: cluster autoscaler waits %d s at most (--max-graceful-termination-sec) and then kills; raise its "+
+			"flag too", t3, autoscalerGraceSeconds)
+	}
+	return nil
+}
+
+func warnSidecarRoom(in *input) []string {
+	given, n := in.spec().Timing.TerminationGracePeriodSeconds, nativeSidecars(in.spec().Template.Spec)
+	if given == nil || n == 0 {
+		return nil
+	}
+	needed := int64(in.timing.ShutdownSeconds) + int64(in.timing.PreStopSeconds) + int64(n)*timing.SidecarSeconds
+	if int64(*given) > needed {
+		return nil
+	}
+	return warning("spec.timing.terminationGracePeriodSeconds (t3) is %d: native sidecars stop one after another when the app is gone, "+
+		"and t1 + t2 + %d x %d = %d leaves them no room; raise it above that or leave it out", *given, n, timing.SidecarSeconds, needed)
+}
