@@ -37,8 +37,8 @@ func explained(t *testing.T, path string, schema apiextensionsv1.JSONSchemaProps
 	t.Helper()
 	fields := 1
 	text := schema.Description
-	says := func(any ...string) bool {
-		return slices.ContainsFunc(any, func(words string) bool { return strings.Contains(text, words) })
+	says := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(text, word) })
 	}
 	name := path[strings.LastIndex(path, ".")+1:]
 	if len(text) < 20 {

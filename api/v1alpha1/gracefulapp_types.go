@@ -203,7 +203,7 @@ type GracefulAppStatus struct {
 	// +optional
 	Timing *TimingStatus `json:"timing,omitempty"`
 
-	// Ready, Reconciling and Stalled; the last two are present only when True.
+	// Ready; and Reconciling, Stalled, Draining and ScaleConflict, which are present only when True.
 	// +listType=map
 	// +listMapKey=type
 	// +optional

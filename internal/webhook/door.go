@@ -3,11 +3,11 @@ package webhook
 import (
 	"crypto/rand"
 	"crypto/subtle"
-	"fmt"
 	"net/http"
 	"net/url"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/time/rate"
@@ -75,7 +75,8 @@ func pathsOf(c *admissionregistrationv1.ValidatingWebhookConfiguration) []string
 	return paths
 }
 
-func newPath() string { return fmt.Sprintf("/%s%s", rand.Text(), rand.Text()) }
+// newPath is a DNS-1123 subdomain, as the API server wants each part of a path.
+func newPath() string { return "/" + strings.ToLower(rand.Text()+rand.Text()) }
 
 // guarded lets the API server in to full, and everybody else to plain.
 func guarded(d *door, full, plain http.Handler) http.Handler {

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 )
@@ -86,6 +87,9 @@ func TestKeeper(t *testing.T) {
 	first := path(0)
 	if len(first) < 40 {
 		t.Errorf("%s can be guessed", first)
+	}
+	if problems := validation.IsDNS1123Subdomain(first[1:]); len(problems) > 0 {
+		t.Errorf("the API server would refuse %s: %v", first, problems)
 	}
 	if again := path(pathLifetime - time.Second); again != first {
 		t.Error("it is drawn anew too early")

@@ -4,10 +4,13 @@ package e2e
 
 import (
 	"encoding/json"
+	"io"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client/config"
 )
 
 // secrets of a namespace that a forged review would like to learn: a quota that is exhausted, Pod Security, a Deployment of the app's name.
@@ -47,6 +50,22 @@ func review(namespace string) string {
 	return string(data)
 }
 
+// postToWebhook goes through the API server's proxy for Services, by which the webhook sees of us what it sees of a pod: nothing.
+func postToWebhook(path, body string) string {
+	GinkgoHelper()
+	configuration, err := config.GetConfig()
+	Expect(err).NotTo(HaveOccurred())
+	api, err := rest.HTTPClientFor(configuration)
+	Expect(err).NotTo(HaveOccurred())
+	url := configuration.Host + "/api/v1/namespaces/" + system + "/services/https:gracefulapp-webhook-service:443/proxy" + path
+	response, err := api.Post(url, "application/json", strings.NewReader(body))
+	Expect(err).NotTo(HaveOccurred())
+	defer func() { _ = response.Body.Close() }()
+	answer, err := io.ReadAll(response.Body)
+	Expect(err).NotTo(HaveOccurred())
+	return string(answer)
+}
+
 var _ = Describe("A forged review", func() {
 	It("learns nothing of another namespace, whatever stands there", func() {
 		namespace := newNamespace()
@@ -60,13 +79,7 @@ var _ = Describe("A forged review", func() {
 		Expect(err).To(MatchError(ContainSubstring("violates PodSecurity")), "or a forged review would have nothing to learn")
 
 		By("whoever reaches the webhook's port, is not")
-		post := func(path, namespace string) string {
-			GinkgoHelper()
-			url := "/api/v1/namespaces/" + system + "/services/https:gracefulapp-webhook-service:443/proxy" + path
-			answer, err := try(review(namespace), "create", "--raw", url, "-f", "-")
-			Expect(err).NotTo(HaveOccurred())
-			return answer
-		}
+		post := func(path, namespace string) string { return postToWebhook(path, review(namespace)) }
 		for _, path := range []string{"/", "/validate-apps-gracefulapp-dev-v1alpha1-gracefulapp"} {
 			answer := post(path, namespace)
 			Expect(answer).To(ContainSubstring(`"allowed":true`))
