@@ -86,8 +86,12 @@ lint: bin/golangci-lint ## Check style, API conventions and who imports whom.
 fmt: bin/golangci-lint ## Format the Go code.
 	bin/golangci-lint fmt
 
+.PHONY: browser
+browser: $(ECHARTS)
+	hack/install-browser.sh
+
 .PHONY: test-go
-test-go: cluster-binaries bin/kube-score ## Run the unit tests and those on a real API server.
+test-go: cluster-binaries bin/kube-score browser ## Run the unit tests and those on a real API server.
 	@assets="$${KUBEBUILDER_ASSETS:-$$(bin/cluster bin-dir)}"; echo "API server of the tests: $$assets"; \
 		KUBEBUILDER_ASSETS="$$assets" KUBE_SCORE="$(CURDIR)/bin/kube-score" go test ./...
 	go test -C test/cluster ./...

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Installs the browser that the tests of the lab's page need, if it is not there. Elsewhere than on Debian and Ubuntu these tests are
+# skipped, and say so.
+set -euo pipefail
+if command -v chromium >/dev/null; then exit 0; fi
+if [ ! -e /etc/debian_version ] || [ "$(id -u)" != 0 ]; then
+  echo "install-browser: there is no chromium; the tests of the lab's page will be skipped" >&2
+  exit 0
+fi
+echo "installing chromium from the distribution" >&2
+{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; } >/dev/null
