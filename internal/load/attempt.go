@@ -28,6 +28,7 @@ const idleTimeout = 90 * time.Second
 // back again and again, and all requests would go to one pod.
 type watcher struct {
 	target  string
+	calls   bool // of gRPC
 	timeout time.Duration
 	lanes   []*http.Transport
 	abort   context.Context // when it ends, requests in flight are given up
@@ -38,15 +39,16 @@ type watcher struct {
 }
 
 func newWatcher(t Target) *watcher {
-	w := &watcher{target: t.Name, timeout: Timeout, abort: context.Background(), pending: map[uint64]*attempt{}}
+	w := &watcher{target: t.Name, calls: t.Mode == GRPC, timeout: Timeout, abort: context.Background(), pending: map[uint64]*attempt{}}
 	lanes := 1
 	if t.Mode != NewConnection {
 		lanes = t.Connections
 	}
 	dial := dialHTTP1
 	protocols := &http.Protocols{}
-	protocols.SetHTTP1(t.Mode != H2C)
-	if t.Mode == H2C {
+	http2 := t.Mode == H2C || t.Mode == GRPC
+	protocols.SetHTTP1(!http2)
+	if http2 {
 		dial = dialHTTP2
 		protocols.SetUnencryptedHTTP2(true)
 	}
@@ -138,6 +140,9 @@ func (w *watcher) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	a.ending.Status = resp.StatusCode
 	a.answered(resp.Header)
+	if w.calls && resp.StatusCode == http.StatusOK { // another status has no grpc-status to go with it
+		resp.Body = newCallBody(resp)
+	}
 	resp.Body = &watchedBody{ReadCloser: resp.Body, attempt: a, release: release}
 	return resp, nil
 }

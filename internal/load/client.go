@@ -18,10 +18,11 @@ const (
 	NewConnection Mode = "new"        // a connection for each request, as ab does
 	KeepAlive     Mode = "keep-alive" // used again and again, as wrk and every proxy do; many and a low rate make clients that wake up late
 	H2C           Mode = "h2c"        // HTTP/2 without TLS
+	GRPC          Mode = "grpc"       // a unary gRPC call each, over h2c: the path names the method, the query's seconds are its message
 	WebSocket     Mode = "websocket"  // each request is a message that the server sends back
 )
 
-var modes = []Mode{NewConnection, KeepAlive, H2C, WebSocket}
+var modes = []Mode{NewConnection, KeepAlive, H2C, GRPC, WebSocket}
 
 const (
 	// Timeout of a request; one that has no answer by then is lost. Longer than any request that the tests and the demo make.
@@ -53,7 +54,7 @@ type Client struct {
 	sender sender
 }
 
-// sender is the part of a Client that knows the protocol: HTTP, or WebSocket.
+// sender is the part of a Client that knows the protocol: HTTP, gRPC with it, or WebSocket.
 type sender interface {
 	run(ctx context.Context, d time.Duration, record func(Record))
 	stop()
@@ -92,6 +93,11 @@ func (t Target) check() error {
 	case t.Connections < 0 || t.MaxInFlight < 0:
 		return errors.New("want no negative number of connections or requests in flight")
 	}
+	if t.Mode == GRPC {
+		if _, err := call(t.URL); err != nil {
+			return err
+		}
+	}
 	return t.checkBody()
 }
 
@@ -99,6 +105,8 @@ func (t Target) checkBody() error {
 	switch {
 	case t.Mode == WebSocket && t.Method != "":
 		return errors.New("a WebSocket has no method")
+	case t.Mode == GRPC && (t.Method != "" || t.Body > 0):
+		return errors.New("a gRPC call has the method in its path, and a message of its own")
 	case t.Method != "" && t.Method != http.MethodGet && t.Method != http.MethodPost:
 		return fmt.Errorf("want the method GET or POST, not %q", t.Method)
 	case t.Body < 0 || t.Body > maxBody:

@@ -2,6 +2,7 @@
 //
 //	client.go   checks a target and sends: an open loop, a number per request, no hidden retries
 //	http.go, attempt.go      over HTTP, watching each request on its way through net/http
+//	grpc.go     makes a gRPC call of an HTTP request, and judges its answer
 //	websocket.go, socket.go  over WebSocket, a message for a request
 //	conn.go     what a connection knows of the requests on it
 //	verdict.go  judges: what is lost; which phase of a run it was lost in. Pure

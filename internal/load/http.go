@@ -34,12 +34,18 @@ func (s *httpSender) run(ctx context.Context, d time.Duration, record func(Recor
 	defer s.watcher.closeIdle()
 	p := newPacer(s.target.Rate)
 	// vegeta lets net/http read a body again: a POST is then repeated where no server has begun it, and not lost. See countedConn.mark.
-	targeter := vegeta.NewStaticTargeter(vegeta.Target{
-		Method: cmp.Or(s.target.Method, http.MethodGet), URL: s.target.URL, Body: bytes.Repeat([]byte("x"), s.target.Body),
-	})
-	for result := range s.attacker.Attack(targeter, p, d, "") {
+	for result := range s.attacker.Attack(vegeta.NewStaticTargeter(s.target.request()), p, d, "") {
 		record(s.record(result, p.due(result.Seq)))
 	}
+}
+
+// request of a target that was checked.
+func (t Target) request() vegeta.Target {
+	if t.Mode == GRPC {
+		r, _ := call(t.URL)
+		return r
+	}
+	return vegeta.Target{Method: cmp.Or(t.Method, http.MethodGet), URL: t.URL, Body: bytes.Repeat([]byte("x"), t.Body)}
 }
 
 func (s *httpSender) stop() { s.attacker.Stop() }

@@ -37,6 +37,12 @@ type rawHTTP2 struct {
 // serveRawHTTP2 hands the first connection to first, and answers all requests on those after it. It returns the server's URL.
 func serveRawHTTP2(t *testing.T, first func(c *rawHTTP2)) string {
 	t.Helper()
+	return serveRawAnswers(t, first, func(c *rawHTTP2, stream uint32) { c.answer(stream) })
+}
+
+// serveRawAnswers answers as it is told.
+func serveRawAnswers(t *testing.T, first func(c *rawHTTP2), answer func(c *rawHTTP2, stream uint32)) string {
+	t.Helper()
 	var conns atomic.Int64
 	return serveRaw(t, func(conn *net.TCPConn, in *bufio.Reader) {
 		c := &rawHTTP2{conn, in}
@@ -49,7 +55,7 @@ func serveRawHTTP2(t *testing.T, first func(c *rawHTTP2)) string {
 			return
 		}
 		for stream := c.request(); stream > 0; stream = c.request() {
-			c.answer(stream)
+			answer(c, stream)
 		}
 	})
 }
@@ -81,8 +87,15 @@ func (c *rawHTTP2) request() uint32 {
 
 // begin sends the header of an answer with status 200, by pod-1.
 func (c *rawHTTP2) begin(stream uint32, flags byte) {
-	block := []byte{0x88, 0} // RFC 7541: entry 8 of the static table, then a literal
-	for _, text := range []string{"x-served-by", "pod-1"} {
+	c.fields(stream, flags, []byte{0x88}, "x-served-by", "pod-1") // RFC 7541: entry 8 of the static table
+}
+
+// fields sends a block of what stands in block already, and of names and values, as literals.
+func (c *rawHTTP2) fields(stream uint32, flags byte, block []byte, namesAndValues ...string) {
+	for i, text := range namesAndValues {
+		if i%2 == 0 {
+			block = append(block, 0)
+		}
 		block = append(append(block, byte(len(text))), text...)
 	}
 	c.frame(frameHeaders, flagEndHeaders|flags, stream, block...)

@@ -7,7 +7,7 @@ import (
 )
 
 // TargetUsage is how String writes a Target and ParseTarget reads it.
-const TargetUsage = "NAME=URL,rate=N,mode=new|keep-alive|h2c|websocket[,connections=N][,method=POST][,body=BYTES]: N requests per second"
+const TargetUsage = "NAME=URL,rate=N,mode=new|keep-alive|h2c|grpc|websocket[,connections=N][,method=POST][,body=BYTES]: N requests per second"
 
 // String writes the target as ParseTarget reads it.
 func (t Target) String() string {

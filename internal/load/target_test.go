@@ -11,6 +11,7 @@ func TestTargetsAreReadAsTheyAreWritten(t *testing.T) {
 		{Name: "a", URL: "http://198.18.0.1", Rate: 50, Mode: NewConnection},
 		{Name: "hello/slow@node-1#3", URL: "http://198.18.0.1/?seconds=0.5&x=y", Rate: 0.5, Mode: KeepAlive, Connections: 200},
 		{Name: "post", URL: "http://[fd00::1]:80/", Rate: 1, Mode: KeepAlive, Method: "POST", Body: 2048},
+		{Name: "call", URL: "http://198.18.0.1/lab.Hello/Say?seconds=1", Rate: 1, Mode: GRPC, Connections: 5},
 		{Name: "socket", URL: "http://198.18.0.1/ws", Rate: 1, Mode: WebSocket, Connections: 10},
 	} {
 		got, err := ParseTarget(want.String())
@@ -31,6 +32,10 @@ func TestBadTargetTexts(t *testing.T) {
 		"an unknown setting": "a=http://127.0.0.1/,rate=1,mode=new,colour=red",
 		"an unknown mode":    "a=http://127.0.0.1/,rate=1,mode=pipelined",
 		"a body for a GET":   "a=http://127.0.0.1/,rate=1,mode=new,body=1",
+		"a call of nothing":  "a=http://127.0.0.1/,rate=1,mode=grpc",
+		"a service's call":   "a=http://127.0.0.1/lab.Hello,rate=1,mode=grpc",
+		"a call that lasts":  "a=http://127.0.0.1/lab.Hello/Say?seconds=31,rate=1,mode=grpc",
+		"a call by GET":      "a=http://127.0.0.1/lab.Hello/Say,rate=1,mode=grpc,method=GET",
 	} {
 		if got, err := ParseTarget(text); err == nil {
 			t.Errorf("accepted %s: %+v", name, got)

@@ -29,16 +29,16 @@ const (
 	EOF         Class = "eof"   // the connection ended before the first byte of the answer
 	TimedOut    Class = "timeout"
 	Unreachable Class = "unreachable" // no route, or the name was not resolved
-	ServerError Class = "5xx"
-	Truncated   Class = "truncated" // the connection ended within the answer
-	Resent      Class = "resent"    // lost on a broken connection and repeated by net/http, which hides it from the caller
+	ServerError Class = "5xx"         // or a grpc-status that is not OK
+	Truncated   Class = "truncated"   // the connection ended within the answer, or a gRPC answer had no status
+	Resent      Class = "resent"      // lost on a broken connection and repeated by net/http, which hides it from the caller
 	Other       Class = "other"
 )
 
 // Ending is all that a verdict rests on.
 type Ending struct {
 	Err     error // no answer
-	BodyErr error // the answer broke off
+	BodyErr error // the answer broke off, or is a gRPC call's failure
 	Status  int
 	Resent  bool
 }
@@ -48,6 +48,7 @@ var errNotSent = errors.New("the request never reached the transport")
 // Judge gives the verdict on a request. A request that was resent is lost whatever came of its repetition: a client that does not repeat
 // would have lost it.
 func Judge(e Ending) (Outcome, Class) {
+	var failed *callError
 	switch {
 	case e.Resent:
 		return Lost, Resent
@@ -57,6 +58,8 @@ func Judge(e Ending) (Outcome, Class) {
 		return Lost, classify(e.Err)
 	case isTimeout(e.BodyErr):
 		return Lost, TimedOut
+	case errors.As(e.BodyErr, &failed):
+		return Lost, ServerError
 	case e.BodyErr != nil:
 		return Lost, Truncated
 	case e.Status >= 500:

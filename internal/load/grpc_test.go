@@ -1,0 +1,193 @@
+package load
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+const method = "/lab.Hello/Say"
+
+func TestCallsAreWhatServersExpect(t *testing.T) {
+	for query, want := range map[string]string{
+		"":              "\x00\x00\x00\x00\x00",
+		"?seconds=0":    "\x00\x00\x00\x00\x00",
+		"?seconds=2":    "\x00\x00\x00\x00\x02\x08\x02",
+		"?seconds=1.25": "\x00\x00\x00\x00\x07\x08\x01\x10\x80\xe5\x9a\x77",
+	} {
+		url, conns := serveH2C(t, func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			got := fmt.Sprintf("%s %s %q %q %q %v", r.Method, r.RequestURI, r.Header.Get("Content-Type"), r.Header.Get("Te"), body, err)
+			if wanted := fmt.Sprintf("POST %s %q %q %q <nil>", method, "application/grpc", "trailers", want); got != wanted {
+				t.Errorf("%q: got %s, want %s", query, got, wanted)
+			}
+			w.Header().Set("Trailer", statusTrailer)
+			_, _ = w.Write(frameMessage([]byte("hello")))
+			w.Header().Set(statusTrailer, "0")
+		})
+		for _, r := range run(t, Target{URL: url + method + query, Mode: GRPC, Connections: 2}, 10) {
+			if r.Outcome != Answered {
+				t.Errorf("%+v, want it answered", r)
+			}
+		}
+		if conns.Load() != 2 {
+			t.Errorf("%d connections, want 2", conns.Load())
+		}
+	}
+}
+
+func TestHTTPFailuresOfCalls(t *testing.T) {
+	for status, want := range map[int]Record{
+		http.StatusServiceUnavailable:   {Outcome: Lost, Class: ServerError},
+		http.StatusUnsupportedMediaType: {Outcome: Rejected},
+	} {
+		url, _ := serveH2C(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+		for _, r := range run(t, Target{URL: url + method, Mode: GRPC}, 1) {
+			if r.Outcome != want.Outcome || r.Class != want.Class {
+				t.Errorf("%d: %+v, want %s %s", status, r, want.Outcome, want.Class)
+			}
+		}
+	}
+}
+
+// trailer ends a call's answer.
+func (c *rawHTTP2) trailer(stream uint32, status string) {
+	c.fields(stream, flagEndStream, nil, "grpc-status", status, "grpc-message", "why")
+}
+
+// data sends a part of a call's answer.
+func (c *rawHTTP2) data(stream uint32, flags byte, payload []byte) {
+	c.frame(frameData, flags, stream, payload...)
+}
+
+// message begins a call's answer with its message.
+func (c *rawHTTP2) message(stream uint32) {
+	c.begin(stream, 0)
+	c.data(stream, 0, frameMessage([]byte("hello")))
+}
+
+func (c *rawHTTP2) answerCalls(streams ...uint32) {
+	for _, stream := range streams {
+		c.message(stream)
+		c.trailer(stream, "0")
+	}
+}
+
+// Four calls are in flight on one connection when the server does what the row says; then it closes the connection.
+func TestCallsEnd(t *testing.T) {
+	const inFlight = 4
+	type classes map[Class]int // "" is answered
+	rest := func(c *rawHTTP2, s []uint32) { c.answerCalls(s[1:]...) }
+	for _, tc := range []struct {
+		name  string
+		serve func(c *rawHTTP2, s []uint32)
+		want  classes
+		moved int
+		error string // of the lost ones
+	}{
+		{"GOAWAY behind all, all answered", func(c *rawHTTP2, s []uint32) { c.goAway(s[3]); c.answerCalls(s...) }, classes{"": 4}, 0, ""},
+		{"GOAWAY behind the second", func(c *rawHTTP2, s []uint32) { c.goAway(s[1]); c.answerCalls(s[:2]...) }, classes{"": 4}, 2, ""},
+		{"GOAWAY in two steps", func(c *rawHTTP2, s []uint32) {
+			c.goAway(1<<31 - 1)
+			c.answerCalls(s[0])
+			c.goAway(s[3])
+			c.answerCalls(s[1:]...)
+		}, classes{"": 4}, 0, ""},
+		{"GOAWAY behind all, one answered", func(c *rawHTTP2, s []uint32) { c.goAway(s[3]); c.answerCalls(s[0]) }, classes{"": 1, EOF: 3}, 0, "GOAWAY"},
+		{"cut", func(*rawHTTP2, []uint32) {}, classes{EOF: 4}, 0, "EOF"},
+		{"stream refused", func(c *rawHTTP2, s []uint32) {
+			c.reset(s[0], codeRefused)
+			rest(c, s)
+			c.answerCalls(c.request()) // again
+		}, classes{"": 4}, 1, ""},
+		{"stream reset", func(c *rawHTTP2, s []uint32) { c.reset(s[0], codeInternal); rest(c, s) }, classes{"": 3, Reset: 1}, 0, "INTERNAL_ERROR"},
+		{"PROTOCOL_ERROR", func(c *rawHTTP2, s []uint32) { c.reset(s[0], codeProtocolError); rest(c, s) }, classes{"": 3, Resent: 1}, 0, ""},
+		{"stream reset behind the message", func(c *rawHTTP2, s []uint32) {
+			c.message(s[0])
+			c.reset(s[0], codeInternal)
+			rest(c, s)
+		}, classes{"": 3, Truncated: 1}, 0, "INTERNAL_ERROR"},
+		{"cut behind the message", func(c *rawHTTP2, s []uint32) { c.message(s[0]); rest(c, s) }, classes{"": 3, Truncated: 1}, 0, "EOF"},
+		{"UNAVAILABLE at once", func(c *rawHTTP2, s []uint32) {
+			c.fields(s[0], flagEndStream, []byte{0x88}, "grpc-status", "14", "grpc-message", "why")
+			rest(c, s)
+		}, classes{"": 3, ServerError: 1}, 0, "grpc-status 14: why"},
+		{"UNAVAILABLE behind the message", func(c *rawHTTP2, s []uint32) {
+			c.message(s[0])
+			c.trailer(s[0], "14")
+			rest(c, s)
+		}, classes{"": 3, ServerError: 1}, 0, "grpc-status 14: why"},
+		{"no trailer", func(c *rawHTTP2, s []uint32) {
+			c.message(s[0])
+			c.data(s[0], flagEndStream, nil)
+			rest(c, s)
+		}, classes{"": 3, Truncated: 1}, 0, "without a grpc-status"},
+		{"a trailer without a status", func(c *rawHTTP2, s []uint32) {
+			c.message(s[0])
+			c.fields(s[0], flagEndStream, nil, "x", "y")
+			rest(c, s)
+		}, classes{"": 3, Truncated: 1}, 0, "without a grpc-status"},
+		{"nothing but a header", func(c *rawHTTP2, s []uint32) { c.answer(s[0]); rest(c, s) },
+			classes{"": 3, Truncated: 1}, 0, "without a grpc-status"},
+		{"OK without a message", func(c *rawHTTP2, s []uint32) { c.begin(s[0], 0); c.trailer(s[0], "0"); rest(c, s) },
+			classes{"": 3, Truncated: 1}, 0, "without a whole message"},
+		{"OK with half a message", func(c *rawHTTP2, s []uint32) {
+			c.begin(s[0], 0)
+			c.data(s[0], 0, frameMessage([]byte("hello"))[:8])
+			c.trailer(s[0], "0")
+			rest(c, s)
+		}, classes{"": 3, Truncated: 1}, 0, "without a whole message"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			url := serveRawAnswers(t, func(c *rawHTTP2) {
+				var streams []uint32
+				for range inFlight {
+					streams = append(streams, c.request())
+				}
+				tc.serve(c, streams)
+			}, func(c *rawHTTP2, stream uint32) { c.answerCalls(stream) })
+			got, moved := classes{}, 0
+			records := run(t, Target{URL: url + method, Mode: GRPC, Connections: 1, MaxInFlight: inFlight}, inFlight)[:inFlight]
+			for _, r := range records {
+				got[r.Class]++
+				moved += countOf(r).Moved
+				if r.Outcome == Lost && !strings.Contains(r.Error, tc.error) {
+					t.Errorf("lost by %q, want %q", r.Error, tc.error)
+				}
+			}
+			if !maps.Equal(got, tc.want) || moved != tc.moved {
+				t.Errorf("got %v, %d moved, want %v, %d moved: %+v", got, moved, tc.want, tc.moved, records)
+			}
+		})
+	}
+}
+
+// A message may come in parts of any size.
+func TestCallBodiesAreReadInParts(t *testing.T) {
+	answer := frameMessage(bytes.Repeat([]byte("x"), 300))
+	for _, size := range []int{1, 3, 4, 5, 6, 7, 1000} {
+		b := newCallBody(&http.Response{
+			Body: io.NopCloser(bytes.NewReader(answer)), Trailer: http.Header{statusTrailer: {"0"}},
+		})
+		var read []byte
+		part := make([]byte, size)
+		for {
+			n, err := b.Read(part)
+			read = append(read, part[:n]...)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatalf("in parts of %d: %v", size, err)
+			}
+		}
+		if !bytes.Equal(read, answer) {
+			t.Errorf("in parts of %d: %d bytes of %d", size, len(read), len(answer))
+		}
+	}
+}
