@@ -44,13 +44,18 @@ func TestJudge(t *testing.T) {
 		{"nothing lost but by the control and by idle clients", nil, nil},
 		{"one request lost", []func(*report.Scenario){app(row("new", true, 100, 1))}, []string{"aware, new: 1 of 100"}},
 		{"one lost where nothing is promised", []func(*report.Scenario){app(row("new", true, 100, 1)), unpromised}, nil},
-		{"the control lost nothing", []func(*report.Scenario){control(row("new", false, 100, 0))}, []string{"the control lost no"}},
+		{"the control lost nothing", []func(*report.Scenario){control(row("new", false, 100, 0))}, []string{"the control naive lost no"}},
 		{"the control lost nothing and need not", []func(*report.Scenario){control(row("new", false, 100, 0)), unpromised}, nil},
 		{"one client of the control lost nothing, where each must lose", []func(*report.Scenario){func(s *report.Scenario) {
 			s.EachControlMustLose = true
 			s.Workloads[0].Rows = append(s.Workloads[0].Rows, row("nginx", true, 100, 0))
 			s.Workloads[1].Rows = append(s.Workloads[1].Rows, row("nginx", false, 100, 0))
 		}}, []string{"the control lost none of nginx"}},
+		{"one of two controls lost nothing", []func(*report.Scenario){func(s *report.Scenario) {
+			s.Workloads = append(s.Workloads,
+				report.Workload{Name: "node", Rows: []report.Row{row("new", true, 100, 0)}},
+				report.Workload{Name: "node" + report.PlainSuffix, Control: true, Rows: []report.Row{row("new", false, 100, 0)}})
+		}}, []string{"the control node-plain lost no"}},
 		{"there is no control", []func(*report.Scenario){func(s *report.Scenario) { s.Workloads = s.Workloads[:1] }}, []string{"there was no control"}},
 		{"no request was sent", []func(*report.Scenario){app(row("new", true, 0, 0))}, []string{"aware, new: no request"}},
 		{"nobody was measured", []func(*report.Scenario){func(s *report.Scenario) { s.Workloads[0].Rows = nil }}, []string{"aware was sent no"}},

@@ -66,25 +66,48 @@ type Scenario struct {
 }
 
 // Unproven are the clients that are promised to lose nothing, and of which the control lost none either: that they lost none proves nothing.
+// Where each server has a control of its own, they are named with it.
 func (s Scenario) Unproven() []string {
-	controlled, controlLost := map[string]bool{}, map[string]int{}
+	var names []string
 	for _, w := range s.Workloads {
+		controls, prefix := s.controlsOf(w)
 		for _, r := range w.Rows {
-			if w.Control {
-				controlled[r.Client] = true
-				controlLost[r.Client] += r.Lost
+			name := prefix + r.Client
+			if s.Promised && r.Promised && lostNone(controls, r.Client) && !slices.Contains(names, name) {
+				names = append(names, name)
 			}
 		}
 	}
-	var clients []string
-	for _, w := range s.Workloads {
+	return names
+}
+
+// controlsOf a workload: the same server without its recipe, else all that there are.
+func (s Scenario) controlsOf(w Workload) (controls []Workload, prefix string) {
+	for _, c := range s.Workloads {
+		switch {
+		case !c.Control:
+		case c.Name == w.Name+PlainSuffix:
+			return []Workload{c}, w.Name + " "
+		default:
+			controls = append(controls, c)
+		}
+	}
+	return controls, ""
+}
+
+// lostNone tells whether the controls have the client, and lost none of its requests.
+func lostNone(controls []Workload, client string) bool {
+	known := false
+	for _, w := range controls {
 		for _, r := range w.Rows {
-			if s.Promised && r.Promised && controlled[r.Client] && controlLost[r.Client] == 0 && !slices.Contains(clients, r.Client) {
-				clients = append(clients, r.Client)
+			if r.Client == client {
+				if known = true; r.Lost > 0 {
+					return false
+				}
 			}
 		}
 	}
-	return clients
+	return known
 }
 
 // Event is something that was done to a workload, or to all if Workload is empty.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,5 +28,40 @@ func TestRecipes(t *testing.T) {
 	}
 	if strings.Contains(text, "plain | new") {
 		t.Errorf("the control has rows of its own:\n%s", text)
+	}
+}
+
+// A server whose own control lost none is not proven by another one's losses.
+func TestEachRecipeIsProvenByItsOwnControl(t *testing.T) {
+	row := func(client string, lost int) Row {
+		return Row{Client: client, Promised: true, Count: load.Count{Requests: 1000, Lost: lost}}
+	}
+	s := Scenario{Promised: true, Workloads: []Workload{
+		{Name: "grpc", Rows: []Row{row("gRPC", 0)}},
+		{Name: "grpc" + PlainSuffix, Control: true, Rows: []Row{row("gRPC", 5)}},
+		{Name: "node", Rows: []Row{row("new", 0), row("slow", 0)}},
+		{Name: "node" + PlainSuffix, Control: true, Rows: []Row{row("new", 0), row("slow", 9)}},
+		{Name: "nginx", Rows: []Row{row("new", 0)}},
+		{Name: "nginx" + PlainSuffix, Control: true, Rows: []Row{row("new", 7)}},
+	}}
+	if got, want := s.Unproven(), []string{"node new"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// Servers of two protocols have clients of their own; nobody is shown with those of the other.
+func TestRecipesShowEachServerItsOwnClients(t *testing.T) {
+	rows := func(clients ...string) (all []Row) {
+		for _, c := range clients {
+			all = append(all, Row{Client: c, Promised: true, Count: load.Count{Requests: 10}})
+		}
+		return all
+	}
+	text := Recipes(Run{Scenarios: []Scenario{{Promised: true, Workloads: []Workload{
+		{Name: "grpc", Rows: rows("gRPC")}, {Name: "grpc" + PlainSuffix, Control: true, Rows: rows("gRPC")},
+		{Name: "node", Rows: rows("new")}, {Name: "node" + PlainSuffix, Control: true, Rows: rows("new")},
+	}}}})
+	if strings.Contains(text, "| grpc | new") || strings.Contains(text, "| node | gRPC") || !strings.Contains(text, "| grpc | gRPC | 0 of 10 |") {
+		t.Errorf("clients are shown with a server that they do not speak to:\n%s", text)
 	}
 }
