@@ -156,9 +156,11 @@ lab-images: ## Build the lab's proxies and load tools as image tars, from Debian
 	@for i in nginx haproxy tools; do hack/build-debian-image.sh $$i $(VERSION) dist/lab-$$i-$(VERSION).tar; done
 
 .PHONY: recipe-images
-recipe-images: ## Build the recipes' servers as image tars, from Debian packages.
+recipe-images: ## Build the recipes' servers as image tars, from Debian packages and, for gRPC, from Go.
 	@mkdir -p dist bin
-	@for i in web-nginx web-node web-gunicorn; do hack/build-debian-image.sh $$i $(VERSION) dist/lab-$$i-$(VERSION).tar; done
+	@for i in web-nginx web-node web-gunicorn web-jvm; do hack/build-debian-image.sh $$i $(VERSION) dist/lab-$$i-$(VERSION).tar; done
+	@go build $(LDFLAGS) -o bin/lab-web-grpc ./test/lab/images/web-grpc
+	@hack/build-image.sh gracefulapp-lab-web-grpc $(VERSION) test/lab/images/web-grpc/Dockerfile dist/lab-web-grpc-$(VERSION).tar
 
 ##@ Embedded cluster (CLUSTER=name, default dev)
 

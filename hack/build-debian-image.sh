@@ -49,16 +49,17 @@ refresh() {
   apt-get "${apt[@]}" -qq update >"$work/log" 2>&1
 }
 
-# add copies a program, or a folder, with the libraries that they need.
+# add copies a program, or a folder, with the libraries that they need. Those of a folder may need each other.
 add() {
-  local wanted=$1 module
+  local wanted=$1 module libraries=$libraries
   [ -e "$work/debian$wanted" ] || die "$source/programs wants $wanted, which its package does not have"
   if [[ $wanted == */ ]]; then
     mkdir -p "$work/root$wanted" && cp -R "$work/debian$wanted." "$work/root$wanted"
+    libraries+=$(find "$work/debian$wanted" -type f -name '*.so' -printf ':%h\n' | sort -u | tr -d '\n')
     while read -r module; do add_libraries "$module"; done < <(find "$work/debian$wanted" -type f -name '*.so')
   else
     install -D -m 0755 "$work/debian$wanted" "$work/root$wanted"
-    add_libraries "$work/debian$wanted"
+    if [ "$(head -c 4 "$work/debian$wanted" | tail -c 3)" = ELF ]; then add_libraries "$work/debian$wanted"; fi # else it is a Java archive
   fi
 }
 

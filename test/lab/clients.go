@@ -23,7 +23,7 @@ type clientKind struct {
 	query string // the path and query; %d is the profile's longest request in seconds
 	post  int    // bytes of body; 0 is a GET
 	conns int    // connections of each place; 0 means the load's default
-	// plain: safe with the plain sleep hook too, since no connection outlives a request.
+	// plain: safe with the plain sleep hook too, since no connection outlives a request, or the protocol has a goodbye of its own.
 	plain bool
 	// unpromised: HTTP/1.1 leaves a race here that no server can close.
 	unpromised bool
@@ -64,6 +64,9 @@ var helloClients = []clientKind{
 func (c clientKind) promised(w *workload) bool {
 	return w.managed && !c.unpromised && (w.drainAware || c.plain)
 }
+
+// speaks tells whether a workload understands the client.
+func (c clientKind) speaks(w *workload) bool { return (c.mode == load.GRPC) == w.grpc }
 
 // busyRate is a rate that proves enough even in parts.
 const busyRate = 500
@@ -141,7 +144,7 @@ func (s suite) targets(a addresses, p profile, from place, round string) []load.
 	var all []load.Target
 	for _, w := range s.workloads {
 		for _, c := range s.clients {
-			if !a.reach(c) || (c.via == viaNodePort) != from.outside {
+			if !c.speaks(w) || !a.reach(c) || (c.via == viaNodePort) != from.outside {
 				continue
 			}
 			path := c.query

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -21,6 +22,8 @@ import (
 // plainArgs make of a recipe's image the server that its users have without us: without the drain contract, as a first deployment starts it.
 // A recipe that is not named has nothing in its image that its users do not have.
 var plainArgs = map[string][]string{
+	"grpc":     {"-plain"},
+	"jvm":      {"plain"},
 	"node":     {"/srv/plain.js"},
 	"gunicorn": {"--bind=0.0.0.0:8080", "--workers=2", "--threads=32", "--worker-tmp-dir=/tmp"},
 }
@@ -28,12 +31,14 @@ var plainArgs = map[string][]string{
 // recipeProfile: the servers start within a second or two, and nothing but time tells when a plain one listens.
 var recipeProfile = profile{name: "recipe", startSeconds: 3, requestSeconds: 1}
 
-// recipeClients leave two cores room for three servers, twice each.
+// recipeClients leave two cores room for five servers, twice each. A client of gRPC keeps few connections, and its calls share them.
 var recipeClients = []clientKind{
 	{name: "new", rate: 40, mode: load.NewConnection, query: "/?seconds=0", plain: true},
 	{name: "slow", rate: 20, mode: load.NewConnection, query: "/?seconds=%d", plain: true},
 	{name: "keep-alive", rate: 80, mode: load.KeepAlive, query: "/?seconds=0"},
 	{name: "slow keep-alive", rate: 10, mode: load.KeepAlive, query: "/?seconds=%d"},
+	{name: "gRPC", rate: 80, mode: load.GRPC, query: "/gracefulapp.lab.Hello/Say?seconds=0", conns: 5, plain: true},
+	{name: "slow gRPC", rate: 20, mode: load.GRPC, query: "/gracefulapp.lab.Hello/Say?seconds=%d", conns: 5, plain: true},
 }
 
 // recipeScenarios are the two that every server meets each day.
@@ -96,9 +101,11 @@ func recipeSuite(folder string, names []string) (suite, error) {
 func recipePair(name string, app *v1alpha1.GracefulApp) []*workload {
 	given := app.Spec.Template.Spec.Containers[0]
 	hook := given.Lifecycle != nil && given.Lifecycle.PreStop != nil
+	calls := given.ReadinessProbe != nil && given.ReadinessProbe.GRPC != nil
 	return []*workload{
 		{
-			name: name, title: name + ", GracefulApp", share: 1, managed: true, probed: true, drainAware: hook && given.Lifecycle.PreStop.HTTPGet != nil,
+			name: name, title: name + ", GracefulApp", share: 1, managed: true, probed: true, grpc: calls,
+			drainAware: hook && given.Lifecycle.PreStop.HTTPGet != nil,
 			build: func(w *workload, _ profile, _ string) []client.Object {
 				app := app.DeepCopy()
 				app.ObjectMeta = w.meta(w.name)
@@ -108,14 +115,16 @@ func recipePair(name string, app *v1alpha1.GracefulApp) []*workload {
 			},
 		},
 		{
-			name: name + report.PlainSuffix, title: name + ", plain Deployment", share: 1, control: true,
+			name: name + report.PlainSuffix, title: name + ", plain Deployment", share: 1, control: true, grpc: calls,
 			build: func(w *workload, _ profile, _ string) []client.Object {
 				d := w.deployment(corev1.Container{
 					Name: given.Name, Image: given.Image, Args: plainArgs[name], Ports: given.Ports, Env: given.Env,
 					Resources: given.Resources, SecurityContext: given.SecurityContext, VolumeMounts: given.VolumeMounts,
 				})
 				d.Spec.Template.Spec.Volumes = app.Spec.Template.Spec.Volumes
-				return []client.Object{d, w.service()}
+				s := w.service()
+				s.Spec.Ports[0].TargetPort = intstr.FromString(given.Ports[0].Name)
+				return []client.Object{d, s}
 			},
 		},
 	}

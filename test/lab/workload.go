@@ -59,7 +59,9 @@ type workload struct {
 	probed bool
 	// drainAware: its hook tells the clients to leave before the server goes.
 	drainAware bool
-	port       int32 // on which the proxies offer it
+	// grpc: it answers gRPC calls, and nothing else.
+	grpc bool
+	port int32 // on which the proxies offer it
 	// share of the clients' rates: the app that has to prove most is sent most.
 	share float64
 	build func(w *workload, p profile, image string) []client.Object
