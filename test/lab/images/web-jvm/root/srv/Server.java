@@ -75,7 +75,7 @@ public class Server extends HttpServlet {
         destroy(tomcat);
     }
 
-    /** Does as Spring Boot's GracefulShutdown, for up to its 30 s: what comes on connections that are kept gets a 503. */
+    /** Does as Spring Boot's GracefulShutdown, for up to its 30 s: what comes on connections that are kept is dropped without an answer. */
     void stopAsSpring(Tomcat tomcat) {
         Connector connector = tomcat.getConnector();
         connector.pause();
