@@ -18,7 +18,8 @@ type caution struct {
 var warnings = []caution{
 	{Warning{"t2 under 5", "endpoint changes may need longer to reach every proxy", "5 or more, or leave t2 out"}, warnShortPreStop},
 	{Warning{"no drain-aware hook", "an idle keep-alive connection may lose a request at SIGTERM (measured: 20 in 2.4 million)",
-		"an `httpGet` hook, such as `/drain`, from which on the app answers `Connection: close`"}, warnKeepAlive},
+		"an `httpGet` hook, such as `/drain`, from which on the app answers `Connection: close`. An app that is probed by gRPC needs none, for " +
+			"GOAWAY does that at SIGTERM"}, warnKeepAlive},
 	{Warning{"an exec hook without a readable wait", "it must last t2, for SIGTERM follows as soon as it returns",
 		"look that it does, or write a plain `sleep` t2; in loops, branches, pipes and quotes no wait is read"}, warnUnreadableHook},
 	{Warning{"no replica", "every request is refused until a pod is ready, and nothing holds them back meanwhile", "1 or more"},

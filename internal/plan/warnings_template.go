@@ -7,13 +7,18 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 )
 
+// gRPC needs no hook: its goodbye, GOAWAY, is part of HTTP/2, and servers send it when they stop gracefully.
 func warnKeepAlive(in *input) []string {
-	if in.servingContainer() == nil || in.ownHook() != nil {
+	if in.servingContainer() == nil || in.ownHook() != nil || in.speaksGRPC() {
 		return nil
 	}
 	return warning("container %q has no drain-aware preStop hook, so an idle keep-alive connection may lose a request at SIGTERM "+
 		"(measured: 20 in 2.4 million); let the app answer `Connection: close` from an httpGet hook on, such as /drain",
 		in.servingContainer().Name)
+}
+
+func (in *input) speaksGRPC() bool {
+	return in.probes.readiness != nil && in.probes.readiness.GRPC != nil
 }
 
 func warnUnreadableHook(in *input) []string {
