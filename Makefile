@@ -57,7 +57,7 @@ soak: ## Run the lab's scenarios at random: REQUESTS=1000000 to the drain-aware 
 	@hack/lab.sh '$(origin KUBECONFIG)' soak --requests $(REQUESTS) $(LAB_ARGS)
 
 .PHONY: lab-recipes
-lab-recipes: ## Run nginx, Node and gunicorn as their recipes say, each beside itself as a plain Deployment: RECIPES="node".
+lab-recipes: ## Run real servers as their recipes say, each beside itself as a plain Deployment: RECIPES="node".
 	@hack/lab.sh '$(origin KUBECONFIG)' recipes $(RECIPES) $(LAB_ARGS)
 
 ##@ Develop
