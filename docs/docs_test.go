@@ -194,21 +194,60 @@ func TestExamples(t *testing.T) {
 	checked := 0
 	for _, p := range pages(t) {
 		for _, m := range fence.FindAllStringSubmatch(p.text, -1) {
-			if m[1] != "yaml" || !strings.Contains(m[2], "kind: GracefulApp\n") {
-				continue
-			}
-			checked++
-			app := &v1alpha1.GracefulApp{}
-			if err := yaml.UnmarshalStrict([]byte(m[2]), app); err != nil {
-				t.Errorf("%s: %v\n%s", p.path, err, m[2])
-				continue
-			}
-			if _, errs, _ := plan.For(app); len(errs) > 0 {
-				t.Errorf("%s: %v\n%s", p.path, errs, m[2])
+			if m[1] == "yaml" && strings.Contains(m[2], "kind: GracefulApp\n") {
+				checked++
+				accepted(t, p.path, m[2])
 			}
 		}
 	}
 	if checked < 2 {
 		t.Errorf("only %d examples were found", checked)
+	}
+}
+
+func TestRecipesAreAccepted(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root, "config/samples/recipes/*.yaml"))
+	if err != nil || len(files) < 5 {
+		t.Fatalf("%d recipes were found: %v", len(files), err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		accepted(t, file, string(text))
+	}
+}
+
+func accepted(t *testing.T, where, text string) {
+	t.Helper()
+	app := &v1alpha1.GracefulApp{}
+	if err := yaml.UnmarshalStrict([]byte(text), app); err != nil {
+		t.Errorf("%s: %v\n%s", where, err, text)
+		return
+	}
+	if _, errs, _ := plan.For(app); len(errs) > 0 {
+		t.Errorf("%s: %v\n%s", where, errs, text)
+	}
+}
+
+var excerpt = regexp.MustCompile("(?ms)^<!-- from (\\S+) -->\n```\\w*\n(.*?)^```")
+
+// TestExcerpts: code that a document shows is code that runs.
+func TestExcerpts(t *testing.T) {
+	checked := 0
+	for _, p := range pages(t) {
+		for _, m := range excerpt.FindAllStringSubmatch(p.text, -1) {
+			checked++
+			source, err := os.ReadFile(filepath.Join(root, m[1]))
+			if err != nil {
+				t.Errorf("%s: %v", p.path, err)
+			} else if !strings.Contains(string(source), m[2]) {
+				t.Errorf("%s shows what is not in %s:\n%s", p.path, m[1], m[2])
+			}
+		}
+	}
+	if checked < 4 {
+		t.Errorf("only %d excerpts were found", checked)
 	}
 }
