@@ -119,15 +119,19 @@ func (l *lab) untilSent(requests int) schedule {
 	}
 }
 
-// runAll stores what was found after each scenario, so that an interrupted run is a report too.
-func (l *lab) runAll(ctx context.Context, next schedule) (report.Run, error) {
+// runAll adds to what other suites have found, and stores it after each scenario, so that an interrupted run is a report too.
+func (l *lab) runAll(ctx context.Context, found report.Run, next schedule) (report.Run, error) {
 	machine, err := l.machine(ctx)
 	if err != nil {
-		return report.Run{}, err
+		return found, err
 	}
-	found := report.Run{Begin: time.Now(), Version: version, Seed: l.seed, Machine: machine}
+	if found.Begin.IsZero() {
+		found.Begin = time.Now()
+	}
+	found.Version, found.Seed, found.Machine = version, l.seed, machine
+	before := len(found.Scenarios)
 	for {
-		s, progress, ok := next(found)
+		s, progress, ok := next(report.Run{Scenarios: found.Scenarios[before:]})
 		if !ok {
 			return found, nil
 		}

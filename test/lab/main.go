@@ -157,22 +157,33 @@ func choose(names []string, quick, embedded, tools bool) ([]scenario, error) {
 }
 
 func (o options) run(ctx context.Context, s suite, plan func(*lab) schedule) error {
-	if o.helloImage == "" || o.loadgenImage == "" {
-		return errors.New("--hello-image and --loadgen-image are required")
-	}
 	screen := testbed.NewScreen(os.Stdout, term.IsTerminal(int(os.Stdout.Fd())))
+	found, err := o.measure(ctx, screen, s, report.Run{}, plan)
+	return conclude(screen, found, err)
+}
+
+// measure adds a suite's scenarios to what was found before.
+func (o options) measure(ctx context.Context, screen *testbed.Screen, s suite, found report.Run, plan func(*lab) schedule) (report.Run, error) {
+	if o.helloImage == "" || o.loadgenImage == "" {
+		return found, errors.New("--hello-image and --loadgen-image are required")
+	}
+	ctx, stop := context.WithCancel(ctx) // the watches that belong to this suite
+	defer stop()
 	l, err := newLab(ctx, o, s, screen)
 	if err != nil {
-		return err
+		return found, err
 	}
 	undo, err := l.sabotageDerivation(ctx)
 	if err != nil {
-		return err
+		return found, err
 	}
 	defer undo()
-	found, err := l.runAll(ctx, plan(l))
+	return l.runAll(ctx, found, plan(l))
+}
+
+func conclude(screen *testbed.Screen, found report.Run, err error) error {
 	if len(found.Scenarios) > 0 {
-		l.say("\n%s", report.Table(found))
+		screen.Say("\n%s", report.Table(found))
 	}
 	if err != nil {
 		return err

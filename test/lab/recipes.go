@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -17,6 +19,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/load"
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
+	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
 // plainArgs make of a recipe's image the server that its users have without us: without the drain contract, as a first deployment starts it.
@@ -31,7 +34,7 @@ var plainArgs = map[string][]string{
 // recipeProfile: the servers start within a second or two, and nothing but time tells when a plain one listens.
 var recipeProfile = profile{name: "recipe", startSeconds: 3, requestSeconds: 1}
 
-// recipeClients leave two cores room for five servers, twice each. A client of gRPC keeps few connections, and its calls share them.
+// recipeClients leave two cores room for a server twice, of which one may be a JVM or Python. A client of gRPC keeps few connections, and its calls share them.
 var recipeClients = []clientKind{
 	{name: "new", rate: 40, mode: load.NewConnection, query: "/?seconds=0", plain: true},
 	{name: "slow", rate: 20, mode: load.NewConnection, query: "/?seconds=%d", plain: true},
@@ -42,10 +45,10 @@ var recipeClients = []clientKind{
 }
 
 // recipeScenarios are the two that every server meets each day.
-func recipeScenarios() []scenario {
+func recipeScenarios(recipe string) []scenario {
 	return []scenario{
-		{name: "scale-down", title: "Scale down 6 -> 3 -> 1", replicas: 6, profile: recipeProfile, promised: true, controlMustLose: true, steps: scaleDown},
-		{name: "rollout", title: "Two rolling updates of 3 pods", replicas: 3, profile: recipeProfile, promised: true, controlMustLose: true, steps: rollOut},
+		{name: recipe + "-scale-down", title: recipe + ": scale down 6 -> 3 -> 1", replicas: 6, profile: recipeProfile, promised: true, controlMustLose: true, steps: scaleDown},
+		{name: recipe + "-rollout", title: recipe + ": two rolling updates of 3 pods", replicas: 3, profile: recipeProfile, promised: true, controlMustLose: true, steps: rollOut},
 	}
 }
 
@@ -55,11 +58,11 @@ func recipesCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "recipes [NAME...]", Short: "Run real servers as their recipes say, each beside itself as a plain Deployment",
 		RunE: func(c *cobra.Command, names []string) error {
-			s, err := recipeSuite(folder, names)
+			pairs, err := recipePairs(folder, names)
 			if err != nil {
 				return err
 			}
-			return o.run(c.Context(), s, func(*lab) schedule { return oneByOne(recipeScenarios(), rounds) })
+			return o.runPairs(c.Context(), pairs, rounds)
 		},
 	}
 	o.bind(c)
@@ -68,13 +71,27 @@ func recipesCommand() *cobra.Command {
 	return c
 }
 
-// recipeSuite has two workloads of each recipe, or of those that are named.
-func recipeSuite(folder string, names []string) (suite, error) {
+// runPairs measures one server after the other: all at once, their starts alone would keep two cores busy.
+func (o options) runPairs(ctx context.Context, pairs []suite, rounds int) error {
+	screen := testbed.NewScreen(os.Stdout, term.IsTerminal(int(os.Stdout.Fd())))
+	found := report.Run{}
+	var err error
+	for _, pair := range pairs {
+		found, err = o.measure(ctx, screen, pair, found, func(*lab) schedule { return oneByOne(recipeScenarios(pair.workloads[0].name), rounds) })
+		if err != nil {
+			break
+		}
+	}
+	return conclude(screen, found, err)
+}
+
+// recipePairs has a suite for each recipe, or for those that are named.
+func recipePairs(folder string, names []string) ([]suite, error) {
 	files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
 	if err != nil {
-		return suite{}, err
+		return nil, err
 	}
-	s := suite{clients: recipeClients, profile: recipeProfile}
+	var pairs []suite
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
 		if len(names) > 0 && !slices.Contains(names, name) {
@@ -87,14 +104,14 @@ func recipeSuite(folder string, names []string) (suite, error) {
 			err = yaml.UnmarshalStrict(text, app)
 		}
 		if err != nil {
-			return suite{}, fmt.Errorf("reading a recipe: %w", err)
+			return nil, fmt.Errorf("reading a recipe: %w", err)
 		}
-		s.workloads = append(s.workloads, recipePair(name, app)...)
+		pairs = append(pairs, suite{clients: recipeClients, profile: recipeProfile, workloads: recipePair(name, app)})
 	}
-	if len(names) > 0 || len(s.workloads) == 0 {
-		return suite{}, fmt.Errorf("no recipe %s in %s", strings.Join(names, ", "), folder)
+	if len(names) > 0 || len(pairs) == 0 {
+		return nil, fmt.Errorf("no recipe %s in %s", strings.Join(names, ", "), folder)
 	}
-	return s, nil
+	return pairs, nil
 }
 
 // recipePair is a recipe's GracefulApp, and its container as a plain Deployment: no probes, no hook.

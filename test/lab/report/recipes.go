@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/gracefulapp/gracefulapp/internal/load"
@@ -33,9 +34,11 @@ func Recipes(run Run) string {
 // clientsOf a workload, in their order.
 func clientsOf(run Run, workload string) []string {
 	var names []string
-	if len(run.Scenarios) > 0 {
-		for _, r := range run.Scenarios[0].workload(workload).Rows {
-			names = append(names, r.Client)
+	for _, s := range run.Scenarios {
+		for _, r := range s.workload(workload).Rows {
+			if !slices.Contains(names, r.Client) {
+				names = append(names, r.Client)
+			}
 		}
 	}
 	return names
