@@ -221,6 +221,14 @@ func fromName(name string) intstr.IntOrString { return intstr.FromString(name) }
 // mutateDeployments lets a MutatingAdmissionPolicy change the Deployments of a namespace until stop is called.
 func mutateDeployments(namespace, expression string) (stop func()) {
 	GinkgoHelper()
+	return mutateDeploymentsBy(namespace, admissionregistrationv1.Mutation{
+		PatchType:          admissionregistrationv1.PatchTypeApplyConfiguration,
+		ApplyConfiguration: &admissionregistrationv1.ApplyConfiguration{Expression: expression},
+	})
+}
+
+func mutateDeploymentsBy(namespace string, mutations ...admissionregistrationv1.Mutation) (stop func()) {
+	GinkgoHelper()
 	policy := &admissionregistrationv1.MutatingAdmissionPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: namespace},
 		Spec: admissionregistrationv1.MutatingAdmissionPolicySpec{
@@ -234,10 +242,7 @@ func mutateDeployments(namespace, expression string) (stop func()) {
 					},
 				},
 			}}},
-			Mutations: []admissionregistrationv1.Mutation{{
-				PatchType:          admissionregistrationv1.PatchTypeApplyConfiguration,
-				ApplyConfiguration: &admissionregistrationv1.ApplyConfiguration{Expression: expression},
-			}},
+			Mutations: mutations,
 		},
 	}
 	binding := &admissionregistrationv1.MutatingAdmissionPolicyBinding{

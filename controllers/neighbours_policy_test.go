@@ -1,0 +1,306 @@
+package controllers
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+// Kyverno and Gatekeeper mutate in flight, by a webhook that answers with a JSON patch; the API server runs it where it runs a
+// MutatingAdmissionPolicy, which plays it here.
+
+// jsonPatch is a mutation by the JSON patches that a CEL expression lists.
+func jsonPatch(expression string) admissionregistrationv1.Mutation {
+	return admissionregistrationv1.Mutation{
+		PatchType: admissionregistrationv1.PatchTypeJSONPatch, JSONPatch: &admissionregistrationv1.JSONPatch{Expression: expression},
+	}
+}
+
+// mutateBy is in force when it returns: it has changed a Deployment that is tried and never stored.
+func (w *world) mutateBy(probe func(*appsv1.Deployment), changed func(*appsv1.Deployment) bool, mutations ...admissionregistrationv1.Mutation) {
+	GinkgoHelper()
+	DeferCleanup(mutateDeploymentsBy(w.namespace, mutations...))
+	Eventually(func(g Gomega) {
+		d := w.running()
+		d.Name, d.Labels = "probe", map[string]string{"app": "probe"}
+		if probe != nil {
+			probe(d)
+		}
+		g.Expect(api.Create(ctx, d, client.DryRunAll)).To(Succeed())
+		g.Expect(changed(d)).To(BeTrue())
+	}).WithTimeout(20*time.Second).Should(Succeed(), "the policy is not in force")
+}
+
+// settleUnderPolicy is three passes: one that creates, one for the status, one that must be quiet. Where a policy alters what we apply, or adds to a list
+// or an empty struct of it (tolerations, resources: {}), each pass applies again, and the API server finds nothing to store.
+func (w *world) settleUnderPolicy() {
+	GinkgoHelper()
+	for range 3 {
+		w.reconcile()
+		w.rollOut()
+	}
+	w.reconcile()
+	before := w.deployment().ResourceVersion
+	w.events.take()
+	Expect(w.reconcile()).To(Or(BeEmpty(), HaveEach("Apply Deployment")), "more than the one that changes nothing")
+	Expect(w.deployment().ResourceVersion).To(Equal(before), "a pass that writes wakes the next one")
+	Expect(w.events.take()).To(BeEmpty())
+}
+
+const (
+	podInCEL      = "object.spec.template.spec"
+	podPath       = "/spec/template/spec"
+	containerPath = podPath + "/containers/0"
+)
+
+// capped is kyverno/policies, other/mutate-large-termination-gps, as Kyverno generates it for Deployments (pkg/autogen).
+var capped = jsonPatch(podInCEL + `.terminationGracePeriodSeconds > 50 ? ` +
+	`[JSONPatch{op: "replace", path: "` + podPath + `/terminationGracePeriodSeconds", value: 50}] : []`)
+
+func isCapped(d *appsv1.Deployment) bool {
+	return *d.Spec.Template.Spec.TerminationGracePeriodSeconds == 50
+}
+
+func withLongGrace(d *appsv1.Deployment) {
+	d.Spec.Template.Spec.TerminationGracePeriodSeconds = new(int64(300))
+}
+
+func longRequests(app *v1alpha1.GracefulApp) { app.Spec.Timing.RequestSeconds = 60 }
+
+// tolerated is kyverno/policies, other/add-tolerations: one more item in a list that server-side apply knows as a whole only.
+var tolerated = jsonPatch(`has(` + podInCEL + `.tolerations) ? (` + podInCEL + `.tolerations.exists(t, t.key == "org.com/role") ? [] : ` +
+	`[JSONPatch{op: "add", path: "` + podPath + `/tolerations/-", value: {"key": "org.com/role", "operator": "Exists"}}]) : ` +
+	`[JSONPatch{op: "add", path: "` + podPath + `/tolerations", value: [{"key": "org.com/role", "operator": "Exists"}]}]`)
+
+func isTolerated(d *appsv1.Deployment) bool { return len(d.Spec.Template.Spec.Tolerations) > 0 }
+
+// secretAdded is kyverno/policies, other/add-imagepullsecrets.
+var secretAdded = jsonPatch(`has(` + podInCEL + `.imagePullSecrets) ? [] : ` +
+	`[JSONPatch{op: "add", path: "` + podPath + `/imagePullSecrets", value: [{"name": "registry"}]}]`)
+
+// added is kyverno/policies, other/add-labels, add-default-resources, add-default-securitycontext and always-pull-images.
+var added = admissionregistrationv1.Mutation{
+	PatchType: admissionregistrationv1.PatchTypeApplyConfiguration,
+	ApplyConfiguration: &admissionregistrationv1.ApplyConfiguration{Expression: strings.ReplaceAll(`Object{
+		metadata: Object.metadata{labels: {"team": "shop"}, annotations: {"example.com/policy": "seen"}},
+		spec: Object.spec{template: Object.spec.template{
+			metadata: Object.spec.template.metadata{labels: {"team": "shop"}, annotations: {"example.com/policy": "seen"}},
+			spec: POD{
+				securityContext: POD.securityContext{runAsNonRoot: true},
+				containers: object.spec.template.spec.containers.map(c, POD.containers{
+					name: c.name, imagePullPolicy: "Always", resources: POD.containers.resources{requests: {"cpu": "100m"}}
+				})
+			}
+		}}
+	}`, "POD", "Object.spec.template.spec")},
+}
+
+func isAdded(d *appsv1.Deployment) bool { return d.Labels["team"] == "shop" }
+
+var _ = Describe("Neighbour Kyverno", func() {
+	It("that caps the grace period is no fight: Stalled with both values, until the app declares what it allows", func() {
+		w := newWorld()
+		w.mutateBy(withLongGrace, isCapped, capped)
+		w.create(longRequests)
+		w.reconcile()
+		Expect(isCapped(w.deployment())).To(BeTrue())
+		w.rollOut()
+		w.reconcile()
+		Expect(w.conditions()).To(ConsistOf("Ready=False Altered", "Stalled=True Altered"))
+		Expect(w.readyMessage()).To(ContainSubstring("spec.template.spec.terminationGracePeriodSeconds is 50 in place of 75"))
+		w.settleUnderPolicy()
+		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Timing.RequestSeconds = 30 })
+		w.settle()
+		Expect(w.conditions()).To(ConsistOf(available))
+	})
+
+	DescribeTable("that adds what the app leaves out is not noticed",
+		func(own []corev1.Toleration) {
+			w := newWorld()
+			w.mutateBy(nil, func(d *appsv1.Deployment) bool { return isTolerated(d) && isAdded(d) }, added, secretAdded, tolerated)
+			w.create(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Tolerations = own })
+			w.settleUnderPolicy()
+			Expect(w.conditions()).To(ConsistOf(available))
+			w.scaler(hpaAgent).set(5)
+			w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = "hello:0.2.0" })
+			w.settleUnderPolicy()
+			d := w.deployment()
+			template := d.Spec.Template
+			Expect(*d.Spec.Replicas).To(BeEquivalentTo(5))
+			Expect([]string{d.Labels["team"], template.Labels["team"], template.Annotations["example.com/policy"]}).To(Equal([]string{"shop", "shop", "seen"}))
+			Expect(template.Spec.ImagePullSecrets).To(ConsistOf(corev1.LocalObjectReference{Name: "registry"}))
+			Expect(template.Spec.Tolerations).To(HaveLen(len(own) + 1))
+			c := template.Spec.Containers[0]
+			Expect([]string{c.Image, string(c.ImagePullPolicy), c.Resources.Requests.Cpu().String()}).To(Equal([]string{"hello:0.2.0", "Always", "100m"}))
+			Expect(w.conditions()).To(ConsistOf(available))
+		},
+		Entry("where it has none", nil), Entry("beside the app's own", []corev1.Toleration{{Key: "spot", Operator: corev1.TolerationOpExists}}),
+	)
+
+	// kyverno/policies, other/replace-image-registry, which people have for Deployments too, is told from what they may want.
+	It("that moves images to a registry is named, until the app names that registry", func() {
+		w := newWorld()
+		isMoved := func(d *appsv1.Deployment) bool {
+			return strings.HasPrefix(d.Spec.Template.Spec.Containers[0].Image, "mirror/")
+		}
+		w.mutateBy(nil, isMoved,
+			jsonPatch(podInCEL+`.containers[0].image.startsWith("mirror/") ? [] : `+
+				`[JSONPatch{op: "replace", path: "`+containerPath+`/image", value: "mirror/" + `+podInCEL+`.containers[0].image}]`))
+		w.create()
+		w.settleUnderPolicy()
+		Expect(w.conditions()).To(ConsistOf("Ready=False Altered", "Stalled=True Altered"))
+		Expect(w.readyMessage()).To(ContainSubstring(`spec.template.spec.containers[0].image is "mirror/hello:0.1.0" in place of "hello:0.1.0"`))
+		before := w.deployment().Spec.Template
+		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = "mirror/hello:0.1.0" })
+		w.settle()
+		Expect(w.conditions()).To(ConsistOf(available))
+		Expect(w.deployment().Spec.Template).To(Equal(before), "it is no rollout")
+	})
+
+	It("and the manager are at rest, whether the policy caps or adds", func() {
+		w := newWorld()
+		w.mutateBy(withLongGrace, isCapped, capped, added, secretAdded, tolerated)
+		startManager()
+		reasons := map[string]string{"capped": v1alpha1.ReasonAltered, "added": v1alpha1.ReasonAvailable}
+		for name, reason := range reasons {
+			w.key.Name = name
+			w.create(func(app *v1alpha1.GracefulApp) {
+				app.Name = name
+				app.Spec.Template.Spec.Tolerations = []corev1.Toleration{{Key: "spot", Operator: corev1.TolerationOpExists}}
+				if reason == v1alpha1.ReasonAltered {
+					longRequests(app)
+				}
+			})
+			Eventually(func() error { return api.Get(ctx, w.key, &appsv1.Deployment{}) }).WithTimeout(10 * time.Second).Should(Succeed())
+			w.rollOut()
+			Eventually(func(g Gomega) {
+				ready := meta.FindStatusCondition(w.app().Status.Conditions, v1alpha1.ConditionReady)
+				g.Expect(ready).To(HaveField("Reason", reason))
+			}).WithTimeout(10 * time.Second).Should(Succeed())
+		}
+		// What the last status has woken may still be under way.
+		var before map[string]int
+		Eventually(func(g Gomega) {
+			last := before
+			before = writesCounted(g)
+			g.Expect(before).To(Equal(last))
+		}).WithTimeout(10 * time.Second).WithPolling(200 * time.Millisecond).Should(Succeed())
+		Consistently(writesCounted).WithTimeout(time.Second).WithPolling(200 * time.Millisecond).Should(Equal(before))
+	})
+
+	// Read from kyverno/kyverno, pkg/background/mutate/mutate.go: its background controller updates the whole object, with no field manager. The
+	// annotation is that of kyverno/policies, other/restart-deployment-on-secret-change.
+	It("that mutates what exists restarts pods, and is undone at what is derived, at a bounded price", func() {
+		w := newWorld()
+		w.create()
+		w.settle()
+		mutate := func(change func(*appsv1.Deployment)) {
+			GinkgoHelper()
+			d := w.deployment()
+			change(d)
+			Expect(api.Update(ctx, d, client.FieldOwner("background-controller"))).To(Succeed())
+		}
+		for _, value := range []string{"a", "b"} {
+			mutate(func(d *appsv1.Deployment) {
+				d.Labels["team"] = "shop"
+				d.Spec.Template.Annotations = map[string]string{"ops.corp.com/triggerrestart": value}
+			})
+			Expect(w.reconcile()).NotTo(ContainElement(HaveSuffix("Deployment")), "it is not ours")
+			Expect(w.settle()).To(BeNumerically("<=", 1), "its status")
+			Expect(w.deployment().Spec.Template.Annotations).To(HaveKeyWithValue("ops.corp.com/triggerrestart", value))
+		}
+		for range 3 {
+			mutate(func(d *appsv1.Deployment) { d.Spec.MinReadySeconds = 0 })
+			Expect(w.settle()).To(BeNumerically("<=", 4), "taking over, applying, and two states of the status")
+			d := w.deployment()
+			Expect(d.Spec.MinReadySeconds).To(BeEquivalentTo(5))
+			Expect(d.Labels).To(HaveKeyWithValue("team", "shop"))
+		}
+		Expect(w.conditions()).To(ConsistOf(available))
+	})
+})
+
+var _ = Describe("Neighbour Gatekeeper", func() {
+	// Read from open-policy-agent/gatekeeper, pkg/mutation/mutators: assignmeta/assignmeta_mutator.go (only where the key is absent),
+	// assign/assign_mutator.go with core/setter.go (whatever was there), modifyset/modify_set_mutator.go (merge adds what a list has not,
+	// prune removes). Samples: open-policy-agent/gatekeeper-library, mutation/pod-security-policy.
+	It("AssignMetadata is kept, and leaves alone what is there", func() {
+		assign := func(kind, key string) admissionregistrationv1.Mutation {
+			return jsonPatch(fmt.Sprintf(`!has(object.metadata.%[1]s) ? [JSONPatch{op: "add", path: "/metadata/%[1]s", value: {%[2]q: "gatekeeper"}}] : `+
+				`%[2]q in object.metadata.%[1]s ? [] : `+
+				`[JSONPatch{op: "add", path: "/metadata/%[1]s/" + jsonpatch.escapeKey(%[2]q), value: "gatekeeper"}]`, kind, key))
+		}
+		w := newWorld()
+		w.mutateBy(nil, func(d *appsv1.Deployment) bool { return d.Labels["owner"] != "" },
+			assign("labels", "owner"), assign("labels", "app.kubernetes.io/managed-by"), assign("annotations", "example.com/owner"))
+		w.create()
+		w.settle()
+		d := w.deployment()
+		Expect(d.Labels).To(And(HaveKeyWithValue("owner", "gatekeeper"), HaveKeyWithValue("app.kubernetes.io/managed-by", "gracefulapp")))
+		Expect(d.Annotations).To(HaveKeyWithValue("example.com/owner", "gatekeeper"))
+		Expect(w.conditions()).To(ConsistOf(available))
+	})
+
+	It("Assign is kept where the app says nothing, and named where the app says otherwise", func() {
+		w := newWorld()
+		w.mutateBy(nil, func(d *appsv1.Deployment) bool {
+			return d.Spec.Template.Spec.Containers[0].ImagePullPolicy == corev1.PullAlways
+		},
+			jsonPatch(`[JSONPatch{op: "add", path: "`+containerPath+`/imagePullPolicy", value: "Always"}]`),
+			jsonPatch(`has(`+podInCEL+`.containers[0].securityContext) ? [] : `+
+				`[JSONPatch{op: "add", path: "`+containerPath+`/securityContext", value: {"readOnlyRootFilesystem": true}}]`))
+		w.create()
+		w.settle()
+		c := w.deployment().Spec.Template.Spec.Containers[0]
+		Expect(c.ImagePullPolicy).To(Equal(corev1.PullAlways))
+		Expect(*c.SecurityContext.ReadOnlyRootFilesystem).To(BeTrue())
+		Expect(w.conditions()).To(ConsistOf(available))
+
+		w.change(func(app *v1alpha1.GracefulApp) {
+			app.Spec.Template.Spec.Containers[0].ImagePullPolicy = corev1.PullNever
+		})
+		w.settleUnderPolicy()
+		Expect(w.conditions()).To(ConsistOf("Ready=False Altered", "Stalled=True Altered"))
+		Expect(w.readyMessage()).To(ContainSubstring(`spec.template.spec.containers[0].imagePullPolicy is "Always" in place of "Never"`))
+	})
+
+	It("ModifySet is kept where it merges, and named where it prunes", func() {
+		w := newWorld()
+		drop := containerPath + "/securityContext/capabilities/drop"
+		w.mutateBy(withCapabilities, func(d *appsv1.Deployment) bool {
+			return len(d.Spec.Template.Spec.Containers[0].SecurityContext.Capabilities.Drop) > 1
+		}, jsonPatch(`"ALL" in `+podInCEL+`.containers[0].securityContext.capabilities.drop ? [] : [JSONPatch{op: "add", path: "`+drop+`/-", value: "ALL"}]`),
+			jsonPatch(`has(`+podInCEL+`.containers[0].args) && `+podInCEL+`.containers[0].args.exists(a, a == "--debug") ? `+
+				`[JSONPatch{op: "replace", path: "`+containerPath+`/args", value: `+podInCEL+`.containers[0].args.filter(a, a != "--debug")}] : []`))
+		w.create(func(app *v1alpha1.GracefulApp) {
+			app.Spec.Template.Spec.Containers[0].SecurityContext = netRaw.DeepCopy()
+		})
+		w.settleUnderPolicy()
+		dropped := w.deployment().Spec.Template.Spec.Containers[0].SecurityContext.Capabilities.Drop
+		Expect(dropped).To(ConsistOf(corev1.Capability("NET_RAW"), corev1.Capability("ALL")))
+		Expect(w.conditions()).To(ConsistOf(available))
+
+		w.change(func(app *v1alpha1.GracefulApp) {
+			app.Spec.Template.Spec.Containers[0].Args = []string{"--port=8080", "--debug"}
+		})
+		w.settleUnderPolicy()
+		Expect(w.conditions()).To(ConsistOf("Ready=False Altered", "Stalled=True Altered"))
+		Expect(w.readyMessage()).To(ContainSubstring(`spec.template.spec.containers[0].args[1] is absent in place of "--debug"`))
+	})
+})
+
+var netRaw = &corev1.SecurityContext{Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"NET_RAW"}}}
+
+func withCapabilities(d *appsv1.Deployment) {
+	d.Spec.Template.Spec.Containers[0].SecurityContext = netRaw.DeepCopy()
+}
