@@ -34,7 +34,24 @@ func judge(s report.Scenario) []string {
 	if clients := s.Unproven(); s.EachControlMustLose && len(clients) > 0 {
 		faults = append(faults, "the control lost none of "+strings.Join(clients, ", ")+", so their rows prove nothing")
 	}
+	if late := lateShare(s); len(faults) > 0 && late > mostLate {
+		faults = append(faults, fmt.Sprintf("%.0f %% of the requests were sent late, so the machine has no room for this load and its probes time "+
+			"out: end what else runs on it, or try LAB_ARGS='--rate 0.5'", 100*late))
+	}
 	return faults
+}
+
+// mostLate is the share of late requests up to which losses are taken for what the scenario did.
+const mostLate = 0.1
+
+func lateShare(s report.Scenario) float64 {
+	late, requests := 0, 0
+	for _, w := range s.Workloads {
+		for _, r := range w.Rows {
+			late, requests = late+r.Late, requests+r.Requests
+		}
+	}
+	return float64(late) / float64(max(requests, 1))
 }
 
 // recorded tells whether every server that has ended said its last word. A log that nobody could read, as while the API server was away,

@@ -79,3 +79,16 @@ func TestJudge(t *testing.T) {
 		})
 	}
 }
+
+func TestJudgeTellsNoiseFromLoss(t *testing.T) {
+	overloaded := func(late int) []string {
+		row := report.Row{Client: "new", Promised: true, Count: load.Count{Requests: 100, Answered: 99, Lost: 1, Late: late}}
+		return judge(report.Scenario{Promised: true, Workloads: []report.Workload{{Name: "aware", Rows: []report.Row{row}}}})
+	}
+	if got := overloaded(50); len(got) != 2 || !strings.Contains(got[1], "50 % of the requests were sent late") {
+		t.Errorf("an overloaded machine is not named: %q", got)
+	}
+	if got := overloaded(5); len(got) != 1 {
+		t.Errorf("a machine with room is blamed: %q", got)
+	}
+}

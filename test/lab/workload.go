@@ -75,6 +75,7 @@ type suite struct {
 	workloads []*workload // in the order of the report
 	clients   []clientKind
 	profile   profile // that the workloads begin with
+	pace      float64 // share of the clients' rates
 	ledger    bool    // the servers tell which requests they finished
 	proxies   bool    // clients come through proxies too
 }
