@@ -52,7 +52,7 @@ func BenchmarkWhoMayRunPods(b *testing.B) {
 			app := named(sample(b), "cost")
 			app.Namespace = namespace
 			if err := stranger.Create(b.Context(), app, client.DryRunAll); (err != nil) != refused {
-				return fmt.Errorf("in namespace %s who may not run pods gets %v", namespace, err)
+				return fmt.Errorf("in namespace %s who may not run pods gets %s", namespace, said(err))
 			}
 			return nil
 		})

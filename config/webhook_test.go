@@ -144,28 +144,28 @@ func TestWhatNeedsTheWebhook(t *testing.T) {
 
 // setWebhook points the webhook at a closed port, so that each call of it fails at once, lets that pass or not, and waits
 // until the API server has noticed.
-func setWebhook(t testing.TB, policy admissionregistrationv1.FailurePolicyType) {
-	t.Helper()
-	configuration := webhookConfiguration(t)
+func setWebhook(tb testing.TB, policy admissionregistrationv1.FailurePolicyType) {
+	tb.Helper()
+	configuration := webhookConfiguration(tb)
 	before := configuration.DeepCopy().Webhooks
 	for i := range configuration.Webhooks {
 		configuration.Webhooks[i].FailurePolicy = &policy
 		configuration.Webhooks[i].ClientConfig = admissionregistrationv1.WebhookClientConfig{URL: new("https://127.0.0.1:1/")}
 	}
-	if err := api.Update(t.Context(), configuration); err != nil {
-		t.Fatal(err)
+	if err := api.Update(tb.Context(), configuration); err != nil {
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
-		configuration := webhookConfiguration(t)
+	tb.Cleanup(func() {
+		configuration := webhookConfiguration(tb)
 		configuration.Webhooks = before
 		if err := api.Update(context.Background(), configuration); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	refuses := policy == admissionregistrationv1.Fail
-	until(t, func() error {
-		if err := api.Create(t.Context(), named(sample(t), "probe"), client.DryRunAll); isUnreachable(err) != refuses {
-			return fmt.Errorf("the API server does not notice the changed webhook configuration: %v", err)
+	until(tb, func() error {
+		if err := api.Create(tb.Context(), named(sample(tb), "probe"), client.DryRunAll); isUnreachable(err) != refuses {
+			return fmt.Errorf("the API server does not notice the changed webhook configuration: %s", said(err))
 		}
 		return nil
 	})
@@ -175,15 +175,15 @@ func isUnreachable(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "failed calling webhook")
 }
 
-func sample(t testing.TB) *v1alpha1.GracefulApp {
-	t.Helper()
+func sample(tb testing.TB) *v1alpha1.GracefulApp {
+	tb.Helper()
 	raw, err := os.ReadFile("samples/apps_v1alpha1_gracefulapp.yaml")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	app := &v1alpha1.GracefulApp{}
 	if err := yaml.UnmarshalStrict(raw, app); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	app.Namespace = "default"
 	return app
@@ -194,11 +194,11 @@ func named(app *v1alpha1.GracefulApp, name string) *v1alpha1.GracefulApp {
 	return app
 }
 
-func webhookConfiguration(t testing.TB) *admissionregistrationv1.ValidatingWebhookConfiguration {
-	t.Helper()
+func webhookConfiguration(tb testing.TB) *admissionregistrationv1.ValidatingWebhookConfiguration {
+	tb.Helper()
 	configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{}
 	if err := api.Get(context.Background(), client.ObjectKey{Name: configurationName}, configuration); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return configuration
 }

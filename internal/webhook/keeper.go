@@ -7,6 +7,7 @@ import (
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -23,7 +24,8 @@ const (
 // path from the configuration.
 type keeper struct {
 	client.Client
-	name string // of the configuration
+	name  string // of the configuration
+	clock clock.PassiveClock
 
 	path  string
 	drawn time.Time
@@ -34,7 +36,7 @@ func (k *keeper) Start(ctx context.Context) error {
 	tick := time.NewTicker(keeperPeriod)
 	defer tick.Stop()
 	for {
-		if err := k.keep(ctx, time.Now()); err != nil && ctx.Err() == nil {
+		if err := k.keep(ctx, k.clock.Now()); err != nil && ctx.Err() == nil {
 			log.FromContext(ctx).Error(err, "Reviews come by a known path, and no dry run is made for them, until this works")
 		}
 		select {

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -75,7 +76,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, o Options) (healthz
 		}
 		return server.StartedChecker()(r)
 	}
-	return check, mgr.Add(&keeper{Client: mgr.GetClient(), name: o.Configuration})
+	return check, mgr.Add(&keeper{Client: mgr.GetClient(), name: o.Configuration, clock: clock.RealClock{}})
 }
 
 // ValidateCreate checks the spec, and then asks the API server.
