@@ -1,14 +1,21 @@
 package controllers
 
 import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/rand"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
@@ -16,16 +23,29 @@ import (
 
 // derived is a field of a child that the operator owns, and another value for it.
 type derived struct {
-	kind   string
-	object func() client.Object
-	path   []string
-	value  any
+	kind, group, resource string
+	object                func() client.Object
+	path                  []string
+	value                 any
+}
+
+// mutation writes the other value, as a policy.
+func (d derived) mutation() admissionregistrationv1.Mutation {
+	escape := strings.NewReplacer("~", "~0", "/", "~1")
+	path := ""
+	for _, part := range d.path {
+		path += "/" + escape.Replace(part)
+	}
+	return admissionregistrationv1.Mutation{
+		PatchType: admissionregistrationv1.PatchTypeJSONPatch,
+		JSONPatch: &admissionregistrationv1.JSONPatch{Expression: fmt.Sprintf(`[JSONPatch{op: "replace", path: %q, value: %#v}]`, path, d.value)},
+	}
 }
 
 var derivedFields = []derived{
-	{"Deployment", func() client.Object { return &appsv1.Deployment{} }, []string{"spec", "minReadySeconds"}, int64(1)},
-	{"Service", func() client.Object { return &corev1.Service{} }, []string{"spec", "selector", "apps.gracefulapp.dev/name"}, "theirs"},
-	{"PodDisruptionBudget", func() client.Object { return &policyv1.PodDisruptionBudget{} }, []string{"spec", "maxUnavailable"}, int64(0)},
+	{"Deployment", "apps", "deployments", func() client.Object { return &appsv1.Deployment{} }, []string{"spec", "minReadySeconds"}, int64(1)},
+	{"Service", "", "services", func() client.Object { return &corev1.Service{} }, []string{"spec", "selector", "apps.gracefulapp.dev/name"}, "theirs"},
+	{"PodDisruptionBudget", "policy", "poddisruptionbudgets", func() client.Object { return &policyv1.PodDisruptionBudget{} }, []string{"spec", "maxUnavailable"}, int64(0)},
 }
 
 // stored reads a child as it is stored.
@@ -97,6 +117,29 @@ var _ = Describe("Of a child", func() {
 				Expect(w.value(d)).To(Equal(was))
 				w.settle()
 				Expect(w.conditions()).To(ConsistOf(available))
+			})
+
+			It("one sees that a policy alters the "+d.kind+" whenever it is applied, and both values", func() {
+				was := w.value(d)
+				DeferCleanup(mutateBy(w.namespace, d.group, d.resource, d.mutation()))
+				Eventually(func(g Gomega) {
+					probe := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"labels":{"probe":%q}}}`, rand.String(5)))
+					g.Expect(api.Patch(ctx, fetch(w, d.object()), probe, client.FieldOwner("policy-probe"))).To(Succeed())
+					g.Expect(w.value(d)).NotTo(Equal(was))
+				}).Should(Succeed(), "the policy is not in force")
+				w.reconcile()
+				w.events.take()
+				w.reconcile()
+				Expect(w.conditions()).To(ConsistOf("Ready=False Altered", "Stalled=True Altered"))
+				want, err := json.Marshal(was)
+				Expect(err).NotTo(HaveOccurred())
+				is, err := json.Marshal(d.value)
+				Expect(err).NotTo(HaveOccurred())
+				Expect(w.readyMessage()).To(ContainSubstring("%s is %s in place of %s", strings.Join(d.path, "."), is, want))
+				version := w.stored(d).GetResourceVersion()
+				w.reconcile()
+				Expect(w.stored(d).GetResourceVersion()).To(Equal(version), "each pass writes, and wakes the next one")
+				Expect(w.events.take()).To(BeEmpty(), "it is told once")
 			})
 		})
 	}

@@ -229,6 +229,12 @@ func mutateDeployments(namespace, expression string) (stop func()) {
 
 func mutateDeploymentsBy(namespace string, mutations ...admissionregistrationv1.Mutation) (stop func()) {
 	GinkgoHelper()
+	return mutateBy(namespace, "apps", "deployments", mutations...)
+}
+
+// mutateBy lets a MutatingAdmissionPolicy change all objects of a kind in a namespace until stop is called.
+func mutateBy(namespace, group, resource string, mutations ...admissionregistrationv1.Mutation) (stop func()) {
+	GinkgoHelper()
 	policy := &admissionregistrationv1.MutatingAdmissionPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: namespace},
 		Spec: admissionregistrationv1.MutatingAdmissionPolicySpec{
@@ -238,7 +244,7 @@ func mutateDeploymentsBy(namespace string, mutations ...admissionregistrationv1.
 				RuleWithOperations: admissionregistrationv1.RuleWithOperations{
 					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
 					Rule: admissionregistrationv1.Rule{
-						APIGroups: []string{"apps"}, APIVersions: []string{"v1"}, Resources: []string{"deployments"},
+						APIGroups: []string{group}, APIVersions: []string{"v1"}, Resources: []string{resource},
 					},
 				},
 			}}},
