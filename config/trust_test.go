@@ -8,6 +8,7 @@ import (
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -21,8 +22,13 @@ var (
 	writesApps = rbacv1.PolicyRule{
 		APIGroups: []string{"apps.gracefulapp.dev"}, Resources: []string{"gracefulapps", "gracefulapps/scale"}, Verbs: []string{"*"},
 	}
-	createsDeployments = rbacv1.PolicyRule{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"create"}}
-	updatesDeployments = rbacv1.PolicyRule{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"update"}}
+	createsDeployments  = rbacv1.PolicyRule{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"create"}}
+	replacesDeployments = rbacv1.PolicyRule{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"update", "delete"}}
+	replacesServices    = rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"update", "delete"}}
+	replacesBudgets     = rbacv1.PolicyRule{
+		APIGroups: []string{"policy"}, Resources: []string{"poddisruptionbudgets"}, Verbs: []string{"update", "delete"},
+	}
+	createsServices = rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"create"}}
 )
 
 // person is a user who may do what the rules say, in the default namespace.
@@ -126,10 +132,31 @@ func TestWhoWritesAnAppMustBeAllowedToRunPods(t *testing.T) {
 
 	adopts := named(sample(t), "adopts")
 	adopts.Annotations = map[string]string{v1alpha1.AnnotationAdopt: "true"}
-	if err := owner.Create(ctx, adopts.DeepCopy(), client.DryRunAll); err == nil ||
-		!strings.Contains(err.Error(), "owner may not update deployment (apps) adopts in namespace default") {
-		t.Errorf("who may not update the Deployment adopts it: %v", err)
+	// Each of the three is taken over, so to own one of them less is not enough.
+	for kind, rules := range map[string][]rbacv1.PolicyRule{
+		"Deployment":          {writesApps, createsDeployments, replacesServices, replacesBudgets},
+		"Service":             {writesApps, createsDeployments, replacesDeployments, replacesBudgets},
+		"PodDisruptionBudget": {writesApps, createsDeployments, replacesDeployments, replacesServices},
+	} {
+		name := "no-" + strings.ToLower(kind)
+		as := person(t, name, rules...)
+		want := "takes over " + kind + " adopts, and " + name + " may not update and delete it in namespace default"
+		until(t, func() error {
+			if err := as.Create(ctx, adopts.DeepCopy(), client.DryRunAll); err == nil || !strings.Contains(err.Error(), want) {
+				return fmt.Errorf("want a refusal that says %q, got %s", want, said(err))
+			}
+			return nil
+		})
 	}
-	adopter := person(t, "adopter", writesApps, createsDeployments, updatesDeployments)
+	adopter := person(t, "adopter", writesApps, createsDeployments, replacesDeployments, replacesServices, replacesBudgets)
 	until(t, func() error { return adopter.Create(ctx, adopts.DeepCopy(), client.DryRunAll) })
+
+	exposed := named(sample(t), "exposed")
+	exposed.Spec.Service = &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort}}
+	if err := owner.Create(ctx, exposed.DeepCopy(), client.DryRunAll); err == nil ||
+		!strings.Contains(err.Error(), "a Service of type NodePort is reached from outside the cluster, and owner may not create services") {
+		t.Errorf("who may not create Services exposes pods: %v", err)
+	}
+	exposer := person(t, "exposer", writesApps, createsDeployments, createsServices)
+	until(t, func() error { return exposer.Create(ctx, exposed.DeepCopy(), client.DryRunAll) })
 }

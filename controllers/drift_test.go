@@ -78,7 +78,7 @@ var _ = Describe("Of a child", func() {
 				w.settle()
 				w.events.take()
 			})
-			restored := "Normal Updated: Updated " + d.kind + " hello: somebody had changed what is derived"
+			restored := "Normal Updated: Updated " + d.kind + " hello: it was not as derived"
 
 			It("one sees that a deleted "+d.kind+" was made again", func() {
 				Expect(api.Delete(ctx, fetch(w, d.object()), client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())

@@ -9,7 +9,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/children"
 )
 
-// event is what the recorder takes. Reasons are those of the conditions, and Created and Deleted for children.
+// event is what the recorder takes. Reasons are those of the conditions, and Created, Updated and Deleted for children.
 type event struct {
 	kind   string // corev1.EventTypeNormal or Warning
 	reason string
@@ -28,9 +28,10 @@ func eventsOf(old, updated v1alpha1.GracefulAppStatus, changes []children.Change
 		case change.Action == children.Create, change.Action == children.Delete:
 			all = append(all, childChanged(change))
 		case change.Action == children.Update && old.ObservedGeneration == updated.ObservedGeneration:
-			// The spec is the same as before, so somebody else has changed the child. The recorder makes one series of equal events.
+			// The spec is the same as before: somebody has changed the child, or what is derived is another one. The recorder makes one
+			// series of equal events.
 			e := childChanged(change)
-			e.note += ": somebody had changed what is derived"
+			e.note += ": it was not as derived"
 			all = append(all, e)
 		}
 	}

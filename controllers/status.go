@@ -67,7 +67,8 @@ func copyCounts(status *v1alpha1.GracefulAppStatus, d *appsv1.Deployment) {
 // setOn sets Ready always, and the other two only when they are True, as kstatus wants it.
 func (v verdict) setOn(status *v1alpha1.GracefulAppStatus, generation int64, now time.Time) {
 	condition := metav1.Condition{
-		ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now), Reason: v.reason, Message: v.message,
+		ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now), Reason: v.reason,
+		Message: bounded(v.message, maxMessageBytes),
 	}
 	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
 		condition.Type, condition.Status = kind, metav1.ConditionFalse
@@ -85,7 +86,7 @@ func (v verdict) setOn(status *v1alpha1.GracefulAppStatus, generation int64, now
 func (p pass) verdict() verdict {
 	switch {
 	case len(p.invalid) > 0:
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonInvalidSpec, bounded(p.invalid.ToAggregate().Error(), maxMessageBytes)}
+		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonInvalidSpec, p.invalid.ToAggregate().Error()}
 	case len(p.observed.Foreign) > 0:
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonNameTaken, fmt.Sprintf(
 			"%s is in the way and is not touched; delete or rename it, give the GracefulApp another name, or let it take over what nobody "+
@@ -94,11 +95,11 @@ func (p pass) verdict() verdict {
 		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonProgressing, fmt.Sprintf(
 			"waiting until %s of a deleted GracefulApp of this name is gone", strings.Join(p.observed.Leaving, ", "))}
 	case rejected(p.err):
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonRejected, bounded(p.err.Error(), maxMessageBytes)}
+		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonRejected, p.err.Error()}
 	case isAltered(p.err):
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonAltered, bounded(p.err.Error(), maxMessageBytes)}
+		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonAltered, p.err.Error()}
 	case p.err != nil && !apierrors.IsConflict(p.err):
-		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonApplyFailed, bounded(p.err.Error(), maxMessageBytes)}
+		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonApplyFailed, p.err.Error()}
 	}
 	return p.progress()
 }
@@ -111,10 +112,10 @@ func (p pass) progress() verdict {
 		return verdict{v1alpha1.ConditionReconciling, p.progressReason(), p.counts()}
 	}
 	if c := deploymentCondition(d, appsv1.DeploymentReplicaFailure); c != nil && c.Status == corev1.ConditionTrue {
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonReplicaFailure, bounded(c.Message, maxMessageBytes)}
+		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonReplicaFailure, c.Message}
 	}
 	if c := deploymentCondition(d, appsv1.DeploymentProgressing); c != nil && c.Status == corev1.ConditionFalse {
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonProgressDeadlineExceeded, bounded(c.Message, maxMessageBytes)}
+		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonProgressDeadlineExceeded, c.Message}
 	}
 	want, s := replicas(p.app), d.Status
 	if s.Replicas == want && s.UpdatedReplicas == want && s.ReadyReplicas == want && s.AvailableReplicas == want {

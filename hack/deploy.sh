@@ -55,4 +55,10 @@ until answer=$("$kubectl" create --dry-run=server -f - 2>&1 <<<"$bad"; true) && 
   [ $SECONDS -lt $end ] || { echo "$answer" >&2; diagnose; }
   sleep 1 # nothing can be watched here: the API server tells by its answer when it knows the webhook's certificate
 done
+# Only reviews that come by a path which the operator has drawn are tried out at the API server.
+until [ -n "$("$kubectl" get validatingwebhookconfiguration gracefulapp-validating-webhook-configuration \
+  -o 'jsonpath={.webhooks[0].clientConfig.service.path}')" ]; do
+  [ $SECONDS -lt $end ] || { echo "the operator has drawn no path for its webhook" >&2; diagnose; }
+  sleep 1
+done
 echo "the webhook refuses a bad spec: ${answer##*$'\n'}"

@@ -7,6 +7,7 @@ origin=${1:-} && shift
 export IMG=${IMG:-gracefulapp:0.1.0} HELLO_IMG=${HELLO_IMG:-hello:0.1.0} LOADGEN_IMG=${LOADGEN_IMG:-gracefulapp-loadgen:0.1.0}
 
 if [ "$origin" = "command line" ]; then
+  [ "$1" != recipes ] || { echo "lab: the recipes run on the embedded cluster only, for their images are built here" >&2; exit 2; }
   make --no-print-directory bin/lab bin/kustomize
   bin/lab confirm ${YES:+--yes} # YES=1 for those who cannot be asked
   make --no-print-directory deploy IMG="$IMG"

@@ -47,7 +47,7 @@ func TestKubectl(t *testing.T) {
 		// Our own fields: the whole text.
 		"gapp.spec.timing.preStopSeconds": "The app reads it from GRACEFUL_PRESTOP_SEC.",
 		"gapp.spec.template":              "What the timing decides (terminationGracePeriodSeconds, preStop.sleep) must be left out here.",
-		"gapp.status.conditions":          "the last two are present only when True.",
+		"gapp.status.conditions":          "which are present only when True.",
 		// Kubernetes' fields: the first sentence.
 		"gapp.spec.template.spec.containers": "List of containers belonging to the pod.",
 		"gapp.spec.service.spec.type":        "type determines how the Service is exposed.",

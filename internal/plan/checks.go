@@ -73,7 +73,10 @@ var elsewhere = []Rule{
 		"operator's flag `--service-node-port-range`, if the API server has another range), or leave it out", false},
 	{"", "who writes a GracefulApp may create Deployments in its namespace (*policy*)", "the operator would run pods for somebody who may not",
 		"ask for that permission, or let somebody write it who has it. Scaling needs none", false},
-	{"", "who sets `apps.gracefulapp.dev/adopt` may update the Deployment of that name (*policy*)", "it takes over what runs", "likewise", false},
+	{"", "who sets `apps.gracefulapp.dev/adopt` may update and delete the Deployment, Service and PodDisruptionBudget of that name (*policy*)",
+		"it takes them over, and they go with the app", "likewise, or take the annotation away once all is adopted", false},
+	{"", "who exposes the app by type NodePort or LoadBalancer may create Services in its namespace (*policy*)",
+		"the operator would expose pods for somebody who may not", "ask for that permission, or leave the type out", false},
 }
 
 // Rules are all that can be refused without asking the API server.

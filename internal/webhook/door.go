@@ -5,13 +5,15 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"net/url"
-	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/utils/clock"
 )
 
 // The API server does not say to a webhook who it is, so whoever reaches its port can post a review that is none, of any namespace. The
@@ -19,13 +21,19 @@ import (
 // webhook configurations: it is drawn at random, written into ours, and changed each hour. By any other path one gets what follows from
 // the posted object alone.
 
-// maxReviewBytes is room for an object and its old self, each as large as etcd takes (1.5 MiB).
-const maxReviewBytes = 4 << 20
-
-// Reviews by an unknown path cost a fraction of a millisecond each; more than these are refused, whoever sends them.
 const (
+	// maxReviewBytes is room for an object and its old self, each as large as etcd takes (1.5 MiB).
+	maxReviewBytes = 4 << 20
+	// readTimeout is how long a review may take to arrive; the API server itself waits for an answer for timeoutSeconds, 5.
+	readTimeout = 5 * time.Second
+)
+
+// Whoever sends by an unknown path is held to what cannot exhaust the operator's memory and CPU: a spec has 256 KiB at most.
+const (
+	maxStrangerBytes   = 1 << 20
+	strangersAtOnce    = 8
 	strangersPerSecond = 100
-	strangersAtOnce    = 200
+	strangersBurst     = 200
 )
 
 // door knows the paths of real reviews: those that the webhook configuration has, and those that it had before, for the API server hears of a
@@ -54,7 +62,7 @@ func (d *door) knows(asked string) bool {
 	return known == 1
 }
 
-// pathsOf are a configuration's paths, apart from the root, which is no secret.
+// pathsOf are the paths in a configuration that newPath has drawn.
 func pathsOf(c *admissionregistrationv1.ValidatingWebhookConfiguration) []string {
 	var paths []string
 	for _, w := range c.Webhooks {
@@ -67,29 +75,48 @@ func pathsOf(c *admissionregistrationv1.ValidatingWebhookConfiguration) []string
 				given = u.Path
 			}
 		}
-		// The server's mux has cleaned what arrives.
-		if cleaned := path.Clean("/" + given); cleaned != "/" {
-			paths = append(paths, cleaned)
+		// Another path than those that we draw may be known to everybody, as the generated one is.
+		if drawnPath.MatchString(given) {
+			paths = append(paths, given)
 		}
 	}
 	return paths
 }
 
+var drawnPath = regexp.MustCompile(`^/[a-z2-7]{52}$`)
+
 // newPath is a DNS-1123 subdomain, as the API server wants each part of a path.
 func newPath() string { return "/" + strings.ToLower(rand.Text()+rand.Text()) }
 
 // guarded lets the API server in to full, and everybody else to plain.
-func guarded(d *door, full, plain http.Handler) http.Handler {
-	strangers := rate.NewLimiter(strangersPerSecond, strangersAtOnce)
+func guarded(d *door, now clock.PassiveClock, full, plain http.Handler) http.Handler {
+	strangers := rate.NewLimiter(strangersPerSecond, strangersBurst)
+	places := make(chan struct{}, strangersAtOnce)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxReviewBytes)
-		switch {
-		case d.knows(r.URL.Path):
+		// Not every connection can have a deadline; the webhook server's can.
+		_ = http.NewResponseController(w).SetReadDeadline(now.Now().Add(readTimeout))
+		if d.knows(r.URL.Path) {
+			r.Body = http.MaxBytesReader(w, r.Body, maxReviewBytes)
 			full.ServeHTTP(w, r)
-		case strangers.Allow():
-			plain.ServeHTTP(w, r)
-		default:
-			http.Error(w, "too many reviews", http.StatusTooManyRequests)
+			return
 		}
+		select {
+		case places <- struct{}{}:
+			defer func() { <-places }()
+		default:
+			turnAway(w)
+			return
+		}
+		if !strangers.Allow() {
+			turnAway(w)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxStrangerBytes)
+		plain.ServeHTTP(w, r)
 	})
+}
+
+func turnAway(w http.ResponseWriter) {
+	w.Header().Set("Connection", "close") // or the server would first wait for the rest of the review
+	http.Error(w, "too many reviews", http.StatusTooManyRequests)
 }

@@ -1,6 +1,8 @@
 package webhook
 
 import (
+	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 )
@@ -25,12 +28,14 @@ func configurationWith(path *string) *admissionregistrationv1.ValidatingWebhookC
 	}
 }
 
+const generatedPath = "/validate-apps-gracefulapp-dev-v1alpha1-gracefulapp"
+
 func TestGuarded(t *testing.T) {
 	answers := func(text string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) })
 	}
 	d := &door{}
-	handler := guarded(d, answers("full"), answers("plain"))
+	handler := guarded(d, clock.RealClock{}, answers("full"), answers("plain"))
 	post := func(path string) (int, string) {
 		recorder := httptest.NewRecorder()
 		handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, path, strings.NewReader("{}")))
@@ -38,24 +43,26 @@ func TestGuarded(t *testing.T) {
 	}
 	d.learn(configurationWith(nil))
 	d.learn(configurationWith(new("/")))
-	for _, path := range []string{"/", "/secret", "/validate-apps-gracefulapp-dev-v1alpha1-gracefulapp"} {
+	d.learn(configurationWith(new(generatedPath))) // as of an earlier version, or of a tool that writes the manifest back
+	for _, path := range []string{"/", "/secret", generatedPath} {
 		if _, got := post(path); got != "plain" {
-			t.Errorf("%s before any path was drawn: %s", path, got)
+			t.Errorf("%s, which everybody knows: %s", path, got)
 		}
 	}
-	d.learn(configurationWith(new("/first")))
-	d.learn(configurationWith(new("/second")))
-	for path, want := range map[string]string{"/second": "full", "/first": "full", "/": "plain", "/secon": "plain", "/second/": "plain"} {
+	first, second, third := newPath(), newPath(), newPath()
+	d.learn(configurationWith(&first))
+	d.learn(configurationWith(&second))
+	for path, want := range map[string]string{second: "full", first: "full", "/": "plain", second[:len(second)-1]: "plain", second + "/": "plain"} {
 		if _, got := post(path); got != want {
 			t.Errorf("%s: %s, want %s", path, got, want)
 		}
 	}
-	d.learn(configurationWith(new("/third")))
-	if _, got := post("/first"); got != "plain" {
+	d.learn(configurationWith(&third))
+	if _, got := post(first); got != "plain" {
 		t.Error("a path of two generations ago is still known")
 	}
 	refused := 0
-	for range 2 * strangersAtOnce {
+	for range 2 * strangersBurst {
 		if code, _ := post("/"); code == http.StatusTooManyRequests {
 			refused++
 		}
@@ -63,8 +70,58 @@ func TestGuarded(t *testing.T) {
 	if refused == 0 {
 		t.Error("strangers are not held back")
 	}
-	if _, got := post("/third"); got != "full" {
+	if _, got := post(third); got != "full" {
 		t.Error("strangers hold the API server back")
+	}
+}
+
+// Strangers that begin a review and do not go on neither fill the memory nor keep others out.
+func TestStrangersThatStall(t *testing.T) {
+	reading := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	})
+	d, path := &door{}, newPath()
+	d.learn(configurationWith(&path))
+	server := httptest.NewServer(guarded(d, clock.RealClock{}, reading, reading))
+	defer server.Close()
+	codes := make(chan int)
+	ctx, hangUp := context.WithCancel(t.Context())
+	defer hangUp()
+	for range 3 * strangersAtOnce {
+		body, stalled := io.Pipe()
+		defer func() { _ = stalled.Close() }()
+		go func() {
+			request, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL, body)
+			if err != nil {
+				panic(err)
+			}
+			code := 0
+			if response, err := http.DefaultClient.Do(request); err == nil {
+				code = response.StatusCode
+				_ = response.Body.Close()
+			}
+			codes <- code
+		}()
+	}
+	for range 2 * strangersAtOnce { // the others wait for the rest of their bodies
+		if code := <-codes; code != http.StatusTooManyRequests {
+			t.Errorf("beyond %d at once a stranger gets %d", strangersAtOnce, code)
+		}
+	}
+	response, err := http.Post(server.URL+path, "application/json", strings.NewReader("{}")) //nolint:noctx // the test's own server
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		t.Errorf("strangers hold the API server back: %s", response.Status)
+	}
+	for range strangersAtOnce {
+		if code := <-codes; code == http.StatusOK || code == http.StatusTooManyRequests {
+			t.Errorf("a review that never came whole gets %d", code)
+		}
 	}
 }
 

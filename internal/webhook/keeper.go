@@ -6,6 +6,7 @@ import (
 	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -16,6 +17,7 @@ import (
 const (
 	// pathLifetime bounds how long a path helps whoever has seen it: in the API server's own words when the webhook does not answer.
 	pathLifetime = time.Hour
+	pathOwner    = "gracefulapp-webhook-path"
 	// keeperPeriod is how soon a configuration that was made anew gets its path.
 	keeperPeriod = 10 * time.Second
 )
@@ -36,8 +38,8 @@ func (k *keeper) Start(ctx context.Context) error {
 	tick := time.NewTicker(keeperPeriod)
 	defer tick.Stop()
 	for {
-		if err := k.keep(ctx, k.clock.Now()); err != nil && ctx.Err() == nil {
-			log.FromContext(ctx).Error(err, "Reviews come by a known path, and no dry run is made for them, until this works")
+		if err := k.keep(ctx, k.clock.Now()); err != nil && !apierrors.IsConflict(err) && ctx.Err() == nil {
+			log.FromContext(ctx).Error(err, "The path of reviews was not changed; while there is none, no dry run is made for them")
 		}
 		select {
 		case <-ctx.Done():
@@ -59,13 +61,13 @@ func (k *keeper) keep(ctx context.Context, now time.Time) error {
 	configuration = configuration.DeepCopy()
 	for i := range configuration.Webhooks {
 		if s := configuration.Webhooks[i].ClientConfig.Service; s != nil && (s.Path == nil || *s.Path != k.path) {
-			s.Path, changed = &k.path, true
+			s.Path, changed = new(k.path), true
 		}
 	}
 	if !changed {
 		return nil
 	}
-	if err := k.Update(ctx, configuration); err != nil {
+	if err := k.Update(ctx, configuration, client.FieldOwner(pathOwner)); err != nil {
 		return fmt.Errorf("writing the webhook's path: %w", err)
 	}
 	return nil

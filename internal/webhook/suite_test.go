@@ -2,10 +2,13 @@ package webhook
 
 import (
 	"context"
+	"net"
+	"strconv"
 	"testing"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -29,6 +32,8 @@ var (
 	// stopWebhook ends the manager, as if the operator were away.
 	stopWebhook context.CancelFunc
 )
+
+const configurationName = "validating-webhook-configuration"
 
 func TestWebhook(t *testing.T) {
 	RegisterFailHandler(Fail)
@@ -62,7 +67,7 @@ var _ = BeforeSuite(func() {
 	})
 	Expect(err).NotTo(HaveOccurred())
 	serves, err := SetupWithManager(ctx, mgr, Options{
-		Configuration: "validating-webhook-configuration", NodePorts: utilnet.PortRange{Base: 30_000, Size: 2768},
+		Configuration: configurationName, NodePorts: utilnet.PortRange{Base: 30_000, Size: 2768},
 	})
 	Expect(err).NotTo(HaveOccurred())
 	managerContext, stop := context.WithCancel(ctx)
@@ -78,6 +83,17 @@ var _ = BeforeSuite(func() {
 	api, err = client.NewWithWatch(config, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 	Eventually(func() error { return serves(nil) }).Should(Succeed())
+
+	By("the API server's path") // the keeper draws one for Services only, and envtest calls a URL
+	configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{}
+	Expect(api.Get(ctx, client.ObjectKey{Name: configurationName}, configuration)).To(Succeed())
+	configuration.Webhooks[0].ClientConfig.URL = new("https://" +
+		net.JoinHostPort(installed.LocalServingHost, strconv.Itoa(installed.LocalServingPort)) + newPath())
+	Expect(api.Update(ctx, configuration)).To(Succeed())
+	Eventually(func(g Gomega) {
+		g.Expect(api.Create(ctx, hello(), client.DryRunAll)).To(Succeed())
+		g.Expect(warned.take()).To(BeEmpty())
+	}).Should(Succeed(), "reviews are not answered in full")
 })
 
 type warnings struct{ all []string }

@@ -53,7 +53,7 @@ type Options struct {
 }
 
 // SetupWithManager serves the validator. It must not be called before the certificates are there. The returned check fails until reviews are
-// answered in full.
+// answered; in full they are as soon as a path was drawn, which the leader does when it begins.
 func SetupWithManager(ctx context.Context, mgr ctrl.Manager, o Options) (healthz.Checker, error) {
 	// A replica that is not the leader watches nothing yet, and its first answer would have to wait for the caches.
 	for _, kind := range children.Kinds() {
@@ -69,7 +69,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, o Options) (healthz
 	full := admission.WithValidator(mgr.GetScheme(), Validator{Client: mgr.GetClient(), NodePorts: o.NodePorts})
 	plain := admission.WithValidator(mgr.GetScheme(), Validator{NodePorts: o.NodePorts})
 	server := mgr.GetWebhookServer()
-	server.Register("/", guarded(d, full, plain))
+	server.Register("/", guarded(d, clock.RealClock{}, full, plain))
 	check := func(r *http.Request) error {
 		if !synced() {
 			return errors.New("the webhook configuration was not read yet")
