@@ -2,8 +2,8 @@
 # Builds an image of the lab from Debian packages, without installing them and without a registry:
 #   hack/build-debian-image.sh NAME TAG TAR
 # test/lab/images/NAME/programs lists packages and the programs wanted of them, or whole folders, which end in a slash. These, the shared
-# libraries that they need and the files under test/lab/images/NAME/root become bin/lab-NAME-root.tar, which the Dockerfile beside them unpacks onto an empty base. Nothing is
-# done while that archive is newer than what it is made of.
+# libraries that they need and the files under test/lab/images/NAME/root become bin/lab-NAME-root.tar, which the Dockerfile beside them
+# unpacks onto an empty base. Nothing is done while that archive is newer than what it is made of.
 set -euo pipefail
 export LC_ALL=C # messages and order that do not depend on whose machine it is
 
