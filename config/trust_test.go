@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -102,7 +103,11 @@ func TestWhoWritesAnAppMustBeAllowedToRunPods(t *testing.T) {
 	if err := owner.Create(ctx, app); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = api.DeleteAllOf(t.Context(), &v1alpha1.GracefulApp{}, client.InNamespace("default")) })
+	t.Cleanup(func() {
+		if err := api.DeleteAllOf(context.Background(), &v1alpha1.GracefulApp{}, client.InNamespace("default")); err != nil {
+			t.Error(err)
+		}
+	})
 
 	patch := func(as client.Client, body string) error {
 		return as.Patch(ctx, app.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(body)), client.DryRunAll)

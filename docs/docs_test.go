@@ -154,7 +154,7 @@ func commandsOf(text string) []string {
 }
 
 func problemOf(command string, targets []string) string {
-	words := strings.Fields(command)
+	words := strings.Fields(quoted.ReplaceAllString(command, "QUOTED"))
 	for len(words) > 1 && strings.Contains(words[0], "=") && !strings.HasPrefix(words[0], "-") {
 		words = words[1:] // environment
 	}
@@ -184,6 +184,9 @@ func problemOf(command string, targets []string) string {
 	}
 	return ""
 }
+
+// quoted words may have spaces.
+var quoted = regexp.MustCompile(`"[^"]*"|'[^']*'`)
 
 var makeTarget = regexp.MustCompile(`^[a-z][a-z/-]*$`)
 
