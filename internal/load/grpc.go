@@ -37,6 +37,17 @@ type callError struct{ status, text string }
 
 func (e *callError) Error() string { return fmt.Sprintf("grpc: grpc-status %s: %s", e.status, e.text) }
 
+// aimedWrong says that the server understood the call and would refuse it again, as it would with a 4xx. All other statuses may be due to the
+// server's end ("Status codes and their use in gRPC" in the documentation of gRPC, statuscodes.md).
+func (e *callError) aimedWrong() bool {
+	switch e.status {
+	case "3", "5", "6", "7", "9", "11", "12", "16":
+		// INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, FAILED_PRECONDITION, OUT_OF_RANGE, UNIMPLEMENTED, UNAUTHENTICATED
+		return true
+	}
+	return false
+}
+
 // call is the request of a unary call. Its path names the method, and its message is a google.protobuf.Duration of the query's seconds: how
 // long the answer shall take.
 func call(target string) (vegeta.Target, error) {

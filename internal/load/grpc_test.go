@@ -7,6 +7,8 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -50,6 +52,25 @@ func TestHTTPFailuresOfCalls(t *testing.T) {
 		for _, r := range run(t, Target{URL: url + method, Mode: GRPC}, 1) {
 			if r.Outcome != want.Outcome || r.Class != want.Class {
 				t.Errorf("%d: %+v, want %s %s", status, r, want.Outcome, want.Class)
+			}
+		}
+	}
+}
+
+// A method that the server does not have is the caller's fault; all that a server may answer for its own end's sake is a loss.
+func TestCallersFaultsAreNotLost(t *testing.T) {
+	fault := []int{3, 5, 6, 7, 9, 11, 12, 16}
+	for status := 1; status <= 17; status++ { // 17 is none of gRPC's
+		url, _ := serveH2C(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set(statusTrailer, strconv.Itoa(status)) // without a message: the header is the trailer
+		})
+		want, class := Lost, ServerError
+		if slices.Contains(fault, status) {
+			want, class = Rejected, ""
+		}
+		for _, r := range run(t, Target{URL: url + method, Mode: GRPC}, 1) {
+			if r.Outcome != want || r.Class != class {
+				t.Errorf("grpc-status %d: %+v, want %s %s", status, r, want, class)
 			}
 		}
 	}

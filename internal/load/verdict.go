@@ -15,7 +15,7 @@ type Outcome string
 
 const (
 	Answered  Outcome = "answered"  // its whole answer came, status 2xx
-	Rejected  Outcome = "rejected"  // its whole answer came, status 3xx or 4xx: nothing is lost, but the load is aimed wrong
+	Rejected  Outcome = "rejected"  // its whole answer came, 3xx, 4xx or a grpc-status like it: nothing is lost, but the load is aimed wrong
 	Cancelled Outcome = "cancelled" // given up by the client
 	Lost      Outcome = "lost"      // sent, and did not end with its whole answer
 )
@@ -29,7 +29,7 @@ const (
 	EOF         Class = "eof"   // the connection ended before the first byte of the answer
 	TimedOut    Class = "timeout"
 	Unreachable Class = "unreachable" // no route, or the name was not resolved
-	ServerError Class = "5xx"         // or a grpc-status that is not OK
+	ServerError Class = "5xx"         // or a grpc-status that is neither OK nor the caller's fault
 	Truncated   Class = "truncated"   // the connection ended within the answer, or a gRPC answer had no status
 	Resent      Class = "resent"      // lost on a broken connection and repeated by net/http, which hides it from the caller
 	Other       Class = "other"
@@ -59,6 +59,9 @@ func Judge(e Ending) (Outcome, Class) {
 	case isTimeout(e.BodyErr):
 		return Lost, TimedOut
 	case errors.As(e.BodyErr, &failed):
+		if failed.aimedWrong() {
+			return Rejected, ""
+		}
 		return Lost, ServerError
 	case e.BodyErr != nil:
 		return Lost, Truncated

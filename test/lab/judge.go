@@ -67,7 +67,7 @@ func judgeRow(r report.Row, promised, recorded bool) []string {
 		fault("no request was sent")
 	}
 	if r.Rejected > 0 {
-		fault("%d requests were answered with 3xx or 4xx: the load is aimed wrong", r.Rejected)
+		fault("%d requests were answered with 3xx, 4xx or a grpc-status like them: the load is aimed wrong", r.Rejected)
 	}
 	if promised && r.Promised && r.Lost > 0 {
 		fault("%d of %d requests were lost", r.Lost, r.Requests)
