@@ -30,12 +30,13 @@ func Markdown(run Run) string {
 
 // Summary is the short table for a README: lost of requests, scenario by workload.
 func Summary(run Run) string {
-	cells := summaryCells(run)
+	rows := repeats(run)
+	cells := summaryCells(run, rows)
 	for i, side := range sides(run) {
 		cells[0][i+1] = side.Title
 	}
-	for i, s := range run.Scenarios {
-		cells[i+1][0] = s.Title
+	for i, times := range rows {
+		cells[i+1][0] = times[0].Title
 	}
 	cells = escaped(cells)
 	bold(cells[len(cells)-1])

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -44,8 +45,9 @@ func Page(w io.Writer, run Run, echarts []byte) error {
 		return errors.New("the text of echarts.min.js is empty or cannot stand in a page")
 	}
 	view := pageView{
-		Headline: headlineOf(run), Caption: caption(run), Footnote: footnote(run), Legend: legend, Sides: sides(run), Summary: summaryCells(run),
-		CSS: template.CSS(pageCSS), ECharts: template.JS(echarts), JS: template.JS(pageJS), //nolint:gosec // ours, and a pinned library
+		Headline: headlineOf(run), Caption: caption(run), Footnote: footnote(run), Legend: legend, Sides: sides(run),
+		Summary: summaryCells(run, slices.Collect(slices.Chunk(run.Scenarios, 1))),             // each has a timeline
+		CSS:     template.CSS(pageCSS), ECharts: template.JS(echarts), JS: template.JS(pageJS), //nolint:gosec // ours, and a pinned library
 		Policy: policy(echarts, []byte(pageJS)),
 	}
 	open := firstOpen(run)

@@ -34,7 +34,7 @@ func Table(run Run) string {
 	if len(run.Scenarios) > 0 {
 		out.WriteString(legend + "\n\n")
 	}
-	cells := summaryCells(run)
+	cells := summaryCells(run, repeats(run))
 	out.WriteString(aligned(cells, widthsOf(cells)) + "\n")
 	if note := footnote(run); note != "" {
 		out.WriteString(note + "\n")
@@ -92,8 +92,8 @@ func countCells(c load.Count, events string) []string {
 	return []string{thousands(c.Requests), events, thousands(c.Lost), share(c.Requests, c.Lost)}
 }
 
-// summaryCells: lost of requests, scenario by workload, and all scenarios in which something is promised.
-func summaryCells(run Run) [][]string {
+// summaryCells: lost of requests, scenario by workload, and all scenarios in which something is promised. Each of rows is one.
+func summaryCells(run Run, rows [][]Scenario) [][]string {
 	all := sides(run)
 	head, total := []string{"lost of requests"}, []string{"all that is promised"}
 	for _, side := range all {
@@ -107,24 +107,55 @@ func summaryCells(run Run) [][]string {
 		total = append(total, sum.String())
 	}
 	cells := [][]string{append(head, "")}
-	for _, s := range run.Scenarios {
-		row := []string{clean(s.Name)}
+	for _, times := range rows {
+		row := []string{clean(times[0].Name)}
 		for _, side := range all {
-			row = append(row, tallyOf(s.workload(side.Name)).String())
+			var sum tally
+			for _, s := range times {
+				sum = sum.plus(tallyOf(s.workload(side.Name)))
+			}
+			row = append(row, sum.String())
 		}
-		cells = append(cells, append(row, outcome(s)))
+		cells = append(cells, append(row, outcome(times...)))
 	}
 	return append(cells, append(total, ""))
 }
 
-func outcome(s Scenario) string {
-	switch {
-	case len(s.Faults) > 0:
-		return "FAILED"
-	case !s.Promised:
-		return "not promised"
+// repeats are the run's scenarios, each with all the times it ran, in the order of the first.
+func repeats(run Run) [][]Scenario {
+	var all [][]Scenario
+	for _, s := range run.Scenarios {
+		i := slices.IndexFunc(all, func(times []Scenario) bool { return times[0].Name == s.Name })
+		if i < 0 {
+			all = append(all, []Scenario{s})
+			continue
+		}
+		all[i] = append(all[i], s)
 	}
-	return "passed"
+	return all
+}
+
+// outcome of a scenario, however often it ran.
+func outcome(times ...Scenario) string {
+	failed := 0
+	for _, s := range times {
+		if len(s.Faults) > 0 {
+			failed++
+		}
+	}
+	text := "passed"
+	switch {
+	case failed > 0 && failed < len(times):
+		return fmt.Sprintf("FAILED %d of %d times", failed, len(times))
+	case failed > 0:
+		text = "FAILED"
+	case !times[0].Promised:
+		text = "not promised"
+	}
+	if len(times) > 1 {
+		return fmt.Sprintf("%s, %d times", text, len(times))
+	}
+	return text
 }
 
 // footnote explains the numbers in brackets, if there are any.

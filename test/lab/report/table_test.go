@@ -80,6 +80,32 @@ The run was interrupted: scenarios are missing.
 	}
 }
 
+func TestSummaryAddsUpWhatRanSeveralTimes(t *testing.T) {
+	run := smallRun()
+	again := smallRun().Scenarios
+	run.Scenarios = append(run.Scenarios, again...)
+	check := func(want string) {
+		t.Helper()
+		_, got, _ := strings.Cut(Table(run), legend+"\n\n")
+		if got, _, _ = strings.Cut(got, "\n\n"); got != want {
+			t.Errorf("want\n%s\ngot\n%s", want, got)
+		}
+	}
+	check(`lost of requests                 aware          naive
+scale                 0 (+4) of 60,000  974 of 12,000  passed, 2 times
+killed                0 (+4) of 60,000                 FAILED, 2 times
+all that is promised  0 (+4) of 60,000  974 of 12,000`)
+	again[0].Faults, again[1].Faults = []string{"a request was lost"}, nil
+	run.Scenarios = append(run.Scenarios[:2], again...)
+	check(`lost of requests                 aware          naive
+scale                 0 (+4) of 60,000  974 of 12,000  FAILED 1 of 2 times
+killed                0 (+4) of 60,000                 FAILED 1 of 2 times
+all that is promised  0 (+4) of 60,000  974 of 12,000`)
+	if got := Summary(run); strings.Count(got, "| 2 -&gt; 5 |") != 1 {
+		t.Errorf("want one row of the scenario in\n%s", got)
+	}
+}
+
 func TestTableFitsATerminal(t *testing.T) {
 	run := sampleRun()
 	run.Scenarios = run.Scenarios[:2]
