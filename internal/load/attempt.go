@@ -71,7 +71,8 @@ type attempt struct {
 	reused bool
 	moved  bool
 	resent bool
-	lostBy string // the pod of the connection on which a resent request was lost
+	lostBy string        // the pod of the connection on which a resent request was lost
+	idle   time.Duration // of the first connection, before the request
 }
 
 // gotConn is called for each connection that net/http takes for the request. A second one is a repetition that the caller does not see.
@@ -82,7 +83,7 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	defer a.mu.Unlock()
 	switch {
 	case a.conn == nil:
-		a.reused = info.Reused
+		a.reused, a.idle = info.Reused, info.IdleTime
 	case a.conn.mark() == a.mark:
 		a.moved = true
 	default:
@@ -111,6 +112,7 @@ func (a *attempt) record() Record {
 	outcome, class := Judge(ending)
 	r := Record{Outcome: outcome, Class: class, Status: ending.Status, Reused: a.reused, Moved: a.moved}
 	if outcome == Lost {
+		r.Idle = a.idle
 		if r.Pod = a.lostBy; r.Pod == "" && a.conn != nil {
 			r.Pod = a.conn.servedBy()
 		}

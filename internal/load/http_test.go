@@ -101,8 +101,8 @@ func TestPostsAreNotResent(t *testing.T) {
 	for _, r := range records {
 		if r.Outcome == Lost {
 			lost++
-			if r.Class == Resent || r.Pod != "pod-1" {
-				t.Errorf("%+v, want it lost at once, by pod-1", r)
+			if r.Class == Resent || r.Pod != "pod-1" || r.Idle <= 0 || r.Idle > r.Sent.Sub(records[0].Sent) {
+				t.Errorf("%+v, want it lost at once, by pod-1, on a connection that had been idle since the request before", r)
 			}
 		}
 	}
@@ -120,6 +120,9 @@ func TestLateWakersWaitOnTheirConnections(t *testing.T) {
 		if want := r.Seq >= 40; r.Reused != want {
 			t.Errorf("request %d: reused %v, want %v: each connection takes every 40th request", r.Seq, r.Reused, want)
 		}
+	}
+	if records[80].Idle != 0 {
+		t.Errorf("an answered request has kept how long its connection was idle: %s", records[80].Idle)
 	}
 	if gap := records[80].Sent.Sub(records[40].Sent); gap < 150*time.Millisecond {
 		t.Errorf("a connection was idle for %s, want about 40/200 s", gap)

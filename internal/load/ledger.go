@@ -22,10 +22,12 @@ type Record struct {
 	// Moved: its first connection could not take it, and no server has begun it there, so it was taken elsewhere (countedConn.mark says
 	// what net/http does).
 	Moved bool `json:"moved,omitempty"`
-	// Of a lost request: what happened, its id as the server got it, and the pod that had answered on its connection before.
-	Error string `json:"error,omitempty"`
-	ID    string `json:"id,omitempty"`
-	Pod   string `json:"pod,omitempty"`
+	// Of a lost request: what happened, its id as the server got it, the pod that had answered on its connection before, and for how long
+	// that connection had carried nothing.
+	Error string        `json:"error,omitempty"`
+	ID    string        `json:"id,omitempty"`
+	Pod   string        `json:"pod,omitempty"`
+	Idle  time.Duration `json:"idleNanoseconds,omitempty"`
 }
 
 // End is when the answer, or the hope for one, ended.

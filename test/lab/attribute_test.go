@@ -91,3 +91,15 @@ func TestAttribute(t *testing.T) {
 		})
 	}
 }
+
+func TestLossText(t *testing.T) {
+	for want, record := range map[string]load.Record{
+		"EOF": {Error: "EOF"},
+		"EOF; the connection had been idle for 4.0 s": {Error: "EOF", Idle: 4 * time.Second},
+		"the connection had been idle for 0.1 s":      {Idle: 100 * time.Millisecond},
+	} {
+		if got := lossText(record); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"strconv"
@@ -22,7 +23,7 @@ type clientKind struct {
 	via   via
 	query string // the path and query; %d is the profile's longest request in seconds
 	post  int    // bytes of body; 0 is a GET
-	conns int    // connections of each place; 0 means the load's default
+	conns int    // connections of each place at the full rate; 0 means usualConns
 	// plain: safe with the plain sleep hook too, since no connection outlives a request, or the protocol has a goodbye of its own.
 	plain bool
 	// unpromised: HTTP/1.1 leaves a race here that no server can close.
@@ -140,6 +141,17 @@ func (a addresses) reach(c clientKind) bool {
 	return true
 }
 
+// usualConns keep each connection of the slowest kind, at 10 requests per second and place, busy every 2 s: within t2, and so before it is closed.
+const usualConns = 20
+
+// connections of a place. They go with the rate: where they do not, a lower rate would make busy connections idle ones, to whom less is promised.
+func (c clientKind) connections(w *workload, pace float64) int {
+	if c.mode == load.NewConnection {
+		return 0
+	}
+	return max(2, int(float64(cmp.Or(c.conns, usualConns))*min(1, c.share(w)*pace)))
+}
+
 // targets of one place; their rates are its share. Their names are unique over all rounds, for the servers file the requests by them.
 func (s suite) targets(a addresses, p profile, from place, round string) []load.Target {
 	var all []load.Target
@@ -154,7 +166,8 @@ func (s suite) targets(a addresses, p profile, from place, round string) []load.
 			}
 			t := load.Target{
 				Name: targetName(w.name, c.name, from.name, round),
-				URL:  "http://" + c.address(w, a, from) + path, Mode: c.mode, Rate: c.rate * c.share(w) * s.pace / nodesUsed, Connections: c.conns,
+				URL:  "http://" + c.address(w, a, from) + path, Mode: c.mode,
+				Rate: c.rate * c.share(w) * s.pace / nodesUsed, Connections: c.connections(w, s.pace),
 			}
 			if c.post > 0 {
 				t.Method, t.Body = "POST", c.post
@@ -195,7 +208,10 @@ func loadgen(from place, image string, all []load.Target) *corev1.Pod {
 			RestartPolicy:                 corev1.RestartPolicyNever,
 			TerminationGracePeriodSeconds: new(int64(testbed.LoadgenGraceSeconds)),
 			EnableServiceLinks:            new(false),
-			Containers:                    []corev1.Container{{Name: "loadgen", Image: image, Args: args}},
+			Containers: []corev1.Container{{Name: "loadgen", Image: image, Args: args,
+				// A second processor would save a client nothing and cost a quarter of its CPU time (measured), of which the pods have need.
+				Env: []corev1.EnvVar{{Name: "GOMAXPROCS", Value: "1"}},
+			}},
 		},
 	}
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -106,18 +108,25 @@ func (r *round) fill(out *report.Workload, w *workload, all []sent) {
 }
 
 func (r *round) loss(client, target string, record load.Record, pods []report.Pod) report.Loss {
-	only := ""
-	if record.Class == load.Resent { // its repetition bears the same id and went to another pod
-		only = record.Pod
-	}
-	fate, pod := r.recorder.fate(target, record.Seq, only)
-	if pod == "" {
-		pod = record.Pod
+	fate, pod := report.NeverSeen, record.Pod
+	// The repetition of a resent request bears the same id and went to another pod: what that one knows of it is not the lost one's fate.
+	if record.Class != load.Resent {
+		fate, pod = r.recorder.fate(target, record.Seq, "")
+	} else if record.Pod != "" {
+		fate, pod = r.recorder.fate(target, record.Seq, record.Pod)
 	}
 	return attribute(report.Loss{
-		Client: client, ID: record.ID, Sent: record.Sent, Lost: record.End(), Class: record.Class, Error: record.Error,
-		Fate: fate, Pod: pod,
+		Client: client, ID: record.ID, Sent: record.Sent, Lost: record.End(), Class: record.Class, Error: lossText(record),
+		Fate: fate, Pod: cmp.Or(pod, record.Pod),
 	}, pods)
+}
+
+// lossText is the client's error, and how long the connection had been silent: only a silent one is closed without a goodbye.
+func lossText(r load.Record) string {
+	if r.Idle == 0 {
+		return r.Error
+	}
+	return strings.TrimPrefix(fmt.Sprintf("%s; the connection had been idle for %.1f s", r.Error, r.Idle.Seconds()), "; ")
 }
 
 // slower takes the worse of each quantile: an upper bound, for quantiles of several histograms cannot be added.

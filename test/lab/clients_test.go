@@ -1,0 +1,32 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/gracefulapp/gracefulapp/internal/load"
+)
+
+// Whoever is promised something on a kept connection uses it so often that the drain's goodbye reaches it, and idle clients do not, at any
+// rate.
+func TestKeptConnectionsStayBusy(t *testing.T) {
+	s := helloSuite()
+	for _, s.pace = range []float64{1, 0.5, 0.4, 0.1} {
+		for _, w := range s.workloads {
+			for _, target := range s.targets(addresses{nginx: "n", haproxy: "h"}, s.profile, place{name: "n"}, "1") {
+				name, client := parseTarget(target.Name)
+				if name != w.name || target.Mode == load.NewConnection {
+					continue
+				}
+				between := float64(target.Connections) / target.Rate // seconds
+				switch {
+				case client == "idle" && s.pace >= 0.4 && (between < 15 || between > 25):
+					t.Errorf("at %g of the rate %s's idle connections wake up each %.1f s, want about 20", s.pace, name, between)
+				case client != "idle" && w.drainAware && s.pace >= 0.4 && between > 2.001:
+					t.Errorf("at %g of the rate each connection of %s is used each %.1f s, want 2 at most", s.pace, target.Name, between)
+				case target.Connections < 2:
+					t.Errorf("at %g of the rate %s has %d connections", s.pace, target.Name, target.Connections)
+				}
+			}
+		}
+	}
+}
