@@ -146,10 +146,14 @@ const usualConns = 20
 
 // connections of a place. They go with the rate: where they do not, a lower rate would make busy connections idle ones, to whom less is promised.
 func (c clientKind) connections(w *workload, pace float64) int {
-	if c.mode == load.NewConnection {
+	all := cmp.Or(c.conns, usualConns)
+	switch {
+	case c.mode == load.NewConnection:
 		return 0
+	case w.control && !c.unpromised:
+		return all // the more there are, the surer one of them meets a pod that goes
 	}
-	return max(2, int(float64(cmp.Or(c.conns, usualConns))*min(1, c.share(w)*pace)))
+	return max(2, int(float64(all)*min(1, c.share(w)*pace)))
 }
 
 // targets of one place; their rates are its share. Their names are unique over all rounds, for the servers file the requests by them.

@@ -105,7 +105,7 @@ func (l *lab) findAddresses(ctx context.Context) error {
 // restartAPIServer kills it a second after a change was made; its supervisor starts it again.
 func restartAPIServer(ctx context.Context, r *round) error {
 	for _, n := range []int{5, 1} {
-		events, err := r.begin(fmt.Sprintf("scale to %d", n), func(w *workload) error { return w.patch(ctx, r.Testbed, scaling(n)) })
+		events, err := r.begin(ctx, fmt.Sprintf("scale to %d", n), func(w *workload) error { return w.patch(ctx, r.Testbed, scaling(n)) })
 		if err != nil {
 			return err
 		}

@@ -84,7 +84,7 @@ func killOperator(ctx context.Context, r *round) error {
 	for _, c := range []struct{ text, body string }{
 		{"scale to 5", scaling(5)}, {"roll out", rollingTo(r.version())}, {"scale to 1", scaling(1)},
 	} {
-		events, err := r.begin(c.text, func(w *workload) error { return w.patch(ctx, r.Testbed, c.body) })
+		events, err := r.begin(ctx, c.text, func(w *workload) error { return w.patch(ctx, r.Testbed, c.body) })
 		if err != nil {
 			return err
 		}
@@ -144,7 +144,7 @@ func scaleWithoutOperator(ctx context.Context, r *round) error {
 	if err := r.patchOperator(ctx, scaling(0)); err != nil {
 		return err
 	}
-	events, err := r.begin("scale to 5", func(w *workload) error { return w.scale(ctx, r.Testbed, 5) })
+	events, err := r.begin(ctx, "scale to 5", func(w *workload) error { return w.scale(ctx, r.Testbed, 5) })
 	if err == nil {
 		err = r.steady(ctx, 8*time.Second)
 	}

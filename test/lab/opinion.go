@@ -20,7 +20,7 @@ import (
 )
 
 // opinionTime is enough for scaling 2 -> 5 -> 1 -> 3 and a rollout.
-const opinionTime = 100 * time.Second
+const opinionTime = 150 * time.Second
 
 // tool is a load generator that nobody here wrote.
 type tool struct {

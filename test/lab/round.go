@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
@@ -100,7 +101,7 @@ func (r *round) note(workload, text string) *report.Event {
 
 // change does the same to all workloads and returns when they have come to rest.
 func (r *round) change(ctx context.Context, text string, do func(w *workload) error) error {
-	events, err := r.begin(text, do)
+	events, err := r.begin(ctx, text, do)
 	if err != nil {
 		return err
 	}
@@ -110,17 +111,37 @@ func (r *round) change(ctx context.Context, text string, do func(w *workload) er
 	return r.traffic.failed()
 }
 
-// begin does the same to all workloads and does not wait.
-func (r *round) begin(text string, do func(w *workload) error) ([]*report.Event, error) {
+// apartTime is for a small machine: twenty pods that start at the same moment would take all of its CPU time from everybody's requests.
+const apartTime = 3 * time.Second
+
+// begin does the same to all workloads, one after the other, and does not wait for them. The operator's come last and at once, so that what
+// a scenario does to the operator meets them in the middle.
+func (r *round) begin(ctx context.Context, text string, do func(w *workload) error) ([]*report.Event, error) {
 	var events []*report.Event
 	r.say("  %s", text)
-	for _, w := range r.workloads {
+	for _, w := range slices.SortedStableFunc(slices.Values(r.workloads), managedLast) {
 		events = append(events, r.note(w.name, text))
 		if err := do(w); err != nil {
 			return nil, fmt.Errorf("%s: %w", text, err)
 		}
+		if w.managed {
+			continue
+		}
+		if err := r.steady(ctx, apartTime); err != nil {
+			return nil, err
+		}
 	}
 	return events, nil
+}
+
+func managedLast(a, b *workload) int {
+	switch {
+	case a.managed == b.managed:
+		return 0
+	case a.managed:
+		return 1
+	}
+	return -1
 }
 
 // patch is a change that both kinds take as a merge patch.

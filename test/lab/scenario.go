@@ -77,7 +77,7 @@ func scaleTutorial(ctx context.Context, r *round) error { return r.scaleTo(ctx, 
 
 const (
 	flaps     = 10
-	flapEvery = 5 * time.Second
+	flapEvery = 2 * time.Second // beside the time in which one workload after the other is changed
 	flapMost  = 6
 )
 
@@ -86,7 +86,7 @@ func flap(ctx context.Context, r *round) error {
 	for range flaps {
 		n := 1 + r.random.IntN(flapMost)
 		patch := func(w *workload) error { return w.patch(ctx, r.Testbed, scaling(n)) }
-		if _, err := r.begin(fmt.Sprintf("scale to %d", n), patch); err != nil {
+		if _, err := r.begin(ctx, fmt.Sprintf("scale to %d", n), patch); err != nil {
 			return err
 		}
 		if err := r.steady(ctx, flapEvery); err != nil {
@@ -112,7 +112,7 @@ func rollBack(ctx context.Context, r *round) error {
 		return err
 	}
 	next := r.version()
-	if _, err := r.begin("roll out", func(w *workload) error { return w.patch(ctx, r.Testbed, rollingTo(next)) }); err != nil {
+	if _, err := r.begin(ctx, "roll out", func(w *workload) error { return w.patch(ctx, r.Testbed, rollingTo(next)) }); err != nil {
 		return err
 	}
 	halfway := time.Duration(r.scenario.profile.startSeconds)*time.Second + 5*time.Second
