@@ -90,7 +90,7 @@ func runCommand() *cobra.Command {
 	o := options{seed: rand.Uint64(), json: defaultRun}
 	quick, rounds := false, 1
 	c := &cobra.Command{
-		Use: "run [SCENARIO...]", Short: "Run all scenarios, or those that are named",
+		Use: "run [SCENARIO...]", Short: "Run all scenarios, or those that are named, in that order and that often",
 		RunE: func(c *cobra.Command, names []string) error {
 			chosen, err := choose(names, quick, o.cluster != "", o.toolsImage != "")
 			if err != nil {
@@ -137,30 +137,35 @@ func (o *options) bind(c *cobra.Command) {
 	f.StringVar(&o.sabotage, "sabotage", "", "break what the operator derives, to see the lab fail: "+strings.Join(sabotageNames(), ", "))
 }
 
-// choose keeps the order of the list.
+// choose takes the named scenarios, in their order and as often as they are named; without names, all that can run here.
 func choose(names []string, quick, embedded, tools bool) ([]scenario, error) {
-	var chosen []scenario
-	all := len(names) == 0
-	for _, s := range scenarios() {
-		named := slices.Contains(names, s.name)
-		names = slices.DeleteFunc(names, func(n string) bool { return n == s.name })
-		missing := ""
+	missing := func(s scenario) string {
 		switch {
 		case s.embedded && !embedded:
-			missing = "breaks the cluster itself: it is for the embedded one"
+			return "breaks the cluster itself: it is for the embedded one"
 		case s.tools && !tools:
-			missing = "needs --tools-image"
+			return "needs --tools-image"
 		}
-		if named && missing != "" {
-			return nil, fmt.Errorf("%s %s", s.name, missing)
-		}
-		if named || all && missing == "" && (s.quick || !quick) {
-			s.eachControlMustLose = s.eachControlMustLose && !quick // its rates are too low for that
-			chosen = append(chosen, s.withDefaults())
-		}
+		return ""
 	}
-	if len(names) > 0 {
-		return nil, fmt.Errorf("unknown scenarios %s; lab list shows them", strings.Join(names, ", "))
+	all := scenarios()
+	var chosen []scenario
+	if len(names) == 0 {
+		chosen = slices.DeleteFunc(slices.Clone(all), func(s scenario) bool { return missing(s) != "" || quick && !s.quick })
+	}
+	for _, name := range names {
+		i := slices.IndexFunc(all, func(s scenario) bool { return s.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("unknown scenario %s; lab list shows them", name)
+		}
+		if why := missing(all[i]); why != "" {
+			return nil, fmt.Errorf("%s %s", name, why)
+		}
+		chosen = append(chosen, all[i])
+	}
+	for i, s := range chosen {
+		s.eachControlMustLose = s.eachControlMustLose && !quick // its rates are too low for that
+		chosen[i] = s.withDefaults()
 	}
 	return chosen, nil
 }

@@ -15,12 +15,12 @@ func TestChoose(t *testing.T) {
 		}
 		return got
 	}
-	chosen, err := choose([]string{"rollout", "scale-up"}, false, true, true)
+	chosen, err := choose([]string{"rollout", "scale-up", "rollout"}, false, true, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"scale-up", "rollout"}, names(chosen)); diff != "" {
-		t.Errorf("named ones, in the list's order (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"rollout", "scale-up", "rollout"}, names(chosen)); diff != "" {
+		t.Errorf("named ones, as they were named (-want +got):\n%s", diff)
 	}
 	if _, err := choose([]string{"rollout", "roll-out"}, false, true, true); err == nil || !strings.Contains(err.Error(), "roll-out") {
 		t.Errorf("an unknown name: %v", err)
