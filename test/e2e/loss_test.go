@@ -42,7 +42,7 @@ var _ = Describe("The loss lab", Serial, func() {
 	})
 
 	It("fails when somebody takes the preStop hook away", func() {
-		out, err := run("--sabotage", "t2=0", "--rate", "0.4", "scale")
+		out, err := run("--sabotage", "t2=0", "scale")
 		Expect(err).To(HaveOccurred())
 		Expect(out).To(MatchRegexp(`FAILED: aware, .*: \d+ of \d+ requests were lost`))
 	})

@@ -43,8 +43,8 @@ const (
 // postBytes is a form or a small JSON document.
 const postBytes = 2048
 
-// helloClients leave two cores room: 650 requests per second to the app that has to prove most, 1,400 in all. With 1,950 in all a slow
-// day's machine came to a load of 60, and liveness probes timed out.
+// helloClients at their full rate send 650 requests per second to the app that has to prove most, 1,400 in all. A slow day's machine came to a
+// load of 60 with that, and liveness probes timed out, so usualRate is less.
 var helloClients = []clientKind{
 	{name: "new", rate: 60, mode: load.NewConnection, query: "/?seconds=0", plain: true},
 	{name: "slow", rate: 40, mode: load.NewConnection, query: "/?seconds=%d", plain: true},
@@ -52,7 +52,7 @@ var helloClients = []clientKind{
 	{name: "slow keep-alive", rate: 20, mode: load.KeepAlive, query: "/?seconds=%d"},
 	{name: "stream", rate: 10, mode: load.NewConnection, query: "/stream?seconds=%d", plain: true},
 	{name: "POST", rate: 40, mode: load.KeepAlive, query: "/?seconds=0", post: postBytes},
-	{name: "h2c", rate: 40, mode: load.H2C, query: "/?seconds=0", conns: 5},
+	{name: "h2c", rate: 40, mode: load.H2C, query: "/?seconds=0", conns: 10},
 	{name: "WebSocket", rate: 40, mode: load.WebSocket, query: "/ws", conns: 10},
 	{name: "from outside", rate: 40, mode: load.NewConnection, query: "/?seconds=0", via: viaNodePort, plain: true},
 	{name: "keep-alive outside", rate: 30, mode: load.KeepAlive, query: "/?seconds=0", via: viaNodePort},

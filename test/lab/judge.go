@@ -36,7 +36,7 @@ func judge(s report.Scenario) []string {
 	}
 	if late := lateShare(s); len(faults) > 0 && late > mostLate {
 		faults = append(faults, fmt.Sprintf("%.0f %% of the requests were sent late, so the machine has no room for this load and its probes time "+
-			"out: end what else runs on it, or try LAB_ARGS='--rate 0.5'", 100*late))
+			"out: end what else runs on it, or try a lower rate (LAB_ARGS='--rate 0.3')", 100*late))
 	}
 	return faults
 }

@@ -19,8 +19,11 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-// opinionTime is enough for scaling 2 -> 5 -> 1 -> 3 and a rollout.
-const opinionTime = 150 * time.Second
+const (
+	opinions = 3
+	// opinionTime is enough to scale 2 -> 5 -> 1 -> 3 and roll out as often.
+	opinionTime = opinions * 120 * time.Second
+)
 
 // tool is a load generator that nobody here wrote.
 type tool struct {
@@ -73,11 +76,13 @@ func secondOpinion(ctx context.Context, r *round) error {
 	if err := r.steady(ctx, steadyTime); err != nil {
 		return err
 	}
-	if err := r.scaleTo(ctx, 5, 1, 3); err != nil {
-		return err
-	}
-	if err := r.patch(ctx, "roll out", rollingTo(r.version())); err != nil {
-		return err
+	for range opinions {
+		if err := r.scaleTo(ctx, 5, 1, 3); err != nil {
+			return err
+		}
+		if err := r.patch(ctx, "roll out", rollingTo(r.version())); err != nil {
+			return err
+		}
 	}
 	for _, a := range all {
 		output, err := r.output(ctx, a.pod)

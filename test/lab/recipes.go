@@ -39,7 +39,7 @@ var recipeClients = []clientKind{
 	{name: "new", rate: 40, mode: load.NewConnection, query: "/?seconds=0", plain: true},
 	{name: "slow", rate: 20, mode: load.NewConnection, query: "/?seconds=%d", plain: true},
 	{name: "keep-alive", rate: 80, mode: load.KeepAlive, query: "/?seconds=0"},
-	{name: "slow keep-alive", rate: 10, mode: load.KeepAlive, query: "/?seconds=%d"},
+	{name: "slow keep-alive", rate: 10, mode: load.KeepAlive, query: "/?seconds=%d", conns: 10},
 	{name: "gRPC", rate: 80, mode: load.GRPC, query: "/gracefulapp.lab.Hello/Say?seconds=0", conns: 5, plain: true},
 	{name: "slow gRPC", rate: 20, mode: load.GRPC, query: "/gracefulapp.lab.Hello/Say?seconds=%d", conns: 5, plain: true},
 }
@@ -53,7 +53,7 @@ func recipeScenarios(recipe string) []scenario {
 }
 
 func recipesCommand() *cobra.Command {
-	o := options{seed: rand.Uint64(), json: "dist/recipes.json"}
+	o := options{seed: rand.Uint64(), json: "dist/recipes.json", rate: 1}
 	folder, rounds := "config/samples/recipes", 1
 	c := &cobra.Command{
 		Use: "recipes [NAME...]", Short: "Run real servers as their recipes say, each beside itself as a plain Deployment",

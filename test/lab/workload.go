@@ -28,7 +28,7 @@ type profile struct {
 	name           string
 	startSeconds   int32
 	requestSeconds int32 // the longest that is sent
-	// explicit: t1, t2 and t3 as the tutorial has them, instead of derived.
+	// explicit: what is set instead of derived, such as the tutorial's t1, t2 and t3.
 	explicit *v1alpha1.TimingSpec
 }
 
@@ -37,6 +37,8 @@ var (
 	tutorial = profile{name: "tutorial", startSeconds: 25, requestSeconds: 5, explicit: &v1alpha1.TimingSpec{
 		ShutdownSeconds: new(int32(20)), PreStopSeconds: new(int32(5)), TerminationGracePeriodSeconds: new(int32(30)),
 	}}
+	// patient outlasts the API server's absence: 18 s on a slow day, and 8 more until kube-proxy had heard of the pods that had gone.
+	patient = profile{name: "patient", startSeconds: 5, requestSeconds: 1, explicit: &v1alpha1.TimingSpec{PreStopSeconds: new(int32(45))}}
 )
 
 func (p profile) timing() v1alpha1.TimingSpec {
