@@ -15,10 +15,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/controllers"
+	"github.com/gracefulapp/gracefulapp/internal/webhook"
 )
 
 // version is set by the linker.
@@ -74,7 +74,7 @@ func managerOptions(o options) ctrl.Options {
 			SecureServing:  true,
 			FilterProvider: filters.WithAuthenticationAndAuthorization,
 		},
-		WebhookServer:          webhook.NewServer(webhook.Options{Port: o.webhookPort, CertDir: o.webhookCertDir}),
+		WebhookServer:          webhook.NewServer("", o.webhookPort, o.webhookCertDir),
 		HealthProbeBindAddress: o.probeAddress,
 		LeaderElection:         o.leaderElect,
 		LeaderElectionID:       "gracefulapp.apps.gracefulapp.dev",

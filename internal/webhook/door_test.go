@@ -2,9 +2,11 @@ package webhook
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,9 +16,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/apimachinery/pkg/util/validation"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
 )
 
 func configurationWith(path *string) *admissionregistrationv1.ValidatingWebhookConfiguration {
@@ -35,7 +37,7 @@ func TestGuarded(t *testing.T) {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) })
 	}
 	d := &door{}
-	handler := guarded(d, clock.RealClock{}, answers("full"), answers("plain"))
+	handler := guarded(d, answers("full"), answers("plain"))
 	post := func(path string) (int, string) {
 		recorder := httptest.NewRecorder()
 		handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, path, strings.NewReader("{}")))
@@ -75,6 +77,38 @@ func TestGuarded(t *testing.T) {
 	}
 }
 
+// A connection that outlives its answer may carry the next review to a replica that has just ended.
+func TestEachAnswerEndsItsConnection(t *testing.T) {
+	d, path := &door{}, newPath()
+	d.learn(configurationWith(&path))
+	answer := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	server := httptest.NewServer(guarded(d, answer, answer))
+	defer server.Close()
+	for _, path := range []string{path, "/"} {
+		response, err := http.Post(server.URL+path, "application/json", strings.NewReader("{}")) //nolint:noctx // the test's own server
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _ = response.Body.Close(); !response.Close {
+			t.Errorf("%s: the connection stays open", path)
+		}
+	}
+}
+
+func TestServerSpeaksNoHTTP2(t *testing.T) {
+	server, ok := NewServer("", 0, "").(*webhook.DefaultServer)
+	if !ok {
+		t.Fatal("want controller-runtime's own server")
+	}
+	offered := &tls.Config{NextProtos: []string{"h2"}}
+	for _, set := range server.Options.TLSOpts {
+		set(offered)
+	}
+	if !slices.Equal(offered.NextProtos, []string{"http/1.1"}) {
+		t.Errorf("the server offers %v", offered.NextProtos)
+	}
+}
+
 // Strangers that begin a review and do not go on neither fill the memory nor keep others out.
 func TestStrangersThatStall(t *testing.T) {
 	reading := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -84,7 +118,7 @@ func TestStrangersThatStall(t *testing.T) {
 	})
 	d, path := &door{}, newPath()
 	d.learn(configurationWith(&path))
-	server := httptest.NewServer(guarded(d, clock.RealClock{}, reading, reading))
+	server := httptest.NewServer(guarded(d, reading, reading))
 	defer server.Close()
 	codes := make(chan int)
 	ctx, hangUp := context.WithCancel(t.Context())

@@ -19,7 +19,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
@@ -59,11 +58,9 @@ var _ = BeforeSuite(func() {
 
 	installed := environment.WebhookInstallOptions
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme:  scheme,
-		Metrics: metricsserver.Options{BindAddress: "0"},
-		WebhookServer: webhook.NewServer(webhook.Options{
-			Host: installed.LocalServingHost, Port: installed.LocalServingPort, CertDir: installed.LocalServingCertDir,
-		}),
+		Scheme:        scheme,
+		Metrics:       metricsserver.Options{BindAddress: "0"},
+		WebhookServer: NewServer(installed.LocalServingHost, installed.LocalServingPort, installed.LocalServingCertDir),
 	})
 	Expect(err).NotTo(HaveOccurred())
 	serves, err := SetupWithManager(ctx, mgr, Options{

@@ -69,7 +69,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, o Options) (healthz
 	full := admission.WithValidator(mgr.GetScheme(), Validator{Client: mgr.GetClient(), NodePorts: o.NodePorts})
 	plain := admission.WithValidator(mgr.GetScheme(), Validator{NodePorts: o.NodePorts})
 	server := mgr.GetWebhookServer()
-	server.Register("/", guarded(d, clock.RealClock{}, full, plain))
+	server.Register("/", guarded(d, full, plain))
 	check := func(r *http.Request) error {
 		if !synced() {
 			return errors.New("the webhook configuration was not read yet")
