@@ -1,22 +1,29 @@
 package main
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
 )
 
-// retireLimit bounds the wait for the readers of retired connections; each needs microseconds, on a starved node milliseconds.
-const retireLimit = time.Second
+const (
+	// retireLimit bounds the wait for the readers of retired connections; each needs microseconds, on a starved node milliseconds.
+	retireLimit = time.Second
+	// freshLimit is for the first request of a connection that is open already: a client sends it at once, on a starved node later.
+	freshLimit = time.Second
+)
 
-// idleConns knows the HTTP/1 connections that wait for their next request, and all of HTTP/2.
+// idleConns knows the HTTP/1 connections of which no request has reached its handler yet, and all of HTTP/2.
 type idleConns struct {
-	mu    sync.Mutex
-	conns map[*conn]struct{}
-	left  chan struct{} // closed and replaced whenever a connection ceases to be idle
+	mu sync.Mutex
+	// conns have been accepted (StateNew), wait for their next request (StateIdle), or have one that was read (StateActive).
+	conns map[*conn]http.ConnState
+	left  chan struct{} // closed and replaced whenever a connection changes its state
 	http2 http2Conns
 }
 
@@ -27,23 +34,39 @@ func (i *idleConns) observe(nc net.Conn, state http.ConnState) {
 		return
 	}
 	if c.isHTTP2() {
+		i.begun(c)
 		i.http2.observe(c, state)
 		return
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if state == http.StateIdle {
-		if i.conns == nil {
-			i.conns = map[*conn]struct{}{}
-		}
+	switch state {
+	case http.StateIdle:
 		c.idle()
-		i.conns[c] = struct{}{}
+	case http.StateActive:
+		c.active()
+	case http.StateNew:
+	default:
+		delete(i.conns, c)
+		i.changed()
 		return
 	}
-	if state == http.StateActive {
-		c.active()
+	if i.conns == nil {
+		i.conns = map[*conn]http.ConnState{}
 	}
+	i.conns[c] = state
+	i.changed()
+}
+
+// begun is told when a request has reached its handler: from then on Shutdown waits for it.
+func (i *idleConns) begun(c *conn) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	delete(i.conns, c)
+	i.changed()
+}
+
+func (i *idleConns) changed() {
 	if i.left != nil {
 		close(i.left)
 		i.left = nil
@@ -53,21 +76,44 @@ func (i *idleConns) observe(nc net.Conn, state http.ConnState) {
 func (i *idleConns) count() int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return len(i.conns)
+	n := 0
+	for _, state := range i.conns {
+		if state == http.StateIdle {
+			n++
+		}
+	}
+	return n
 }
 
 // retire ends all idle connections and returns when none is left, or all that are left have begun a request.
-func (i *idleConns) retire() {
-	limit := time.NewTimer(retireLimit)
-	defer limit.Stop()
+func (i *idleConns) retire() { i.await(context.Background(), retireLimit, true, http.StateIdle) }
+
+// finish is for the time after the last connection was accepted. It returns when whatever had been sent is with its handler, and
+// connections on which nothing was sent are closed. http.Server.Shutdown asks for less: it closes a connection without an answer if it
+// comes to read the request only afterwards, which needs no more than a busy node.
+func (i *idleConns) finish(ctx context.Context) {
+	i.await(ctx, freshLimit, false, http.StateNew, http.StateActive)
+	i.await(ctx, retireLimit, true, http.StateNew, http.StateActive, http.StateIdle)
+}
+
+// await returns when no connection is in one of the states, or when the time is up. retire ends them if nothing has come.
+func (i *idleConns) await(ctx context.Context, atMost time.Duration, retire bool, states ...http.ConnState) {
+	ctx, cancel := context.WithTimeout(ctx, atMost)
+	defer cancel()
 	for {
 		i.mu.Lock()
-		if len(i.conns) == 0 {
+		waiting := false
+		for c, state := range i.conns {
+			if slices.Contains(states, state) {
+				waiting = true
+				if retire {
+					c.retire()
+				}
+			}
+		}
+		if !waiting {
 			i.mu.Unlock()
 			return
-		}
-		for c := range i.conns {
-			c.retire()
 		}
 		if i.left == nil {
 			i.left = make(chan struct{})
@@ -76,20 +122,10 @@ func (i *idleConns) retire() {
 		i.mu.Unlock()
 		select {
 		case <-left:
-		case <-limit.C:
+		case <-ctx.Done():
 			return
 		}
 	}
-}
-
-type idleListener struct{ net.Listener }
-
-func (l idleListener) Accept() (net.Conn, error) {
-	nc, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &conn{Conn: nc}, nil
 }
 
 // conn is a connection that can be retired while it is idle. http.Server.Shutdown closes an idle connection even if the next request

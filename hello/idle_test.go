@@ -26,7 +26,7 @@ func tcpPair(t *testing.T) (client net.Conn, served *conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc, err := idleListener{l}.Accept()
+	nc, err := listener{l}.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestClientOverLoopback(t *testing.T) {
 	}
 	s := newServer(settings{request: time.Millisecond}, slog.New(slog.DiscardHandler), nil)
 	srv := &http.Server{Handler: s.handler(), ConnState: s.idle.observe, ReadHeaderTimeout: readHeaderTimeout}
-	go func() { _ = srv.Serve(idleListener{l}) }()
+	go func() { _ = srv.Serve(listener{l}) }()
 	t.Cleanup(func() { _ = srv.Close() })
 
 	for path, want := range map[string]int{"/": exitOK, "/nowhere": exitFailed} {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"sync"
@@ -95,9 +97,11 @@ func (s *server) state() string {
 // To net/http's HTTP/2 server the same words mean GOAWAY and the end of the connection; until SIGTERM goaway.go has a milder one.
 func (s *server) accompany(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		cw := &closingWriter{ResponseWriter: w, leaving: s.drain.begun}
+		cw := &closingWriter{ResponseWriter: w, leaving: s.leaving}
 		if r.ProtoMajor == 2 {
-			cw.leaving = s.stopping
+			cw.leaving = s.ending
+		} else if c, ok := r.Context().Value(connKey{}).(*conn); ok {
+			s.idle.begun(c)
 		}
 		id := r.Header.Get("X-Request-Id")
 		s.ledger.begin(id)
@@ -109,16 +113,26 @@ func (s *server) accompany(next http.Handler) http.Handler {
 	})
 }
 
+func (s *server) leaving() bool { return closed(s.drain.begun) || s.ending() }
+func (s *server) ending() bool  { return closed(s.stopping) }
+
+// connKey is the context's key of a request's connection.
+type connKey struct{}
+
+func withConn(ctx context.Context, nc net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, nc)
+}
+
 type closingWriter struct {
 	http.ResponseWriter
-	leaving <-chan struct{}
+	leaving func() bool
 	said    sync.Once
 	failed  bool // the client is gone
 }
 
 func (w *closingWriter) sayClose() {
 	w.said.Do(func() {
-		if closed(w.leaving) {
+		if w.leaving() {
 			w.Header().Set("Connection", "close")
 		}
 	})

@@ -32,7 +32,7 @@ func (s *server) run(ctx context.Context, listen func(context.Context) (net.List
 		s.log.Info("ended during the simulated start", "signal", sig.String())
 		return exitOK
 	}
-	listener, err := listen(ctx)
+	socket, err := listen(ctx)
 	if err != nil {
 		s.log.Error("cannot listen", "error", err.Error())
 		return exitFailed
@@ -40,19 +40,26 @@ func (s *server) run(ctx context.Context, listen func(context.Context) (net.List
 	srv := &http.Server{
 		Protocols: protocols(),
 		Handler:   s.handler(), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
-		ConnState: s.idle.observe,
-		ErrorLog:  slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		ConnState: s.idle.observe, ConnContext: withConn,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
-	failed := make(chan error, 1)
+	l := listener{socket}
+	served := make(chan error, 1)
 	s.serving.Store(true)
-	s.log.Info("serving", "address", listener.Addr().String())
-	go func() { failed <- srv.Serve(idleListener{listener}) }()
+	s.log.Info("serving", "address", l.Addr().String())
+	go func() { served <- srv.Serve(l) }()
 	select {
-	case err := <-failed:
+	case err := <-served:
 		s.log.Error("stopped serving", "error", err.Error())
 		return exitFailed
 	case sig := <-signals:
-		return s.stop(srv, sig, signals)
+		return s.stop(sig, signals, func(ctx context.Context) error {
+			l.finish()
+			if err := <-served; !errors.Is(err, net.ErrClosed) {
+				s.log.Warn("connections may be left that nobody accepted", "error", err.Error())
+			}
+			return s.shutdown(ctx, srv)
+		})
 	}
 }
 
@@ -75,14 +82,14 @@ func (s *server) logStart() {
 }
 
 // stop lets the requests in flight finish within t1. A second signal ends at once.
-func (s *server) stop(srv *http.Server, sig os.Signal, signals <-chan os.Signal) int {
+func (s *server) stop(sig os.Signal, signals <-chan os.Signal, shutdown func(context.Context) error) int {
 	start := time.Now()
 	s.log.Info("shutting down", "signal", sig.String(), "inFlight", s.inFlight.Load(), "drained", closed(s.drain.done))
 	close(s.stopping)
 	ctx, cancel := context.WithTimeout(context.Background(), s.settings.shutdown)
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- s.shutdown(ctx, srv) }()
+	go func() { ended <- shutdown(ctx) }()
 	select {
 	case err := <-ended:
 		return s.ended(err, time.Since(start))
@@ -93,8 +100,10 @@ func (s *server) stop(srv *http.Server, sig os.Signal, signals <-chan os.Signal)
 	}
 }
 
-// shutdown refuses new connections, closes the idle ones and the WebSockets, and waits for the others.
+// shutdown comes when no more connections are accepted. It answers what was sent on those that were, closes the idle ones and the
+// WebSockets, and waits for the others.
 func (s *server) shutdown(ctx context.Context, srv *http.Server) error {
+	s.idle.finish(ctx)
 	sockets := make(chan error, 1)
 	go func() { sockets <- s.sockets.end(ctx) }()
 	return errors.Join(srv.Shutdown(ctx), <-sockets)

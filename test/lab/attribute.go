@@ -18,8 +18,9 @@ type disturbance struct {
 // nearTime is how far from a request a pod's disturbance may be to be taken for its cause.
 const nearTime = 30 * time.Second
 
-// attribute completes a loss: which pod, how long after what, and which row of failure-modes.md. Pure. pod is what is known for sure.
-func attribute(loss report.Loss, pods []report.Pod) report.Loss {
+// attribute completes a loss: which pod, how long after what, and which row of failure-modes.md. Pure. kept: its connection had a request
+// before.
+func attribute(loss report.Loss, kept bool, pods []report.Pod) report.Loss {
 	var near disturbance
 	if pod, ok := podNamed(pods, loss.Pod); ok {
 		near = phaseAt(pod, loss.Lost)
@@ -34,7 +35,7 @@ func attribute(loss report.Loss, pods []report.Pod) report.Loss {
 	if near.what != "" {
 		loss.Phase = fmt.Sprintf("%.1f s after %s", near.since.Seconds(), near.what)
 	}
-	loss.Row = failureMode(loss, near, served(pods, loss.Sent))
+	loss.Row = failureMode(loss, kept, near, served(pods, loss.Sent))
 	return loss
 }
 
@@ -87,7 +88,7 @@ func served(pods []report.Pod, at time.Time) bool {
 }
 
 // failureMode is the row of docs/failure-modes.md that explains the loss best; "" if none does.
-func failureMode(loss report.Loss, d disturbance, served bool) string {
+func failureMode(loss report.Loss, kept bool, d disturbance, served bool) string {
 	switch {
 	case !served:
 		return "U6"
@@ -104,6 +105,9 @@ func failureMode(loss report.Loss, d disturbance, served bool) string {
 	case load.Refused, load.Unreachable, load.TimedOut:
 		return "D1"
 	case load.Reset, load.EOF, load.Resent, load.Truncated:
+		if !kept && loss.Fate == report.NeverSeen && d.what == "SIGTERM" {
+			return "D28"
+		}
 		return "D16"
 	}
 	return ""

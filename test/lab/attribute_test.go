@@ -23,6 +23,7 @@ func TestAttribute(t *testing.T) {
 	tests := []struct {
 		name string
 		loss report.Loss
+		kept bool
 		pods []report.Pod
 		want report.Loss // Pod, Guessed, Phase, Row
 	}{
@@ -40,9 +41,15 @@ func TestAttribute(t *testing.T) {
 		},
 		{
 			name: "a kept connection was closed under a request",
-			loss: report.Loss{Sent: at(15.1), Lost: at(15.2), Class: load.Resent, Fate: report.NeverSeen, Pod: "ended"},
+			loss: report.Loss{Sent: at(15.1), Lost: at(15.2), Class: load.Resent, Fate: report.NeverSeen, Pod: "ended"}, kept: true,
 			pods: []report.Pod{serving, ended},
 			want: report.Loss{Pod: "ended", Phase: "0.2 s after SIGTERM", Row: "D16"},
+		},
+		{
+			name: "a new connection was closed unread at SIGTERM",
+			loss: report.Loss{Sent: at(10.5), Lost: at(15.7), Class: load.EOF, Fate: report.NeverSeen},
+			pods: []report.Pod{serving, ended},
+			want: report.Loss{Pod: "ended", Guessed: true, Phase: "0.7 s after SIGTERM", Row: "D28"},
 		},
 		{
 			name: "refused after the end: the proxies still had the pod",
@@ -83,7 +90,7 @@ func TestAttribute(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := attribute(tt.loss, tt.pods)
+			got := attribute(tt.loss, tt.kept, tt.pods)
 			short := report.Loss{Pod: got.Pod, Guessed: got.Guessed, Phase: got.Phase, Row: got.Row}
 			if diff := cmp.Diff(tt.want, short); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)

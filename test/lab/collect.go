@@ -88,7 +88,7 @@ func (r *round) fill(out *report.Workload, w *workload, all []sent) {
 				seconds[sec.At.Unix()] = sum
 			}
 			for _, record := range s.losses {
-				loss := r.loss(c.name, s.Name, record, out.Pods)
+				loss := r.loss(c, s.Name, record, out.Pods)
 				if loss.Fate == report.Finished {
 					row.FinishedButLost++
 				}
@@ -107,7 +107,7 @@ func (r *round) fill(out *report.Workload, w *workload, all []sent) {
 	out.Losses = out.Losses[:min(len(out.Losses), report.MaxLosses)]
 }
 
-func (r *round) loss(client, target string, record load.Record, pods []report.Pod) report.Loss {
+func (r *round) loss(client clientKind, target string, record load.Record, pods []report.Pod) report.Loss {
 	fate, pod := report.NeverSeen, record.Pod
 	// The repetition of a resent request bears the same id and went to another pod: what that one knows of it is not the lost one's fate.
 	if record.Class != load.Resent {
@@ -116,9 +116,9 @@ func (r *round) loss(client, target string, record load.Record, pods []report.Po
 		fate, pod = r.recorder.fate(target, record.Seq, record.Pod)
 	}
 	return attribute(report.Loss{
-		Client: client, ID: record.ID, Sent: record.Sent, Lost: record.End(), Class: record.Class, Error: lossText(record),
+		Client: client.name, ID: record.ID, Sent: record.Sent, Lost: record.End(), Class: record.Class, Error: lossText(record),
 		Fate: fate, Pod: cmp.Or(pod, record.Pod),
-	}, pods)
+	}, client.mode != load.NewConnection, pods)
 }
 
 // lossText is the client's error, and how long the connection had been silent: only a silent one is closed without a goodbye.
