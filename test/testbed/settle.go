@@ -26,6 +26,9 @@ func (t *Testbed) AppSettled(ctx context.Context, name string, generation int64)
 		return "the operator has not seen the change yet (is it running?)", nil
 	}
 	if stalled := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionStalled); stalled != nil {
+		if stalled.Reason == v1alpha1.ReasonReplicaFailure {
+			return Pending(messageOf(stalled)), nil // the ReplicaSet's controller tries again; just after an API server's start it is forbidden
+		}
 		return "", fmt.Errorf("GracefulApp %s is stalled: %s: %s", app.Name, stalled.Reason, stalled.Message)
 	}
 	ready := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionReady)
