@@ -169,7 +169,7 @@ func (d *demo) cleanUp(f *testbed.Fleet) {
 func (d *demo) steady(ctx context.Context, f *testbed.Fleet, until time.Time, requests int) error {
 	return d.testbed.WaitFor(ctx, fmt.Sprintf("%d requests to each", requests), 4*time.Minute, func(context.Context) (testbed.Pending, error) {
 		d.Progress(liveLine(f, "steady load"))
-		if time.Now().Before(until) || min(f.Count(appName).Requests, f.Count(twinName).Requests) < requests {
+		if time.Now().Before(until) || min(f.Count(appName+"/").Requests, f.Count(twinName+"/").Requests) < requests {
 			return "more load", f.Failed()
 		}
 		return testbed.Done, f.Failed()
@@ -196,12 +196,12 @@ func (d *demo) take(ctx context.Context, f *testbed.Fleet, s step) error {
 	to := time.Now()
 	d.windows = append(d.windows, load.Window{Name: s.phase, From: from, To: to})
 	d.Say("  %-17s  settled after %3.0f s; lost so far: hello %s, naive %s", s.text, to.Sub(from).Seconds(),
-		thousands(f.Count(appName).Lost), thousands(f.Count(twinName).Lost))
+		thousands(f.Count(appName+"/").Lost), thousands(f.Count(twinName+"/").Lost))
 	return nil
 }
 
 func liveLine(f *testbed.Fleet, text string) string {
-	app, naive := f.Count(appName), f.Count(twinName)
+	app, naive := f.Count(appName+"/"), f.Count(twinName+"/")
 	return fmt.Sprintf("  %-17s  hello %s sent, %s lost   naive %s sent, %s lost", text,
 		thousands(app.Requests), thousands(app.Lost), thousands(naive.Requests), thousands(naive.Lost))
 }

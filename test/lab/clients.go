@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -69,6 +70,22 @@ func (c clientKind) promised(w *workload) bool {
 
 // speaks tells whether a workload understands the client.
 func (c clientKind) speaks(w *workload) bool { return (c.mode == load.GRPC) == w.grpc }
+
+// silent are the clients of the controls that have lost nothing so far, of those to whom the operator promises to lose nothing.
+func (s suite) silent(count func(workload, client string) load.Count) []string {
+	var names []string
+	for _, c := range s.clients {
+		if !slices.ContainsFunc(s.workloads, c.promised) {
+			continue
+		}
+		for _, w := range s.workloads {
+			if sofar := count(w.name, c.name); w.control && sofar.Requests > 0 && sofar.Lost == 0 {
+				names = append(names, c.name)
+			}
+		}
+	}
+	return names
+}
 
 // busyRate is a rate that proves enough even in parts.
 const busyRate = 250
@@ -187,7 +204,12 @@ const nodesUsed = 2
 
 // targetName is WORKLOAD/CLIENT@PLACE#ROUND, with no space, as it goes into a header.
 func targetName(workload, client, place, round string) string {
-	return workload + "/" + strings.ReplaceAll(client, " ", "_") + "@" + place + "#" + round
+	return targetsOf(workload, client) + place + "#" + round
+}
+
+// targetsOf is how the names of all targets of a client begin.
+func targetsOf(workload, client string) string {
+	return workload + "/" + strings.ReplaceAll(client, " ", "_") + "@"
 }
 
 // parseTarget is targetName's inverse.

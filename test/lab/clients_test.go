@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/gracefulapp/gracefulapp/internal/load"
@@ -28,5 +29,21 @@ func TestKeptConnectionsStayBusy(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A client of the control that was sent nothing is no cause to go on, and neither is one whose loss would prove nothing.
+func TestSilentControls(t *testing.T) {
+	got := helloSuite().silent(func(workload, client string) load.Count {
+		switch workload + "/" + client {
+		case "naive/new":
+			return load.Count{Requests: 10, Lost: 3}
+		case "naive/WebSocket", "naive/idle", "aware/new", "recipe/new":
+			return load.Count{Requests: 10}
+		}
+		return load.Count{}
+	})
+	if want := []string{"WebSocket"}; !slices.Equal(got, want) {
+		t.Errorf("silent are %v, want %v", got, want)
 	}
 }

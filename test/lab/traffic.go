@@ -47,7 +47,12 @@ func (t *traffic) count(workload string) load.Count {
 	if t == nil || t.fleet == nil {
 		return load.Count{}
 	}
-	return t.fleet.Count(workload)
+	return t.fleet.Count(workload + "/")
+}
+
+// countClient is what is known of one of its clients so far.
+func (t *traffic) countClient(workload, client string) load.Count {
+	return t.fleet.Count(targetsOf(workload, client))
 }
 
 // sent is one target's whole run, by our clock.

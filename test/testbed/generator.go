@@ -150,13 +150,13 @@ func (f *Fleet) running(ctx context.Context) (Pending, error) {
 	return Done, nil
 }
 
-// Count is what is known so far of the targets whose names begin with workload and a slash.
-func (f *Fleet) Count(workload string) load.Count {
+// Count is what is known so far of the targets whose names begin so.
+func (f *Fleet) Count(prefix string) load.Count {
 	var sum load.Count
 	for _, g := range f.Generators {
 		g.mu.Lock()
 		for target, p := range g.progress {
-			if strings.HasPrefix(target, workload+"/") {
+			if strings.HasPrefix(target, prefix) {
 				sum = sum.Add(p.Count)
 			}
 		}
