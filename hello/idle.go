@@ -33,9 +33,13 @@ func (i *idleConns) observe(nc net.Conn, state http.ConnState) {
 	if !ok {
 		return
 	}
-	if c.isHTTP2() {
-		i.begun(c)
+	switch {
+	case c.isHTTP2():
+		i.forget(c)
 		i.http2.observe(c, state)
+		return
+	case state == http.StateClosed || state == http.StateHijacked:
+		i.forget(c)
 		return
 	}
 	i.mu.Lock()
@@ -45,11 +49,6 @@ func (i *idleConns) observe(nc net.Conn, state http.ConnState) {
 		c.idle()
 	case http.StateActive:
 		c.active()
-	case http.StateNew:
-	default:
-		delete(i.conns, c)
-		i.changed()
-		return
 	}
 	if i.conns == nil {
 		i.conns = map[*conn]http.ConnState{}
@@ -58,8 +57,8 @@ func (i *idleConns) observe(nc net.Conn, state http.ConnState) {
 	i.changed()
 }
 
-// begun is told when a request has reached its handler: from then on Shutdown waits for it.
-func (i *idleConns) begun(c *conn) {
+// forget a connection that needs no care: it has ended, or its request has reached the handler, and from then on Shutdown waits for it.
+func (i *idleConns) forget(c *conn) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	delete(i.conns, c)

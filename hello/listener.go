@@ -43,7 +43,10 @@ func (l listener) acceptQueued() (net.Conn, error) {
 	}
 	fd := -1
 	controlled := raw.Control(func(socket uintptr) {
-		fd, _, err = syscall.Accept4(int(socket), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
+		for again := true; again; { // one that its client has given up does not hide the next
+			fd, _, err = syscall.Accept4(int(socket), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
+			again = errors.Is(err, syscall.EINTR) || errors.Is(err, syscall.ECONNABORTED)
+		}
 	})
 	if controlled != nil || err != nil {
 		return nil, net.ErrClosed

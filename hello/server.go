@@ -101,7 +101,7 @@ func (s *server) accompany(next http.Handler) http.Handler {
 		if r.ProtoMajor == 2 {
 			cw.leaving = s.ending
 		} else if c, ok := r.Context().Value(connKey{}).(*conn); ok {
-			s.idle.begun(c)
+			s.idle.forget(c)
 		}
 		id := r.Header.Get("X-Request-Id")
 		s.ledger.begin(id)
