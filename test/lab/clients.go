@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/lab/report"
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
@@ -71,20 +71,19 @@ func (c clientKind) promised(w *workload) bool {
 // speaks tells whether a workload understands the client.
 func (c clientKind) speaks(w *workload) bool { return (c.mode == load.GRPC) == w.grpc }
 
-// silent are the clients of the controls that have lost nothing so far, of those to whom the operator promises to lose nothing.
-func (s suite) silent(count func(workload, client string) load.Count) []string {
-	var names []string
-	for _, c := range s.clients {
-		if !slices.ContainsFunc(s.workloads, c.promised) {
-			continue
-		}
-		for _, w := range s.workloads {
-			if sofar := count(w.name, c.name); w.control && sofar.Requests > 0 && sofar.Lost == 0 {
-				names = append(names, c.name)
+// sofar is a promised scenario as far as it has come, by what is counted of each client.
+func (s suite) sofar(count func(workload, client string) load.Count) report.Scenario {
+	found := report.Scenario{Promised: true}
+	for _, w := range s.workloads {
+		out := report.Workload{Name: w.name, Control: w.control}
+		for _, c := range s.clients {
+			if n := count(w.name, c.name); n.Requests > 0 {
+				out.Rows = append(out.Rows, report.Row{Client: c.name, Promised: c.promised(w), Count: n})
 			}
 		}
+		found.Workloads = append(found.Workloads, out)
 	}
-	return names
+	return found
 }
 
 // busyRate is a rate that proves enough even in parts.

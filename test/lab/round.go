@@ -82,11 +82,11 @@ func (r *round) take(ctx context.Context) error {
 		if err := r.steady(ctx, steadyTime); err != nil {
 			return err
 		}
-		silent := r.silent(r.traffic.countClient)
-		if !r.scenario.eachControlMustLose || len(silent) == 0 || n == mostTimes {
+		unproven := r.sofar(r.traffic.countClient).Unproven()
+		if !r.scenario.eachControlMustLose || len(unproven) == 0 || n == mostTimes {
 			return nil
 		}
-		r.say("  the control has lost none of %s so far: once more", strings.Join(silent, ", "))
+		r.say("  the control has lost none of %s so far: once more", strings.Join(unproven, ", "))
 	}
 }
 
