@@ -35,7 +35,7 @@ func derivedFromSample(t *testing.T) plan.Plan {
 		t.Fatal(err)
 	}
 	app.Namespace = "default"
-	p, errs, _ := plan.For(app)
+	p, errs, _ := plan.For(app, plan.Running{})
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}

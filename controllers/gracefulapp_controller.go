@@ -57,10 +57,9 @@ func (r *GracefulAppReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	}
 	app, undecodable := decode(stored)
 	p := pass{app: app, invalid: undecodable}
-	if len(undecodable) == 0 {
-		p.plan, p.invalid, _ = plan.For(app)
+	if p.observed, p.err = children.Observe(ctx, r.Client, app); p.err == nil && len(undecodable) == 0 {
+		p.plan, p.invalid, _ = plan.For(app, p.observed.Running())
 	}
-	p.observed, p.err = children.Observe(ctx, r.Client, app)
 	r.apply(ctx, &p)
 
 	old := app.Status.DeepCopy()

@@ -41,7 +41,7 @@ func (p pass) status(now time.Time) v1alpha1.GracefulAppStatus {
 	status := *p.app.Status.DeepCopy()
 	status.ObservedGeneration = p.app.Generation
 	status.Selector = labels.SelectorFromSet(plan.SelectorLabels(p.app)).String()
-	if len(p.invalid) == 0 {
+	if p.plan.Deployment != nil {
 		status.Timing = &p.plan.Timing
 	}
 	if p.err == nil || p.observed.Deployment != nil {

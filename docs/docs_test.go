@@ -229,7 +229,7 @@ func accepted(t *testing.T, where, text string) {
 		t.Errorf("%s: %v\n%s", where, err, text)
 		return
 	}
-	if _, errs, _ := plan.For(app); len(errs) > 0 {
+	if _, errs, _ := plan.For(app, plan.Running{}); len(errs) > 0 {
 		t.Errorf("%s: %v\n%s", where, errs, text)
 	}
 }

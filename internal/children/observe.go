@@ -38,6 +38,11 @@ type Observed struct {
 	Scaler string
 }
 
+// Running is what the derivation needs to know of it.
+func (o Observed) Running() plan.Running {
+	return plan.Running{Deployment: o.Deployment, Service: o.Service}
+}
+
 // Kinds are what Observe reads.
 func Kinds() []client.Object {
 	return []client.Object{

@@ -94,11 +94,11 @@ func NodePorts(app *v1alpha1.GracefulApp, allowed utilnet.PortRange) field.Error
 // over, the Service would look for the new name in old pods, and their endpoints would vanish at once.
 func Change(old, updated *v1alpha1.GracefulApp) field.ErrorList {
 	before := map[string]string{}
-	for _, p := range newInput(old).ports {
+	for _, p := range newInput(old, Running{}).ports {
 		before[portKey(p)] = p.TargetPort.StrVal
 	}
 	var errs field.ErrorList
-	for i, p := range newInput(updated).ports {
+	for i, p := range newInput(updated, Running{}).ports {
 		if was := before[portKey(p)]; was != "" && p.TargetPort.StrVal != "" && was != p.TargetPort.StrVal {
 			errs = append(errs, invalid(servicePath.Child("ports").Index(i).Child("targetPort"), p.TargetPort.StrVal,
 				"port %d targets the container port %q, and the name cannot change: the pods that run have no port %q, so the "+

@@ -52,7 +52,7 @@ func service(ports ...corev1.ServicePort) *v1alpha1.ServiceTemplate {
 }
 
 func TestHelloIsAcceptedWithoutAWarning(t *testing.T) {
-	_, errs, warnings := plan.For(hello())
+	_, errs, warnings := plan.For(hello(), plan.Running{})
 	if len(errs) > 0 || len(warnings) > 0 {
 		t.Errorf("errors %v, warnings %v, want none", errs, warnings)
 	}
@@ -122,7 +122,7 @@ func TestBoundaries(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, errs, _ := plan.For(hello(tt.modify))
+			_, errs, _ := plan.For(hello(tt.modify), plan.Running{})
 			var got []string
 			for _, err := range errs {
 				got = append(got, err.Field)
@@ -144,10 +144,10 @@ func TestSpecSizeIsBounded(t *testing.T) {
 			container(app).Env = []corev1.EnvVar{{Name: "LARGE", Value: strings.Repeat("x", n)}}
 		}
 	}
-	if _, errs, _ := plan.For(hello(fill(255 << 10))); len(errs) > 0 {
+	if _, errs, _ := plan.For(hello(fill(255<<10)), plan.Running{}); len(errs) > 0 {
 		t.Errorf("255 KiB: %v", errs)
 	}
-	_, errs, _ := plan.For(hello(fill(256 << 10)))
+	_, errs, _ := plan.For(hello(fill(256<<10)), plan.Running{})
 	if len(errs) != 1 || errs[0].Field != "spec" {
 		t.Fatalf("256 KiB and the rest: %v, want one error on spec", errs)
 	}

@@ -22,8 +22,9 @@ var (
 
 // input is what every check and every builder reads: the app and what follows from it, each computed once.
 type input struct {
-	app    *v1alpha1.GracefulApp
-	timing timing.Timing
+	app     *v1alpha1.GracefulApp
+	running Running
+	timing  timing.Timing
 	// serving is the index of the serving container, -1 if there is none.
 	serving int
 	// probes of the serving container as they will be.
@@ -34,9 +35,10 @@ type input struct {
 	ports []corev1.ServicePort
 }
 
-func newInput(app *v1alpha1.GracefulApp) *input {
+func newInput(app *v1alpha1.GracefulApp, running Running) *input {
 	in := &input{
 		app:     app,
+		running: running,
 		timing:  timing.Derive(app.Spec.Timing, nativeSidecars(app.Spec.Template.Spec)),
 		serving: servingContainer(&app.Spec.Template),
 	}

@@ -22,7 +22,7 @@ var (
 	quoted    = regexp.MustCompile("^`([^`]+)`")
 	elsewhere = regexp.MustCompile(`^\[.*\]\((.*)\)`)
 	// warns finds the warnings in the code of dry run and webhook.
-	warns = regexp.MustCompile(`(?:v\.warn\(|append\(warnings, )"([^"]*)"`)
+	warns = regexp.MustCompile(`(?:v\.warn\(|admission\.Warnings\{)"([^"]*)"`)
 )
 
 // TestModelIsTrue reads the tables of the document that users read: each row's case must exist and show what the row says.

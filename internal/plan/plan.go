@@ -23,10 +23,10 @@ type Plan struct {
 	origin origin
 }
 
-// For plans the app. With field errors the spec breaks an invariant and the Plan is empty: nothing may be made from it.
+// For plans the app beside what runs of it already. With field errors the spec breaks an invariant and the Plan is empty: nothing may be made from it.
 // Warnings are for the user who writes the spec; they never hold anything up.
-func For(app *v1alpha1.GracefulApp) (Plan, field.ErrorList, []string) {
-	in := newInput(app)
+func For(app *v1alpha1.GracefulApp, running Running) (Plan, field.ErrorList, []string) {
+	in := newInput(app, running)
 	if errs := in.check(); len(errs) > 0 {
 		return Plan{}, errs, in.warn()
 	}

@@ -37,7 +37,7 @@ func TestFor(t *testing.T) {
 	for _, input := range inputs {
 		name := strings.TrimSuffix(filepath.Base(input), ".in.yaml")
 		t.Run(name, func(t *testing.T) {
-			got, err := yaml.Marshal(outcomeOf(plan.For(readApp(t, input))))
+			got, err := yaml.Marshal(outcomeOf(plan.For(readApp(t, input), plan.Running{})))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -98,7 +98,7 @@ func TestDerivationIsStable(t *testing.T) {
 	}
 	digests := map[string]string{}
 	for _, input := range inputs {
-		p, errs, _ := plan.For(readApp(t, input))
+		p, errs, _ := plan.For(readApp(t, input), plan.Running{})
 		if len(errs) > 0 {
 			continue
 		}

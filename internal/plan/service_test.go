@@ -71,7 +71,7 @@ func TestServiceTargets(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p, errs, _ := plan.For(hello(tt.modify...))
+			p, errs, _ := plan.For(hello(tt.modify...), plan.Running{})
 			var fields, targets []string
 			for _, err := range errs {
 				fields = append(fields, err.Field)

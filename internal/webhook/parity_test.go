@@ -22,7 +22,7 @@ func describeParity() {
 		n := 0
 		for timing := range timings() {
 			app := hello(func(app *v1alpha1.GracefulApp) { app.Spec.Timing = timing })
-			_, errs, _ := plan.For(app)
+			_, errs, _ := plan.For(app, plan.Running{})
 			want := []string{}
 			for _, err := range errs {
 				want = append(want, err.Field+": "+err.Detail)
@@ -41,7 +41,7 @@ func describeParity() {
 		// Legal names of any custom resource; what is not even that, the API server refuses before it asks CEL.
 		for _, name := range []string{"a", "a-b", "a1", "a.b", "1a", strings.Repeat("a", 63), strings.Repeat("a", 64)} {
 			app := hello(func(app *v1alpha1.GracefulApp) { app.Name = name })
-			_, errs, _ := plan.For(app)
+			_, errs, _ := plan.For(app, plan.Running{})
 			got := causes(api.Create(ctx, app, client.DryRunAll))
 			if len(errs) == 0 {
 				Expect(got).To(BeEmpty(), name)

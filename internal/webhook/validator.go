@@ -94,25 +94,34 @@ func (v Validator) ValidateUpdate(ctx context.Context, old, app *v1alpha1.Gracef
 }
 
 func (v Validator) validate(ctx context.Context, old, app *v1alpha1.GracefulApp) (admission.Warnings, error) {
-	p, errs, warnings := plan.For(app)
+	ctx, cancel := context.WithTimeout(ctx, dryRunTimeout)
+	defer cancel()
+	observed, unknown := v.observe(ctx, app)
+	p, errs, warnings := plan.For(app, observed.Running())
 	errs = append(errs, plan.NodePorts(app, v.NodePorts)...)
 	if len(errs) == 0 && old != nil {
 		errs = plan.Change(old, app)
 	}
-	if len(errs) > 0 {
+	switch {
+	case len(errs) > 0:
 		return warnings, refusal(app, errs)
-	}
-	if v.Client == nil {
-		return append(warnings, "it was not tried whether the API server takes what is derived; if it does not, the status will say so"), nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, dryRunTimeout)
-	defer cancel()
-	observed, err := children.Observe(ctx, v.Client, app)
-	if err != nil {
-		return append(warnings, "it could not be tried whether the API server takes what is derived: "+err.Error()), nil
+	case len(unknown) > 0:
+		return append(warnings, unknown...), nil
 	}
 	verdict := children.DryRun(ctx, v.Client, p, observed)
 	return append(warnings, verdict.Warnings...), refusal(app, verdict.Errors)
+}
+
+// observe reads the live objects. If it cannot, it returns a warning.
+func (v Validator) observe(ctx context.Context, app *v1alpha1.GracefulApp) (children.Observed, admission.Warnings) {
+	if v.Client == nil {
+		return children.Observed{}, admission.Warnings{"it was not tried whether the API server takes what is derived; if it does not, the status will say so"}
+	}
+	observed, err := children.Observe(ctx, v.Client, app)
+	if err != nil {
+		return children.Observed{}, admission.Warnings{"it could not be tried whether the API server takes what is derived: " + err.Error()}
+	}
+	return observed, nil
 }
 
 // ValidateDelete lets every deletion pass; the webhook is not registered for it.

@@ -159,7 +159,7 @@ func TestFound(t *testing.T) {
 // judge lets everybody judge one app, and fails if two disagree.
 func (j *judges) judge(ctx context.Context, t rapid.TB, a *v1alpha1.GracefulApp) {
 	a.Namespace, a.UID = "default", "8b0e5c1a-0000-4000-8000-000000000001"
-	p, errs, _ := plan.For(a)
+	p, errs, _ := plan.For(a, plan.Running{})
 	errs = append(errs, plan.NodePorts(a, nodePorts)...)
 	refusal := j.store(ctx, a)
 	if refusal != nil && !apierrors.IsInvalid(refusal) {
@@ -254,7 +254,7 @@ func (j *judges) deploy(ctx context.Context, t rapid.TB, a *v1alpha1.GracefulApp
 	}
 	a.Namespace = namespace.Name
 	for pass := range 2 {
-		p, errs, _ := plan.For(a)
+		p, errs, _ := plan.For(a, plan.Running{})
 		observed, err := children.Observe(ctx, j.api, a)
 		if err != nil || len(errs) > 0 {
 			t.Fatal(err, errs)
