@@ -10,6 +10,7 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -123,6 +124,8 @@ func TestWhatNeedsTheWebhook(t *testing.T) {
 		"timing":                  {`{"spec":{"timing":{"preStopSeconds":7}}}`, true},
 		"a field of the template": {`{"spec":{"template":{"metadata":{"annotations":{"a":"b"}}}}}`, true},
 		"a service where none is": {`{"spec":{"service":{"spec":{"type":"NodePort"}}}}`, true},
+		"paused":                  {`{"spec":{"paused":true}}`, true},
+		"the adopt annotation":    {`{"metadata":{"annotations":{"apps.gracefulapp.dev/adopt":"true"}}}`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := api.Patch(ctx, app.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(test.patch)), client.DryRunAll)
@@ -140,6 +143,38 @@ func TestWhatNeedsTheWebhook(t *testing.T) {
 			t.Errorf("cannot be let go: %v", err)
 		}
 	})
+}
+
+// The match conditions of webhook and policy list the fields of the spec. A field that is missing there would be changed without either.
+func TestMatchConditionsCoverTheSpec(t *testing.T) {
+	crd := &apiextensionsv1.CustomResourceDefinition{}
+	if err := api.Get(t.Context(), client.ObjectKey{Name: "gracefulapps.apps.gracefulapp.dev"}, crd); err != nil {
+		t.Fatal(err)
+	}
+	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{}
+	if err := api.Get(t.Context(), client.ObjectKey{Name: "gracefulapp-runs-pods"}, policy); err != nil {
+		t.Fatal(err)
+	}
+	for name, expression := range map[string]string{
+		"webhook": webhookConfiguration(t).Webhooks[0].MatchConditions[0].Expression,
+		"policy":  policy.Spec.MatchConditions[0].Expression,
+	} {
+		for field := range crd.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"].Properties {
+			wanted := field != "replicas" && field != "revisionHistoryLimit"
+			if covered := comparesField(expression, ".spec.?"+field); covered != wanted {
+				t.Errorf("%s: match condition compares spec.%s: %t, want %t", name, field, covered, wanted)
+			}
+		}
+		for _, annotation := range []string{v1alpha1.AnnotationAdopt} {
+			if !comparesField(expression, ".metadata.?annotations[?'"+annotation+"']") {
+				t.Errorf("%s: match condition does not compare the annotation %s", name, annotation)
+			}
+		}
+	}
+}
+
+func comparesField(expression, path string) bool {
+	return strings.Contains(expression+" ", "object"+path+" != oldObject"+path+" ")
 }
 
 // setWebhook points the webhook at a closed port, so that each call of it fails at once, lets that pass or not, and waits

@@ -4,8 +4,10 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -39,6 +41,15 @@ func adopting(app *v1alpha1.GracefulApp) {
 	app.Spec.Replicas = new(int32(3))
 }
 
+// service is a Service of the app's name, as another client made it.
+func (w *world) service(spec corev1.ServiceSpec, owners ...metav1.OwnerReference) *corev1.Service {
+	GinkgoHelper()
+	spec.Selector = theirLabels
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: w.namespace, OwnerReferences: owners}, Spec: spec}
+	Expect(api.Create(ctx, service)).To(Succeed())
+	return service
+}
+
 func paused(app *v1alpha1.GracefulApp) { app.Spec.Paused = new(true) }
 
 var _ = Describe("A Deployment that runs", func() {
@@ -46,11 +57,7 @@ var _ = Describe("A Deployment that runs", func() {
 		w := newWorld()
 		before := w.running()
 		Expect(api.Create(ctx, before)).To(Succeed())
-		service := &corev1.Service{
-			ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: w.namespace},
-			Spec:       corev1.ServiceSpec{Selector: theirLabels, Ports: []corev1.ServicePort{{Port: 80}}},
-		}
-		Expect(api.Create(ctx, service)).To(Succeed())
+		service := w.service(corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromInt32(8080)}}})
 		w.create(adopting)
 		w.reconcile()
 		d := w.deployment()
@@ -64,6 +71,7 @@ var _ = Describe("A Deployment that runs", func() {
 		Expect(adopted.Spec.ClusterIP).To(Equal(service.Spec.ClusterIP))
 		w.rollOut()
 		w.reconcile()
+		w.reconcile() // what the first one wrote
 		Expect(w.conditions()).To(ConsistOf(available))
 		Expect(w.reconcile()).To(BeEmpty())
 	})
@@ -105,9 +113,100 @@ var _ = Describe("A Deployment that runs", func() {
 		Expect(api.Create(ctx, before)).To(Succeed())
 		w.create(func(app *v1alpha1.GracefulApp) { app.Annotations = map[string]string{v1alpha1.AnnotationAdopt: "true"} })
 		Expect(w.reconcile()).To(Equal([]string{"Patch status GracefulApp"}))
-		Expect(w.conditions()).To(ConsistOf("Ready=False NameTaken", "Stalled=True NameTaken"))
-		Expect(w.readyMessage()).To(ContainSubstring("its selector is app=shop, which cannot change"))
+		Expect(w.conditions()).To(ConsistOf("Ready=False InvalidSpec", "Stalled=True InvalidSpec"))
+		Expect(w.readyMessage()).To(ContainSubstring("the selector of Deployment hello is app=shop, which cannot change"))
 		Expect(w.deployment().ResourceVersion).To(Equal(before.ResourceVersion))
+	})
+
+	It("is not touched while it is not adopted, and not scaled either", func() {
+		w := newWorld()
+		before := w.running()
+		Expect(api.Create(ctx, before)).To(Succeed())
+		By("a Service of another controller")
+		service := w.service(corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}, metav1.OwnerReference{
+			APIVersion: "example.com/v1", Kind: "Shop", Name: "hello", UID: "8b0e5c1a-0000-4000-8000-000000000009", Controller: new(true),
+		})
+		w.create(adopting, func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(6)) })
+		Expect(w.reconcile()).To(Equal([]string{"Patch status GracefulApp"}))
+		By("another number of replicas")
+		Expect(api.Delete(ctx, service)).To(Succeed())
+		w.reconcile()
+		Expect(w.readyMessage()).To(ContainSubstring("Deployment hello has 3 replicas; adopt it with replicas: 3"))
+		Expect(w.deployment().ResourceVersion).To(Equal(before.ResourceVersion))
+	})
+
+	It("keeps its Service as it is while paused, and hands an unnamed port over by its number", func() {
+		w := newWorld()
+		unnamed := w.running()
+		unnamed.Spec.Template.Spec.Containers[0].Ports[0].Name = ""
+		Expect(api.Create(ctx, unnamed)).To(Succeed())
+		before := w.service(corev1.ServiceSpec{
+			Type: corev1.ServiceTypeNodePort, SessionAffinity: corev1.ServiceAffinityClientIP,
+			Ports: []corev1.ServicePort{
+				{Name: "web", Port: 80, TargetPort: intstr.FromInt32(8080)}, {Name: "again", Port: 8080},
+			},
+		})
+		w.create(adopting, paused, func(app *v1alpha1.GracefulApp) {
+			app.Spec.Service = &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{
+				Type: corev1.ServiceTypeNodePort, SessionAffinity: corev1.ServiceAffinityClientIP,
+				Ports: []corev1.ServicePort{
+					{Name: "web", Port: 80, TargetPort: intstr.FromString("http")}, {Name: "again", Port: 8080, TargetPort: intstr.FromInt32(8080)},
+				},
+			}}
+		})
+		w.reconcile()
+		Expect(fetch(w, &corev1.Service{}).Spec).To(Equal(before.Spec))
+		Expect(metav1.IsControlledBy(fetch(w, &corev1.Service{}), w.app())).To(BeTrue())
+		w.reconcile()
+		Expect(fetch(w, &corev1.Service{}).Spec).To(Equal(before.Spec), "no pod has the named port yet")
+
+		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Paused = nil })
+		w.reconcile()
+		Expect(fetch(w, &corev1.Service{}).Spec).To(Equal(before.Spec))
+		w.rollOut()
+		w.reconcile()
+		after := fetch(w, &corev1.Service{}).Spec
+		Expect(after.Ports[0].TargetPort).To(Equal(intstr.FromString("http")))
+		Expect(after.Ports[1].TargetPort).To(Equal(intstr.FromString("http")))
+		after.Ports[0].TargetPort, after.Ports[1].TargetPort = before.Spec.Ports[0].TargetPort, before.Spec.Ports[1].TargetPort
+		Expect(after).To(Equal(before.Spec))
+	})
+
+	It("takes over what kubectl scale wrote, so that the first scaling of the app is no conflict", func() {
+		w := newWorld()
+		Expect(api.Create(ctx, w.running())).To(Succeed())
+		Expect(api.SubResource("scale").Update(ctx, w.deployment(), client.FieldOwner("kubectl"),
+			client.WithSubResourceBody(&autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 5}}))).To(Succeed())
+		w.create(adopting, func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(5)) })
+		w.reconcile()
+		for _, e := range w.deployment().ManagedFields {
+			Expect(e.Subresource).To(Or(BeEmpty(), Equal("status")), e.Manager)
+		}
+		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(7)) })
+		w.reconcile()
+		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(7))
+		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("ScaleConflict")))
+	})
+
+	It("keeps the number of replicas that its autoscaler wrote", func() {
+		w := newWorld()
+		Expect(api.Create(ctx, w.running())).To(Succeed())
+		autoscaler := w.autoscaler()
+		w.create(adopting, func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(2)) })
+		w.reconcile()
+		Expect(metav1.IsControlledBy(w.deployment(), w.app())).To(BeTrue())
+		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(3))
+		Expect(w.conditions()).To(ContainElement("ScaleConflict=True AutoscalerTargetsDeployment"))
+		w.rollOut()
+		w.reconcile()
+		Expect(w.conditions()).To(ContainElement(available), "it has as many replicas as the autoscaler wants")
+
+		By("handing over as the message says")
+		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(3)) })
+		retarget(autoscaler)
+		w.reconcile()
+		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(3))
+		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("ScaleConflict")))
 	})
 
 	It("is not adopted from another controller, or while it is being deleted", func() {

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
 // scaleConflictLasts is how long a conflict that was undone is still shown: the write itself is over before anybody looks.
@@ -40,17 +41,16 @@ func (p pass) draining() metav1.Condition {
 // scaleConflict names who scales the wrong object, and the right one.
 func (p pass) scaleConflict(now time.Time) metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionScaleConflict}
-	if name := p.observed.Autoscaler; name != "" {
+	if p.observed.Autoscaler != "" {
 		c.Reason = v1alpha1.ReasonAutoscalerTargetsDeployment
-		c.Message = fmt.Sprintf("HorizontalPodAutoscaler %s scales Deployment %s, whose replicas the GracefulApp sets; let its scaleTargetRef "+
-			"be apiVersion %s, kind GracefulApp, name %s", name, p.app.Name, v1alpha1.GroupVersion, p.app.Name)
+		c.Message = plan.AutoscalerMessage(p.app, p.observed.Running())
 		return c
 	}
 	d := p.observed.Deployment
-	if by := p.observed.Scaler; by != "" && d.Spec.Replicas != nil && *d.Spec.Replicas != replicas(p.app) {
+	if by := p.observed.Scaler; by != "" && d.Spec.Replicas != nil && *d.Spec.Replicas != p.replicas() {
 		c.Reason = v1alpha1.ReasonDeploymentScaled
 		c.Message = fmt.Sprintf("%s scaled Deployment %s to %d, and it was set back to %d; scale the GracefulApp: kubectl scale "+
-			"gracefulapp/%s --replicas=%d", by, p.app.Name, *d.Spec.Replicas, replicas(p.app), p.app.Name, *d.Spec.Replicas)
+			"gracefulapp/%s --replicas=%d", by, p.app.Name, *d.Spec.Replicas, p.replicas(), p.app.Name, *d.Spec.Replicas)
 		return c
 	}
 	if last := p.lastScaleConflict(); last != nil && now.Before(last.LastTransitionTime.Add(scaleConflictLasts)) {

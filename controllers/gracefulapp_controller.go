@@ -83,7 +83,7 @@ func (r *GracefulAppReconciler) apply(ctx context.Context, p *pass) {
 		p.changes, p.err = children.Apply(ctx, r.Client, p.plan, p.observed)
 	}
 	if !applicable || rejected(p.err) {
-		scaled, err := children.Scale(ctx, r.Client, p.observed, replicas(p.app))
+		scaled, err := children.Scale(ctx, r.Client, p.app, p.observed)
 		p.changes = append(p.changes, scaled...)
 		if err != nil {
 			p.err = errors.Join(p.err, err)

@@ -66,28 +66,54 @@ var _ = Describe("Somebody who scales the Deployment", func() {
 		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("ScaleConflict")))
 	})
 
-	It("is told the right target when it is an autoscaler, for as long as it has the wrong one", func() {
-		autoscaler := &autoscalingv2.HorizontalPodAutoscaler{
-			ObjectMeta: metav1.ObjectMeta{Name: "busy", Namespace: w.namespace},
-			Spec: autoscalingv2.HorizontalPodAutoscalerSpec{
-				ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "hello"},
-				MaxReplicas:    5,
-			},
-		}
-		Expect(api.Create(ctx, autoscaler)).To(Succeed())
+	It("is followed when it is an autoscaler, for as long as that has the wrong target, and is told the right one", func() {
+		autoscaler := w.autoscaler()
 		w.reconcile()
 		Expect(w.conditions()).To(ConsistOf(available, "ScaleConflict=True AutoscalerTargetsDeployment"))
-		Expect(w.events.take()).To(ConsistOf("Warning AutoscalerTargetsDeployment: HorizontalPodAutoscaler busy scales Deployment hello, " +
-			"whose replicas the GracefulApp sets; let its scaleTargetRef be apiVersion apps.gracefulapp.dev/v1alpha1, kind GracefulApp, " +
-			"name hello"))
-		autoscaler.Spec.ScaleTargetRef = autoscalingv2.CrossVersionObjectReference{
-			APIVersion: v1alpha1.GroupVersion.String(), Kind: "GracefulApp", Name: "hello",
-		}
-		Expect(api.Update(ctx, autoscaler)).To(Succeed())
+		Expect(w.events.take()).To(ConsistOf("Warning AutoscalerTargetsDeployment: HorizontalPodAutoscaler busy targets Deployment hello, so the " +
+			"GracefulApp keeps the Deployment's replicas (2) and ignores spec.replicas; to hand over, run kubectl scale gracefulapp/hello " +
+			"--replicas=2, then set the autoscaler's scaleTargetRef to apiVersion apps.gracefulapp.dev/v1alpha1, kind GracefulApp, name hello"))
+		Expect(api.SubResource("scale").Update(ctx, w.deployment(), client.FieldOwner("kube-controller-manager"),
+			client.WithSubResourceBody(&autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 4}}))).To(Succeed())
+		w.reconcile()
+		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(4))
+		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(4)) })
+		retarget(autoscaler)
+		w.reconcile()
+		w.rollOut()
 		w.reconcile()
 		Expect(w.conditions()).To(ConsistOf(available))
+
+		By("scaling the app, though the autoscaler owns the field too")
+		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(5)) })
+		w.reconcile()
+		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(5))
+		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("ScaleConflict")))
 	})
 })
+
+// autoscaler that targets the Deployment.
+func (w *world) autoscaler() *autoscalingv2.HorizontalPodAutoscaler {
+	GinkgoHelper()
+	autoscaler := &autoscalingv2.HorizontalPodAutoscaler{
+		ObjectMeta: metav1.ObjectMeta{Name: "busy", Namespace: w.namespace},
+		Spec: autoscalingv2.HorizontalPodAutoscalerSpec{
+			ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "hello"},
+			MaxReplicas:    5,
+		},
+	}
+	Expect(api.Create(ctx, autoscaler)).To(Succeed())
+	return autoscaler
+}
+
+// retarget an autoscaler to the app.
+func retarget(autoscaler *autoscalingv2.HorizontalPodAutoscaler) {
+	GinkgoHelper()
+	autoscaler.Spec.ScaleTargetRef = autoscalingv2.CrossVersionObjectReference{
+		APIVersion: v1alpha1.GroupVersion.String(), Kind: "GracefulApp", Name: "hello",
+	}
+	Expect(api.Update(ctx, autoscaler)).To(Succeed())
+}
 
 var _ = Describe("Draining pods", func() {
 	It("are a condition of their own, and do not take Ready away", func() {

@@ -117,7 +117,7 @@ func (p pass) progress() verdict {
 	if c := deploymentCondition(d, appsv1.DeploymentProgressing); c != nil && c.Status == corev1.ConditionFalse {
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonProgressDeadlineExceeded, c.Message}
 	}
-	want, s := replicas(p.app), d.Status
+	want, s := p.replicas(), d.Status
 	if s.Replicas == want && s.UpdatedReplicas == want && s.ReadyReplicas == want && s.AvailableReplicas == want {
 		return verdict{v1alpha1.ConditionReady, v1alpha1.ReasonAvailable, p.counts()}
 	}
@@ -141,7 +141,7 @@ func (p pass) progressReason() string {
 		return v1alpha1.ReasonProgressing
 	}
 	switch {
-	case d.Status.Replicas != replicas(p.app) || last.Reason == v1alpha1.ReasonScaling:
+	case d.Status.Replicas != p.replicas() || last.Reason == v1alpha1.ReasonScaling:
 		return v1alpha1.ReasonScaling
 	case p.err == nil && len(p.changes) == 0 && d.Status.ObservedGeneration >= d.Generation &&
 		(last.Status == metav1.ConditionTrue || last.Reason == v1alpha1.ReasonUnavailable):
@@ -150,11 +150,14 @@ func (p pass) progressReason() string {
 	return v1alpha1.ReasonProgressing
 }
 
+// replicas that the Deployment shall have.
+func (p pass) replicas() int32 { return plan.Replicas(p.app, p.observed.Running()) }
+
 func (p pass) counts() string {
 	status := v1alpha1.GracefulAppStatus{}
 	copyCounts(&status, p.observed.Deployment)
 	text := fmt.Sprintf("%d of %d replicas are available, %d ready, %d up to date", status.AvailableReplicas,
-		replicas(p.app), status.ReadyReplicas, status.UpdatedReplicas)
+		p.replicas(), status.ReadyReplicas, status.UpdatedReplicas)
 	if n := status.TerminatingReplicas; n != nil && *n > 0 {
 		text += fmt.Sprintf(", %d more draining", *n)
 	}
@@ -178,13 +181,6 @@ func rejected(err error) bool {
 func isAltered(err error) bool {
 	altered := new(children.AlteredError)
 	return errors.As(err, &altered)
-}
-
-func replicas(app *v1alpha1.GracefulApp) int32 {
-	if app.Spec.Replicas != nil {
-		return *app.Spec.Replicas
-	}
-	return 1
 }
 
 // maxMessageBytes keeps a condition readable and within its limit of 32,768 bytes.

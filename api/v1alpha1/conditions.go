@@ -19,15 +19,15 @@ const (
 	// draining pods do not count there.
 	ConditionDraining = "Draining"
 
-	// ConditionScaleConflict is present, and then True, when somebody else than the GracefulApp sets the Deployment's
-	// replicas: what they write is undone, because the GracefulApp is the one to scale. It stays for ten minutes after it was
-	// last seen to be undone, or as long as an autoscaler has the wrong target.
+	// ConditionScaleConflict is present, and then True, when another client than the GracefulApp sets the Deployment's replicas. What a user
+	// writes is reverted, and the condition stays for ten minutes after that. The number of a HorizontalPodAutoscaler that targets the
+	// Deployment is kept, and the condition stays until the autoscaler targets the GracefulApp.
 	ConditionScaleConflict = "ScaleConflict"
 )
 
-// AnnotationAdopt, set to "true" on a GracefulApp, lets it take over a Deployment, Service or PodDisruptionBudget of its
-// name that nobody controls. spec.selector must be the Deployment's own. Together with spec.paused nothing restarts until
-// the pause ends.
+// AnnotationAdopt, set to "true" on a GracefulApp, lets it take over a Deployment, Service and PodDisruptionBudget of its name that have no
+// controller. spec.selector and spec.replicas must be the Deployment's, and spec.service must describe the Service. While spec.paused is
+// true, no pod restarts and nothing changes for the clients of the Service.
 const AnnotationAdopt = "apps.gracefulapp.dev/adopt"
 
 // Reasons. Each is used by the conditions that its comment names, and by the event of the same name.
@@ -79,6 +79,6 @@ const (
 	ReasonDeploymentScaled = "DeploymentScaled"
 
 	// ReasonAutoscalerTargetsDeployment (ScaleConflict=True): a HorizontalPodAutoscaler's scaleTargetRef is the Deployment
-	// instead of the GracefulApp.
+	// instead of the GracefulApp. The GracefulApp keeps the replicas that the autoscaler sets, and ignores spec.replicas.
 	ReasonAutoscalerTargetsDeployment = "AutoscalerTargetsDeployment"
 )

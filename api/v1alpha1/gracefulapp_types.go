@@ -53,7 +53,8 @@ type GracefulAppList struct {
 // +kubebuilder:validation:XValidation:rule="has(self.selector) == has(oldSelf.selector) && (!has(self.selector) || self.selector == oldSelf.selector)",message="the selector is immutable, because it decides which pods belong to the app; delete the GracefulApp and create it anew to change it",fieldPath=".selector"
 type GracefulAppSpec struct {
 	// Number of desired pods, 0 or more. `kubectl scale`, HorizontalPodAutoscalers and KEDA write it through the scale
-	// subresource. Default: 1. Moves nothing but the number of pods, and from 2 on adds a PodDisruptionBudget.
+	// subresource. Default: 1. Moves nothing but the number of pods, and from 2 on adds a PodDisruptionBudget. Without effect
+	// while a HorizontalPodAutoscaler targets the Deployment instead of the GracefulApp.
 	// +kubebuilder:default=1
 	// +kubebuilder:validation:Minimum=0
 	// +optional
@@ -80,8 +81,9 @@ type GracefulAppSpec struct {
 	// +optional
 	Service *ServiceTemplate `json:"service,omitempty"`
 
-	// While true, a changed template waits and the pods that run stay as they are; scaling goes on. So a Deployment that runs
-	// can be adopted without a restart. Default: false, as in a Deployment.
+	// While true, a changed template waits and the pods that run stay as they are; scaling goes on. So a running Deployment
+	// can be adopted without a restart; while its adoption is paused, the Service does not change either. Default: false,
+	// as in a Deployment.
 	// +optional
 	Paused *bool `json:"paused,omitempty"`
 

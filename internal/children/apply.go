@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
@@ -40,11 +42,13 @@ func Apply(ctx context.Context, c client.Client, p plan.Plan, o Observed) ([]Cha
 }
 
 // Scale passes only the number of replicas on, for a spec from which nothing else may be derived: an autoscaler must not be
-// ignored because a rule was tightened. It applies what was applied before, with another number.
-func Scale(ctx context.Context, c client.Client, o Observed, replicas int32) ([]Change, error) {
-	if o.Deployment == nil || !o.Deployment.DeletionTimestamp.IsZero() {
+// ignored because a rule was tightened. It applies what was applied before, with another number. A Deployment that the app does not
+// control is not scaled, also if it may adopt it.
+func Scale(ctx context.Context, c client.Client, app *v1alpha1.GracefulApp, o Observed) ([]Change, error) {
+	if o.Deployment == nil || !o.Deployment.DeletionTimestamp.IsZero() || !metav1.IsControlledBy(o.Deployment, app) {
 		return nil, nil
 	}
+	replicas := plan.Replicas(app, o.Running())
 	if current := o.Deployment.Spec.Replicas; current != nil && *current == replicas {
 		return nil, nil
 	}

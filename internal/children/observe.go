@@ -40,7 +40,7 @@ type Observed struct {
 
 // Running is what the derivation needs to know of it.
 func (o Observed) Running() plan.Running {
-	return plan.Running{Deployment: o.Deployment, Service: o.Service}
+	return plan.Running{Deployment: o.Deployment, Service: o.Service, Autoscaler: o.Autoscaler}
 }
 
 // Kinds are what Observe reads.
@@ -95,11 +95,7 @@ func observe[T client.Object](
 	name, owner := kind+" "+app.Name, metav1.GetControllerOf(object)
 	switch {
 	case owner == nil && adopts(app) && object.GetDeletionTimestamp().IsZero():
-		if obstacle := obstacleTo(object, app); obstacle != "" {
-			o.Foreign = append(o.Foreign, name+" ("+obstacle+")")
-			return none, nil
-		}
-		return object, nil
+		return object, nil // internal/plan says whether it can be
 	case owner == nil:
 		o.Foreign = append(o.Foreign, name+" (not controlled by anything)")
 	case isLeaving(object, app):
@@ -108,6 +104,11 @@ func observe[T client.Object](
 		o.Foreign = append(o.Foreign, fmt.Sprintf("%s (controlled by %s %s)", name, owner.Kind, owner.Name))
 	}
 	return none, nil
+}
+
+// adopts tells whether the app's owner wants it to take over objects of its name that have no controller.
+func adopts(app *v1alpha1.GracefulApp) bool {
+	return app.Annotations[v1alpha1.AnnotationAdopt] == "true"
 }
 
 // isLeaving: its owner had the app's name and is gone, so the garbage collector is on its way.

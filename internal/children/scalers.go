@@ -14,23 +14,29 @@ import (
 
 var replicasPath = fieldpath.MakePathOrDie("spec", "replicas")
 
-// scalerOf names who has written the replicas of a Deployment that we made. To apply ours takes the field from everybody else, so
-// it is somebody who did so since.
+// scalerOf names the field manager that has set the replicas of a Deployment to another number than the operator did: it owns the field,
+// and the operator, which has applied the Deployment, no longer does. A manager that wrote the same number owns it beside the operator.
 func scalerOf(d *appsv1.Deployment) string {
 	if d == nil {
 		return ""
 	}
-	scaler, known := "", false
+	scaler, applied := "", false
 	for _, e := range d.ManagedFields {
-		known = known || isOurs(e)
-		if isOurs(e) || e.FieldsV1 == nil {
+		if e.FieldsV1 == nil {
 			continue
 		}
-		if fields, err := fieldsOf(e); err == nil && fields.Has(replicasPath) {
+		fields, err := fieldsOf(e)
+		owns := err == nil && fields.Has(replicasPath)
+		switch {
+		case isOurs(e) && owns:
+			return ""
+		case isOurs(e):
+			applied = true
+		case owns:
 			scaler = e.Manager
 		}
 	}
-	if !known { // it is being adopted: whoever has made it was right to
+	if !applied { // it is being adopted: the manager that made it set the replicas
 		return ""
 	}
 	return scaler

@@ -20,11 +20,11 @@ var restartedAt = fieldpath.MakePathOrDie("spec", "template", "metadata", "annot
 // takeOver moves the fields of everybody who has overwritten ours by an update (kubectl edit, kubectl rollout undo) into our
 // managed fields, so that the apply that follows also removes what they added: server-side apply removes only what
 // its own manager has applied before. Those who wrote other fields only (Reloader, injected labels) are left alone. On adoption,
-// fields that somebody else has applied are taken over too.
+// applied fields and those of the scale subresource are taken over too.
 func takeOver(ctx context.Context, api client.Client, c child) error {
 	theirs := isUpdate
 	if metav1.GetControllerOf(c.object) == nil {
-		theirs = isUpdateOrApply
+		theirs = isAdopted
 	}
 	if !slices.ContainsFunc(c.object.GetManagedFields(), theirs) {
 		return nil
@@ -64,8 +64,10 @@ func isUpdate(e metav1.ManagedFieldsEntry) bool {
 	return e.Operation == metav1.ManagedFieldsOperationUpdate && e.Subresource == "" && e.FieldsV1 != nil
 }
 
-func isUpdateOrApply(e metav1.ManagedFieldsEntry) bool {
-	return isUpdate(e) || !isOurs(e) && e.Operation == metav1.ManagedFieldsOperationApply && e.Subresource == "" && e.FieldsV1 != nil
+// isAdopted: on adoption, the fields of `kubectl apply --server-side` and the replicas of `kubectl scale` and of autoscalers go too.
+func isAdopted(e metav1.ManagedFieldsEntry) bool {
+	applied := e.Operation == metav1.ManagedFieldsOperationApply && e.Subresource == ""
+	return e.FieldsV1 != nil && !isOurs(e) && (isUpdate(e) || applied || e.Subresource == "scale")
 }
 
 func isOurs(e metav1.ManagedFieldsEntry) bool {
@@ -143,7 +145,7 @@ func addToOurs(
 	i := slices.IndexFunc(entries, isOurs)
 	if i < 0 {
 		i = len(entries)
-		taken.Manager, taken.Operation = FieldManager, metav1.ManagedFieldsOperationApply
+		taken.Manager, taken.Operation, taken.Subresource = FieldManager, metav1.ManagedFieldsOperationApply, ""
 		taken.FieldsV1 = metav1.NewFieldsV1("{}")
 		entries = append(entries, taken)
 	}

@@ -60,6 +60,17 @@ var checks = []check{
 	{Rule{"12", "the spec is at most 256 KiB of JSON", "etcd would refuse the Deployment that is derived from it", "a ConfigMap", false}, checkSize},
 	{Rule{"", "the template carries `spec.selector`", "the Service would not find the pods", "the labels that the message names", false},
 		checkSelector},
+	{Rule{"", "on adoption: `spec.selector` is the Deployment's and the Service's", "a Deployment's selector cannot change, and a Service with " +
+		"another one would send requests to other pods", "the labels that the message names", false}, checkAdoptedSelector},
+	{Rule{"", "on adoption: `spec.replicas` is the Deployment's, unless a HorizontalPodAutoscaler targets it", "the adoption would scale it",
+		"the number that the message names", false}, checkAdoptedReplicas},
+	{Rule{"", "on adoption: a container port to which the Service sends requests keeps its number until the rollout has finished",
+		"old pods do not listen on the new one", "the number that the message names; change it after the rollout", false}, checkAdoptedPorts},
+	{Rule{"", "on adoption: the Service has neither `externalIPs` nor `publishNotReadyAddresses`", "a GracefulApp does not support them, so " +
+		"they would be removed", "remove them from the Service first", false}, checkAdoptedSettings},
+	{Rule{"", "on adoption: what the clients of the Service see (type, ports, address, session affinity, traffic policies) changes only if it is " +
+		"written in `spec.service`, and while `spec.paused` is true not at all", "an adoption must not be an outage",
+		"the `service` that the message shows", false}, checkAdoptedService},
 	{Rule{"", "`lifecycle.stopSignal` of the serving container is not SIGKILL", "no app can handle it",
 		"SIGTERM, or the signal on which the app shuts down", false}, checkStopSignal},
 }
@@ -69,6 +80,10 @@ var elsewhere = []Rule{
 	{"", "`spec.selector` never changes", "it decides which pods belong to the app", "delete and create anew", true},
 	{"", "the name of a port that the Service targets never changes", "pods that run have no port of the new name, so the Service would lose " +
 		"them all at once", "keep the name (its number may change), or add a second port", false},
+	{"", "while an adoption is paused (annotation `apps.gracefulapp.dev/adopt`, `spec.paused: true`), `spec.service` changes nothing that the " +
+		"clients of the Service see", "a paused adoption must not be an outage", "set `spec.paused` to false first", false},
+	{"", "until the rollout after an adoption has finished, a container port to which the Service sends requests keeps its number",
+		"old pods do not listen on the new one", "change it after the rollout", false},
 	{"", "`nodePort` is in the cluster's range", "no dry run allocates ports, so it would be refused too late", "one of 30000-32767 (the " +
 		"operator's flag `--service-node-port-range`, if the API server has another range), or leave it out", false},
 	{"", "who writes a GracefulApp may create Deployments in its namespace (*policy*)", "the operator would run pods for somebody who may not",

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -90,16 +91,26 @@ func NodePorts(app *v1alpha1.GracefulApp, allowed utilnet.PortRange) field.Error
 	return errs
 }
 
-// Change checks what an update may not do. The name of a port that a Service targets cannot change: until the rollout is
-// over, the Service would look for the new name in old pods, and their endpoints would vanish at once.
-func Change(old, updated *v1alpha1.GracefulApp) field.ErrorList {
-	before := map[string]string{}
-	for _, p := range newInput(old, Running{}).ports {
-		before[portKey(p)] = p.TargetPort.StrVal
+// Change checks what an update may not do.
+func Change(old, updated *v1alpha1.GracefulApp, running Running) field.ErrorList {
+	before, after := newInput(old, running), newInput(updated, running)
+	errs := after.checkPortNames(before)
+	errs = append(errs, after.checkHandOver()...)
+	return append(errs, after.checkPausedService(before)...)
+}
+
+// checkPortNames: the name of a port that a Service targets cannot change. Until the rollout is over, the Service would look for the new
+// name in old pods, and their endpoints would vanish at once. A Service that targets numbers does not look for names.
+func (in *input) checkPortNames(before *input) field.ErrorList {
+	names := map[string]string{}
+	for _, p := range before.ports {
+		if before.targetPort(p) == p.TargetPort {
+			names[portKey(p)] = p.TargetPort.StrVal
+		}
 	}
 	var errs field.ErrorList
-	for i, p := range newInput(updated, Running{}).ports {
-		if was := before[portKey(p)]; was != "" && p.TargetPort.StrVal != "" && was != p.TargetPort.StrVal {
+	for i, p := range in.ports {
+		if was := names[portKey(p)]; was != "" && p.TargetPort.StrVal != "" && was != p.TargetPort.StrVal {
 			errs = append(errs, invalid(servicePath.Child("ports").Index(i).Child("targetPort"), p.TargetPort.StrVal,
 				"port %d targets the container port %q, and the name cannot change: the pods that run have no port %q, so the "+
 					"Service would lose them all at once; keep the name (its number may change), or add a second port",
@@ -107,6 +118,45 @@ func Change(old, updated *v1alpha1.GracefulApp) field.ErrorList {
 		}
 	}
 	return errs
+}
+
+// checkHandOver: until the rollout after an adoption has finished, the Service targets a number, which cannot change in the same rollout.
+func (in *input) checkHandOver() field.ErrorList {
+	s := in.running.Service
+	if s == nil || in.running.Deployment == nil || in.adopts(s) {
+		return nil
+	}
+	var errs field.ErrorList
+	for _, p := range in.ports {
+		live := in.running.servicePort(p)
+		if live == nil || live.TargetPort.Type != intstr.Int {
+			continue
+		}
+		old, updated := in.running.targetNumber(*live), in.portNumber(p)
+		if updated != 0 && updated != old && !in.running.everyPodHas(p.TargetPort.StrVal, p.Protocol, old) {
+			errs = append(errs, invalid(in.servingPath().Child("ports"), updated,
+				"Service %s sends requests to container port %d until the rollout after the adoption has finished; keep %d until then",
+				s.Name, old, old)...)
+		}
+	}
+	return errs
+}
+
+// checkPausedService: while an adoption is paused, nothing changes for the clients of the Service.
+func (in *input) checkPausedService(before *input) field.ErrorList {
+	s := in.running.Service
+	if s == nil || in.adopts(s) || !in.paused() || in.app.Annotations[v1alpha1.AnnotationAdopt] != "true" {
+		return nil
+	}
+	var changes []string
+	for _, c := range in.serviceChanges(before.serviceSpec()) {
+		changes = append(changes, c.String())
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	return field.ErrorList{field.Forbidden(specPath.Child("service"), fmt.Sprintf(
+		"it would change Service %s while the adoption is paused: %s; set spec.paused to false first", s.Name, strings.Join(changes, ", ")))}
 }
 
 func portKey(p corev1.ServicePort) string { return fmt.Sprintf("%s/%d", p.Protocol, p.Port) }

@@ -77,13 +77,7 @@ func isNativeSidecar(c corev1.Container) bool {
 
 func (in *input) spec() *v1alpha1.GracefulAppSpec { return &in.app.Spec }
 
-// replicas is 1 where the CRD's default was not applied: kubectl graceful reads files that no API server has seen.
-func (in *input) replicas() int32 {
-	if r := in.spec().Replicas; r != nil {
-		return *r
-	}
-	return 1
-}
+func (in *input) replicas() int32 { return Replicas(in.app, in.running) }
 
 // servingContainer is the serving container as the user wrote it, nil if there is none.
 func (in *input) servingContainer() *corev1.Container {

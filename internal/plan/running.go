@@ -1,8 +1,14 @@
 package plan
 
 import (
+	"slices"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
 // Running is what the live objects fix for the derivation. Its zero value describes an app that has none yet.
@@ -10,4 +16,78 @@ type Running struct {
 	// Deployment and Service as they are in the cluster, owned by the app or about to be adopted by it; nil if absent.
 	Deployment *appsv1.Deployment
 	Service    *corev1.Service
+	// Autoscaler is the name of a HorizontalPodAutoscaler that targets the Deployment; "" if there is none.
+	Autoscaler string
 }
+
+// Replicas is the number of pods that the Deployment gets: spec.replicas, 1 if that is absent. While a HorizontalPodAutoscaler targets the
+// Deployment instead of the GracefulApp, it is the number that the Deployment has: two writers that disagree would create and delete pods
+// in turn.
+func Replicas(app *v1alpha1.GracefulApp, running Running) int32 {
+	if d := running.Deployment; running.Autoscaler != "" && d != nil && d.Spec.Replicas != nil {
+		return *d.Spec.Replicas
+	}
+	if r := app.Spec.Replicas; r != nil {
+		return *r
+	}
+	return 1 // the CRD's default, for a file that no API server has seen
+}
+
+// servicePort is the live Service's port of the same number and protocol, nil if there is none.
+func (r Running) servicePort(p corev1.ServicePort) *corev1.ServicePort {
+	if r.Service == nil {
+		return nil
+	}
+	i := slices.IndexFunc(r.Service.Spec.Ports, func(live corev1.ServicePort) bool { return portKey(live) == portKey(p) })
+	if i < 0 {
+		return nil
+	}
+	return &r.Service.Spec.Ports[i]
+}
+
+// targetNumber is the container port to which a live Service port sends requests, 0 if the pods have no port of its name.
+func (r Running) targetNumber(p corev1.ServicePort) int32 {
+	switch {
+	case p.TargetPort.Type == intstr.Int && p.TargetPort.IntVal != 0:
+		return p.TargetPort.IntVal
+	case p.TargetPort.Type == intstr.Int:
+		return p.Port // Kubernetes' own default
+	case r.Deployment == nil:
+		return 0
+	}
+	return numberOf(portsOf(r.Deployment.Spec.Template.Spec), p.TargetPort.StrVal, p.Protocol)
+}
+
+// everyPodHas tells whether all pods are made from the live template, and its port of this name has this number.
+func (r Running) everyPodHas(name string, protocol corev1.Protocol, number int32) bool {
+	d := r.Deployment
+	rolledOut := d.Status.ObservedGeneration >= d.Generation && d.Status.UpdatedReplicas == d.Status.Replicas
+	return rolledOut && numberOf(portsOf(d.Spec.Template.Spec), name, protocol) == number
+}
+
+// numberOf the first port of a name and protocol, 0 if there is none. It is the one that Kubernetes takes.
+func numberOf(ports []corev1.ContainerPort, name string, p corev1.Protocol) int32 {
+	for _, port := range ports {
+		if port.Name == name && protocol(port.Protocol) == protocol(p) {
+			return port.ContainerPort
+		}
+	}
+	return 0
+}
+
+// portsOf a pod that a Service can target.
+func portsOf(pod corev1.PodSpec) []corev1.ContainerPort {
+	var ports []corev1.ContainerPort
+	for _, c := range pod.Containers {
+		ports = append(ports, c.Ports...)
+	}
+	for _, c := range pod.InitContainers {
+		if isNativeSidecar(c) {
+			ports = append(ports, c.Ports...)
+		}
+	}
+	return ports
+}
+
+// adopts tells whether the app is about to take the live object over.
+func (in *input) adopts(object metav1.Object) bool { return !metav1.IsControlledBy(object, in.app) }

@@ -17,17 +17,26 @@ func serviceConfiguration(in *input) (*corev1ac.ServiceApplyConfiguration, error
 		WithLabels(in.childLabels()).
 		WithOwnerReferences(in.ownerReference()).
 		WithSpec(spec)
+	if given := in.spec().Service; given != nil {
+		service.WithLabels(given.Metadata.Labels).WithAnnotations(given.Metadata.Annotations)
+	}
+	return service, throughJSON(in.serviceSpec(), spec)
+}
+
+func (in *input) serviceSpec() corev1.ServiceSpec {
 	wanted := corev1.ServiceSpec{}
 	if given := in.spec().Service; given != nil {
 		wanted = *given.Spec.DeepCopy()
-		service.WithLabels(given.Metadata.Labels).WithAnnotations(given.Metadata.Annotations)
 	}
-	wanted.Ports = in.ports
+	wanted.Ports = slices.Clone(in.ports)
+	for i, p := range in.ports {
+		wanted.Ports[i].TargetPort = in.targetPort(p)
+	}
 	wanted.Selector = in.selectorLabels()
 	if wanted.Type == "" {
 		wanted.Type = corev1.ServiceTypeClusterIP
 	}
-	return service, throughJSON(wanted, spec)
+	return wanted
 }
 
 // servicePorts gives every port the name of a container port as its target: a number would be a closed port on half of
@@ -97,18 +106,12 @@ func (in *input) countPorts(name string, p corev1.Protocol) int {
 
 // reachablePorts are the ports that a Service can target, the serving container's first.
 func (in *input) reachablePorts() []corev1.ContainerPort {
-	ports := slices.Clone(in.servingPorts())
-	for i, c := range in.template.Spec.Containers {
-		if i != in.serving {
-			ports = append(ports, c.Ports...)
-		}
+	pod := in.template.Spec
+	if in.serving > 0 {
+		serving := pod.Containers[in.serving]
+		pod.Containers = append([]corev1.Container{serving}, slices.Delete(slices.Clone(pod.Containers), in.serving, in.serving+1)...)
 	}
-	for _, c := range in.template.Spec.InitContainers {
-		if isNativeSidecar(c) {
-			ports = append(ports, c.Ports...)
-		}
-	}
-	return ports
+	return portsOf(pod)
 }
 
 // servingPorts are the serving container's, as they will be.

@@ -59,6 +59,10 @@ var warnings = []caution{
 		warnStopSignal},
 	{Warning{"readiness gates", "no pod is Ready before somebody sets their conditions; while nobody does, a rollout waits and the old pods " +
 		"serve on", "look that the controller which sets them runs"}, warnReadinessGates},
+	{Warning{"on adoption: `spec.service` changes what the clients of the Service see", "they may lose requests",
+		"what the Service has, and change it at a quiet hour"}, warnAdoptedService},
+	{Warning{"a HorizontalPodAutoscaler that targets the Deployment", "the GracefulApp keeps its number of replicas, and `spec.replicas` has no " +
+		"effect", "let it target the GracefulApp, as the message says"}, warnAutoscaler},
 }
 
 // warnedElsewhere is what the webhook and its dry run (internal/children) find in the cluster.

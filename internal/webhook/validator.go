@@ -25,10 +25,11 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// The match conditions let writes pass without the webhook that cannot break an invariant: replicas, labels, and whatever
-// happens to an app that is being deleted. So scaling goes on while the operator is away.
+// The match conditions skip the webhook for writes that cannot break an invariant: replicas, revisionHistoryLimit, metadata other than our
+// annotations, and every write to an app that is being deleted. So scaling goes on while the operator is away. config/policy has the same
+// list, and a test compares both with the CRD.
 //
-// +kubebuilder:webhook:path=/validate-apps-gracefulapp-dev-v1alpha1-gracefulapp,mutating=false,failurePolicy=fail,sideEffects=None,timeoutSeconds=5,groups=apps.gracefulapp.dev,resources=gracefulapps,verbs=create;update,versions=v1alpha1,name=gracefulapps.apps.gracefulapp.dev,admissionReviewVersions=v1,patch=`{"matchConditions":[{"name":"spec-changed","expression":"request.operation == 'CREATE' || object.spec.?timing != oldObject.spec.?timing || object.spec.?template != oldObject.spec.?template || object.spec.?service != oldObject.spec.?service || object.spec.?selector != oldObject.spec.?selector"},{"name":"not-being-deleted","expression":"!has(object.metadata.deletionTimestamp)"}]}`
+// +kubebuilder:webhook:path=/validate-apps-gracefulapp-dev-v1alpha1-gracefulapp,mutating=false,failurePolicy=fail,sideEffects=None,timeoutSeconds=5,groups=apps.gracefulapp.dev,resources=gracefulapps,verbs=create;update,versions=v1alpha1,name=gracefulapps.apps.gracefulapp.dev,admissionReviewVersions=v1,patch=`{"matchConditions":[{"name":"spec-changed","expression":"request.operation == 'CREATE' || object.spec.?timing != oldObject.spec.?timing || object.spec.?template != oldObject.spec.?template || object.spec.?service != oldObject.spec.?service || object.spec.?selector != oldObject.spec.?selector || object.spec.?paused != oldObject.spec.?paused || object.metadata.?annotations[?'apps.gracefulapp.dev/adopt'] != oldObject.metadata.?annotations[?'apps.gracefulapp.dev/adopt'] || object.metadata.?annotations[?'apps.gracefulapp.dev/derivation'] != oldObject.metadata.?annotations[?'apps.gracefulapp.dev/derivation']"},{"name":"not-being-deleted","expression":"!has(object.metadata.deletionTimestamp)"}]}`
 
 // Validator refuses a GracefulApp that breaks an invariant and warns about one that its owner may not have thought through.
 // It sees writes of the object, not of its scale and status.
@@ -100,7 +101,7 @@ func (v Validator) validate(ctx context.Context, old, app *v1alpha1.GracefulApp)
 	p, errs, warnings := plan.For(app, observed.Running())
 	errs = append(errs, plan.NodePorts(app, v.NodePorts)...)
 	if len(errs) == 0 && old != nil {
-		errs = plan.Change(old, app)
+		errs = plan.Change(old, app, observed.Running())
 	}
 	switch {
 	case len(errs) > 0:

@@ -1,0 +1,149 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// Adoption compares the app with the live objects that it is about to take over. Requests flow through them, so what would change in front
+// of the clients has to be written in the GracefulApp.
+
+// checkAdoptedSelector: a Deployment's selector cannot change, and a Service with another one would send requests to other pods.
+func checkAdoptedSelector(in *input) field.ErrorList {
+	var errs field.ErrorList
+	wanted := in.selectorLabels()
+	if d := in.running.Deployment; d != nil && in.adopts(d) {
+		if s := d.Spec.Selector; s == nil || len(s.MatchExpressions) > 0 {
+			errs = append(errs, field.Forbidden(specPath.Child("selector"), fmt.Sprintf(
+				"the selector of Deployment %s has matchExpressions (%s) and cannot change; a Service can follow labels only, so it cannot be adopted: "+
+					"give the GracefulApp another name", d.Name, metav1.FormatLabelSelector(s))))
+		} else if !maps.Equal(s.MatchLabels, wanted) {
+			errs = append(errs, field.Forbidden(specPath.Child("selector"), fmt.Sprintf(
+				"the selector of Deployment %s is %s, which cannot change; to adopt it, create the GracefulApp with these labels as "+
+					"spec.selector.matchLabels", d.Name, metav1.FormatLabelSelector(s))))
+		}
+	}
+	if s := in.running.Service; s != nil && in.adopts(s) && !maps.Equal(s.Spec.Selector, wanted) {
+		errs = append(errs, field.Forbidden(specPath.Child("selector"), fmt.Sprintf(
+			"the selector of Service %s is %s, and the GracefulApp's is %s; give the Service this selector first, then adopt it",
+			s.Name, labelsText(s.Spec.Selector), labelsText(wanted))))
+	}
+	return errs
+}
+
+func labelsText(labels map[string]string) string {
+	return metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: labels})
+}
+
+// checkAdoptedReplicas: to adopt a Deployment does not scale it. An autoscaler's number needs no such check, for it is kept.
+func checkAdoptedReplicas(in *input) field.ErrorList {
+	d := in.running.Deployment
+	if d == nil || !in.adopts(d) || d.Spec.Replicas == nil || in.replicas() == *d.Spec.Replicas {
+		return nil
+	}
+	return invalid(specPath.Child("replicas"), in.replicas(), "Deployment %s has %d replicas; adopt it with replicas: %d, and scale it then",
+		d.Name, *d.Spec.Replicas, *d.Spec.Replicas)
+}
+
+// checkAdoptedPorts: while the rollout brings the named port, the Service targets its number, so old and new pods must share it.
+func checkAdoptedPorts(in *input) field.ErrorList {
+	s := in.running.Service
+	if s == nil || !in.adopts(s) {
+		return nil
+	}
+	var errs field.ErrorList
+	for _, p := range in.ports {
+		live := in.running.servicePort(p)
+		if live == nil {
+			continue
+		}
+		old, updated := in.running.targetNumber(*live), in.portNumber(p)
+		if old != 0 && updated != 0 && old != updated {
+			errs = append(errs, invalid(in.servingPath().Child("ports"), updated,
+				"port %d of Service %s sends requests to container port %d, and the template's port %s is %d; keep %d until the rollout after the "+
+					"adoption has finished, and change it then", p.Port, s.Name, old, p.TargetPort.StrVal, updated, old)...)
+		}
+	}
+	return errs
+}
+
+// checkAdoptedSettings: a Service may have settings that a GracefulApp refuses to write, and that would be removed.
+func checkAdoptedSettings(in *input) field.ErrorList {
+	s := in.running.Service
+	if s == nil || !in.adopts(s) {
+		return nil
+	}
+	var errs field.ErrorList
+	for _, unsupported := range []struct {
+		name string
+		set  bool
+	}{
+		{name: "externalIPs", set: len(s.Spec.ExternalIPs) > 0},
+		{name: "publishNotReadyAddresses", set: s.Spec.PublishNotReadyAddresses},
+	} {
+		if unsupported.set {
+			errs = append(errs, field.Forbidden(specPath.Child("service"), fmt.Sprintf(
+				"Service %s has %s, which a GracefulApp does not support; remove it from the Service first, then adopt it", s.Name, unsupported.name)))
+		}
+	}
+	return errs
+}
+
+// checkAdoptedService refuses what would change for the clients of the Service: anything while paused, and what the user did not write.
+func checkAdoptedService(in *input) field.ErrorList {
+	var changes []string
+	for _, c := range in.adoptionChanges() {
+		if in.paused() || !c.written {
+			changes = append(changes, c.String())
+		}
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	then := ""
+	if in.paused() {
+		then = "; what shall change can be changed when spec.paused is false"
+	}
+	return field.ErrorList{field.Forbidden(specPath.Child("service"), fmt.Sprintf(
+		"adopting Service %s would change it: %s; to keep it as it is, write service: %s%s",
+		in.running.Service.Name, strings.Join(changes, ", "), in.serviceAsItIs(), then))}
+}
+
+// warnAdoptedService names what the user changes on purpose.
+func warnAdoptedService(in *input) []string {
+	if in.paused() {
+		return nil
+	}
+	var changes []string
+	for _, c := range in.adoptionChanges() {
+		if c.written {
+			changes = append(changes, c.String())
+		}
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("adopting Service %s changes it at once, and its clients may lose requests: %s", in.running.Service.Name,
+		strings.Join(changes, ", "))}
+}
+
+// warnAutoscaler names the autoscaler that has the wrong target.
+func warnAutoscaler(in *input) []string {
+	if in.running.Autoscaler == "" || in.running.Deployment == nil {
+		return nil
+	}
+	return []string{AutoscalerMessage(in.app, in.running)}
+}
+
+func (in *input) adoptionChanges() []serviceChange {
+	if s := in.running.Service; s != nil && in.adopts(s) {
+		return in.serviceChanges(s.Spec)
+	}
+	return nil
+}
+
+func (in *input) paused() bool { return in.spec().Paused != nil && *in.spec().Paused }

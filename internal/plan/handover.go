@@ -1,0 +1,40 @@
+package plan
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// targetPort is what the Service targets for a derived port, whose target is the name of a container port.
+//
+// A Service that was adopted may target a number, or the name of a port that the template no longer has. Pods that run have no port of the
+// new name, so with the name they would lose their endpoints at once. The Service therefore targets the number, which old and new pods
+// share (Adoption and Change check it), until the rollout has given every pod the named port.
+func (in *input) targetPort(p corev1.ServicePort) intstr.IntOrString {
+	live := in.running.servicePort(p)
+	if live == nil || in.running.Deployment == nil || live.TargetPort == p.TargetPort {
+		return p.TargetPort
+	}
+	number := in.running.targetNumber(*live)
+	switch {
+	case number == 0: // it reaches no pod
+		return p.TargetPort
+	case in.adopts(in.running.Service):
+		return intstr.FromInt32(number)
+	case in.handsOver(p, *live):
+		return live.TargetPort
+	}
+	return p.TargetPort
+}
+
+// handsOver tells whether the app's own Service still targets the number that old and new pods share. Another number, or a name, was
+// written by another client.
+func (in *input) handsOver(p, live corev1.ServicePort) bool {
+	number := in.portNumber(p)
+	return live.TargetPort == intstr.FromInt32(number) && !in.running.everyPodHas(p.TargetPort.StrVal, p.Protocol, number)
+}
+
+// portNumber of the container port that a derived Service port targets, 0 if there is none.
+func (in *input) portNumber(p corev1.ServicePort) int32 {
+	return numberOf(in.reachablePorts(), p.TargetPort.StrVal, p.Protocol)
+}

@@ -1,0 +1,115 @@
+package webhook
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+var shopLabels = map[string]string{"app": "shop"}
+
+// runShop creates a Deployment of four pods and a Service of type NodePort, as users do without the operator.
+func runShop(namespace string) {
+	GinkgoHelper()
+	meta := metav1.ObjectMeta{Name: "hello", Namespace: namespace}
+	Expect(api.Create(ctx, &appsv1.Deployment{ObjectMeta: meta, Spec: appsv1.DeploymentSpec{
+		Replicas: new(int32(4)),
+		Selector: &metav1.LabelSelector{MatchLabels: shopLabels},
+		Template: corev1.PodTemplateSpec{
+			ObjectMeta: metav1.ObjectMeta{Labels: shopLabels},
+			Spec: corev1.PodSpec{Containers: []corev1.Container{{
+				Name: "hello", Image: "hello:0.1.0", Ports: []corev1.ContainerPort{{ContainerPort: 8080}},
+			}}},
+		},
+	}})).To(Succeed())
+	Expect(api.Create(ctx, &corev1.Service{ObjectMeta: meta, Spec: corev1.ServiceSpec{
+		Type: corev1.ServiceTypeNodePort, Selector: shopLabels,
+		Ports: []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromInt32(8080)}},
+	}})).To(Succeed())
+}
+
+// shop is an app that fits runShop's objects, but for the annotation that adopts them.
+func shop(namespace string, modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp {
+	return hello(append([]func(*v1alpha1.GracefulApp){in(namespace), func(app *v1alpha1.GracefulApp) {
+		app.Spec.Replicas = new(int32(4))
+		app.Spec.Selector = &v1alpha1.Selector{MatchLabels: shopLabels}
+		app.Spec.Template.Labels = shopLabels
+		app.Spec.Service = &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{
+			Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromInt32(8080)}},
+		}}
+	}}, modify...)...)
+}
+
+func adopting(app *v1alpha1.GracefulApp) {
+	app.Annotations = map[string]string{v1alpha1.AnnotationAdopt: "true"}
+}
+
+var _ = Describe("Adoption at admission", func() {
+	// seen waits until the webhook's cache has the live objects.
+	seen := func(app *v1alpha1.GracefulApp, matcher any) {
+		GinkgoHelper()
+		Eventually(func() error { return api.Create(ctx, app.DeepCopy(), client.DryRunAll) }).Should(MatchError(matcher))
+	}
+	noService := func(app *v1alpha1.GracefulApp) { app.Spec.Service = nil }
+
+	It("refuses what would be an outage, and the message says what to write", func() {
+		ns := namespace(nil)
+		runShop(ns)
+		seen(shop(ns, adopting, noService), ContainSubstring(`adopting Service hello would change it: type from "NodePort" to "ClusterIP", ports from `+
+			`[{"port":80,"protocol":"TCP"}] to [{"name":"http","port":80,"protocol":"TCP"}]; to keep it as it is, write service: `+
+			`{"spec":{"ports":[{"port":80,"targetPort":8080}],"type":"NodePort"}}`))
+		seen(shop(ns, adopting, func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = nil }),
+			ContainSubstring("spec.replicas: Invalid value: 1: Deployment hello has 4 replicas; adopt it with replicas: 4"))
+		Expect(api.Create(ctx, shop(ns, adopting))).To(Succeed())
+	})
+
+	It("sees the annotation when it is added later", func() {
+		ns := namespace(nil)
+		runShop(ns)
+		app := shop(ns, noService)
+		Expect(api.Create(ctx, app)).To(Succeed(), "without the annotation nothing is adopted")
+		seen(shop(ns, adopting, noService), ContainSubstring("adopting Service hello"))
+		before := app.DeepCopy()
+		adopting(app)
+		Expect(api.Patch(ctx, app, client.MergeFrom(before))).To(MatchError(ContainSubstring("adopting Service hello would change it")))
+	})
+
+	It("sees the end of the pause", func() {
+		ns := namespace(nil)
+		app := shop(ns, func(app *v1alpha1.GracefulApp) { app.Spec.Paused = new(true) })
+		Expect(api.Create(ctx, app)).To(Succeed())
+		runShop(ns)
+		before := app.DeepCopy()
+		adopting(app)
+		app.Spec.Service.Spec.Type = corev1.ServiceTypeClusterIP
+		app.Spec.Paused = nil
+		warned.take()
+		Eventually(func(g Gomega) {
+			g.Expect(api.Patch(ctx, app.DeepCopy(), client.MergeFrom(before), client.DryRunAll)).To(Succeed())
+			g.Expect(warned.take()).To(ContainElement(ContainSubstring(`adopting Service hello changes it at once, and its clients may lose requests: ` +
+				`type from "NodePort" to "ClusterIP"`)))
+		}).Should(Succeed())
+	})
+
+	It("lets an autoscaler's number of replicas pass, with a warning", func() {
+		ns := namespace(nil)
+		runShop(ns)
+		Expect(api.Create(ctx, &autoscalingv2.HorizontalPodAutoscaler{
+			ObjectMeta: metav1.ObjectMeta{Name: "busy", Namespace: ns},
+			Spec: autoscalingv2.HorizontalPodAutoscalerSpec{
+				ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "hello"}, MaxReplicas: 8,
+			},
+		})).To(Succeed())
+		app := shop(ns, adopting, func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(2)) })
+		warned.take()
+		Eventually(func() error { return api.Create(ctx, app.DeepCopy(), client.DryRunAll) }).Should(Succeed())
+		Expect(warned.take()).To(ContainElement(ContainSubstring("HorizontalPodAutoscaler busy targets Deployment hello")))
+	})
+})
