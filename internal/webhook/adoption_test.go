@@ -53,20 +53,20 @@ func adopting(app *v1alpha1.GracefulApp) {
 
 var _ = Describe("Adoption at admission", func() {
 	// seen waits until the webhook's cache has the live objects.
-	seen := func(app *v1alpha1.GracefulApp, matcher any) {
+	seen := func(app *v1alpha1.GracefulApp, message string) {
 		GinkgoHelper()
-		Eventually(func() error { return api.Create(ctx, app.DeepCopy(), client.DryRunAll) }).Should(MatchError(matcher))
+		Eventually(func() error { return api.Create(ctx, app.DeepCopy(), client.DryRunAll) }).Should(MatchError(ContainSubstring(message)))
 	}
 	noService := func(app *v1alpha1.GracefulApp) { app.Spec.Service = nil }
 
 	It("refuses what would be an outage, and the message says what to write", func() {
 		ns := namespace(nil)
 		runShop(ns)
-		seen(shop(ns, adopting, noService), ContainSubstring(`adopting Service hello would change it: type from "NodePort" to "ClusterIP", ports from `+
+		seen(shop(ns, adopting, noService), `adopting Service hello would change it: type from "NodePort" to "ClusterIP", ports from `+
 			`[{"port":80,"protocol":"TCP"}] to [{"name":"http","port":80,"protocol":"TCP"}]; to keep it as it is, write service: `+
-			`{"spec":{"ports":[{"port":80,"targetPort":8080}],"type":"NodePort"}}`))
+			`{"spec":{"ports":[{"port":80,"targetPort":8080}],"type":"NodePort"}}`)
 		seen(shop(ns, adopting, func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = nil }),
-			ContainSubstring("spec.replicas: Invalid value: 1: Deployment hello has 4 replicas; adopt it with replicas: 4"))
+			"spec.replicas: Invalid value: 1: Deployment hello has 4 replicas; adopt it with replicas: 4")
 		Expect(api.Create(ctx, shop(ns, adopting))).To(Succeed())
 	})
 
@@ -75,7 +75,7 @@ var _ = Describe("Adoption at admission", func() {
 		runShop(ns)
 		app := shop(ns, noService)
 		Expect(api.Create(ctx, app)).To(Succeed(), "without the annotation nothing is adopted")
-		seen(shop(ns, adopting, noService), ContainSubstring("adopting Service hello"))
+		seen(shop(ns, adopting, noService), "adopting Service hello")
 		before := app.DeepCopy()
 		adopting(app)
 		Expect(api.Patch(ctx, app, client.MergeFrom(before))).To(MatchError(ContainSubstring("adopting Service hello would change it")))
