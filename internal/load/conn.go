@@ -3,8 +3,11 @@ package load
 import (
 	"context"
 	"encoding/binary"
+	"errors"
+	"io"
 	"net"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -15,6 +18,7 @@ type countedConn struct {
 	net.Conn
 	written atomic.Uint64 // bytes
 	resets  *resets       // nil but for HTTP/2
+	reset   atomic.Bool   // a write has taken the connection's ECONNRESET, which the kernel reports once
 	pod     atomic.Pointer[string]
 }
 
@@ -40,16 +44,34 @@ func (c *countedConn) servedBy() string {
 	return ""
 }
 
+// Write over HTTP/2 hides that the server has ended the connection: Read reports it, after the frames that came before the end.
+//
+// net/http closes the connection when a write fails (h2_bundle.go, cleanupWriteRequest), also one of a frame that matters to no request,
+// such as the RST_STREAM for a stream that GOAWAY refused. It does not read the answers and the GOAWAY that have come already, and fails
+// their requests: "http2: client connection force closed via ClientConn.Close".
 func (c *countedConn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	c.written.Add(uint64(n))
+	switch {
+	case c.resets == nil:
+		return n, err
+	case errors.Is(err, syscall.ECONNRESET):
+		c.reset.Store(true)
+		return len(p), nil
+	case errors.Is(err, syscall.EPIPE):
+		return len(p), nil
+	}
 	return n, err
 }
 
+// Read ends in ECONNRESET where the server reset the connection, also if a write has taken that error from the kernel.
 func (c *countedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if c.resets != nil {
 		c.resets.follow(p[:n])
+	}
+	if errors.Is(err, io.EOF) && c.reset.Load() {
+		err = &net.OpError{Op: "read", Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: syscall.ECONNRESET}
 	}
 	return n, err
 }
