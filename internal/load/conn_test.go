@@ -91,10 +91,7 @@ func TestH2CAnswersAreReadAfterAWriteHasFailed(t *testing.T) {
 			b := newBreaker()
 			moved, once := make(chan struct{}), sync.Once{}
 			url := serveRawAnswers(t, func(c *rawHTTP2) {
-				var streams []uint32
-				for range tc.inFlight {
-					streams = append(streams, c.request())
-				}
+				streams := c.requests(tc.inFlight)
 				b.breakWrites(c.RemoteAddr())
 				tc.serve(c, streams, b.failed, moved)
 			}, func(c *rawHTTP2, stream uint32) {

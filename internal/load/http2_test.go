@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"testing"
 )
@@ -31,7 +32,8 @@ const (
 // rawHTTP2 is a connection of an HTTP/2 server below net/http: it ends streams and connections as the test says.
 type rawHTTP2 struct {
 	*net.TCPConn
-	in *bufio.Reader
+	in    *bufio.Reader
+	acked bool // the client has acknowledged SETTINGS
 }
 
 // serveRawHTTP2 hands the first connection to first, and answers all requests on those after it. It returns the server's URL.
@@ -45,7 +47,7 @@ func serveRawAnswers(t *testing.T, first func(c *rawHTTP2), answer func(c *rawHT
 	t.Helper()
 	var conns atomic.Int64
 	return serveRaw(t, func(conn *net.TCPConn, in *bufio.Reader) {
-		c := &rawHTTP2{conn, in}
+		c := &rawHTTP2{TCPConn: conn, in: in}
 		if _, err := io.ReadFull(in, make([]byte, len(clientPreface))); err != nil {
 			return // net/http dials for every request that finds no connection, and needs but one
 		}
@@ -65,24 +67,47 @@ func (c *rawHTTP2) frame(kind, flags byte, stream uint32, payload ...byte) {
 	_, _ = c.Write(append(binary.BigEndian.AppendUint32(header, stream), payload...))
 }
 
+// requests returns the streams of n whole requests, in the order in which they began. A body may end before that of an earlier stream.
+// It waits for the client's SETTINGS too: a connection that is closed with one frame unread is reset.
+func (c *rawHTTP2) requests(n int) []uint32 {
+	var streams []uint32
+	for range n {
+		streams = append(streams, c.request())
+	}
+	for ok := true; ok && !c.acked; {
+		_, ok = c.next()
+	}
+	slices.Sort(streams)
+	return streams
+}
+
 // request returns the stream of the next whole request, 0 if the connection has ended.
 func (c *rawHTTP2) request() uint32 {
 	for {
-		var header [frameHeaderBytes]byte
-		if _, err := io.ReadFull(c.in, header[:]); err != nil {
-			return 0
-		}
-		if _, err := c.in.Discard(int(header[0])<<16 | int(header[1])<<8 | int(header[2])); err != nil {
-			return 0
-		}
-		kind, flags := header[3], header[4]
-		switch {
-		case kind == frameSettings && flags&flagAck == 0:
-			c.frame(frameSettings, flagAck, 0)
-		case (kind == frameHeaders || kind == frameData) && flags&flagEndStream > 0:
-			return binary.BigEndian.Uint32(header[5:])
+		if stream, ok := c.next(); stream > 0 || !ok {
+			return stream
 		}
 	}
+}
+
+// next reads a frame. stream is that of a request if the frame ends it, and 0 otherwise; ok is false if the connection has ended.
+func (c *rawHTTP2) next() (stream uint32, ok bool) {
+	var header [frameHeaderBytes]byte
+	if _, err := io.ReadFull(c.in, header[:]); err != nil {
+		return 0, false
+	}
+	if _, err := c.in.Discard(int(header[0])<<16 | int(header[1])<<8 | int(header[2])); err != nil {
+		return 0, false
+	}
+	switch kind, flags := header[3], header[4]; {
+	case kind == frameSettings && flags&flagAck > 0:
+		c.acked = true
+	case kind == frameSettings:
+		c.frame(frameSettings, flagAck, 0)
+	case (kind == frameHeaders || kind == frameData) && flags&flagEndStream > 0:
+		return binary.BigEndian.Uint32(header[5:]), true
+	}
+	return 0, true
 }
 
 // begin sends the header of an answer with status 200, by pod-1.
@@ -139,7 +164,9 @@ func TestH2CEnds(t *testing.T) {
 		{"stream refused", func(c *rawHTTP2, s []uint32) {
 			c.reset(s[0], codeRefused)
 			c.answer(s[1:]...)
-			c.answer(c.request()) // again
+			for again := c.request(); again > 0; again = c.request() { // a request after the four may come before it
+				c.answer(again)
+			}
 		}, classes{"": 4}, 1},
 		{"stream reset", func(c *rawHTTP2, s []uint32) { c.reset(s[0], codeInternal); c.answer(s[1:]...) }, classes{"": 3, Reset: 1}, 0},
 		// net/http repeats it, though the server may have begun it.
@@ -159,11 +186,7 @@ func TestH2CEnds(t *testing.T) {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			t.Run(tc.name+"/"+method, func(t *testing.T) {
 				url := serveRawHTTP2(t, func(c *rawHTTP2) {
-					var streams []uint32
-					for range inFlight {
-						streams = append(streams, c.request())
-					}
-					tc.serve(c, streams)
+					tc.serve(c, c.requests(inFlight))
 				})
 				target := Target{URL: url, Mode: H2C, Connections: 1, MaxInFlight: inFlight, Method: method}
 				if method == http.MethodPost {

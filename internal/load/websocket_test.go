@@ -36,10 +36,17 @@ func TestWebSocketMessagesAreAnswered(t *testing.T) {
 		for echo(conn) {
 		}
 	})
+	conns := 0
 	for _, r := range run(t, Target{URL: url, Mode: WebSocket, Connections: 3}, 30) {
-		if r.Outcome != Answered || r.Reused != (r.Seq >= 3) {
-			t.Errorf("%+v, want it answered, and three connections", r)
+		if r.Outcome != Answered {
+			t.Errorf("%+v, want it answered", r)
 		}
+		if !r.Reused { // not always one of the first three messages: a later one of the lane may overtake it
+			conns++
+		}
+	}
+	if conns != 3 {
+		t.Errorf("%d connections, want 3", conns)
 	}
 }
 
