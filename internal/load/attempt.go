@@ -81,17 +81,18 @@ type attempt struct {
 func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	conn := info.Conn.(*countedConn) // the transports dial no others
+	used := conn.used.Swap(true)     // info.Reused says so too of a connection that waited for its first request in the pool
 	switch {
 	case a.conn == nil:
-		a.reused, a.idle = info.Reused, info.IdleTime
+		a.reused, a.idle = used, info.IdleTime
 	case a.conn.mark() == a.mark:
 		a.moved = true
 	default:
 		a.resent = true
 		a.lostBy = a.conn.servedBy()
 	}
-	a.conn = info.Conn.(*countedConn) // the transports dial no others
-	a.mark = a.conn.mark()
+	a.conn, a.mark = conn, conn.mark()
 }
 
 // answered is called when the header of an answer has come.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -158,5 +159,17 @@ func TestTimeout(t *testing.T) {
 	c.sender.(*httpSender).watcher.timeout = 50 * time.Millisecond
 	if r := runUntil(t, c, func([]Record) bool { return true })[0]; r.Outcome != Lost || r.Class != TimedOut {
 		t.Errorf("got %+v, want a timeout", r)
+	}
+}
+
+// net/http dials for each request that finds no connection, and keeps what it dialled in vain for a later one.
+func TestAConnectionIsReusedFromItsSecondRequest(t *testing.T) {
+	conn := &countedConn{}
+	for _, want := range []bool{false, true} {
+		a := &attempt{}
+		a.gotConn(httptrace.GotConnInfo{Conn: conn, Reused: true, WasIdle: true})
+		if got := a.record().Reused; got != want {
+			t.Errorf("reused %v, want %v", got, want)
+		}
 	}
 }

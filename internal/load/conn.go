@@ -17,6 +17,7 @@ const dialTimeout = 10 * time.Second
 type countedConn struct {
 	net.Conn
 	written atomic.Uint64 // bytes
+	used    atomic.Bool   // a request was given to it
 	resets  *resets       // nil but for HTTP/2
 	reset   atomic.Bool   // a write has taken the connection's ECONNRESET, which the kernel reports once
 	pod     atomic.Pointer[string]

@@ -57,7 +57,9 @@ func TestH2CGoawayLosesNothing(t *testing.T) {
 			w.Header().Set("Connection", "close")
 		}
 	})
-	for _, r := range run(t, Target{URL: url, Mode: H2C, Connections: 1}, 60) {
+	// Few in flight: where more wait than the ten that a connection takes, net/http moves a request again and again, and waits 1, 2, 4 … s
+	// before each time but the first (h2_bundle.go, RoundTripOpt).
+	for _, r := range run(t, Target{URL: url, Mode: H2C, Connections: 1, MaxInFlight: 4}, 60) {
 		if r.Outcome != Answered {
 			t.Errorf("%+v, want it answered", r)
 		}
@@ -104,7 +106,7 @@ func TestPostsAreNotResent(t *testing.T) {
 	for _, r := range records {
 		if r.Outcome == Lost {
 			lost++
-			if r.Class == Resent || r.Pod != "pod-1" || r.Idle <= 0 || r.Idle > r.Sent.Sub(records[0].Sent) {
+			if r.Class == Resent || r.Pod != "pod-1" || r.Idle <= 0 || r.Idle > r.End().Sub(records[0].Sent) {
 				t.Errorf("%+v, want it lost at once, by pod-1, on a connection that had been idle since the request before", r)
 			}
 		}
@@ -127,7 +129,8 @@ func TestLateWakersWaitOnTheirConnections(t *testing.T) {
 	if records[80].Idle != 0 {
 		t.Errorf("an answered request has kept how long its connection was idle: %s", records[80].Idle)
 	}
-	if gap := records[80].Sent.Sub(records[40].Sent); gap < 150*time.Millisecond {
-		t.Errorf("a connection was idle for %s, want about 40/200 s", gap)
+	// No request is sent before it is due, but the first of the two may be late.
+	if gap := records[80].Sent.Sub(records[40].Sent); gap+records[40].Late < 190*time.Millisecond {
+		t.Errorf("a connection was idle for %s behind a request that was %s late, want about 40/200 s together", gap, records[40].Late)
 	}
 }
