@@ -42,6 +42,7 @@ func (p *process) talk() *talker {
 			k.in <- string(text)
 		}
 	}()
+	synctest.Wait() // the answer to the handshake comes before the server knows the connection
 	return k
 }
 
