@@ -30,6 +30,11 @@ const (
 // true, no pod restarts and nothing changes for the clients of the Service.
 const AnnotationAdopt = "apps.gracefulapp.dev/adopt"
 
+// AnnotationAllowDeletion, set to "true" on a Deployment, Service or PodDisruptionBudget that a GracefulApp controls, lets anyone with the
+// permission delete it. Without it the policy gracefulapp-owned-objects denies the deletion, since a tool that prunes would cause an
+// outage.
+const AnnotationAllowDeletion = "apps.gracefulapp.dev/allow-deletion"
+
 // Reasons. Each is used by the conditions that its comment names, and by the event of the same name.
 const (
 	// ReasonAvailable (Ready=True): every desired replica is up to date and available.
