@@ -32,7 +32,7 @@ func newNamespace() string {
 	GinkgoHelper()
 	name := fmt.Sprintf("e2e-%d", time.Now().UnixNano()%1_000_000_000)
 	kubectl("create", "namespace", name)
-	DeferCleanup(func() { kubectl("delete", "namespace", name, "--wait=false") })
+	DeferCleanup(func() { kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found") })
 	return name
 }
 

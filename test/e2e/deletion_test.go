@@ -1,0 +1,187 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+// shopManifests are in Git before GracefulApp is: as a tool that prunes knows them.
+const shopManifests = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: shop, labels: {app.kubernetes.io/part-of: shop}}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: shop}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec:
+      containers:
+      - name: shop
+        image: hello:0.1.0
+        ports: [{name: http, containerPort: 8080}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: shop, labels: {app.kubernetes.io/part-of: shop}}
+spec:
+  selector: {app: shop}
+  ports: [{name: http, port: 80, targetPort: 8080}]
+`
+
+// shopApp adopts them. It is paused: no pod restarts, and where none was, none starts.
+const shopApp = `
+apiVersion: apps.gracefulapp.dev/v1alpha1
+kind: GracefulApp
+metadata:
+  name: shop
+  labels: {app.kubernetes.io/part-of: shop}
+  annotations: {apps.gracefulapp.dev/adopt: "true"}
+spec:
+  paused: true
+  replicas: 2
+  selector: {matchLabels: {app: shop}}
+  timing: {startupSeconds: 5, requestSeconds: 1}
+  template:
+    metadata: {labels: {app: shop}}
+    spec:
+      containers:
+      - name: shop
+        image: hello:0.1.0
+        ports: [{name: http, containerPort: 8080}]
+`
+
+const (
+	allowDeletion = "apps.gracefulapp.dev/allow-deletion=true"
+	denial        = "shop is controlled by GracefulApp shop"
+)
+
+// owned are the objects that the policy protects.
+var owned = []string{"deploy/shop", "svc/shop", "pdb/shop"}
+
+func deny() OmegaMatcher {
+	return MatchError(And(ContainSubstring("gracefulapp-owned-objects"), ContainSubstring(denial)))
+}
+
+// deployShop applies the app and returns when it controls its three objects.
+func deployShop(namespace string) {
+	GinkgoHelper()
+	Expect(apply(namespace, shopApp)).To(Succeed())
+	for _, object := range owned {
+		Eventually(func() error {
+			_, err := try("", "wait", "-n", namespace, object, "--timeout=10s", "--for=jsonpath={.metadata.ownerReferences[0].name}=shop")
+			return err
+		}).Should(Succeed())
+	}
+}
+
+// identities tell whether an object was deleted and created again: UIDs, and the Service's address.
+func identities(namespace string) string {
+	GinkgoHelper()
+	return kubectl("get", "-n", namespace, "deploy,rs,svc,pods", "-l", "app=shop", "-o", "jsonpath={range .items[*]}{.metadata.uid} {end}") +
+		kubectl("get", "-n", namespace, "deploy/shop", "svc/shop", "pdb/shop", "-o", "jsonpath={range .items[*]}{.metadata.uid} {.spec.clusterIP} {end}")
+}
+
+func gone(namespace string) func() string {
+	return func() string { return kubectl("get", "-n", namespace, "deploy,rs,svc,pdb,pods", "-o", "name") }
+}
+
+// These specs need the controllers of Kubernetes: config/owned_test.go has the policy's rows on an API server alone.
+var _ = Describe("What a GracefulApp controls", Ordered, func() {
+	var namespace, before string
+	BeforeAll(func() {
+		namespace = newNamespace()
+		Expect(apply(namespace, shopManifests)).To(Succeed())
+		deployShop(namespace)
+		Eventually(func() []string {
+			return strings.Fields(kubectl("get", "-n", namespace, "pods", "-l", "app=shop", "-o", "name"))
+		}).Should(HaveLen(2))
+		before = identities(namespace)
+	})
+	unchanged := func() {
+		GinkgoHelper()
+		Expect(identities(namespace)).To(Equal(before))
+	}
+	prune := func(flags ...string) error {
+		_, err := try(shopApp, append([]string{"apply", "-n", namespace, "--prune", "-f", "-"}, flags...)...)
+		return err
+	}
+
+	It("survives kubectl apply --prune, which succeeds once the objects are excluded", func() {
+		Expect(prune("-l", "app.kubernetes.io/part-of=shop")).To(deny())
+		unchanged()
+		kubectl("annotate", "-n", namespace, "deploy/shop", "svc/shop", "kubectl.kubernetes.io/last-applied-configuration-")
+		Expect(prune("-l", "app.kubernetes.io/part-of=shop")).To(Succeed())
+		unchanged()
+	})
+
+	It("survives the pruning of an ApplySet, which succeeds once the objects are excluded", func() {
+		GinkgoT().Setenv("KUBECTL_APPLYSET", "true")
+		_, err := try(shopManifests+"---"+shopApp, "apply", "-n", namespace, "--prune", "--applyset=shop", "-f", "-")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(prune("--applyset=shop")).To(deny())
+		unchanged()
+		kubectl("label", "-n", namespace, "deploy/shop", "svc/shop", "applyset.kubernetes.io/part-of-")
+		Expect(prune("--applyset=shop")).To(Succeed())
+		unchanged()
+	})
+
+	It("survives a user who deletes the objects, one by one, all of a kind, and in a dry run", func() {
+		for _, arguments := range [][]string{
+			{"deploy/shop"},
+			{"svc/shop", "--cascade=background"},
+			{"pdb/shop", "--cascade=foreground"},
+			{"deploy", "--all"},
+			{"svc,pdb", "-l", "apps.gracefulapp.dev/name=shop"},
+			{"deploy/shop", "--cascade=orphan"},
+			{"svc/shop", "--dry-run=server"},
+		} {
+			_, err := try("", append([]string{"delete", "-n", namespace}, arguments...)...)
+			Expect(err).To(deny(), "kubectl delete %v", arguments)
+		}
+		unchanged()
+	})
+
+	It("stays when the GracefulApp is deleted with --cascade=orphan, and is free then", func() {
+		kubectl("delete", "gapp", "shop", "-n", namespace, "--cascade=orphan")
+		unchanged()
+		kubectl("delete", "-n", namespace, "--wait=false", "deploy/shop", "svc/shop", "pdb/shop")
+	})
+})
+
+var _ = Describe("The deletion of what a GracefulApp controls", func() {
+	var namespace string
+	BeforeEach(func() {
+		namespace = newNamespace()
+		deployShop(namespace)
+	})
+
+	It("succeeds with the annotation, and the operator creates it again", func() {
+		for i, object := range owned {
+			before := field(namespace, object, "{.metadata.uid}")
+			kubectl("annotate", "-n", namespace, object, allowDeletion)
+			kubectl("delete", "-n", namespace, object, "--wait=false", "--cascade="+[]string{"foreground", "background", "background"}[i])
+			Eventually(func() string {
+				return kubectl("get", "-n", namespace, object, "--ignore-not-found", "-o", "jsonpath={.metadata.uid}")
+			}).
+				ShouldNot(Or(BeEmpty(), Equal(before)))
+			_, err := try("", "delete", "-n", namespace, object)
+			Expect(err).To(deny(), "the new object has no annotation")
+		}
+	})
+
+	for _, cascade := range []string{"background", "foreground"} {
+		It("follows the GracefulApp's, with --cascade="+cascade, func() {
+			kubectl("delete", "gapp", "shop", "-n", namespace, "--cascade="+cascade)
+			Eventually(gone(namespace)).Should(BeEmpty())
+		})
+	}
+
+	It("follows the namespace's", func() {
+		kubectl("delete", "namespace", namespace, "--timeout="+settle.String())
+	})
+})
