@@ -106,7 +106,7 @@ bench: cluster-binaries ## Measure what admission costs, and what it costs to as
 	@KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$$(bin/cluster bin-dir)}" go test ./internal/webhook ./config -run '^$$' -bench .
 
 .PHONY: test-e2e
-test-e2e: build images lab-images bin/kustomize ## Run the end-to-end tests on an embedded cluster of their own.
+test-e2e: build images lab-images bin/kustomize bin/helm ## Run the end-to-end tests on an embedded cluster of their own.
 	hack/test-e2e.sh
 
 .PHONY: test-cluster-down
@@ -138,6 +138,8 @@ bin/kustomize: hack/tools/go.mod
 	go build -C hack/tools -o ../../$@ sigs.k8s.io/kustomize/kustomize/v5
 bin/kube-score: hack/score/go.mod
 	go build -C hack/score -o ../../$@ github.com/zegl/kube-score/cmd/kube-score
+bin/helm: hack/helm/go.mod
+	go build -C hack/helm -ldflags '-s -w' -o ../../$@ helm.sh/helm/v4/cmd/helm
 bin/golangci-lint: hack/lint/go.mod hack/lint/main.go
 	go build -C hack/lint -o ../../$@ .
 

@@ -3,6 +3,9 @@
 package e2e
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -67,10 +70,15 @@ func deny() OmegaMatcher {
 	return MatchError(And(ContainSubstring("gracefulapp-owned-objects"), ContainSubstring(denial)))
 }
 
-// deployShop applies the app and returns when it controls its three objects.
 func deployShop(namespace string) {
 	GinkgoHelper()
 	Expect(apply(namespace, shopApp)).To(Succeed())
+	awaitControlled(namespace)
+}
+
+// awaitControlled returns when the app controls its three objects.
+func awaitControlled(namespace string) {
+	GinkgoHelper()
 	for _, object := range owned {
 		Eventually(func() error {
 			_, err := try("", "wait", "-n", namespace, object, "--timeout=10s", "--for=jsonpath={.metadata.ownerReferences[0].name}=shop")
@@ -152,6 +160,51 @@ var _ = Describe("What a GracefulApp controls", Ordered, func() {
 		kubectl("delete", "-n", namespace, "--wait=false", "deploy/shop", "svc/shop", "pdb/shop")
 	})
 })
+
+var _ = Describe("What a GracefulApp has adopted from a Helm release", func() {
+	var namespace, before string
+	helm := func(arguments ...string) error {
+		_, err := run("../../bin/helm", "", append(arguments, "-n", namespace)...)
+		return err
+	}
+	BeforeEach(func() {
+		namespace = newNamespace()
+		Expect(helm("install", "shop", chart(shopManifests))).To(Succeed())
+	})
+
+	It("survives the upgrade to a chart without it, which succeeds once the objects are to be kept", func() {
+		Expect(helm("upgrade", "shop", chart(shopManifests, shopApp))).To(Succeed())
+		awaitControlled(namespace)
+		before = identities(namespace)
+		Expect(helm("upgrade", "shop", chart(shopApp))).To(deny())
+		Expect(identities(namespace)).To(Equal(before))
+
+		kubectl("annotate", "-n", namespace, "deploy/shop", "svc/shop", "helm.sh/resource-policy=keep")
+		Expect(helm("upgrade", "shop", chart(shopApp))).To(Succeed())
+		Expect(identities(namespace)).To(Equal(before))
+		Expect(helm("uninstall", "shop")).To(Succeed())
+		Eventually(gone(namespace)).Should(BeEmpty(), "the release has only the GracefulApp now, and what it controls goes with it")
+	})
+
+	It("survives the release", func() {
+		deployShop(namespace)
+		before = identities(namespace)
+		_ = helm("uninstall", "shop") // Helm reports the denial and forgets the release nevertheless
+		Expect(identities(namespace)).To(Equal(before))
+	})
+})
+
+// chart makes one of the manifests and returns its folder.
+func chart(manifests ...string) string {
+	GinkgoHelper()
+	folder := GinkgoT().TempDir()
+	Expect(os.Mkdir(filepath.Join(folder, "templates"), 0o755)).To(Succeed())
+	Expect(os.WriteFile(filepath.Join(folder, "Chart.yaml"), []byte("apiVersion: v2\nname: shop\nversion: 0.1.0\n"), 0o600)).To(Succeed())
+	for i, manifest := range manifests {
+		Expect(os.WriteFile(filepath.Join(folder, "templates", fmt.Sprint(i, ".yaml")), []byte(manifest), 0o600)).To(Succeed())
+	}
+	return folder
+}
 
 var _ = Describe("The deletion of what a GracefulApp controls", func() {
 	var namespace string

@@ -46,15 +46,19 @@ func kubectl(args ...string) string {
 
 // try runs kubectl with an input; the error holds what a user would read.
 func try(input string, args ...string) (string, error) {
-	cmd := exec.Command("kubectl", args...)
+	return run("kubectl", input, args...)
+}
+
+func run(program, input string, args ...string) (string, error) {
+	cmd := exec.Command(program, args...)
 	cmd.Stdin = strings.NewReader(input)
 	var out, problem bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problem
-	GinkgoWriter.Printf("$ kubectl %s\n", strings.Join(args, " "))
+	GinkgoWriter.Printf("$ %s %s\n", program, strings.Join(args, " "))
 	err := cmd.Run()
 	GinkgoWriter.Print(out.String(), problem.String())
 	if err != nil {
-		return out.String(), fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, problem.String())
+		return out.String(), fmt.Errorf("%s %s: %w: %s", program, strings.Join(args, " "), err, problem.String())
 	}
 	return out.String(), nil
 }
