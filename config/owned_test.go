@@ -18,7 +18,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// protected are the kinds that the policy protects, with the word that kubectl annotate takes.
+// protected builds an object of each kind that the policy protects.
 var protected = map[string]func(metav1.ObjectMeta) client.Object{
 	"Deployment": func(meta metav1.ObjectMeta) client.Object {
 		labels := map[string]string{"app": "owned"}
@@ -37,6 +37,9 @@ var protected = map[string]func(metav1.ObjectMeta) client.Object{
 		return &policyv1.PodDisruptionBudget{ObjectMeta: meta}
 	},
 }
+
+// ownedObjects is the name of the policy and of its binding.
+const ownedObjects = "gracefulapp-owned-objects"
 
 // ownedMeta is of an object that the GracefulApp "shop" controls. No garbage collector runs here, so the owner need not exist.
 func ownedMeta(namespace, name string) metav1.ObjectMeta {
@@ -61,7 +64,7 @@ func impersonating(tb testing.TB, name string) client.Client {
 }
 
 func isDenied(err error) bool {
-	return apierrors.IsForbidden(err) && strings.Contains(err.Error(), "gracefulapp-owned-objects")
+	return apierrors.IsForbidden(err) && strings.Contains(err.Error(), ownedObjects)
 }
 
 // create makes the object and removes it at the end of the test, past the policy.

@@ -3,6 +3,7 @@
 package docs_test
 
 import (
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -65,7 +66,9 @@ func TestLinks(t *testing.T) {
 			checked++
 			path, anchor, _ := strings.Cut(m[1], "#")
 			if strings.Contains(path, "://") {
-				t.Errorf("%s: %s cannot be checked without a network; name the source in words", p.path, m[1])
+				if problem := problemOfOutside(m[1]); problem != "" {
+					t.Errorf("%s: %s: %s", p.path, m[1], problem)
+				}
 				continue
 			}
 			there := p.path
@@ -86,6 +89,19 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// problemOfOutside judges the form of a link to another site. The tests have no network, so the target is not fetched.
+func problemOfOutside(link string) string {
+	switch address, err := url.Parse(link); {
+	case err != nil:
+		return err.Error()
+	case address.Scheme != "https":
+		return "the scheme is not https"
+	case !strings.Contains(address.Host, "."), address.Path == "", address.RawQuery != "":
+		return "want the address of a page, https://HOST/PATH"
+	}
+	return ""
+}
+
 func anchorsOf(all []page, path string) []string {
 	var anchors []string
 	for _, p := range all {
@@ -101,7 +117,7 @@ func anchorsOf(all []page, path string) []string {
 }
 
 // kubectlVerbs that documents may use.
-var kubectlVerbs = []string{"apply", "patch", "scale", "wait", "get", "explain", "rollout", "delete", "drain", "edit", "annotate"}
+var kubectlVerbs = []string{"apply", "patch", "scale", "wait", "get", "explain", "rollout", "delete", "drain", "edit", "annotate", "label"}
 
 // TestCommands: what stands in a shell block or as inline code exists. The README's own commands run in the end-to-end tests too.
 func TestCommands(t *testing.T) {

@@ -75,7 +75,7 @@ var checks = []check{
 		"SIGTERM, or the signal on which the app shuts down", false}, checkStopSignal},
 }
 
-// elsewhere are the rules that look at more than the spec: at the spec of before, at the cluster, or at who writes (config/policy).
+// elsewhere are the rules that look at more than the spec: at the spec of before, at the cluster, or at who writes or deletes (config/policy).
 var elsewhere = []Rule{
 	{"", "`spec.selector` never changes", "it decides which pods belong to the app", "delete and create anew", true},
 	{"", "the name of a port that the Service targets never changes", "pods that run have no port of the new name, so the Service would lose " +
@@ -92,6 +92,9 @@ var elsewhere = []Rule{
 		"it takes them over, and they go with the app", "likewise, or take the annotation away once all is adopted", false},
 	{"", "who exposes the app by type NodePort or LoadBalancer may create Services in its namespace (*policy*)",
 		"the operator would expose pods for somebody who may not", "ask for that permission, or leave the type out", false},
+	{"", "a Deployment, Service or PodDisruptionBudget that a GracefulApp controls is deleted only with the GracefulApp, or with the annotation " +
+		"`apps.gracefulapp.dev/allow-deletion: \"true\"` (*policy*)", "a tool that prunes would cause an outage",
+		"delete the GracefulApp, exclude the object [from pruning](adoption.md#take-the-old-manifests-out-of-git), or annotate it", false},
 }
 
 // Rules are all that can be refused without asking the API server.

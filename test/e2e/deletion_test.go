@@ -189,7 +189,8 @@ var _ = Describe("What a GracefulApp has adopted from a Helm release", func() {
 	It("survives the release", func() {
 		deployShop(namespace)
 		before = identities(namespace)
-		_ = helm("uninstall", "shop") // Helm reports the denial and forgets the release nevertheless
+		// Helm 4 skips what another manager's label marks. Helm 3 does not look, and is denied as kubectl is above.
+		Expect(helm("uninstall", "shop")).To(Succeed())
 		Expect(identities(namespace)).To(Equal(before))
 	})
 })
