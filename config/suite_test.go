@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -66,7 +67,9 @@ func connect(environment *envtest.Environment) error {
 		return err
 	}
 	authority = user.Config().CAData
-	if api, err = client.New(user.Config(), client.Options{Scheme: scheme}); err != nil {
+	unthrottled := rest.CopyConfig(user.Config())
+	unthrottled.QPS = -1 // the tests create hundreds of objects
+	if api, err = client.New(unthrottled, client.Options{Scheme: scheme}); err != nil {
 		return err
 	}
 	for _, args := range [][]string{
