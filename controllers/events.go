@@ -41,12 +41,17 @@ func eventsOf(old, updated v1alpha1.GracefulAppStatus, changes []children.Change
 	if after != nil && isNews(before, after, stalled) {
 		all = append(all, readyChanged(*after, stalled))
 	}
-	conflict := meta.FindStatusCondition(updated.Conditions, v1alpha1.ConditionScaleConflict)
-	if last := meta.FindStatusCondition(old.Conditions, v1alpha1.ConditionScaleConflict); conflict != nil &&
-		(last == nil || last.Reason != conflict.Reason) {
-		all = append(all, event{kind: corev1.EventTypeWarning, reason: conflict.Reason, action: "Scale", note: conflict.Message})
+	all = append(all, newConflict(old, updated, v1alpha1.ConditionScaleConflict, "Scale")...)
+	return append(all, newConflict(old, updated, v1alpha1.ConditionDerivationConflict, "Derive")...)
+}
+
+// newConflict is the event of a condition that was not there before, or for another reason.
+func newConflict(old, updated v1alpha1.GracefulAppStatus, kind, action string) []event {
+	conflict, last := meta.FindStatusCondition(updated.Conditions, kind), meta.FindStatusCondition(old.Conditions, kind)
+	if conflict == nil || last != nil && last.Reason == conflict.Reason {
+		return nil
 	}
-	return all
+	return []event{{kind: corev1.EventTypeWarning, reason: conflict.Reason, action: action, note: conflict.Message}}
 }
 
 // isNews: another reason, or, where somebody has to act, another mistake. Progress within one reason is not.

@@ -44,12 +44,16 @@ func (p pass) status(now time.Time) v1alpha1.GracefulAppStatus {
 	if p.plan.Deployment != nil {
 		status.Timing = &p.plan.Timing
 	}
+	if p.isApplied() {
+		status.Derivation = &p.plan.Derivation
+	}
 	if p.err == nil || p.observed.Deployment != nil {
 		copyCounts(&status, p.observed.Deployment)
 	}
 	p.verdict().setOn(&status, p.app.Generation, now)
 	setOrRemove(&status, p.draining(), now)
 	setOrRemove(&status, p.scaleConflict(now), now)
+	setOrRemove(&status, p.derivationConflict(), now)
 	return status
 }
 
@@ -85,7 +89,9 @@ func (v verdict) setOn(status *v1alpha1.GracefulAppStatus, generation int64, now
 
 func (p pass) verdict() verdict {
 	switch {
-	case len(p.invalid) > 0:
+	case p.hasUnknownDerivation() && p.isSpecChanged():
+		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonUnknownDerivation, p.unknownDerivation()}
+	case len(p.invalid) > 0 && !p.hasUnknownDerivation():
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonInvalidSpec, p.invalid.ToAggregate().Error()}
 	case len(p.observed.Foreign) > 0:
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonNameTaken, fmt.Sprintf(

@@ -23,6 +23,11 @@ const (
 	// writes is reverted, and the condition stays for ten minutes after that. The number of a HorizontalPodAutoscaler that targets the
 	// Deployment is kept, and the condition stays until the autoscaler targets the GracefulApp.
 	ConditionScaleConflict = "ScaleConflict"
+
+	// ConditionDerivationConflict is present, and then True, when the derivation version that made the pod template does not fit: the
+	// spec breaks a rule of the newest version, or the operator does not know the version. The pods run on as they are; Ready says
+	// how they are.
+	ConditionDerivationConflict = "DerivationConflict"
 )
 
 // AnnotationAdopt, set to "true" on a GracefulApp, lets it take over a Deployment, Service and PodDisruptionBudget of its name that have no
@@ -34,6 +39,10 @@ const AnnotationAdopt = "apps.gracefulapp.dev/adopt"
 // permission delete it. Without it the policy gracefulapp-owned-objects denies the deletion, since a tool that prunes would cause an
 // outage.
 const AnnotationAllowDeletion = "apps.gracefulapp.dev/allow-deletion"
+
+// AnnotationDerivation, on a GracefulApp, asks for a version of the derivation, for example "2"; while it is set, the app keeps that version. The
+// operator sets it on the Deployment, to the version that made the pod template.
+const AnnotationDerivation = "apps.gracefulapp.dev/derivation"
 
 // Reasons. Each is used by the conditions that its comment names, and by the event of the same name.
 const (
@@ -86,4 +95,13 @@ const (
 	// ReasonAutoscalerTargetsDeployment (ScaleConflict=True): a HorizontalPodAutoscaler's scaleTargetRef is the Deployment
 	// instead of the GracefulApp. The GracefulApp keeps the replicas that the autoscaler sets, and ignores spec.replicas.
 	ReasonAutoscalerTargetsDeployment = "AutoscalerTargetsDeployment"
+
+	// ReasonRuleTightened (DerivationConflict=True): the spec breaks a rule that is newer than the app's derivation version. The app
+	// keeps its version until its owner corrects the spec.
+	ReasonRuleTightened = "RuleTightened"
+
+	// ReasonUnknownDerivation (DerivationConflict=True): the Deployment was derived, or the annotation asks to derive it, by a version
+	// that this operator does not know, as after a downgrade. A template of an unknown version stays as it is and is still scaled.
+	// With Ready=False, Stalled: the owner has changed the spec since, and this operator cannot derive from it.
+	ReasonUnknownDerivation = "UnknownDerivation"
 )

@@ -66,7 +66,8 @@ type GracefulAppSpec struct {
 
 	// The pods, as in a Deployment. The serving container is the one that the annotation
 	// kubectl.kubernetes.io/default-container names, else the first; only it gets derived probes, the preStop hook and
-	// the environment variables GRACEFUL_SHUTDOWN_SEC (t1), GRACEFUL_PRESTOP_SEC (t2) and GRACEFUL_TERMINATION_SEC (t3).
+	// the environment variables GRACEFUL_SHUTDOWN_SEC (t1), GRACEFUL_PRESTOP_SEC (t2), GRACEFUL_TERMINATION_SEC (t3) and,
+	// from derivation version 2 on, GRACEFUL_REQUEST_SEC (requestSeconds).
 	// What the timing decides (terminationGracePeriodSeconds, preStop.sleep) must be left out here.
 	// +required
 	Template corev1.PodTemplateSpec `json:"template,omitzero"`
@@ -115,7 +116,7 @@ type TimingSpec struct {
 	StartupSeconds int32 `json:"startupSeconds,omitempty"`
 
 	// The longest request that the app must finish, in seconds. 1 to 86400, required. Decides t1 and how patient the
-	// liveness probe is with a busy server.
+	// liveness probe is with a busy server. The app reads it from GRACEFUL_REQUEST_SEC, from derivation version 2 on.
 	// +kubebuilder:validation:Minimum=1
 	// +required
 	RequestSeconds int32 `json:"requestSeconds,omitempty"`
@@ -205,7 +206,11 @@ type GracefulAppStatus struct {
 	// +optional
 	Timing *TimingStatus `json:"timing,omitempty"`
 
-	// Ready; and Reconciling, Stalled, Draining and ScaleConflict, which are present only when True.
+	// How the Deployment was derived. Absent until it was derived for the first time.
+	// +optional
+	Derivation *DerivationStatus `json:"derivation,omitempty"`
+
+	// Ready; and Reconciling, Stalled, Draining, ScaleConflict and DerivationConflict, which are present only when True.
 	// +listType=map
 	// +listMapKey=type
 	// +optional
@@ -241,4 +246,17 @@ type TimingStatus struct {
 	// How long a rollout may stand still before it counts as failed, in seconds.
 	// +optional
 	ProgressDeadlineSeconds int32 `json:"progressDeadlineSeconds,omitempty"`
+}
+
+// DerivationStatus tells how the Deployment was derived. The operator compares it with the spec to tell a change by the app's owner from a
+// change that somebody else made to the Deployment.
+type DerivationStatus struct {
+	// The version of the derivation that made the pod template. An upgrade of the operator does not change it; a change of
+	// spec.timing or spec.template, or the annotation apps.gracefulapp.dev/derivation, does.
+	// +optional
+	Version int32 `json:"version,omitempty"`
+
+	// SHA-256 of the spec.timing and spec.template from which the Deployment was derived.
+	// +optional
+	SpecDigest string `json:"specDigest,omitempty"`
 }

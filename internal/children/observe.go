@@ -3,6 +3,7 @@ package children
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -11,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
@@ -40,7 +42,17 @@ type Observed struct {
 
 // Running is what the derivation needs to know of it.
 func (o Observed) Running() plan.Running {
-	return plan.Running{Deployment: o.Deployment, Service: o.Service, Autoscaler: o.Autoscaler}
+	running := plan.Running{Deployment: o.Deployment, Service: o.Service, Autoscaler: o.Autoscaler}
+	if o.Deployment != nil {
+		running.Applied = sync.OnceValue(func() *appsv1ac.DeploymentApplyConfiguration {
+			applied, err := appsv1ac.ExtractDeployment(o.Deployment, FieldManager)
+			if err != nil { // Apply reports managed fields that cannot be read
+				return nil
+			}
+			return applied
+		})
+	}
+	return running
 }
 
 // Kinds are what Observe reads.

@@ -77,6 +77,8 @@ var checks = []check{
 
 // elsewhere are the rules that look at more than the spec: at the spec of before, at the cluster, or at who writes or deletes (config/policy).
 var elsewhere = []Rule{
+	{"", "`apps.gracefulapp.dev/derivation` is a version that the operator derives by, and so is the Deployment's", "another version's template would restart " +
+		"the pods", "a version that the message names, or no annotation; after a downgrade, upgrade the operator again", false},
 	{"", "`spec.selector` never changes", "it decides which pods belong to the app", "delete and create anew", true},
 	{"", "the name of a port that the Service targets never changes", "pods that run have no port of the new name, so the Service would lose " +
 		"them all at once", "keep the name (its number may change), or add a second port", false},
@@ -103,13 +105,16 @@ func Rules() []Rule {
 	for _, c := range checks {
 		all = append(all, c.Rule)
 	}
+	for _, c := range tightened {
+		all = append(all, c.Rule)
+	}
 	return append(all, elsewhere...)
 }
 
 func (in *input) check() field.ErrorList {
-	var errs field.ErrorList
+	errs := in.checkDerivation()
 	for _, c := range checks {
 		errs = append(errs, c.find(in)...)
 	}
-	return errs
+	return append(errs, in.checkTightened()...)
 }

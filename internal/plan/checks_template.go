@@ -158,13 +158,20 @@ func isHook(h *corev1.LifecycleHandler) bool {
 	return h != nil && (h.Exec != nil || h.HTTPGet != nil || h.Sleep != nil || h.TCPSocket != nil)
 }
 
-func checkEnvironment(in *input) field.ErrorList {
+func checkEnvironment(in *input) field.ErrorList { return in.checkVariables(times(in.timing)) }
+
+func checkRequestVariable(in *input) field.ErrorList {
+	return in.checkVariables([]corev1.EnvVar{requestTime(in.timing)})
+}
+
+// checkVariables looks for variables that the user sets to another value than the derivation does.
+func (in *input) checkVariables(wanted []corev1.EnvVar) field.ErrorList {
 	container := in.servingContainer()
 	if container == nil {
 		return nil
 	}
 	var errs field.ErrorList
-	for _, want := range environment(in.timing) {
+	for _, want := range wanted {
 		for i, e := range container.Env {
 			if e.Name != want.Name || (e.Value == want.Value && e.ValueFrom == nil) {
 				continue

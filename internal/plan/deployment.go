@@ -1,10 +1,14 @@
 package plan
 
 import (
+	"strconv"
+
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
 const (
@@ -23,7 +27,7 @@ func deploymentConfiguration(
 	}
 	deployment := appsv1ac.Deployment(in.app.Name, in.app.Namespace).
 		WithLabels(in.childLabels()).
-		WithAnnotations(map[string]string{derivationAnnotation: Derivation}).
+		WithAnnotations(map[string]string{v1alpha1.AnnotationDerivation: strconv.Itoa(int(in.version))}).
 		WithOwnerReferences(in.ownerReference()).
 		WithSpec(appsv1ac.DeploymentSpec().
 			// Always sent: a Deployment without replicas falls back to 1.

@@ -24,6 +24,8 @@ var (
 type input struct {
 	app     *v1alpha1.GracefulApp
 	running Running
+	// version of the derivation.
+	version int32
 	timing  timing.Timing
 	// serving is the index of the serving container, -1 if there is none.
 	serving int
@@ -36,9 +38,14 @@ type input struct {
 }
 
 func newInput(app *v1alpha1.GracefulApp, running Running) *input {
+	return newInputOf(chooseDerivation(app, running), app, running)
+}
+
+func newInputOf(version int32, app *v1alpha1.GracefulApp, running Running) *input {
 	in := &input{
 		app:     app,
 		running: running,
+		version: version,
 		timing:  timing.Derive(app.Spec.Timing, nativeSidecars(app.Spec.Template.Spec)),
 		serving: servingContainer(&app.Spec.Template),
 	}

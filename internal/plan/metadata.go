@@ -17,13 +17,7 @@ const (
 	// managedByLabel is the label that Kubernetes recommends for the tool that keeps an object.
 	managedByLabel = "app.kubernetes.io/managed-by"
 	managedBy      = "gracefulapp"
-	// derivationAnnotation on the Deployment tells which version of the derivation made its template.
-	derivationAnnotation = "apps.gracefulapp.dev/derivation"
 )
-
-// Derivation is the version of everything that decides the derived pod template. Another template for the same spec restarts every app
-// when the operator is upgraded, so it needs another version: docs/decisions/derivation-versions.md.
-const Derivation = "1"
 
 // selectorLabels choose the app's pods, for Deployment, Service and PodDisruptionBudget alike.
 func (in *input) selectorLabels() map[string]string { return SelectorLabels(in.app) }

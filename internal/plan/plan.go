@@ -19,22 +19,28 @@ type Plan struct {
 	Deployment          *appsv1ac.DeploymentApplyConfiguration
 	Service             *corev1ac.ServiceApplyConfiguration
 	PodDisruptionBudget *policyv1ac.PodDisruptionBudgetApplyConfiguration
+	// Derivation is set with field errors too.
+	Derivation v1alpha1.DerivationStatus
+	// Outdated are the rules of newer derivation versions that the spec breaks. They hold nothing up while the app keeps its version.
+	Outdated field.ErrorList
 
 	origin origin
 }
 
-// For plans the app beside what runs of it already. With field errors the spec breaks an invariant and the Plan is empty: nothing may be made from it.
+// For plans the app beside what runs of it already. With field errors the spec breaks an invariant and the Plan has no objects: nothing may be
+// made from it, and nothing may be deleted.
 // Warnings are for the user who writes the spec; they never hold anything up.
 func For(app *v1alpha1.GracefulApp, running Running) (Plan, field.ErrorList, []string) {
 	in := newInput(app, running)
 	if errs := in.check(); len(errs) > 0 {
-		return Plan{}, errs, in.warn()
+		return Plan{Derivation: in.derivation()}, errs, in.warn()
 	}
 	plan, err := in.build()
 	if err != nil {
 		// Cannot happen to a spec that came through the API server; said rather than hidden, as the next release may.
-		return Plan{}, field.ErrorList{field.InternalError(templatePath, err)}, in.warn()
+		return Plan{Derivation: in.derivation()}, field.ErrorList{field.InternalError(templatePath, err)}, in.warn()
 	}
+	plan.Outdated = in.outdated()
 	return plan, nil, in.warn()
 }
 
@@ -52,8 +58,13 @@ func (in *input) build() (Plan, error) {
 		Deployment:          deploymentConfiguration(in, template),
 		Service:             service,
 		PodDisruptionBudget: disruptionBudgetConfiguration(in),
+		Derivation:          in.derivation(),
 		origin:              in.origin(),
 	}, nil
+}
+
+func (in *input) derivation() v1alpha1.DerivationStatus {
+	return v1alpha1.DerivationStatus{Version: in.version, SpecDigest: specDigest(in.spec())}
 }
 
 func timingStatus(in *input) v1alpha1.TimingStatus {

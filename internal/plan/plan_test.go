@@ -1,9 +1,7 @@
 package plan_test
 
 import (
-	"crypto/sha256"
 	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,46 +86,4 @@ func outcomeOf(p plan.Plan, errs field.ErrorList, warnings []string) outcome {
 		out.Objects["podDisruptionBudget"] = p.PodDisruptionBudget
 	}
 	return out
-}
-
-// TestDerivationIsStable fails when the same spec gets another pod template, which would restart every app at the operator's upgrade.
-func TestDerivationIsStable(t *testing.T) {
-	inputs, err := filepath.Glob("testdata/*.in.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	digests := map[string]string{}
-	for _, input := range inputs {
-		p, errs, _ := plan.For(readApp(t, input), plan.Running{})
-		if len(errs) > 0 {
-			continue
-		}
-		template, err := yaml.Marshal(p.Deployment.Spec.Template)
-		if err != nil {
-			t.Fatal(err)
-		}
-		digests[strings.TrimSuffix(filepath.Base(input), ".in.yaml")] = fmt.Sprintf("%x", sha256.Sum256(template))
-	}
-	file := "testdata/derivation-" + plan.Derivation + ".yaml"
-	if *update {
-		data, err := yaml.Marshal(digests)
-		if err == nil {
-			err = os.WriteFile(file, data, 0o644)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	known := map[string]string{}
-	if err := yaml.Unmarshal(data, &known); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(known, digests); diff != "" {
-		t.Errorf("the derived pod template of version %s has changed: an upgrade of the operator would restart every such app; see "+
-			"docs/decisions/derivation-versions.md (-%s +now):\n%s", plan.Derivation, file, diff)
-	}
 }

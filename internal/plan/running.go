@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
@@ -18,6 +19,9 @@ type Running struct {
 	Service    *corev1.Service
 	// Autoscaler is the name of a HorizontalPodAutoscaler that targets the Deployment; "" if there is none.
 	Autoscaler string
+	// Applied computes the fields of the Deployment that the operator has applied and that no other manager has overwritten since; nil if they are
+	// unknown. It takes milliseconds, so it is asked only where it decides.
+	Applied func() *appsv1ac.DeploymentApplyConfiguration
 }
 
 // Replicas is the number of pods that the Deployment gets: spec.replicas, 1 if that is absent. While a HorizontalPodAutoscaler targets the

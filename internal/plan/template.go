@@ -17,6 +17,8 @@ const (
 	envShutdown    = "GRACEFUL_SHUTDOWN_SEC"
 	envPreStop     = "GRACEFUL_PRESTOP_SEC"
 	envTermination = "GRACEFUL_TERMINATION_SEC"
+	// envRequest is added from derivation version 2 on.
+	envRequest = "GRACEFUL_REQUEST_SEC"
 )
 
 // defaultPortName is what an unnamed serving port is called in the derived template.
@@ -35,7 +37,7 @@ func deriveTemplate(in *input) *corev1.PodTemplateSpec {
 	for i := range template.Spec.Containers {
 		c := &template.Spec.Containers[i]
 		if i == in.serving {
-			deriveServingContainer(c, in.timing)
+			deriveServingContainer(c, in)
 		}
 		c.Lifecycle = withPreStop(c.Lifecycle, in.timing.PreStopSeconds)
 	}
@@ -52,7 +54,7 @@ func spreadOverNodes(in *input) corev1.TopologySpreadConstraint {
 	}
 }
 
-func deriveServingContainer(c *corev1.Container, t timing.Timing) {
+func deriveServingContainer(c *corev1.Container, in *input) {
 	port := ""
 	if i := servingPort(*c); i >= 0 {
 		if c.Ports[i].Name == "" {
@@ -60,10 +62,10 @@ func deriveServingContainer(c *corev1.Container, t timing.Timing) {
 		}
 		port = c.Ports[i].Name
 	}
-	p := deriveProbes(probesOf(*c), t, port)
+	p := deriveProbes(probesOf(*c), in.timing, port)
 	c.StartupProbe, c.ReadinessProbe, c.LivenessProbe = p.startup, p.readiness, p.liveness
 	added := []corev1.EnvVar{}
-	for _, e := range environment(t) {
+	for _, e := range in.environment() {
 		if !hasEnv(c.Env, e.Name) {
 			added = append(added, e)
 		}
@@ -81,13 +83,26 @@ func servingPort(c corev1.Container) int {
 func protocol(p corev1.Protocol) corev1.Protocol { return cmp.Or(p, corev1.ProtocolTCP) }
 
 // environment is the contract with the app, in the order in which it is added.
-func environment(t timing.Timing) []corev1.EnvVar {
-	seconds := func(n int32) string { return strconv.Itoa(int(n)) }
-	return []corev1.EnvVar{
-		{Name: envShutdown, Value: seconds(t.ShutdownSeconds)},
-		{Name: envPreStop, Value: seconds(t.PreStopSeconds)},
-		{Name: envTermination, Value: seconds(t.TerminationGracePeriodSeconds)},
+func (in *input) environment() []corev1.EnvVar {
+	all := times(in.timing)
+	if in.version >= 2 {
+		all = append(all, requestTime(in.timing))
 	}
+	return all
+}
+
+func times(t timing.Timing) []corev1.EnvVar {
+	return []corev1.EnvVar{
+		seconds(envShutdown, t.ShutdownSeconds),
+		seconds(envPreStop, t.PreStopSeconds),
+		seconds(envTermination, t.TerminationGracePeriodSeconds),
+	}
+}
+
+func requestTime(t timing.Timing) corev1.EnvVar { return seconds(envRequest, t.RequestSeconds) }
+
+func seconds(name string, n int32) corev1.EnvVar {
+	return corev1.EnvVar{Name: name, Value: strconv.Itoa(int(n))}
 }
 
 func hasEnv(env []corev1.EnvVar, name string) bool {

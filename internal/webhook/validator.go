@@ -100,6 +100,7 @@ func (v Validator) validate(ctx context.Context, old, app *v1alpha1.GracefulApp)
 	observed, unknown := v.observe(ctx, app)
 	p, errs, warnings := plan.For(app, observed.Running())
 	errs = append(errs, plan.NodePorts(app, v.NodePorts)...)
+	errs = append(errs, plan.AskedDerivation(app)...)
 	if len(errs) == 0 && old != nil {
 		errs = plan.Change(old, app, observed.Running())
 	}

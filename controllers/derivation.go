@@ -1,0 +1,54 @@
+package controllers
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
+)
+
+// isApplied tells whether the Deployment was derived from the spec as it is. One that a policy altered was too.
+func (p pass) isApplied() bool {
+	return p.plan.Deployment != nil && len(p.observed.Foreign) == 0 && len(p.observed.Leaving) == 0 && (p.err == nil || isAltered(p.err))
+}
+
+// hasUnknownDerivation tells whether a newer operator has derived the Deployment. What this operator says of the spec does not matter then.
+func (p pass) hasUnknownDerivation() bool { return p.plan.Derivation.Version > plan.NewestDerivation }
+
+// isSpecChanged tells whether the owner has changed what rolls out since the Deployment was derived.
+func (p pass) isSpecChanged() bool {
+	last := p.app.Status.Derivation
+	return last != nil && last.SpecDigest != p.plan.Derivation.SpecDigest
+}
+
+// derivationConflict says why the app keeps a version that does not fit, and what to do.
+func (p pass) derivationConflict() metav1.Condition {
+	c := metav1.Condition{Type: v1alpha1.ConditionDerivationConflict}
+	asked := plan.AskedDerivation(p.app)
+	switch {
+	case p.plan.Derivation.Version == 0: // the app could not be read or its objects could not; what was said before holds
+		if last := meta.FindStatusCondition(p.app.Status.Conditions, c.Type); last != nil {
+			c.Reason, c.Message = last.Reason, last.Message
+		}
+	case p.hasUnknownDerivation():
+		c.Reason, c.Message = v1alpha1.ReasonUnknownDerivation, p.unknownDerivation()
+	case len(asked) > 0:
+		c.Reason = v1alpha1.ReasonUnknownDerivation
+		c.Message = fmt.Sprintf("the app keeps derivation version %d: %s", p.plan.Derivation.Version, asked.ToAggregate())
+	case len(p.plan.Outdated) > 0:
+		c.Reason = v1alpha1.ReasonRuleTightened
+		c.Message = fmt.Sprintf("the app keeps derivation version %d, because version %d refuses its spec: %s; to correct it moves the app to "+
+			"version %d, which restarts the pods", p.plan.Derivation.Version, plan.NewestDerivation, p.plan.Outdated.ToAggregate(),
+			plan.NewestDerivation)
+	}
+	return c
+}
+
+func (p pass) unknownDerivation() string {
+	return fmt.Sprintf("Deployment %s was derived by version %d, and this operator derives by the versions %d to %d; only spec.replicas is passed on "+
+		"to it; upgrade the operator, or set the annotation %s: \"%d\", which restarts the pods", p.app.Name, p.plan.Derivation.Version,
+		plan.OldestDerivation, plan.NewestDerivation, v1alpha1.AnnotationDerivation, plan.NewestDerivation)
+}

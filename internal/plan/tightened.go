@@ -1,0 +1,51 @@
+package plan
+
+import "k8s.io/apimachinery/pkg/util/validation/field"
+
+// tightenedCheck is a rule that a released version of the operator did not know. It refuses a spec from its derivation version on, so an
+// app that breaks it and keeps an older version goes on as it is.
+type tightenedCheck struct {
+	Rule
+	since int32
+	find  func(*input) field.ErrorList
+}
+
+// tightened are asked about the spec as NewestDerivation derives it.
+var tightened = []tightenedCheck{
+	{
+		Rule: Rule{
+			Number:  "10",
+			Rule:    "`GRACEFUL_REQUEST_SEC` is `requestSeconds` (from derivation version 2 on)",
+			Why:     "the declared R must be the app's R",
+			Instead: "change `spec.timing`, or leave the variable out",
+		},
+		since: 2,
+		find:  checkRequestVariable,
+	},
+}
+
+// checkTightened finds the rules that the app's derivation version has.
+func (in *input) checkTightened() field.ErrorList {
+	var errs field.ErrorList
+	for _, c := range tightened {
+		if in.version >= c.since {
+			errs = append(errs, c.find(in)...)
+		}
+	}
+	return errs
+}
+
+// outdated finds the rules that the spec would break if the app moved to NewestDerivation.
+func (in *input) outdated() field.ErrorList {
+	if in.version >= NewestDerivation {
+		return nil
+	}
+	newest := newInputOf(NewestDerivation, in.app, in.running)
+	var errs field.ErrorList
+	for _, c := range tightened {
+		if c.since > in.version {
+			errs = append(errs, c.find(newest)...)
+		}
+	}
+	return errs
+}
