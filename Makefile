@@ -109,6 +109,10 @@ bench: cluster-binaries ## Measure what admission costs, and what it costs to as
 test-e2e: build images lab-images bin/kustomize bin/helm ## Run the end-to-end tests on an embedded cluster of their own.
 	hack/test-e2e.sh
 
+.PHONY: test-upgrade
+test-upgrade: bin/cluster images bin/kustomize ## Prove that an upgrade of the operator, and the way back, restarts no pod.
+	hack/test-upgrade.sh
+
 .PHONY: test-cluster-down
 test-cluster-down: bin/cluster images ## Prove that cluster-down leaves nothing, even after kill -9.
 	hack/test-cluster-down.sh

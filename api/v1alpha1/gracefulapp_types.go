@@ -253,10 +253,12 @@ type TimingStatus struct {
 type DerivationStatus struct {
 	// The version of the derivation that made the pod template. An upgrade of the operator does not change it; a change of
 	// spec.timing or spec.template, or the annotation apps.gracefulapp.dev/derivation, does.
+	// +kubebuilder:validation:Minimum=1
 	// +optional
 	Version int32 `json:"version,omitempty"`
 
 	// SHA-256 of the spec.timing and spec.template from which the Deployment was derived.
+	// +kubebuilder:validation:MinLength=1
 	// +optional
 	SpecDigest string `json:"specDigest,omitempty"`
 }

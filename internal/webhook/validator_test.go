@@ -32,6 +32,7 @@ func named(name string) func(*v1alpha1.GracefulApp) {
 var _ = Describe("A GracefulApp", Ordered, func() {
 	Context("when it is admitted", describeAdmission)
 	Context("tried out at the API server", describeDeployable)
+	Context("derived by a version", describeDerivation)
 	Context("judged by CEL and Go", describeParity)
 	Context("while the operator is away", describeAbsence)
 })
