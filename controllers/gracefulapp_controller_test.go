@@ -129,7 +129,7 @@ var _ = Describe("A GracefulApp", func() {
 		w.reconcile()
 		containers := w.deployment().Spec.Template.Spec.Containers
 		Expect(containers).To(HaveLen(1))
-		Expect(containers[0].Env).To(HaveLen(3), "only the timing's variables")
+		Expect(containers[0].Env).To(HaveLen(4), "only the timing's variables")
 	})
 
 	It("does nothing for an app that is gone or going", func() {
