@@ -95,12 +95,12 @@ snapshot $apps before
 echo "== upgrade"
 make --no-print-directory deploy >/dev/null
 # The operator records the version of each app in the status once it leads and has reconciled it.
-kubectl wait -n $apps gapp --all --for='jsonpath={.status.derivation.version}=1' --timeout=180s
+kubectl wait -n $apps gapp --all --for='jsonpath={.status.derivation.version}' --timeout=180s
 ready $apps
 compare upgraded
 
 echo "== the control: its owner asks for version 2"
-kubectl wait -n $control gapp control --for='jsonpath={.status.derivation.version}=1' --timeout=180s
+kubectl wait -n $control gapp control --for='jsonpath={.status.derivation.version}' --timeout=60s
 pods $control >"$work/control.before"
 kubectl annotate -n $control gapp control apps.gracefulapp.dev/derivation=2
 kubectl wait -n $control gapp control --for='jsonpath={.status.derivation.version}=2' --timeout=60s
