@@ -35,10 +35,11 @@ type clientKind struct {
 type via int
 
 const (
-	viaService  via = iota // from a pod on each node to the Service's ClusterIP
-	viaNodePort            // from outside of the cluster
-	viaNginx               // through nginx, which keeps connections to the ClusterIP
-	viaHAProxy             // through HAProxy, which asks DNS for the pods
+	viaService    via = iota // from a pod on each node to the Service's ClusterIP
+	viaNodePort              // from outside of the cluster
+	viaNginx                 // through nginx, which keeps connections to the ClusterIP
+	viaHAProxy               // through HAProxy, which asks DNS for the pods
+	viaSecondPort            // as viaService, to the Service's second port
 )
 
 // postBytes is a form or a small JSON document.
@@ -65,7 +66,7 @@ var helloClients = []clientKind{
 
 // promised tells whether GracefulApp promises a workload's client not to lose anything.
 func (c clientKind) promised(w *workload) bool {
-	return w.managed && !c.unpromised && (w.drainAware || c.plain)
+	return w.managed && !w.control && !c.unpromised && (w.drainAware || c.plain)
 }
 
 // speaks tells whether a workload understands the client.
@@ -136,19 +137,31 @@ func (c clientKind) address(w *workload, a addresses, from place) string {
 		return net.JoinHostPort(a.nginx, strconv.Itoa(int(w.port)))
 	case viaHAProxy:
 		return net.JoinHostPort(a.haproxy, strconv.Itoa(int(w.port)))
+	case viaSecondPort:
+		return net.JoinHostPort(a.services[w.name], strconv.Itoa(int(a.secondPorts[w.name])))
+	}
+	if a.services[w.name] == corev1.ClusterIPNone {
+		// The last dot spares the searches in other domains.
+		return net.JoinHostPort(w.name+"."+namespace+".svc.cluster.local.", strconv.Itoa(helloPort))
 	}
 	return net.JoinHostPort(a.services[w.name], "80")
 }
 
-// addresses are IPs, for a name that is resolved for each connection would make DNS a part of the measurement.
+// addresses are IPs, for a name that is resolved for each connection would make DNS a part of the measurement. A headless Service has no
+// other address.
 type addresses struct {
 	services       map[string]string
-	nodePorts      map[string]int32
-	nginx, haproxy string // ClusterIPs; "" without these proxies
+	nodePorts      map[string]int32 // 0: none
+	secondPorts    map[string]int32 // 0: none
+	nginx, haproxy string           // ClusterIPs; "" without these proxies
 }
 
-func (a addresses) reach(c clientKind) bool {
+func (a addresses) reach(c clientKind, w *workload) bool {
 	switch c.via {
+	case viaNodePort:
+		return a.nodePorts[w.name] != 0
+	case viaSecondPort:
+		return a.secondPorts[w.name] != 0
 	case viaNginx:
 		return a.nginx != ""
 	case viaHAProxy:
@@ -177,7 +190,7 @@ func (s suite) targets(a addresses, p profile, from place, round string) []load.
 	var all []load.Target
 	for _, w := range s.workloads {
 		for _, c := range s.clients {
-			if !c.speaks(w) || !a.reach(c) || (c.via == viaNodePort) != from.outside {
+			if !c.speaks(w) || !a.reach(c, w) || (c.via == viaNodePort) != from.outside {
 				continue
 			}
 			path := c.query

@@ -78,7 +78,7 @@ func (l *lab) proxyMode(ctx context.Context, node corev1.Node) string {
 
 // findAddresses reads where to send to, and from where.
 func (l *lab) findAddresses(ctx context.Context) error {
-	a := addresses{services: map[string]string{}, nodePorts: map[string]int32{}}
+	a := addresses{services: map[string]string{}, nodePorts: map[string]int32{}, secondPorts: map[string]int32{}}
 	err := l.WaitFor(ctx, "the Services", time.Minute, func(ctx context.Context) (testbed.Pending, error) {
 		for _, w := range l.workloads {
 			var s corev1.Service
@@ -86,6 +86,9 @@ func (l *lab) findAddresses(ctx context.Context) error {
 				return testbed.Pending(w.name), client.IgnoreNotFound(err)
 			}
 			a.services[w.name], a.nodePorts[w.name] = s.Spec.ClusterIP, s.Spec.Ports[0].NodePort
+			if len(s.Spec.Ports) > 1 {
+				a.secondPorts[w.name] = s.Spec.Ports[1].Port
+			}
 		}
 		return testbed.Done, nil
 	})

@@ -3,6 +3,7 @@
 // the same server deployed as simple tutorials do, must lose some, or the run proves nothing.
 //
 //	scenario.go  what is done          workload.go   to whom
+//	adopt.go     scenarios with workloads of their own
 //	clients.go   under which load      round.go      one scenario at work
 //	recorder.go  what the pods and the servers say   attribute.go, judge.go  what follows from it (pure)
 package main
@@ -67,7 +68,7 @@ func newCommand() *cobra.Command {
 
 func listCommand() *cobra.Command {
 	return &cobra.Command{Use: "list", Short: "List the scenarios", Args: cobra.NoArgs, Run: func(*cobra.Command, []string) {
-		for _, s := range scenarios() {
+		for _, s := range slices.Concat(scenarios(), adoptScenarios()) {
 			fmt.Printf("%-18s  %s\n", s.name, s.title)
 		}
 	}}
@@ -90,13 +91,13 @@ func runCommand() *cobra.Command {
 	o := options{seed: rand.Uint64(), json: defaultRun, rate: usualRate}
 	quick, rounds := false, 1
 	c := &cobra.Command{
-		Use: "run [SCENARIO...]", Short: "Run all scenarios, or those that are named, in that order and that often",
+		Use: "run [SCENARIO...]", Short: "Run all scenarios but the adopt ones, or those that are named, in that order and that often",
 		RunE: func(c *cobra.Command, names []string) error {
 			chosen, err := choose(names, quick, o.cluster != "", o.toolsImage != "")
 			if err != nil {
 				return err
 			}
-			return o.run(c.Context(), helloSuite(), func(*lab) schedule { return oneByOne(chosen, rounds) })
+			return o.runLegs(c.Context(), chosen, helloSuite(), rounds)
 		},
 	}
 	o.bind(c)
@@ -134,7 +135,8 @@ func (o *options) bind(c *cobra.Command) {
 	f.StringVar(&o.sabotage, "sabotage", "", "break what the operator derives, to see the lab fail: "+strings.Join(sabotageNames(), ", "))
 }
 
-// choose takes the named scenarios, in their order and as often as they are named; without names, all that can run here.
+// choose takes the named scenarios, in their order and as often as they are named; without names, all that can run here on the usual
+// workloads.
 func choose(names []string, quick, embedded, tools bool) ([]scenario, error) {
 	missing := func(s scenario) string {
 		switch {
@@ -145,10 +147,10 @@ func choose(names []string, quick, embedded, tools bool) ([]scenario, error) {
 		}
 		return ""
 	}
-	all := scenarios()
+	all := slices.Concat(scenarios(), adoptScenarios())
 	var chosen []scenario
 	if len(names) == 0 {
-		chosen = slices.DeleteFunc(slices.Clone(all), func(s scenario) bool { return missing(s) != "" || quick && !s.quick })
+		chosen = slices.DeleteFunc(slices.Clone(all), func(s scenario) bool { return s.suite != nil || missing(s) != "" || quick && !s.quick })
 	}
 	for _, name := range names {
 		i := slices.IndexFunc(all, func(s scenario) bool { return s.name == name })

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -27,10 +28,11 @@ type recorder struct {
 // podRecord is a pod as it was seen from outside, and from inside by its log.
 type podRecord struct {
 	report.Pod
-	workload  string
-	gone      time.Time
-	following bool
-	ledger    serverLedger
+	workload string
+	gone     time.Time
+	// logs tells of each container that ran whether its log has come to its end.
+	logs   map[string]bool
+	ledger serverLedger
 }
 
 func newRecorder(ctx context.Context, t *testbed.Testbed) (*recorder, error) {
@@ -67,7 +69,9 @@ func (r *recorder) see(ctx context.Context, pod *corev1.Pod) {
 	defer r.mu.Unlock()
 	p := r.pods[pod.Name]
 	if p == nil {
-		p = &podRecord{workload: pod.Labels[workloadLabel], Pod: report.Pod{Name: pod.Name, Created: now, Incomplete: true}}
+		p = &podRecord{
+			workload: pod.Labels[workloadLabel], Pod: report.Pod{Name: pod.Name, Created: now, Incomplete: true}, logs: map[string]bool{},
+		}
 		p.ledger.requests = map[string]*requests{}
 		r.pods[pod.Name] = p
 	}
@@ -87,9 +91,9 @@ func (r *recorder) see(ctx context.Context, pod *corev1.Pod) {
 		} else if c.LastTerminationState.Terminated != nil {
 			p.ended(c.LastTerminationState.Terminated.FinishedAt.Time, c.LastTerminationState.Terminated.ExitCode)
 		}
-		if c.State.Running != nil && !p.following {
-			p.following = true
-			go r.follow(ctx, pod.Name)
+		if _, following := p.logs[c.Name]; c.State.Running != nil && !following {
+			p.logs[c.Name] = false
+			go r.follow(ctx, pod.Name, c.Name)
 		}
 	}
 }
@@ -116,12 +120,12 @@ func (r *recorder) left(pod string) {
 // againAfter is how long to wait before a log that broke off, as it does when the API server restarts, is read once more.
 const againAfter = time.Second
 
-// follow reads the pod's log to its end. A log that broke off is read again from its beginning, for to read a line twice does no harm.
+// follow reads a container's log to its end. A log that broke off is read again from its beginning, for to read a line twice does no harm.
 // What is missing when the pod was killed is missing in the ledger too, and it says so.
-func (r *recorder) follow(ctx context.Context, pod string) {
+func (r *recorder) follow(ctx context.Context, pod, container string) {
 	for {
-		r.readLog(ctx, pod)
-		if r.over(pod) {
+		r.readLog(ctx, pod, container)
+		if r.over(pod, container) {
 			return
 		}
 		select {
@@ -133,15 +137,15 @@ func (r *recorder) follow(ctx context.Context, pod string) {
 }
 
 // over: nothing more is to be read.
-func (r *recorder) over(pod string) bool {
+func (r *recorder) over(pod, container string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.pods[pod]
-	return p == nil || !p.Incomplete || !p.gone.IsZero()
+	return p == nil || p.logs[container] || !p.gone.IsZero()
 }
 
-func (r *recorder) readLog(ctx context.Context, pod string) {
-	stream, err := r.testbed.Kube.CoreV1().Pods(namespace).GetLogs(pod, &corev1.PodLogOptions{Follow: true}).Stream(ctx)
+func (r *recorder) readLog(ctx context.Context, pod, container string) {
+	stream, err := r.testbed.Kube.CoreV1().Pods(namespace).GetLogs(pod, &corev1.PodLogOptions{Container: container, Follow: true}).Stream(ctx)
 	if err != nil {
 		return
 	}
@@ -149,11 +153,11 @@ func (r *recorder) readLog(ctx context.Context, pod string) {
 	lines := bufio.NewScanner(stream)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
-		r.line(pod, lines.Bytes())
+		r.line(pod, container, lines.Bytes())
 	}
 }
 
-func (r *recorder) line(pod string, text []byte) {
+func (r *recorder) line(pod, container string, text []byte) {
 	line, ok := parseLine(text)
 	if !ok {
 		return
@@ -167,7 +171,8 @@ func (r *recorder) line(pod string, text []byte) {
 	p.ledger.add(line)
 	switch {
 	case line.End:
-		p.Incomplete = false
+		p.logs[container] = true
+		p.Incomplete = slices.Contains(slices.Collect(maps.Values(p.logs)), false)
 	case line.Msg == "shutting down":
 		p.Signal = line.Time
 	}

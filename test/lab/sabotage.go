@@ -34,28 +34,44 @@ func (l *lab) sabotageDerivation(ctx context.Context) (undo func(), err error) {
 	if !ok {
 		return nil, fmt.Errorf("unknown sabotage %q; there are %v", l.sabotage, sabotageNames())
 	}
-	policy, binding := sabotagePolicy(expression)
-	undo = func() {
-		ctx := context.WithoutCancel(ctx)
-		for _, object := range []client.Object{binding, policy} {
-			if err := l.Delete(ctx, object); client.IgnoreNotFound(err) != nil {
-				l.say("removing the sabotage %s: %v", object.GetName(), err)
-			}
-		}
-	}
-	undo() // what an interrupted run has left
-	policy.ResourceVersion, binding.ResourceVersion = "", ""
-	for _, object := range []client.Object{policy, binding} {
-		if err := l.Create(ctx, object); err != nil {
-			undo()
-			return nil, fmt.Errorf("sabotage needs MutatingAdmissionPolicy, which Kubernetes has since 1.36: %w", err)
-		}
+	undo, err = l.install(ctx, sabotagePolicy("aware", admissionregistrationv1.Rule{
+		APIGroups: []string{"apps"}, APIVersions: []string{"v1"}, Resources: []string{"deployments"},
+	}, expression))
+	if err != nil {
+		return nil, err
 	}
 	if err := l.awaitSabotage(ctx); err != nil {
 		undo()
 		return nil, err
 	}
 	l.deployed = "to be made anew under the sabotage"
+	return undo, nil
+}
+
+// mutation is a policy in force.
+type mutation struct {
+	policy  *admissionregistrationv1.MutatingAdmissionPolicy
+	binding *admissionregistrationv1.MutatingAdmissionPolicyBinding
+}
+
+// install creates the policy. undo removes it.
+func (l *lab) install(ctx context.Context, m mutation) (undo func(), err error) {
+	undo = func() {
+		ctx := context.WithoutCancel(ctx)
+		for _, object := range []client.Object{m.binding, m.policy} {
+			if err := l.Delete(ctx, object); client.IgnoreNotFound(err) != nil {
+				l.say("removing the sabotage %s: %v", object.GetName(), err)
+			}
+		}
+	}
+	undo() // what an interrupted run has left
+	m.policy.ResourceVersion, m.binding.ResourceVersion = "", ""
+	for _, object := range []client.Object{m.policy, m.binding} {
+		if err := l.Create(ctx, object); err != nil {
+			undo()
+			return nil, fmt.Errorf("sabotage needs MutatingAdmissionPolicy, which Kubernetes has since 1.36: %w", err)
+		}
+	}
 	return undo, nil
 }
 
@@ -89,9 +105,11 @@ func (l *lab) awaitSabotage(ctx context.Context) error {
 	})
 }
 
-func sabotagePolicy(expression string) (*admissionregistrationv1.MutatingAdmissionPolicy, *admissionregistrationv1.MutatingAdmissionPolicyBinding) {
+// sabotagePolicy changes an object of the lab's namespace by a JSON patch in CEL, whenever it is written.
+func sabotagePolicy(object string, kind admissionregistrationv1.Rule, expression string) mutation {
 	const name = "graceful-lab-sabotage"
-	return &admissionregistrationv1.MutatingAdmissionPolicy{
+	return mutation{
+		policy: &admissionregistrationv1.MutatingAdmissionPolicy{
 			ObjectMeta: metav1.ObjectMeta{Name: name},
 			Spec: admissionregistrationv1.MutatingAdmissionPolicySpec{
 				FailurePolicy:      new(admissionregistrationv1.Fail),
@@ -99,12 +117,10 @@ func sabotagePolicy(expression string) (*admissionregistrationv1.MutatingAdmissi
 				MatchConstraints: &admissionregistrationv1.MatchResources{
 					NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": namespace}},
 					ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
-						ResourceNames: []string{"aware"},
+						ResourceNames: []string{object},
 						RuleWithOperations: admissionregistrationv1.RuleWithOperations{
 							Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
-							Rule: admissionregistrationv1.Rule{
-								APIGroups: []string{"apps"}, APIVersions: []string{"v1"}, Resources: []string{"deployments"},
-							},
+							Rule:       kind,
 						},
 					}},
 				},
@@ -113,8 +129,10 @@ func sabotagePolicy(expression string) (*admissionregistrationv1.MutatingAdmissi
 					JSONPatch: &admissionregistrationv1.JSONPatch{Expression: expression},
 				}},
 			},
-		}, &admissionregistrationv1.MutatingAdmissionPolicyBinding{
+		},
+		binding: &admissionregistrationv1.MutatingAdmissionPolicyBinding{
 			ObjectMeta: metav1.ObjectMeta{Name: name},
 			Spec:       admissionregistrationv1.MutatingAdmissionPolicyBindingSpec{PolicyName: name},
-		}
+		},
+	}
 }

@@ -25,6 +25,8 @@ type scenario struct {
 	tools bool
 	// quick: part of the short form.
 	quick bool
+	// suite has the scenario's own workloads; nil: the usual ones.
+	suite func() suite
 	steps func(ctx context.Context, r *round) error
 }
 

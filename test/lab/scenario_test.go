@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,7 +44,7 @@ func TestChoose(t *testing.T) {
 
 func TestScenariosSayWhyTheyPromiseNothing(t *testing.T) {
 	seen := map[string]bool{}
-	for _, s := range scenarios() {
+	for _, s := range slices.Concat(scenarios(), adoptScenarios()) {
 		if seen[s.name] {
 			t.Errorf("%s comes twice", s.name)
 		}

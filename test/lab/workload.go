@@ -67,6 +67,10 @@ type workload struct {
 	// share of the clients' rates: the app that has to prove most is sent most.
 	share float64
 	build func(w *workload, p profile, image string) []client.Object
+	// app adopts what build made; nil: nothing does. The workload is managed from then on.
+	app func(w *workload, p profile, image string) *v1alpha1.GracefulApp
+	// targets are the names of the container ports that the Service of an adopted workload targets after the rollout.
+	targets []string
 
 	generation int64 // of its last change
 	replicas   int32 // as of the last refresh

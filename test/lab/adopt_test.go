@@ -1,0 +1,214 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/test/lab/report"
+)
+
+func TestAdoptScenariosRunByNameOnly(t *testing.T) {
+	for _, quick := range []bool{false, true} {
+		chosen, err := choose(nil, quick, true, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.ContainsFunc(chosen, func(s scenario) bool { return s.suite != nil }) {
+			t.Errorf("quick %t: took an adopt scenario that was not named", quick)
+		}
+	}
+	chosen, err := choose([]string{"adopt-hpa", "scale"}, false, true, true)
+	if err != nil || len(chosen) != 2 || chosen[0].suite == nil {
+		t.Errorf("named: %v, %v", chosen, err)
+	}
+}
+
+func TestLegs(t *testing.T) {
+	chosen, err := choose([]string{"scale", "rollout", "adopt", "adopt", "scale"}, false, true, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got [][]string
+	var progress []string
+	before := 0
+	for _, l := range legs(chosen, helloSuite()) {
+		names := []string{l.suite.workloads[0].name}
+		found := report.Run{}
+		for next := l.schedule(before, len(chosen)); ; {
+			s, text, ok := next(found)
+			if !ok {
+				break
+			}
+			names, progress = append(names, s.name), append(progress, text)
+			found.Scenarios = append(found.Scenarios, report.Scenario{})
+		}
+		got, before = append(got, names), before+len(l.scenarios)
+	}
+	want := [][]string{{"aware", "scale", "rollout"}, {"named", "adopt"}, {"named", "adopt"}, {"aware", "scale"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("first workload and scenarios of each leg (-want +got):\n%s", diff)
+	}
+	if want := []string{"1 of 5", "2 of 5", "3 of 5", "4 of 5", "5 of 5"}; !slices.Equal(want, progress) {
+		t.Errorf("progress %v", progress)
+	}
+}
+
+// What the lab adopts must be what docs/adoption.md allows, and the Service must keep its endpoints.
+func TestAdopteesCanBeAdopted(t *testing.T) {
+	for _, a := range append(portAdoptees(), controlAdoptee("control")) {
+		t.Run(a.name, func(t *testing.T) {
+			w := a.workload()
+			running := runningOf(w)
+			running.Deployment.Spec.Replicas = new(int32(2))
+			app := w.app(w, short, "hello:0.1.0")
+			app.UID = "3f0e5c1a-0000-4000-8000-000000000001"
+			for _, paused := range []bool{true, false} {
+				app.Spec.Paused = new(paused)
+				p, errs, _ := plan.For(app, running)
+				if len(errs) > 0 {
+					t.Fatalf("paused %t: %v", paused, errs)
+				}
+				for i, port := range p.Service.Spec.Ports {
+					// A name is right only if the running pods have it.
+					if target := port.TargetPort.String(); target != running.Service.Spec.Ports[i].TargetPort.String() && target != fmt.Sprint(helloPort) {
+						t.Errorf("paused %t: port %d targets %s", paused, *port.Port, target)
+					}
+				}
+			}
+			p, errs, _ := plan.For(app, plan.Running{})
+			if len(errs) > 0 {
+				t.Fatal(errs)
+			}
+			var targets []string
+			for _, port := range p.Service.Spec.Ports {
+				targets = append(targets, port.TargetPort.String())
+			}
+			if diff := cmp.Diff(w.targets, targets); diff != "" {
+				t.Errorf("after the rollout (-the lab waits for +derived):\n%s", diff)
+			}
+		})
+	}
+}
+
+// runningOf is what an API server makes of the workload's Deployment and Service, as far as the derivation reads it.
+func runningOf(w *workload) plan.Running {
+	var r plan.Running
+	for _, object := range w.build(w, short, "hello:0.1.0") {
+		switch o := object.(type) {
+		case *appsv1.Deployment:
+			r.Deployment = o
+		case *corev1.Service:
+			r.Service = o
+			for i := range o.Spec.Ports {
+				o.Spec.Ports[i].Protocol = corev1.ProtocolTCP
+				if p := &o.Spec.Ports[i]; p.TargetPort.String() == "0" {
+					p.TargetPort.IntVal = p.Port
+				}
+			}
+		}
+	}
+	return r
+}
+
+func TestClientsThatReachAnAdoptee(t *testing.T) {
+	s := portSuite()
+	a := addresses{services: map[string]string{}, nodePorts: map[string]int32{}, secondPorts: map[string]int32{}}
+	for _, w := range s.workloads {
+		a.services[w.name] = "198.18.0.1"
+	}
+	a.services["headless"] = corev1.ClusterIPNone
+	a.nodePorts["unnamed"], a.secondPorts["two-ports"] = 30080, 81
+	got := map[string][]string{}
+	for _, from := range []place{{name: "n", node: "n"}, {name: "outside-n", outside: true, entry: "192.0.2.1"}} {
+		for _, target := range s.targets(a, short, from, "1") {
+			w, client := parseTarget(target.Name)
+			address, _, _ := strings.Cut(strings.TrimPrefix(target.URL, "http://"), "/")
+			got[w] = append(got[w], client+" "+address)
+		}
+	}
+	inside := func(address string) []string {
+		return []string{"new " + address, "slow " + address, "keep-alive " + address}
+	}
+	for name, want := range map[string][]string{
+		"named":     inside("198.18.0.1:80"),
+		"unnamed":   append(inside("198.18.0.1:80"), "from outside 192.0.2.1:30080"),
+		"headless":  inside("headless.graceful-lab.svc.cluster.local.:8080"),
+		"two-ports": append(inside("198.18.0.1:80"), "second port 198.18.0.1:81"),
+	} {
+		if diff := cmp.Diff(want, got[name]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestAControlIsPromisedNothingWhenItIsAdopted(t *testing.T) {
+	w := controlAdoptee("control").workload()
+	w.managed = true
+	if adoptClients[0].promised(w) {
+		t.Error("a loss of the control would be a fault")
+	}
+}
+
+func TestScaleWatch(t *testing.T) {
+	pod := func(name string, terminating bool) *corev1.Pod {
+		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		if terminating {
+			p.DeletionTimestamp = new(metav1.Now())
+		}
+		return p
+	}
+	deployment := func(n int32) *appsv1.Deployment {
+		return &appsv1.Deployment{Spec: appsv1.DeploymentSpec{Replicas: new(n)}}
+	}
+	watch := func() *scaleWatch {
+		s := &scaleWatch{want: 2, pods: map[string]bool{}, stop: func() error { return nil }}
+		s.see(deployment(2))
+		s.see(pod("a", false))
+		s.see(pod("b", false))
+		return s
+	}
+	rollout := watch()
+	rollout.see(pod("c", false))
+	rollout.see(pod("a", true))
+	rollout.see(pod("a", true))
+	if err := rollout.end(); err != nil {
+		t.Errorf("a rollout: %v", err)
+	}
+	killed := watch()
+	killed.see(pod("a", true))
+	if err := killed.end(); err == nil || !strings.Contains(err.Error(), "1 pods were left") {
+		t.Errorf("a pod less: %v", err)
+	}
+	scaled := watch()
+	scaled.see(deployment(1))
+	scaled.see(deployment(2))
+	if err := scaled.end(); err == nil || !strings.Contains(err.Error(), "got 1 replicas") {
+		t.Errorf("scaled: %v", err)
+	}
+}
+
+// Two containers of a pod write a ledger each.
+func TestAPodsRecordIsCompleteWhenEachContainerHasEnded(t *testing.T) {
+	r := recorder{pods: map[string]*podRecord{"p": {
+		Pod:    report.Pod{Name: "p", Incomplete: true},
+		logs:   map[string]bool{"hello": false, "second": false},
+		ledger: serverLedger{requests: map[string]*requests{}},
+	}}, read: make(chan struct{}, 1)}
+	end := []byte(`{"ledger":1,"finished":{"w/new@n#1":[0]},"end":true}`)
+	r.line("p", "hello", end)
+	if !r.pods["p"].Incomplete || !r.over("p", "hello") || r.over("p", "second") {
+		t.Error("one container has ended: the record is not complete")
+	}
+	r.line("p", "second", end)
+	if r.pods["p"].Incomplete {
+		t.Error("both have ended")
+	}
+}

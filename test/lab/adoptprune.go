@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/test/testbed"
+)
+
+// annotationAllowDeletion lifts the protection of config/policy from an object.
+const annotationAllowDeletion = "apps.gracefulapp.dev/allow-deletion"
+
+// adoptAndPrune deletes what was adopted, as a tool does that prunes what has left Git.
+func adoptAndPrune(ctx context.Context, r *round) error {
+	if err := r.adoptAndRollOut(ctx); err != nil {
+		return err
+	}
+	kept, control := r.workloads[0], r.workloads[1]
+	if err := r.pruneUnprotected(ctx, control); err != nil {
+		return err
+	}
+	if err := r.pruneProtected(ctx, kept); err != nil {
+		return err
+	}
+	if err := r.steady(ctx, steadyTime); err != nil {
+		return err
+	}
+	return r.settle(ctx, r.scenario.profile, nil)
+}
+
+// pruned are a workload's objects that the manifests had.
+func pruned(w *workload) []client.Object {
+	m := w.meta(w.name)
+	return []client.Object{
+		&policyv1.PodDisruptionBudget{ObjectMeta: m}, &appsv1.Deployment{ObjectMeta: m}, &corev1.Service{ObjectMeta: m},
+	}
+}
+
+func (r *round) prune(ctx context.Context, object client.Object) error {
+	return r.Delete(ctx, object, client.PropagationPolicy(metav1.DeletePropagationBackground))
+}
+
+func (r *round) pruneProtected(ctx context.Context, w *workload) error {
+	r.say("  prune %s", w.name)
+	r.note(w.name, "prune")
+	for _, object := range pruned(w) {
+		switch err := r.prune(ctx, object); {
+		case err == nil:
+			return fmt.Errorf("%T %s was deleted: no policy denied it", object, w.name)
+		case !apierrors.IsForbidden(err):
+			return fmt.Errorf("deleting %T %s: %w", object, w.name, err)
+		}
+	}
+	return nil
+}
+
+// pruneUnprotected returns when the operator has created the objects again.
+func (r *round) pruneUnprotected(ctx context.Context, w *workload) error {
+	allow := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{%q:"true"}}}`, annotationAllowDeletion))
+	before := map[types.UID]bool{}
+	r.say("  allow the deletion of %s, and prune it", w.name)
+	r.note(w.name, "prune")
+	for _, object := range pruned(w) {
+		if err := r.Patch(ctx, object, allow); err != nil {
+			return fmt.Errorf("annotating %T %s: %w", object, w.name, err)
+		}
+		before[object.GetUID()] = true
+		if err := r.prune(ctx, object); err != nil {
+			return fmt.Errorf("deleting %T %s: %w", object, w.name, err)
+		}
+	}
+	return r.WaitFor(ctx, w.name+" to be created again", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
+		for _, object := range pruned(w)[1:] { // the cache has no PodDisruptionBudgets
+			if err := r.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil || before[object.GetUID()] {
+				return testbed.Pending(fmt.Sprintf("%T", object)), client.IgnoreNotFound(err)
+			}
+		}
+		return testbed.Done, nil
+	})
+}

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/test/lab/report"
+	"github.com/gracefulapp/gracefulapp/test/testbed"
+)
+
+const (
+	// pausedTime is how long the apps stay paused after their adoption: the outage that the control has.
+	pausedTime = 8 * time.Second
+	// adoptLimit bounds the wait for the operator to write what it derives.
+	adoptLimit = time.Minute
+)
+
+func adoptRunning(ctx context.Context, r *round) error {
+	undo, err := r.renameTarget(ctx, "control")
+	if err != nil {
+		return err
+	}
+	defer undo()
+	return r.adoptAndRollOut(ctx)
+}
+
+func (r *round) adoptAndRollOut(ctx context.Context) error {
+	events, err := r.adopt(ctx, "adopt", func(*v1alpha1.GracefulApp) {})
+	if err != nil {
+		return err
+	}
+	return r.endAdoption(ctx, events)
+}
+
+// adoptPaused takes the steps of docs/adoption.md.
+func adoptPaused(ctx context.Context, r *round) error {
+	undo, err := r.renameTarget(ctx, "control")
+	if err != nil {
+		return err
+	}
+	defer undo()
+	before, err := r.podNames(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := r.adopt(ctx, "adopt, paused", func(app *v1alpha1.GracefulApp) { app.Spec.Paused = new(true) }); err != nil {
+		return err
+	}
+	if err := r.steady(ctx, pausedTime); err != nil {
+		return err
+	}
+	after, err := r.podNames(ctx)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(before, after) {
+		return fmt.Errorf("pods restarted while paused: before the adoption %v, after it %v", before, after)
+	}
+	n := r.scenario.replicas + 1
+	if _, err := r.eachAdopted(ctx, fmt.Sprintf("scale to %d", n), func(w *workload) error { return w.patch(ctx, r.Testbed, scaling(n)) }); err != nil {
+		return err
+	}
+	if err := r.awaitReady(ctx, n); err != nil {
+		return err
+	}
+	events, err := r.eachAdopted(ctx, "roll out", func(w *workload) error { return w.patch(ctx, r.Testbed, `{"spec":{"paused":false}}`) })
+	if err != nil {
+		return err
+	}
+	return r.endAdoption(ctx, events)
+}
+
+// adopt creates the GracefulApps and returns when they control what runs.
+func (r *round) adopt(ctx context.Context, text string, change func(*v1alpha1.GracefulApp)) ([]*report.Event, error) {
+	events, err := r.eachAdopted(ctx, text, func(w *workload) error {
+		app := w.app(w, r.scenario.profile, r.helloImage)
+		change(app)
+		if err := r.Create(ctx, app); err != nil {
+			return fmt.Errorf("adopting %s: %w", w.name, err)
+		}
+		w.managed, w.generation = true, app.Generation
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return events, r.WaitFor(ctx, "the adoption", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
+		for _, w := range r.adopted() {
+			for _, object := range []client.Object{&corev1.Service{}, &appsv1.Deployment{}} {
+				if err := r.Get(ctx, client.ObjectKey{Namespace: namespace, Name: w.name}, object); err != nil {
+					return "", err
+				}
+				if owner := metav1.GetControllerOf(object); owner == nil || owner.Kind != "GracefulApp" {
+					return testbed.Pending(fmt.Sprintf("%T %s has no controller", object, w.name)), nil
+				}
+			}
+		}
+		return testbed.Done, nil
+	})
+}
+
+// endAdoption waits for the rollout, and until the Services target the named ports. Then the annotation goes.
+func (r *round) endAdoption(ctx context.Context, events []*report.Event) error {
+	if err := r.settle(ctx, r.scenario.profile, events); err != nil {
+		return err
+	}
+	err := r.WaitFor(ctx, "the Services to target names", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
+		for _, w := range r.adopted() {
+			var s corev1.Service
+			if err := r.Get(ctx, client.ObjectKey{Namespace: namespace, Name: w.name}, &s); err != nil {
+				return "", err
+			}
+			if got := targetsOfService(s); !slices.Equal(got, w.targets) {
+				return testbed.Pending(fmt.Sprintf("%s targets %s instead of %s", w.name, strings.Join(got, ", "), strings.Join(w.targets, ", "))), nil
+			}
+		}
+		return testbed.Done, nil
+	})
+	if err != nil {
+		return err
+	}
+	remove := fmt.Sprintf(`{"metadata":{"annotations":{%q:null}}}`, v1alpha1.AnnotationAdopt)
+	if _, err := r.eachAdopted(ctx, "remove the annotation", func(w *workload) error { return w.patch(ctx, r.Testbed, remove) }); err != nil {
+		return err
+	}
+	return r.settle(ctx, r.scenario.profile, nil)
+}
+
+func targetsOfService(s corev1.Service) []string {
+	var targets []string
+	for _, p := range s.Spec.Ports {
+		targets = append(targets, p.TargetPort.String())
+	}
+	return targets
+}
+
+// adopted are the workloads that a GracefulApp adopts, or has adopted.
+func (r *round) adopted() []*workload {
+	var all []*workload
+	for _, w := range r.workloads {
+		if w.app != nil {
+			all = append(all, w)
+		}
+	}
+	return all
+}
+
+// eachAdopted does the same to all of them, apartTime apart.
+func (r *round) eachAdopted(ctx context.Context, text string, do func(w *workload) error) ([]*report.Event, error) {
+	var events []*report.Event
+	r.say("  %s", text)
+	for _, w := range r.adopted() {
+		events = append(events, r.note(w.name, text))
+		if err := do(w); err != nil {
+			return nil, fmt.Errorf("%s: %w", text, err)
+		}
+		if err := r.steady(ctx, apartTime); err != nil {
+			return nil, err
+		}
+	}
+	return events, nil
+}
+
+// awaitReady waits until each Deployment has so many pods, all of them Ready. A paused app is not Ready, but its pods are.
+func (r *round) awaitReady(ctx context.Context, want int) error {
+	return r.WaitFor(ctx, fmt.Sprintf("%d Ready pods each", want), settleLimit, func(ctx context.Context) (testbed.Pending, error) {
+		for _, w := range r.adopted() {
+			var d appsv1.Deployment
+			if err := r.Get(ctx, client.ObjectKey{Namespace: namespace, Name: w.name}, &d); err != nil {
+				return "", err
+			}
+			if d.Status.ObservedGeneration < d.Generation || int(d.Status.ReadyReplicas) != want {
+				return testbed.Pending(fmt.Sprintf("%s has %d of %d", w.name, d.Status.ReadyReplicas, want)), nil
+			}
+		}
+		return testbed.Done, nil
+	})
+}
+
+func (r *round) podNames(ctx context.Context) ([]string, error) {
+	pods, err := r.pods(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, pod := range pods {
+		names = append(names, pod.Name)
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// renameTarget has the operator write a Service as it once did on adoption: its target is a name that the running pods do not have.
+func (r *round) renameTarget(ctx context.Context, service string) (undo func(), err error) {
+	undo, err = r.install(ctx, sabotagePolicy(service, admissionregistrationv1.Rule{
+		APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"services"},
+	}, fmt.Sprintf(`[JSONPatch{op: "replace", path: "/spec/ports/0/targetPort", value: %q}]`, derivedPortName)))
+	if err != nil {
+		return nil, err
+	}
+	err = r.WaitFor(ctx, "the sabotage to be in force", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
+		s := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: service}}
+		dryRun := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"lab.gracefulapp.dev/sabotage":"in force"}}}`))
+		if err := r.Patch(ctx, s, dryRun, client.DryRunAll); err != nil {
+			return "", err
+		}
+		if s.Spec.Ports[0].TargetPort != intstr.FromString(derivedPortName) {
+			return "the API server does not know it yet", nil
+		}
+		return testbed.Done, nil
+	})
+	if err != nil {
+		undo()
+		return nil, err
+	}
+	return undo, nil
+}
