@@ -39,7 +39,7 @@ demo: ## See it work: a cluster, the operator, load, and a naive twin that loses
 test: test-go test-e2e test-cluster-down ## Run every test: unit, real API server, and end to end on an embedded cluster.
 
 .PHONY: lab
-lab: ## Measure every way of losing requests (an hour): SCENARIOS="scale rollout", LAB_ARGS="--seed 7".
+lab: ## Measure every way of losing requests (an hour), or some: SCENARIOS="scale adopt", LAB_ARGS="--seed 7".
 	@hack/lab.sh '$(origin KUBECONFIG)' run $(SCENARIOS) $(LAB_ARGS)
 
 ECHARTS := test/lab/report/web/node_modules/echarts/dist/echarts.min.js

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
@@ -36,12 +37,17 @@ func adoptAutoscaled(ctx context.Context, r *round) error {
 		return fmt.Errorf("creating the autoscaler: %w", err)
 	}
 	defer r.removeAutoscalers(ctx)
+	if err := r.awaitAutoscaler(ctx, autoscaler); err != nil {
+		return err
+	}
 	watched, err := r.watchScale(ctx, w, r.scenario.replicas)
 	if err != nil {
 		return err
 	}
-	defer watched.end()
-	_, err = r.adopt(ctx, "adopt with 2 replicas", func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(manifestReplicas)) })
+	defer func() { _ = watched.end() }()
+	events, err := r.adopt(ctx, fmt.Sprintf("adopt with %d replicas", manifestReplicas), func(app *v1alpha1.GracefulApp) {
+		app.Spec.Replicas = new(int32(manifestReplicas))
+	})
 	if err != nil {
 		return err
 	}
@@ -54,7 +60,7 @@ func adoptAutoscaled(ctx context.Context, r *round) error {
 	if err := r.handAutoscalerOver(ctx, w); err != nil {
 		return err
 	}
-	if err := r.settle(ctx, r.scenario.profile, nil); err != nil {
+	if err := r.endAdoption(ctx, events); err != nil {
 		return err
 	}
 	if err := r.steady(ctx, 2*autoscalerPeriod); err != nil {
@@ -64,6 +70,19 @@ func adoptAutoscaled(ctx context.Context, r *round) error {
 		return err
 	}
 	return watched.end()
+}
+
+// awaitAutoscaler waits until its controller has seen the Deployment: then the operator, which watches autoscalers too, knows of it.
+func (r *round) awaitAutoscaler(ctx context.Context, a *autoscalingv2.HorizontalPodAutoscaler) error {
+	return r.WaitFor(ctx, "the autoscaler", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
+		if err := r.Direct.Get(ctx, client.ObjectKeyFromObject(a), a); err != nil {
+			return "", err
+		}
+		if got := int(a.Status.CurrentReplicas); got != r.scenario.replicas {
+			return testbed.Pending(fmt.Sprintf("it has seen %d replicas", got)), nil
+		}
+		return testbed.Done, nil
+	})
 }
 
 // scaleInTurn does to the control what the operator, which knew of no autoscaler, and the autoscaler once did.

@@ -51,22 +51,8 @@ func adoptPaused(ctx context.Context, r *round) error {
 		return err
 	}
 	defer undo()
-	before, err := r.podNames(ctx)
-	if err != nil {
+	if err := r.adoptWithoutRestart(ctx); err != nil {
 		return err
-	}
-	if _, err := r.adopt(ctx, "adopt, paused", func(app *v1alpha1.GracefulApp) { app.Spec.Paused = new(true) }); err != nil {
-		return err
-	}
-	if err := r.steady(ctx, pausedTime); err != nil {
-		return err
-	}
-	after, err := r.podNames(ctx)
-	if err != nil {
-		return err
-	}
-	if !slices.Equal(before, after) {
-		return fmt.Errorf("pods restarted while paused: before the adoption %v, after it %v", before, after)
 	}
 	n := r.scenario.replicas + 1
 	if _, err := r.eachAdopted(ctx, fmt.Sprintf("scale to %d", n), func(w *workload) error { return w.patch(ctx, r.Testbed, scaling(n)) }); err != nil {
@@ -80,6 +66,24 @@ func adoptPaused(ctx context.Context, r *round) error {
 		return err
 	}
 	return r.endAdoption(ctx, events)
+}
+
+func (r *round) adoptWithoutRestart(ctx context.Context) error {
+	before, err := r.podNames(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := r.adopt(ctx, "adopt, paused", func(app *v1alpha1.GracefulApp) { app.Spec.Paused = new(true) }); err != nil {
+		return err
+	}
+	if err := r.steady(ctx, pausedTime); err != nil {
+		return err
+	}
+	after, err := r.podNames(ctx)
+	if err == nil && !slices.Equal(before, after) {
+		err = fmt.Errorf("pods restarted while paused: before the adoption %v, after it %v", before, after)
+	}
+	return err
 }
 
 // adopt creates the GracefulApps and returns when they control what runs.
