@@ -86,7 +86,13 @@ func dialHTTP2(ctx context.Context, network, address string) (net.Conn, error) {
 }
 
 func dial(ctx context.Context, network, address string, r *resets) (net.Conn, error) {
-	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, address)
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	address, err := oneAddress(ctx, address, net.DefaultResolver.LookupNetIP)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
