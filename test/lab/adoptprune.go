@@ -12,11 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
-
-// annotationAllowDeletion lifts the protection of config/policy from an object.
-const annotationAllowDeletion = "apps.gracefulapp.dev/allow-deletion"
 
 // adoptAndPrune deletes what was adopted, as a tool does that prunes what has left Git.
 func adoptAndPrune(ctx context.Context, r *round) error {
@@ -64,7 +62,7 @@ func (r *round) pruneProtected(ctx context.Context, w *workload) error {
 
 // pruneUnprotected returns when the operator has created the objects again.
 func (r *round) pruneUnprotected(ctx context.Context, w *workload) error {
-	allow := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{%q:"true"}}}`, annotationAllowDeletion))
+	allow := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{%q:"true"}}}`, v1alpha1.AnnotationAllowDeletion))
 	before := map[types.UID]bool{}
 	r.say("  allow the deletion of %s, and prune it", w.name)
 	r.note(w.name, "prune")
