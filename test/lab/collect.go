@@ -42,6 +42,7 @@ func (r *round) collect(ctx context.Context, begin time.Time) (report.Scenario, 
 		out.Rows = append(out.Rows, r.extra[w.name]...)
 		found.Workloads = append(found.Workloads, out)
 	}
+	found.Steady = within(r.calm, found.Workloads)
 	return found, nil
 }
 
@@ -134,17 +135,22 @@ func slower(a, b load.Latency) load.Latency {
 	return load.Latency{P50: max(a.P50, b.P50), P99: max(a.P99, b.P99), P999: max(a.P999, b.P999), Max: max(a.Max, b.Max)}
 }
 
-// watchLoad notes the machine's load average where the cluster is on this machine.
-func (r *round) watchLoad() {
-	if r.cluster == "" {
-		return
+// watchLoad notes the highest load average.
+func (r *round) watchLoad() { r.load1 = max(r.load1, r.loadAverage()) }
+
+// loadAverage of the machine over one minute, where the cluster is on this machine; else 0.
+func (l *lab) loadAverage() float64 {
+	if l.cluster == "" {
+		return 0
 	}
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
-		return
+		return 0
 	}
 	first, _, _ := strings.Cut(string(text), " ")
-	if n, err := strconv.ParseFloat(first, 64); err == nil {
-		r.load1 = max(r.load1, n)
+	n, err := strconv.ParseFloat(first, 64)
+	if err != nil {
+		return 0
 	}
+	return n
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,7 +68,13 @@ func TestJudge(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := judge(scenario(tt.modify...))
+			got, busy := judge(scenario(tt.modify...))
+			if len(busy) > 0 {
+				t.Errorf("a machine with room is too busy: %q", busy)
+			}
+			if len(got) > 0 { // the last are the figures
+				got = slices.DeleteFunc(got, func(f string) bool { return strings.Contains(f, "sent late (bound 10 %)") })
+			}
 			for i := range got {
 				if i < len(tt.want) && strings.HasPrefix(got[i], tt.want[i]) {
 					got[i] = tt.want[i]
@@ -80,15 +87,53 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-func TestJudgeTellsNoiseFromLoss(t *testing.T) {
-	overloaded := func(late int) []string {
-		row := report.Row{Client: "new", Promised: true, Count: load.Count{Requests: 100, Answered: 99, Lost: 1, Late: late}}
-		return judge(report.Scenario{Promised: true, Workloads: []report.Workload{{Name: "aware", Rows: []report.Row{row}}}})
+// A loss counts as overload only where more requests than the bounds allow were sent late; then the scenario neither fails nor passes.
+func TestJudgeTellsOverloadFromLoss(t *testing.T) {
+	type figures struct{ requests, lost, late, steady, steadyLate, rejected int }
+	for _, tt := range []struct {
+		name string
+		figures
+		want report.Result
+	}{
+		{"a loss on a machine with room", figures{requests: 1000, lost: 1, late: 20, steady: 100}, report.Failed},
+		{"at the bound", figures{requests: 1000, lost: 1, late: 100, steady: 100}, report.Failed},
+		{"above the bound", figures{requests: 1000, lost: 1, late: 101, steady: 100}, report.TooBusy},
+		{"the steady phases at their bound", figures{requests: 1000, lost: 1, late: 10, steady: 100, steadyLate: 5}, report.Failed},
+		{"the steady phases above their bound", figures{requests: 1000, lost: 1, late: 10, steady: 100, steadyLate: 6}, report.TooBusy},
+		{"no loss in spite of overload", figures{requests: 1000, late: 500, steady: 100, steadyLate: 50}, report.Passed},
+		{"what overload cannot explain", figures{requests: 1000, lost: 1, late: 500, rejected: 1}, report.Failed},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			row := report.Row{Client: "new", Promised: true, Count: load.Count{
+				Requests: tt.requests, Answered: tt.requests - tt.lost, Lost: tt.lost, Late: tt.late, Rejected: tt.rejected,
+			}}
+			s := report.Scenario{
+				Promised: true, Workloads: []report.Workload{{Name: "aware", Rows: []report.Row{row}}},
+				Steady: load.Count{Requests: tt.steady, Late: tt.steadyLate}, Load1: 42,
+			}
+			s.Faults, s.TooBusy = judge(s)
+			if got := s.Result(); got != tt.want {
+				t.Errorf("got %s, want %s: %q %q", got, tt.want, s.Faults, s.TooBusy)
+			}
+			all := append(s.Faults, s.TooBusy...)
+			if tt.want == report.Passed {
+				return
+			}
+			if last := all[len(all)-1]; !strings.Contains(last, "% of the requests were sent late") || !strings.Contains(last, "load average up to 42.0") {
+				t.Errorf("the last of %q does not say how busy the machine was", all)
+			}
+		})
 	}
-	if got := overloaded(50); len(got) != 2 || !strings.Contains(got[1], "50 % of the requests were sent late") {
-		t.Errorf("an overloaded machine is not named: %q", got)
+}
+
+func TestOnlyWholeSecondsWithinAPhaseCount(t *testing.T) {
+	var seconds []load.Second
+	for n := range 10 {
+		seconds = append(seconds, load.Second{At: at(float64(n)), Count: load.Count{Requests: 1 << n}})
 	}
-	if got := overloaded(5); len(got) != 1 {
-		t.Errorf("a machine with room is blamed: %q", got)
+	calm := []load.Window{{From: at(1.5), To: at(4)}, {From: at(8), To: at(9)}}
+	got := within(calm, []report.Workload{{Seconds: seconds}})
+	if want := 1<<2 + 1<<3 + 1<<8; got.Requests != want {
+		t.Errorf("got %b requests, want %b", got.Requests, want)
 	}
 }

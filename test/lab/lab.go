@@ -142,7 +142,7 @@ func (l *lab) runAll(ctx context.Context, found report.Run, next schedule) (repo
 			found.Interrupted = true
 			return found, errors.Join(fmt.Errorf("%s: %w", s.name, ctx.Err()), l.store(found))
 		}
-		if err != nil { // the next scenario begins anew, and may well work
+		if err != nil && one.Result() == report.Passed { // the next scenario begins anew, and may well work
 			one = report.Scenario{Name: s.name, Title: s.title, Faults: []string{"it came to no end: " + err.Error()}}
 		}
 		found.Scenarios = append(found.Scenarios, one)
@@ -169,6 +169,12 @@ func outcome(s report.Scenario) string {
 	text := "  " + strings.Join(parts, ", ")
 	for _, f := range s.Faults {
 		text += "\n  FAILED: " + f
+	}
+	if s.Result() == report.TooBusy {
+		text += "\n  PROVES NOTHING HERE: TOO BUSY"
+	}
+	for _, f := range s.TooBusy {
+		text += "\n  too busy: " + f
 	}
 	return text
 }

@@ -39,8 +39,21 @@ func main() {
 	ctrl.SetLogger(logr.FromSlogHandler(slog.DiscardHandler))
 	if err := newCommand().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "lab:", err)
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
+}
+
+// Exit codes: a caller tells "the machine is too busy" from a loss.
+const (
+	exitFailed  = 1
+	exitTooBusy = 3
+)
+
+func exitCode(err error) int {
+	if errors.Is(err, errTooBusy) {
+		return exitTooBusy
+	}
+	return exitFailed
 }
 
 // defaultRun is where a run is stored, and read again.
@@ -97,11 +110,15 @@ func runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return o.runLegs(c.Context(), chosen, helloSuite(), rounds)
+			s := helloSuite()
+			if quick {
+				s = s.short()
+			}
+			return o.runLegs(c.Context(), chosen, s, rounds)
 		},
 	}
 	o.bind(c)
-	c.Flags().BoolVar(&quick, "quick", false, "the short form")
+	c.Flags().BoolVar(&quick, "quick", false, "the short form: two scenarios, and of the workloads only the drain-aware one and the control")
 	c.Flags().IntVar(&rounds, "rounds", rounds, "how often to go through them")
 	return c
 }
@@ -130,7 +147,7 @@ func (o *options) bind(c *cobra.Command) {
 	f.StringVar(&o.cluster, "cluster", "", "name of the embedded cluster, if it is one")
 	f.StringVar(&o.clusterBin, "cluster-bin", "bin/cluster", "the program that runs the embedded cluster")
 	f.StringVar(&o.json, "json", o.json, "file for what was found; written after each scenario")
-	f.Float64Var(&o.rate, "rate", o.rate, "share of the full rates; a slow machine needs less, a large one has room for more")
+	f.Float64Var(&o.rate, "rate", o.rate, "the highest share of the full rates; the calibration chooses a lower one where the machine cannot carry twice as much")
 	f.Uint64Var(&o.seed, "seed", o.seed, "of the random choices; the default is another one each time")
 	f.StringVar(&o.sabotage, "sabotage", "", "break what the operator derives, to see the lab fail: "+strings.Join(sabotageNames(), ", "))
 }
@@ -187,6 +204,11 @@ func (o options) measure(ctx context.Context, screen *testbed.Screen, s suite, f
 	if err != nil {
 		return found, err
 	}
+	calibration, err := l.calibrate(ctx)
+	found.Calibrations = append(found.Calibrations, calibration)
+	if err != nil {
+		return found, err
+	}
 	undo, err := l.sabotageDerivation(ctx)
 	if err != nil {
 		return found, err
@@ -205,16 +227,23 @@ func conclude(screen *testbed.Screen, found report.Run, err error) error {
 	return failures(found)
 }
 
-// failures is the run's verdict.
+// failures is the run's verdict. A scenario that failed counts for more than one that proves nothing.
 func failures(r report.Run) error {
-	var failed []string
+	var failed, busy []string
 	for _, s := range r.Scenarios {
-		if len(s.Faults) > 0 {
+		switch s.Result() {
+		case report.Failed:
 			failed = append(failed, s.Name)
+		case report.TooBusy:
+			busy = append(busy, s.Name)
+		case report.Passed:
 		}
 	}
-	if len(failed) > 0 {
+	switch {
+	case len(failed) > 0:
 		return fmt.Errorf("%d of %d scenarios failed: %s", len(failed), len(r.Scenarios), strings.Join(failed, ", "))
+	case len(busy) > 0:
+		return fmt.Errorf("%w in %d of %d scenarios: %s", errTooBusy, len(busy), len(r.Scenarios), strings.Join(busy, ", "))
 	}
 	return nil
 }

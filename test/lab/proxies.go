@@ -14,7 +14,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-// proxyStatusPort serves /healthz; test/lab/images has the configurations.
+// proxyStatusPort serves /healthz; proxyconf has the configurations.
 const proxyStatusPort = 8080
 
 // startProxies runs the stand-ins for a user's ingress, if there are images of them, and returns when they serve.
@@ -35,8 +35,12 @@ func (l *lab) startProxy(ctx context.Context, name, image string) (address strin
 		l.say("no clients behind %s: no image of it was given", name)
 		return "", nil
 	}
+	config, err := proxyConfig(name, l.workloads)
+	if err != nil {
+		return "", err
+	}
 	service, deployment := l.proxyService(name), proxyDeployment(name, image)
-	for _, object := range []client.Object{service, deployment} {
+	for _, object := range []client.Object{config, service, deployment} {
 		if err := l.Create(ctx, object); err != nil {
 			return "", fmt.Errorf("starting %s: %w", name, err)
 		}
@@ -68,11 +72,13 @@ func proxyDeployment(name, image string) *appsv1.Deployment {
 			ObjectMeta: metav1.ObjectMeta{Labels: proxyLabels(name)},
 			Spec: corev1.PodSpec{EnableServiceLinks: new(false), Containers: []corev1.Container{{
 				Name: name, Image: image,
-				Env: []corev1.EnvVar{{Name: "POD_NAMESPACE", Value: namespace}},
+				VolumeMounts: []corev1.VolumeMount{{Name: "config", MountPath: "/etc/" + name, ReadOnly: true}},
 				ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{
 					Path: "/healthz", Port: intstr.FromInt32(proxyStatusPort),
 				}}},
-			}}},
+			}}, Volumes: []corev1.Volume{{Name: "config", VolumeSource: corev1.VolumeSource{
+				ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: name}},
+			}}}},
 		},
 	}}
 }

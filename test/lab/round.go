@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gracefulapp/gracefulapp/internal/load"
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
@@ -23,6 +24,8 @@ type round struct {
 	// rows that a step measured by itself.
 	extra map[string][]report.Row
 	load1 float64
+	// calm are the phases of steady load without a step.
+	calm []load.Window
 }
 
 // run brings the workloads to the scenario's beginning, takes them through its steps under load, and tells what was found.
@@ -44,14 +47,31 @@ func (l *lab) run(ctx context.Context, s scenario) (report.Scenario, error) {
 		err = r.traffic.stop(ctx)
 	}
 	if err != nil {
-		return report.Scenario{}, err
+		return r.unfinished(err), err
 	}
 	found, err := r.collect(ctx, begin)
 	if err != nil {
 		return report.Scenario{}, err
 	}
-	found.Faults = judge(found)
+	found.Faults, found.TooBusy = judge(found)
 	return found, nil
+}
+
+// unfinished is what is known of a round that came to no end: how many requests were late.
+func (r *round) unfinished(err error) report.Scenario {
+	s := report.Scenario{Name: r.scenario.name, Title: r.scenario.title, Load1: r.load1}
+	for _, w := range r.workloads {
+		s.Workloads = append(s.Workloads, report.Workload{Name: w.name, Title: w.title, Control: w.control, Rows: []report.Row{
+			{Client: "all", Count: r.traffic.count(w.name)},
+		}})
+	}
+	problem := "it came to no end: " + err.Error()
+	if figures, busy := overload(s); busy {
+		s.TooBusy = []string{problem, figures}
+	} else {
+		s.Faults = []string{problem}
+	}
+	return s
 }
 
 func (r *round) prepare(ctx context.Context) error {
@@ -72,14 +92,14 @@ const mostTimes = 3
 // take goes through the steps, with steady load before and after. Which clients of the control meet a pod that goes is chance: where each of
 // them must lose, the steps are taken again until each has. The operator's workloads go through all of it and may still lose nothing.
 func (r *round) take(ctx context.Context) error {
-	if err := r.steady(ctx, steadyTime); err != nil {
+	if err := r.keepCalm(ctx); err != nil {
 		return err
 	}
 	for n := 1; ; n++ {
 		if err := r.scenario.steps(ctx, r); err != nil {
 			return err
 		}
-		if err := r.steady(ctx, steadyTime); err != nil {
+		if err := r.keepCalm(ctx); err != nil {
 			return err
 		}
 		unproven := r.sofar(r.traffic.countClient).Unproven()
@@ -88,6 +108,15 @@ func (r *round) take(ctx context.Context) error {
 		}
 		r.say("  the control has lost none of %s so far: once more", strings.Join(unproven, ", "))
 	}
+}
+
+// keepCalm is a phase of steady load that tells what the machine can carry.
+func (r *round) keepCalm(ctx context.Context) error {
+	phase := load.Window{From: time.Now()}
+	err := r.steady(ctx, steadyTime)
+	phase.To = time.Now()
+	r.calm = append(r.calm, phase)
+	return err
 }
 
 // steady lets the load run for a while, and fails if it does not.

@@ -24,6 +24,8 @@ type Run struct {
 	Seed      uint64     `json:"seed"`    // of the random choices
 	Machine   Machine    `json:"machine"`
 	Scenarios []Scenario `json:"scenarios"`
+	// Calibrations say at which rate each suite was sent to, and why.
+	Calibrations []Calibration `json:"calibrations,omitempty"`
 	// Interrupted: the user ended it early, so scenarios are missing.
 	Interrupted bool `json:"interrupted,omitempty"`
 }
@@ -61,8 +63,13 @@ type Scenario struct {
 	Workloads           []Workload `json:"workloads"`
 	// Load1 is the machine's load average over one minute, the highest that was seen; a guard against taking noise for loss.
 	Load1 float64 `json:"load1,omitempty"`
-	// Faults are the reasons why the scenario failed, in words; none if it passed.
+	// Steady counts the requests of the steady phases, before the first step and after the last.
+	Steady load.Count `json:"steady,omitzero"`
+	// Faults are the reasons why the scenario failed, in words.
 	Faults []string `json:"faults,omitempty"`
+	// TooBusy are the same where the machine was too busy to tell a fault from overload, and the figures that say so. A scenario has faults
+	// or is too busy, never both; one that has neither passed.
+	TooBusy []string `json:"tooBusy,omitempty"`
 }
 
 // Unproven are the clients that are promised to lose nothing, and of which the control lost none either: that they lost none proves nothing.

@@ -108,14 +108,15 @@ func panelOf(s Scenario, w Workload) panelView {
 	return p
 }
 
-// firstOpen is the scenario that is shown at once: the first that failed, or the first.
+// firstOpen is the scenario that is shown at once: the first of those with the worst result.
 func firstOpen(run Run) int {
+	open := 0
 	for i, s := range run.Scenarios {
-		if len(s.Faults) > 0 {
-			return i
+		if s.Result().worse(run.Scenarios[open].Result()) {
+			open = i
 		}
 	}
-	return 0
+	return open
 }
 
 // policy allows exactly the scripts of the page and no address at all, so even a text that slipped through could do nothing.

@@ -45,15 +45,15 @@ func Table(run Run) string {
 
 // verdict of a scenario: passed or why not, and what it is worth.
 func verdict(s Scenario) []string {
-	lines := []string{"passed"}
-	if len(s.Faults) > 0 {
-		lines[0] = "FAILED"
-	}
+	lines := []string{string(s.Result())}
 	if s.Load1 > 0 {
 		lines[0] += fmt.Sprintf("; load average up to %.1f", s.Load1)
 	}
 	for _, f := range s.Faults {
 		lines = append(lines, "fault: "+f)
+	}
+	for _, f := range s.TooBusy {
+		lines = append(lines, "too busy: "+f)
 	}
 	if s.Promised {
 		lines = append(lines, "promised: no lost request")
@@ -135,21 +135,22 @@ func repeats(run Run) [][]Scenario {
 	return all
 }
 
-// outcome of a scenario, however often it ran.
+// outcome of a scenario, however often it ran: the worst of its results.
 func outcome(times ...Scenario) string {
-	failed := 0
+	worst, count := Passed, 0
 	for _, s := range times {
-		if len(s.Faults) > 0 {
-			failed++
+		switch r := s.Result(); {
+		case r.worse(worst):
+			worst, count = r, 1
+		case r == worst:
+			count++
 		}
 	}
-	text := "passed"
-	switch {
-	case failed > 0 && failed < len(times):
-		return fmt.Sprintf("FAILED %d of %d times", failed, len(times))
-	case failed > 0:
-		text = "FAILED"
-	case !times[0].Promised:
+	if worst != Passed && count < len(times) {
+		return fmt.Sprintf("%s %d of %d times", worst, count, len(times))
+	}
+	text := string(worst)
+	if worst == Passed && !times[0].Promised {
 		text = "not promised"
 	}
 	if len(times) > 1 {
@@ -183,6 +184,9 @@ func footnote(run Run) string {
 func caption(run Run) string {
 	text := fmt.Sprintf("GracefulApp %s, %s to %s, seed %d.\n%s.", clean(run.Version),
 		run.Begin.UTC().Format("2006-01-02 15:04"), run.End.UTC().Format("15:04 MST"), run.Seed, clean(run.Machine.String()))
+	for _, c := range run.Calibrations {
+		text += "\nCalibration: " + clean(c.String()) + "."
+	}
 	if run.Interrupted {
 		text += "\nThe run was interrupted: scenarios are missing."
 	}

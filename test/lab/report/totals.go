@@ -33,7 +33,8 @@ func (s Scenario) promised(w Workload) load.Count {
 // headline is a run in numbers.
 type headline struct {
 	Promised, Control load.Count
-	Passed, Failed    int // scenarios
+	// Scenarios by their results.
+	Passed, TooBusy, Failed int
 }
 
 func headlineOf(run Run) headline {
@@ -45,9 +46,12 @@ func headlineOf(run Run) headline {
 				h.Control = h.Control.Add(w.Total())
 			}
 		}
-		if len(s.Faults) > 0 {
+		switch s.Result() {
+		case Failed:
 			h.Failed++
-		} else {
+		case TooBusy:
+			h.TooBusy++
+		case Passed:
 			h.Passed++
 		}
 	}

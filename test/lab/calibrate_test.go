@@ -1,0 +1,143 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/lab/report"
+)
+
+// A machine is its capacity here: a step above it has 30 % late.
+func TestCalibration(t *testing.T) {
+	const limit = 0.4
+	hiccup := func(at int) func(int, float64) float64 {
+		return func(n int, _ float64) float64 {
+			if n == at {
+				return 0.3
+			}
+			return 0
+		}
+	}
+	carries := func(capacity float64) func(int, float64) float64 {
+		return func(_ int, rate float64) float64 {
+			if rate > capacity {
+				return 0.3
+			}
+			return 0.01
+		}
+	}
+	for _, tt := range []struct {
+		name  string
+		late  func(n int, rate float64) float64
+		tried []float64
+		want  float64
+	}{
+		{"a machine with room", carries(5), []float64{0.1, 0.2, 0.4, 0.8}, 0.4},
+		{"twice the limit is too much", carries(0.5), []float64{0.1, 0.2, 0.4, 0.8, 0.8}, 0.2},
+		{"only the lowest", carries(0.1), []float64{0.1, 0.2, 0.2}, 0.05},
+		{"not even the lowest", carries(0.05), []float64{0.1, 0.1}, 0},
+		{"the lowest with a few late", func(int, float64) float64 { return 0.04 }, []float64{0.1, 0.1}, 0.05},
+		{"another program starts in the second step", hiccup(1), []float64{0.1, 0.2, 0.2, 0.4, 0.8}, 0.4},
+		{"another program starts in the first step", hiccup(0), []float64{0.1, 0.1, 0.2, 0.4, 0.8}, 0.4},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var seen []report.CalibrationStep
+			var tried []float64
+			for {
+				rate, ok := nextRate(limit, seen)
+				if !ok {
+					break
+				}
+				seen = append(seen, report.CalibrationStep{Rate: rate, Requests: 1000, Late: int(1000 * tt.late(len(seen), rate))})
+				tried = append(tried, rate)
+			}
+			if !slices.Equal(tried, tt.tried) {
+				t.Errorf("tried %v, want %v", tried, tt.tried)
+			}
+			if got := chooseRate(limit, seen); got != tt.want {
+				t.Errorf("chose %g, want %g", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestAStepWithoutLoadCarriesNothing(t *testing.T) {
+	for _, s := range []report.CalibrationStep{{Rate: 0.1}, {Rate: 0.1, Requests: 100, Problem: "generators did not start"}} {
+		if carried(s) {
+			t.Errorf("%s: taken for carried", s)
+		}
+	}
+}
+
+func TestTheGeneratorsStartIsNoSteadyLoad(t *testing.T) {
+	s := sent{Summary: load.Summary{Seconds: []load.Second{
+		{At: at(0), Count: load.Count{Requests: 1, Late: 1}}, {At: at(1), Count: load.Count{Requests: 10, Late: 10}},
+		{At: at(2), Count: load.Count{Requests: 100, Late: 2}}, {At: at(3), Count: load.Count{Requests: 100}},
+	}}}
+	if got := afterBegin([]sent{s, {}}); got.Requests != 200 || got.Late != 2 {
+		t.Errorf("got %d requests, %d late; want 200 and 2", got.Requests, got.Late)
+	}
+}
+
+func TestExitCodeTellsTooBusyFromFailed(t *testing.T) {
+	result := func(results ...report.Result) error {
+		var run report.Run
+		for _, r := range results {
+			s := report.Scenario{Name: "scale"}
+			switch r {
+			case report.Failed:
+				s.Faults = []string{"lost"}
+			case report.TooBusy:
+				s.TooBusy = []string{"lost", "late"}
+			case report.Passed:
+			}
+			run.Scenarios = append(run.Scenarios, s)
+		}
+		return failures(run)
+	}
+	if err := result(report.Passed, report.Passed); err != nil {
+		t.Errorf("passed: %v", err)
+	}
+	if err := result(report.Passed, report.TooBusy); exitCode(err) != exitTooBusy || !strings.Contains(err.Error(), "1 of 2 scenarios: scale") {
+		t.Errorf("too busy: %v, exit code %d", err, exitCode(err))
+	}
+	if err := result(report.TooBusy, report.Failed); err == nil || errors.Is(err, errTooBusy) || exitCode(err) != exitFailed {
+		t.Errorf("one failed: %v", err)
+	}
+	if err := fmt.Errorf("%w for the lowest rate", errTooBusy); exitCode(err) != exitTooBusy {
+		t.Errorf("calibration: exit code %d", exitCode(err))
+	}
+}
+
+// The proxies serve when they have found all that their configuration names.
+func TestProxiesKnowTheSuitesWorkloadsOnly(t *testing.T) {
+	for proxy, file := range proxyFiles {
+		for _, s := range []suite{helloSuite(), helloSuite().short()} {
+			config, err := proxyConfig(proxy, s.workloads)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := config.Data[file]
+			for _, w := range helloWorkloads() {
+				runs := slices.ContainsFunc(s.workloads, func(have *workload) bool { return have.name == w.name })
+				if got := strings.Contains(text, fmt.Sprint(w.port)) && strings.Contains(text, w.name); got != runs {
+					t.Errorf("%s of %d workloads names %s: %v, want %v\n%s", file, len(s.workloads), w.name, got, runs, text)
+				}
+			}
+		}
+	}
+}
+
+func TestShortFormHasTheControl(t *testing.T) {
+	short := helloSuite().short()
+	if len(short.workloads) != 2 || !short.workloads[0].drainAware || !short.workloads[1].control {
+		t.Errorf("want the drain-aware app and the control, got %d workloads", len(short.workloads))
+	}
+	if n := len(helloSuite().workloads); n != 4 {
+		t.Errorf("the full form has %d workloads, want 4", n)
+	}
+}
