@@ -15,11 +15,12 @@ type httpSender struct {
 	target   Target
 	attacker *vegeta.Attacker
 	watcher  *watcher
+	pacer    *pacer
 }
 
 func newHTTPSender(t Target) *httpSender {
 	w := newWatcher(t)
-	return &httpSender{target: t, watcher: w, attacker: vegeta.NewAttacker(
+	return &httpSender{target: t, watcher: w, pacer: newPacer(t.Rate), attacker: vegeta.NewAttacker(
 		vegeta.Client(&http.Client{
 			Transport:     w,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -32,10 +33,9 @@ func newHTTPSender(t Target) *httpSender {
 func (s *httpSender) run(ctx context.Context, d time.Duration, record func(Record)) {
 	s.watcher.abort = ctx
 	defer s.watcher.closeIdle()
-	p := newPacer(s.target.Rate)
 	// vegeta lets net/http read a body again: a POST is then repeated where no server has begun it, and not lost. See countedConn.mark.
-	for result := range s.attacker.Attack(vegeta.NewStaticTargeter(s.target.request()), p, d, "") {
-		record(s.record(result, p.due(result.Seq)))
+	for result := range s.attacker.Attack(vegeta.NewStaticTargeter(s.target.request()), s.pacer, d, "") {
+		record(s.record(result, s.pacer.due(result.Seq)))
 	}
 }
 
@@ -48,7 +48,10 @@ func (t Target) request() vegeta.Target {
 	return vegeta.Target{Method: cmp.Or(t.Method, http.MethodGet), URL: t.URL, Body: bytes.Repeat([]byte("x"), t.Body)}
 }
 
-func (s *httpSender) stop() { s.attacker.Stop() }
+func (s *httpSender) stop() {
+	s.pacer.stopped.Store(true)
+	s.attacker.Stop()
+}
 
 func (s *httpSender) count() uint64 { return s.watcher.sent.Load() }
 

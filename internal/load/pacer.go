@@ -9,14 +9,19 @@ import (
 type pacer struct {
 	interval time.Duration
 	start    atomic.Pointer[time.Time]
+	stopped  atomic.Bool
 }
 
 func newPacer(rate float64) *pacer {
 	return &pacer{interval: time.Duration(float64(time.Second) / rate)}
 }
 
-// Pace is vegeta's question how long to wait before the next request.
+// Pace is vegeta's question how long to wait before the next request, or whether to stop. vegeta's own Stop is not enough: when a request is
+// due, vegeta chooses between it and the stop at random, so a slow target went on for several intervals.
 func (p *pacer) Pace(elapsed time.Duration, hits uint64) (time.Duration, bool) {
+	if p.stopped.Load() {
+		return 0, true
+	}
 	if p.start.Load() == nil {
 		start := time.Now().Add(-elapsed)
 		p.start.Store(&start)

@@ -200,7 +200,7 @@ func (s suite) targets(a addresses, p profile, from place, round string) []load.
 			t := load.Target{
 				Name: targetName(w.name, c.name, from.name, round),
 				URL:  "http://" + c.address(w, a, from) + path, Mode: c.mode,
-				Rate: c.rate * c.share(w) * s.pace / nodesUsed, Connections: c.connections(w, s.pace),
+				Rate: max(leastRate, c.rate*c.share(w)*s.pace/nodesUsed), Connections: c.connections(w, s.pace),
 			}
 			if c.post > 0 {
 				t.Method, t.Body = "POST", c.post
@@ -210,6 +210,10 @@ func (s suite) targets(a addresses, p profile, from place, round string) []load.
 	}
 	return all
 }
+
+// leastRate of a target, per second, at however low a pace: a generator that is told to end still waits for the next request to be due, and for
+// its answer, within testbed.LoadgenGraceSeconds.
+const leastRate = 0.2
 
 // nodesUsed is how many nodes the load is spread over; on a cluster of one, half of it is missing.
 const nodesUsed = 2

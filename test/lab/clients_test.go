@@ -3,8 +3,10 @@ package main
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
 // Whoever is promised something on a kept connection uses it so often that the drain's goodbye reaches it, and idle clients do not, at any
@@ -27,6 +29,19 @@ func TestKeptConnectionsStayBusy(t *testing.T) {
 				case target.Connections < 2:
 					t.Errorf("at %g of the rate %s has %d connections", s.pace, target.Name, target.Connections)
 				}
+			}
+		}
+	}
+}
+
+// At `--rate 0.1` a stream was due every 6.7 s only, generators were killed before their summary, and the lab waited for it in vain.
+func TestGeneratorsEndWithinTheirGracePeriod(t *testing.T) {
+	s := helloSuite()
+	for _, s.pace = range []float64{0.4, 0.1, 0.01} {
+		for _, target := range s.targets(addresses{nginx: "n", haproxy: "h"}, s.profile, place{name: "n"}, "1") {
+			interval := time.Duration(float64(time.Second) / target.Rate)
+			if longest := interval + load.Timeout; longest >= testbed.LoadgenGraceSeconds*time.Second {
+				t.Errorf("at %g of the rate %s may need %s to end, and is killed after %d s", s.pace, target.Name, longest, testbed.LoadgenGraceSeconds)
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/internal/load"
@@ -21,6 +23,8 @@ import (
 const LoadgenGraceSeconds = 40
 
 const (
+	// stopLimit is for the kubelet's part too, which is slow on a busy machine.
+	stopLimit = (LoadgenGraceSeconds + 20) * time.Second
 	// maxLine of a generator's output: the summary has one entry per second and target.
 	maxLine = 16 << 20
 	// maxStreams is how often a broken log stream is opened, streamPause the time between: a minute, for an API server to come back.
@@ -53,13 +57,18 @@ func (g *Generator) reset() {
 }
 
 // follow reads the pod's output to its summary. A stream that breaks, as all do when the API server restarts, is read again from its
-// beginning.
+// beginning. When the pod is gone there is nothing more to read, and the error is why its last stream broke.
 func (g *Generator) follow(ctx context.Context, t *Testbed) error {
+	var broken error
 	for n := 1; ; n++ {
 		err := g.readOnce(ctx, t)
+		if apierrors.IsNotFound(err) {
+			return fmt.Errorf("%w, and its pod is gone", cmp.Or(broken, err))
+		}
 		if err == nil || ctx.Err() != nil || n == maxStreams {
 			return err
 		}
+		broken = err
 		select {
 		case <-ctx.Done():
 			return err
@@ -180,16 +189,16 @@ func (f *Fleet) Stop(ctx context.Context) error {
 	if err := f.Remove(ctx); err != nil {
 		return err
 	}
-	limit := time.NewTimer((LoadgenGraceSeconds + 20) * time.Second)
+	limit := time.NewTimer(stopLimit)
 	defer limit.Stop()
-	for range f.Generators {
+	for n := range f.Generators {
 		select {
 		case err := <-f.ended:
 			if err != nil {
 				return err
 			}
 		case <-limit.C:
-			return errors.New("the load generators did not end in time")
+			return fmt.Errorf("%d of %d load generators did not end within %s", len(f.Generators)-n, len(f.Generators), stopLimit)
 		}
 	}
 	return nil

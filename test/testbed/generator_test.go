@@ -3,7 +3,14 @@ package testbed
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/gracefulapp/gracefulapp/internal/load"
 )
@@ -38,5 +45,27 @@ func TestReadTellsWhatAFailingGeneratorSaid(t *testing.T) {
 	}
 	if err := g.read(strings.NewReader(`{"at":"2026-01-01T00:00:00Z"}` + "\n")); err == nil || !strings.Contains(err.Error(), "without a summary") {
 		t.Errorf("got %v, want an output without its end refused", err)
+	}
+}
+
+// A generator that was killed has no summary; its pod is gone, and to ask for it 60 times only hides why.
+func TestFollowEndsWhenThePodIsGone(t *testing.T) {
+	synctest.Test(t, followGone)
+}
+
+func followGone(t *testing.T) {
+	gone := apierrors.NewNotFound(corev1.Resource("pods"), "loadgen-1")
+	kube := fake.NewClientset()
+	bed := &Testbed{Namespace: "lab", Kube: kube}
+	asked := 0
+	kube.PrependReactor("get", "pods/log", func(clienttesting.Action) (bool, runtime.Object, error) {
+		if asked++; asked == 1 {
+			return true, &runtime.Unknown{Raw: []byte("{}\n")}, nil
+		}
+		return true, nil, gone
+	})
+	err := newGenerator("loadgen-1").follow(t.Context(), bed)
+	if err == nil || !strings.Contains(err.Error(), "without a summary, and its pod is gone") {
+		t.Errorf("got %v, want why the output broke off", err)
 	}
 }
