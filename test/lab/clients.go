@@ -251,8 +251,7 @@ func loadgen(from place, image string, all []load.Target) *corev1.Pod {
 			TerminationGracePeriodSeconds: new(int64(testbed.LoadgenGraceSeconds)),
 			EnableServiceLinks:            new(false),
 			Containers: []corev1.Container{{Name: "loadgen", Image: image, Args: args,
-				// A second processor would save a client nothing and cost a quarter of its CPU time (measured), of which the pods have need.
-				Env: []corev1.EnvVar{{Name: "GOMAXPROCS", Value: "1"}},
+				Env: []corev1.EnvVar{onOneProcessor}, Resources: requesting(generatorCPU),
 			}},
 		},
 	}

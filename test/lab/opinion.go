@@ -111,7 +111,7 @@ func (r *round) toolPod(command []string) *corev1.Pod {
 			RestartPolicy: corev1.RestartPolicyNever, EnableServiceLinks: new(false),
 			Containers: []corev1.Container{{
 				Name: "tool", Image: r.toolsImage, Command: command,
-				Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m")}},
+				Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(toolCPU)}},
 			}},
 		},
 	}

@@ -71,7 +71,7 @@ func proxyDeployment(name, image string) *appsv1.Deployment {
 		Template: corev1.PodTemplateSpec{
 			ObjectMeta: metav1.ObjectMeta{Labels: proxyLabels(name)},
 			Spec: corev1.PodSpec{EnableServiceLinks: new(false), Containers: []corev1.Container{{
-				Name: name, Image: image,
+				Name: name, Image: image, Resources: requesting(proxyCPU),
 				VolumeMounts: []corev1.VolumeMount{{Name: "config", MountPath: "/etc/" + name, ReadOnly: true}},
 				ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{
 					Path: "/healthz", Port: intstr.FromInt32(proxyStatusPort),

@@ -126,7 +126,9 @@ func hello(p profile, image string) corev1.Container {
 			{Name: "STARTUP_SEC", Value: strconv.Itoa(int(p.startSeconds))},
 			{Name: "REQUEST_SEC", Value: strconv.Itoa(int(p.requestSeconds))},
 			{Name: "LEDGER", Value: "on"},
+			onOneProcessor,
 		},
+		Resources: requesting(serverCPU),
 	}
 }
 
