@@ -106,7 +106,7 @@ bench: cluster-binaries ## Measure what admission costs, and what it costs to as
 	@KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$$(bin/cluster bin-dir)}" go test ./internal/webhook ./config -run '^$$' -bench .
 
 .PHONY: test-e2e
-test-e2e: build images lab-images bin/kustomize bin/helm ## Run the end-to-end tests on an embedded cluster of their own.
+test-e2e: build images lab-images bin/kustomize bin/helm ## Run the end-to-end tests on an embedded cluster of their own; a machine that is too busy skips the lab.
 	hack/test-e2e.sh
 
 .PHONY: test-upgrade

@@ -115,7 +115,7 @@ func TestJudgeTellsOverloadFromLoss(t *testing.T) {
 			if got := s.Result(); got != tt.want {
 				t.Errorf("got %s, want %s: %q %q", got, tt.want, s.Faults, s.TooBusy)
 			}
-			all := append(s.Faults, s.TooBusy...)
+			all := slices.Concat(s.Faults, s.TooBusy)
 			if tt.want == report.Passed {
 				return
 			}

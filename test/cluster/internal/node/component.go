@@ -22,8 +22,8 @@ type component struct {
 }
 
 const (
-	// stopGrace is what a component gets between SIGTERM and SIGKILL. The state is safe at any time (etcd syncs each
-	// write), so this only lets components close their connections.
+	// stopGrace is what a component gets between SIGTERM and SIGKILL. The kernel keeps what etcd has written when
+	// etcd is killed, so this only lets components close their connections.
 	stopGrace = 3 * time.Second
 	// A component that keeps failing is started again after 1, 2, 4 and then every 8 seconds.
 	minBackoff, maxBackoff = time.Second, 8 * time.Second
