@@ -224,7 +224,7 @@ func (d *demo) report(r result) error {
 	for _, loss := range r.App.examples {
 		d.Say("lost: %s at %s after %s: %s %s", loss.Target, loss.Sent.Format(time.RFC3339Nano), loss.Latency, loss.Class, loss.Error)
 	}
-	return errors.New(strings.Join(faults, "\n      "))
+	return failure(r, faults)
 }
 
 func hints(cluster string) string {

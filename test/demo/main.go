@@ -67,6 +67,9 @@ func command(ctx context.Context, args []string) int {
 		return exitInterrupted
 	}
 	fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
+	if errors.Is(err, testbed.ErrTooBusy) {
+		return testbed.ExitTooBusy
+	}
 	return exitFailed
 }
 

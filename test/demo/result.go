@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/text/language"
@@ -121,6 +123,17 @@ func verdict(r result) []string {
 		}
 	}
 	return faults
+}
+
+// failure is the error of a run with faults. Where so many requests went out late that overload explains them, it is testbed.ErrTooBusy; requests
+// that were aimed wrong it does not explain.
+func failure(r result, faults []string) error {
+	text := strings.Join(faults, "\n      ")
+	sum := r.App.Sum.Add(r.Twin.Sum)
+	if late := testbed.LateShare(sum); late > testbed.MostLate && sum.Rejected == 0 {
+		return fmt.Errorf("%w: %.1f %% of the requests went out late (bound %.0f %%)\n      %s", testbed.ErrTooBusy, 100*late, 100*testbed.MostLate, text)
+	}
+	return errors.New(text)
 }
 
 var english = message.NewPrinter(language.English)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,6 +49,29 @@ func TestVerdict(t *testing.T) {
 			faults := strings.Join(verdict(r), "; ")
 			if (tc.want == "") != (faults == "") || !strings.Contains(faults, tc.want) {
 				t.Errorf("faults %q, want %q", faults, tc.want)
+			}
+		})
+	}
+}
+
+func TestALossIsOverloadOnlyWhereRequestsWereLate(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		late     int // of 42,468 requests
+		rejected int
+		busy     bool
+	}{
+		{"a machine with room", 1000, 0, false},
+		{"just below a tenth late", 4246, 0, false},
+		{"just above a tenth late", 4247, 0, true},
+		{"aimed wrong on a busy machine", 20_000, 3, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := goodResult()
+			r.App.Sum.Lost, r.App.Sum.Late, r.App.Sum.Rejected = 1, tc.late, tc.rejected
+			err := failure(r, verdict(r))
+			if errors.Is(err, testbed.ErrTooBusy) != tc.busy || !strings.Contains(err.Error(), "GracefulApp lost 1 requests") {
+				t.Errorf("%v; want too busy %v, and the loss told", err, tc.busy)
 			}
 		})
 	}

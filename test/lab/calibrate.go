@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/gracefulapp/gracefulapp/internal/load"
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
+	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
 // The calibration finds the rate that this machine can carry today: it sends to workloads at rest, at a low rate and then at twice the rate,
@@ -65,10 +65,7 @@ func triesOf(rate float64, seen []report.CalibrationStep) int {
 	return n
 }
 
-// errTooBusy says that the lab has proven nothing, for want of CPU time.
-var errTooBusy = errors.New("proves nothing here: too busy")
-
-// calibrate sets the pace of the suite. An error that is errTooBusy comes with what was seen.
+// calibrate sets the pace of the suite. An error that is ErrTooBusy comes with what was seen.
 func (l *lab) calibrate(ctx context.Context) (report.Calibration, error) {
 	var c report.Calibration
 	limit := l.pace
@@ -92,7 +89,7 @@ func (l *lab) calibrate(ctx context.Context) (report.Calibration, error) {
 	c.Rate = chooseRate(limit, c.Steps)
 	l.pace = c.Rate
 	if c.Rate == 0 {
-		return c, fmt.Errorf("%w for the lowest rate: %s; load average %.1f", errTooBusy, c, l.loadAverage())
+		return c, fmt.Errorf("%w for the lowest rate: %s; load average %.1f", testbed.ErrTooBusy, c, l.loadAverage())
 	}
 	l.say("  the scenarios send at rate %.3g", c.Rate)
 	return c, nil

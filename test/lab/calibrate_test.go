@@ -9,6 +9,7 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/internal/load"
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
+	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
 // A machine is its capacity here: a step above it has 30 % late.
@@ -102,13 +103,13 @@ func TestExitCodeTellsTooBusyFromFailed(t *testing.T) {
 	if err := result(report.Passed, report.Passed); err != nil {
 		t.Errorf("passed: %v", err)
 	}
-	if err := result(report.Passed, report.TooBusy); exitCode(err) != exitTooBusy || !strings.Contains(err.Error(), "1 of 2 scenarios: scale") {
+	if err := result(report.Passed, report.TooBusy); exitCode(err) != testbed.ExitTooBusy || !strings.Contains(err.Error(), "1 of 2 scenarios: scale") {
 		t.Errorf("too busy: %v, exit code %d", err, exitCode(err))
 	}
-	if err := result(report.TooBusy, report.Failed); err == nil || errors.Is(err, errTooBusy) || exitCode(err) != exitFailed {
+	if err := result(report.TooBusy, report.Failed); err == nil || errors.Is(err, testbed.ErrTooBusy) || exitCode(err) != exitFailed {
 		t.Errorf("one failed: %v", err)
 	}
-	if err := fmt.Errorf("%w for the lowest rate", errTooBusy); exitCode(err) != exitTooBusy {
+	if err := fmt.Errorf("%w for the lowest rate", testbed.ErrTooBusy); exitCode(err) != testbed.ExitTooBusy {
 		t.Errorf("calibration: exit code %d", exitCode(err))
 	}
 }

@@ -43,15 +43,12 @@ func main() {
 	}
 }
 
-// Exit codes: a caller tells "the machine is too busy" from a loss.
-const (
-	exitFailed  = 1
-	exitTooBusy = 3
-)
+const exitFailed = 1
 
+// exitCode tells "the machine is too busy" from a loss.
 func exitCode(err error) int {
-	if errors.Is(err, errTooBusy) {
-		return exitTooBusy
+	if errors.Is(err, testbed.ErrTooBusy) {
+		return testbed.ExitTooBusy
 	}
 	return exitFailed
 }
@@ -243,7 +240,7 @@ func failures(r report.Run) error {
 	case len(failed) > 0:
 		return fmt.Errorf("%d of %d scenarios failed: %s", len(failed), len(r.Scenarios), strings.Join(failed, ", "))
 	case len(busy) > 0:
-		return fmt.Errorf("%w in %d of %d scenarios: %s", errTooBusy, len(busy), len(r.Scenarios), strings.Join(busy, ", "))
+		return fmt.Errorf("%w in %d of %d scenarios: %s", testbed.ErrTooBusy, len(busy), len(r.Scenarios), strings.Join(busy, ", "))
 	}
 	return nil
 }

@@ -7,33 +7,28 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/internal/load"
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
+	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
 // A request is late when its generator sends it more than load.LateAfter after it was due. No server can cause that: the generators have a
 // loop for each client and wait for no answer. So the share of late requests tells how far the machine is from carrying the load, and of
 // all figures only that one can turn a fault into "too busy".
-const (
-	// mostLate of all requests of a scenario, up to which a fault is taken for what the scenario did. The start of pods alone makes up to 5 %
-	// late on two cores.
-	mostLate = 0.1
-	// mostSteadyLate is the same for the steady phases, in which no pod starts. The calibration saw at most mostCalibrationLate at twice the
-	// rate, so another process has come.
-	mostSteadyLate = 0.05
-)
+//
+// testbed.MostLate is the bound for a whole scenario. mostSteadyLate is the bound for its steady phases, in which no pod starts: the
+// calibration saw at most mostCalibrationLate at twice the rate, so another process has come.
+const mostSteadyLate = 0.05
 
 // overload tells whether the machine was too busy for a verdict, and the figures that say so. Pure.
 func overload(s report.Scenario) (figures string, busy bool) {
 	all := sumOf(s)
-	late, steady := lateShare(all), lateShare(s.Steady)
+	late, steady := testbed.LateShare(all), testbed.LateShare(s.Steady)
 	figures = fmt.Sprintf("%.1f %% of the requests were sent late (bound %.0f %%), %.1f %% of those in the steady phases (bound %.0f %%); p99 %s",
-		100*late, 100*mostLate, 100*steady, 100*mostSteadyLate, slowest(s).Round(time.Millisecond))
+		100*late, 100*testbed.MostLate, 100*steady, 100*mostSteadyLate, slowest(s).Round(time.Millisecond))
 	if s.Load1 > 0 {
 		figures += fmt.Sprintf(", load average up to %.1f", s.Load1)
 	}
-	return figures, late > mostLate || steady > mostSteadyLate
+	return figures, late > testbed.MostLate || steady > mostSteadyLate
 }
-
-func lateShare(c load.Count) float64 { return float64(c.Late) / float64(max(c.Requests, 1)) }
 
 func sumOf(s report.Scenario) load.Count {
 	var sum load.Count
