@@ -4,7 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export CLUSTER=${E2E_CLUSTER:-e2e}
-trap '[ -n "${KEEP:-}" ] || bin/cluster down' EXIT
+E2E_SKIPPED=$(mktemp) && export E2E_SKIPPED # what was skipped, and why
+trap '[ -n "${KEEP:-}" ] || bin/cluster down; cat "$E2E_SKIPPED"; rm -f "$E2E_SKIPPED"' EXIT
 bin/cluster up
 bin/cluster load dist/*.tar
 eval "$(bin/cluster env)"

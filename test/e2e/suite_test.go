@@ -5,12 +5,14 @@ package e2e
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
+	"github.com/onsi/ginkgo/v2/types"
 	. "github.com/onsi/gomega"
 )
 
@@ -26,6 +28,21 @@ func TestE2E(t *testing.T) {
 	SetDefaultEventuallyPollingInterval(poll)
 	RunSpecs(t, "What a user does")
 }
+
+// go test prints nothing of a suite that passes, so the specs that were skipped and their reasons go to a file, which hack/test-e2e.sh prints.
+var _ = ReportAfterSuite("skipped specs", func(report Report) {
+	file := os.Getenv("E2E_SKIPPED")
+	if file == "" {
+		return
+	}
+	var text strings.Builder
+	for _, spec := range report.SpecReports {
+		if spec.State.Is(types.SpecStateSkipped) && spec.Failure.Message != "" { // specs out of focus have no message
+			fmt.Fprintf(&text, "SKIPPED: %s: %s\n", spec.FullText(), spec.Failure.Message)
+		}
+	}
+	Expect(os.WriteFile(file, []byte(text.String()), 0o600)).To(Succeed())
+})
 
 // namespace is made anew for each top-level container of specs.
 func newNamespace() string {

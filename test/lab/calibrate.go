@@ -89,7 +89,7 @@ func (l *lab) calibrate(ctx context.Context) (report.Calibration, error) {
 	c.Rate = chooseRate(limit, c.Steps)
 	l.pace = c.Rate
 	if c.Rate == 0 {
-		return c, fmt.Errorf("%w for the lowest rate: %s; load average %.1f", testbed.ErrTooBusy, c, l.loadAverage())
+		return c, fmt.Errorf("%w: %s; load average %.1f", testbed.ErrTooBusy, c, l.loadAverage())
 	}
 	l.say("  the scenarios send at rate %.3g", c.Rate)
 	return c, nil

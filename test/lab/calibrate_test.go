@@ -109,7 +109,7 @@ func TestExitCodeTellsTooBusyFromFailed(t *testing.T) {
 	if err := result(report.TooBusy, report.Failed); err == nil || errors.Is(err, testbed.ErrTooBusy) || exitCode(err) != exitFailed {
 		t.Errorf("one failed: %v", err)
 	}
-	if err := fmt.Errorf("%w for the lowest rate", testbed.ErrTooBusy); exitCode(err) != testbed.ExitTooBusy {
+	if err := fmt.Errorf("%w: rate 0.1", testbed.ErrTooBusy); exitCode(err) != testbed.ExitTooBusy {
 		t.Errorf("calibration: exit code %d", exitCode(err))
 	}
 }
