@@ -1,0 +1,173 @@
+package controllers
+
+import (
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+// decoded creates the object that a manifest describes, under the world's name and in its namespace.
+func decoded[T client.Object](w *world, object T, manifest string) T {
+	GinkgoHelper()
+	Expect(yaml.UnmarshalStrict([]byte(manifest), object)).To(Succeed())
+	object.SetName(w.key.Name)
+	object.SetNamespace(w.namespace)
+	Expect(api.Create(ctx, object)).To(Succeed())
+	return object
+}
+
+// legacyDeployment is what users run: strategy Recreate, an exec hook, a volume that the GracefulApp does not have. PORT is its port.
+const legacyDeployment = `
+spec:
+  replicas: 2
+  strategy: {type: Recreate}
+  minReadySeconds: 7
+  selector: {matchLabels: {app: legacy}}
+  template:
+    metadata: {labels: {app: legacy}}
+    spec:
+      terminationGracePeriodSeconds: 10
+      containers:
+      - name: legacy
+        image: hello:0.1.0
+        env: [{name: STARTUP_SEC, value: "1"}, {name: REQUEST_SEC, value: "0"}]
+        ports: [PORT]
+        readinessProbe: {tcpSocket: {port: 8080}}
+        lifecycle: {preStop: {exec: {command: [/hello, version]}}}
+        volumeMounts: [{name: scratch, mountPath: /scratch}]
+      volumes: [{name: scratch, emptyDir: {}}]
+`
+
+const legacyService = `
+spec: {type: NodePort, sessionAffinity: ClientIP, selector: {app: legacy}, ports: [{port: 80, targetPort: TARGET}]}
+`
+
+const legacyApp = `
+metadata: {annotations: {apps.gracefulapp.dev/adopt: "true"}}
+spec:
+  paused: true
+  replicas: 2
+  selector: {matchLabels: {app: legacy}}
+  timing: {startupSeconds: 2, requestSeconds: 1}
+  service: {spec: {type: NodePort, sessionAffinity: ClientIP, ports: [{port: 80, targetPort: 8080}]}}
+  template:
+    metadata: {labels: {app: legacy}}
+    spec:
+      containers:
+      - name: legacy
+        image: hello:0.1.0
+        env: [{name: STARTUP_SEC, value: "1"}, {name: REQUEST_SEC, value: "0"}]
+        ports: [PORT]
+        readinessProbe: {httpGet: {path: /readyz, port: 8080}}
+        livenessProbe: {httpGet: {path: /livez, port: 8080}}
+        lifecycle: {preStop: {httpGet: {path: /drain, port: 8080}}}
+`
+
+var _ = Describe("An adoption of what users run", func() {
+	DescribeTable("changes nothing for the clients of the Service until the rollout has finished", func(old, target, written string) {
+		w := newWorld()
+		decoded(w, &appsv1.Deployment{}, strings.ReplaceAll(legacyDeployment, "PORT", old))
+		before := decoded(w, &corev1.Service{}, strings.ReplaceAll(legacyService, "TARGET", target))
+		w.rollOut()
+		decoded(w, &v1alpha1.GracefulApp{}, strings.ReplaceAll(legacyApp, "PORT", written))
+		serves := func() {
+			GinkgoHelper()
+			service := fetch(w, &corev1.Service{}).Spec
+			if target != "web" {
+				Expect(service).To(Equal(before.Spec))
+			}
+			Expect(service.Ports[0].TargetPort).To(Equal(intstr.FromInt32(8080)))
+		}
+		w.reconcile()
+		serves()
+		w.reconcile()
+		serves()
+		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("Stalled")))
+		d := w.deployment()
+		Expect(d.Spec.Paused).To(BeTrue())
+
+		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Paused = nil })
+		w.reconcile()
+		serves()
+		d = w.deployment()
+		Expect(d.Spec.Strategy.Type).To(Equal(appsv1.RollingUpdateDeploymentStrategyType))
+		Expect(d.Spec.Strategy.RollingUpdate.MaxUnavailable.IntVal).To(BeZero())
+		Expect(d.Spec.MinReadySeconds).To(BeEquivalentTo(5))
+		Expect(d.Spec.Template.Spec.Volumes).To(BeEmpty())
+		c := d.Spec.Template.Spec.Containers[0]
+		Expect(c.VolumeMounts).To(BeEmpty())
+		Expect(c.Lifecycle.PreStop.Exec).To(BeNil())
+		Expect(c.ReadinessProbe.TCPSocket).To(BeNil())
+		w.rollOut()
+		w.reconcile()
+		Expect(fetch(w, &corev1.Service{}).Spec.Ports[0].TargetPort).To(Equal(intstr.FromString("http")))
+		w.reconcile()
+		Expect(w.reconcile()).To(BeEmpty())
+		Expect(w.conditions()).To(ConsistOf(available))
+	},
+		Entry("no named port", "{containerPort: 8080}", "8080", "{containerPort: 8080}"),
+		Entry("a port of another name, and its number as the target", "{name: web, containerPort: 8080}", "8080", "{name: http, containerPort: 8080}"),
+		Entry("a port of another name, which is the target", "{name: web, containerPort: 8080}", "web", "{name: http, containerPort: 8080}"),
+	)
+
+	It("takes the Deployment over at once, if it is not paused, and replaces the strategy Recreate", func() {
+		w := newWorld()
+		decoded(w, &appsv1.Deployment{}, strings.ReplaceAll(legacyDeployment, "PORT", "{containerPort: 8080}"))
+		w.rollOut()
+		decoded(w, &v1alpha1.GracefulApp{}, strings.ReplaceAll(strings.ReplaceAll(legacyApp, "PORT", "{containerPort: 8080}"), "paused: true", "paused: false"))
+		w.reconcile()
+		w.reconcile()
+		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("Stalled")), w.readyMessage())
+		Expect(w.deployment().Spec.Strategy.Type).To(Equal(appsv1.RollingUpdateDeploymentStrategyType))
+	})
+
+	It("with an autoscaler", func() {
+		w := newWorld()
+		labels := strings.NewReplacer("app: legacy", "app: web", "PORT", "{name: http, containerPort: 8080}", "paused: true", "paused: false")
+		old := decoded(w, &appsv1.Deployment{}, labels.Replace(legacyDeployment))
+		decoded(w, &autoscalingv2.HorizontalPodAutoscaler{}, `
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: hello}
+  minReplicas: 4
+  maxReplicas: 8
+  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}]
+`)
+		old.Spec.Replicas = new(int32(4))
+		Expect(api.Update(ctx, old)).To(Succeed())
+		decoded(w, &v1alpha1.GracefulApp{}, labels.Replace(legacyApp))
+		w.reconcile()
+		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(4))
+		Expect(w.conditions()).To(ContainElement("ScaleConflict=True AutoscalerTargetsDeployment"))
+		w.reconcile()
+		Expect(w.reconcile()).To(BeEmpty())
+	})
+
+	It("is refused where the app leaves out that the Service's port has no name", func() {
+		w := newWorld()
+		old := strings.NewReplacer("app: legacy", "app: shop", "PORT", "{containerPort: 8080}", "TARGET", "8080",
+			"type: NodePort, sessionAffinity: ClientIP, ", "")
+		decoded(w, &appsv1.Deployment{}, old.Replace(legacyDeployment))
+		before := decoded(w, &corev1.Service{}, old.Replace(legacyService))
+		_, rest, _ := strings.Cut(legacyApp, "  template:")
+		start, _, _ := strings.Cut(legacyApp, "  service:")
+		decoded(w, &v1alpha1.GracefulApp{}, old.Replace(start+"  template:"+rest))
+		w.reconcile()
+		Expect(w.readyMessage()).To(ContainSubstring(`to keep it as it is, write service: {"spec":{"ports":[{"port":80,"targetPort":8080}]}}`))
+		Expect(fetch(w, &corev1.Service{}).ResourceVersion).To(Equal(before.ResourceVersion))
+		w.change(func(app *v1alpha1.GracefulApp) {
+			app.Spec.Service = &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromInt32(8080)}}}}
+		})
+		w.reconcile()
+		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("Stalled")))
+		Expect(fetch(w, &corev1.Service{}).Spec).To(Equal(before.Spec))
+	})
+})
