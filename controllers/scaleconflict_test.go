@@ -66,6 +66,31 @@ var _ = Describe("Somebody who scales the Deployment", func() {
 		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("ScaleConflict")))
 	})
 
+	It("is no conflict when an autoscaler targets a Deployment of another API group", func() {
+		autoscaler := w.autoscaler()
+		autoscaler.Spec.ScaleTargetRef.APIVersion = "apps.example.com/v1"
+		Expect(api.Update(ctx, autoscaler)).To(Succeed())
+		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(4)) })
+		w.reconcile()
+		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(4))
+		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("ScaleConflict")))
+	})
+
+	It("is not overwritten with an older number when it is an autoscaler that the cache has not seen", func() {
+		w.autoscaler()
+		w.reconcile()
+		w.remembered = memory{}.with(w.deployment())
+		Expect(api.SubResource("scale").Update(ctx, w.deployment(), client.FieldOwner("kube-controller-manager"),
+			client.WithSubResourceBody(&autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 4}}))).To(Succeed())
+		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = "hello:0.2.0" })
+		w.reconcile()
+		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(4))
+		w.forget()
+		w.reconcile()
+		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(4))
+		Expect(w.deployment().Spec.Template.Spec.Containers[0].Image).To(Equal("hello:0.2.0"))
+	})
+
 	It("is followed when it is an autoscaler, for as long as that has the wrong target, and is told the right one", func() {
 		autoscaler := w.autoscaler()
 		w.reconcile()

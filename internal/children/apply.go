@@ -77,7 +77,8 @@ func (c child) act(ctx context.Context, api client.Client, action Action) (chang
 		c.metadata.WithResourceVersion("1")
 		return true, c.send(ctx, api, "creating")
 	case Update:
-		if err := takeOver(ctx, api, c); err != nil {
+		version, err := takeOver(ctx, api, c)
+		if err != nil {
 			return false, err
 		}
 		// The UID makes it fail rather than create if the object was deleted, and made again by somebody, meanwhile.
@@ -86,6 +87,9 @@ func (c child) act(ctx context.Context, api client.Client, action Action) (chang
 			return false, err
 		}
 		c.metadata.WithUID(c.object.GetUID())
+		if c.current || metav1.GetControllerOf(c.object) == nil { // an adoption was compared with what was observed
+			c.metadata.WithResourceVersion(version)
+		}
 		if err := c.send(ctx, api, "applying"); err != nil {
 			return false, err
 		}

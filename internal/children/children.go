@@ -47,6 +47,8 @@ type child struct {
 	// want is nil if the child must not exist; metadata is its metadata, for preconditions.
 	want     runtime.ApplyConfiguration
 	metadata *metav1ac.ObjectMetaApplyConfiguration
+	// current: it is applied only if it has not changed since it was observed.
+	current bool
 	// extract computes from the managed fields what we applied last.
 	extract func() (runtime.ApplyConfiguration, error)
 }
@@ -62,7 +64,8 @@ func childrenOf(p plan.Plan, o Observed) []child {
 	if p.Service != nil {
 		service.want, service.metadata = p.Service, p.Service.ObjectMetaApplyConfiguration
 	}
-	deployment := child{kind: "Deployment", extract: func() (runtime.ApplyConfiguration, error) {
+	// The replicas of an autoscaler that targets the Deployment are applied as they were observed, and the autoscaler may have changed them since.
+	deployment := child{kind: "Deployment", current: o.Autoscaler != "", extract: func() (runtime.ApplyConfiguration, error) {
 		return appsv1ac.ExtractDeployment(o.Deployment, FieldManager)
 	}}
 	if o.Deployment != nil {

@@ -6,6 +6,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
@@ -44,10 +45,12 @@ func scalerOf(d *appsv1.Deployment) string {
 
 // ScaledDeployment is the name of the Deployment that an autoscaler scales, "" if it scales something else.
 func ScaledDeployment(a *autoscalingv2.HorizontalPodAutoscaler) string {
-	if target := a.Spec.ScaleTargetRef; target.Kind == "Deployment" {
-		return target.Name
+	target := a.Spec.ScaleTargetRef
+	version, err := schema.ParseGroupVersion(target.APIVersion)
+	if err != nil || version.Group != appsv1.GroupName || target.Kind != "Deployment" {
+		return ""
 	}
-	return ""
+	return target.Name
 }
 
 func misledAutoscaler(ctx context.Context, reader client.Reader, app *v1alpha1.GracefulApp) (string, error) {

@@ -20,14 +20,15 @@ var restartedAt = fieldpath.MakePathOrDie("spec", "template", "metadata", "annot
 // takeOver moves the fields of everybody who has overwritten ours by an update (kubectl edit, kubectl rollout undo) into our
 // managed fields, so that the apply that follows also removes what they added: server-side apply removes only what
 // its own manager has applied before. Those who wrote other fields only (Reloader, injected labels) are left alone. On adoption,
-// applied fields and those of the scale subresource are taken over too.
-func takeOver(ctx context.Context, api client.Client, c child) error {
+// applied fields and those of the scale subresource are taken over too. It returns the resource version that the object has then.
+func takeOver(ctx context.Context, api client.Client, c child) (resourceVersion string, err error) {
+	resourceVersion = c.object.GetResourceVersion()
 	theirs := isUpdate
 	if metav1.GetControllerOf(c.object) == nil {
 		theirs = isAdopted
 	}
 	if !slices.ContainsFunc(c.object.GetManagedFields(), theirs) {
-		return nil
+		return resourceVersion, nil
 	}
 	ours, err := fieldsAfterApply(ctx, api, c)
 	if apierrors.IsInvalid(err) {
@@ -36,28 +37,28 @@ func takeOver(ctx context.Context, api client.Client, c child) error {
 		ours, err = nil, nil
 	}
 	if err != nil {
-		return err
+		return "", err
 	}
 	entries, moved, err := moveFields(c.object.GetManagedFields(), theirs, ours)
 	if err != nil {
-		return fmt.Errorf("reading the managed fields of %s %s: %w", c.kind, c.name(), err)
+		return "", fmt.Errorf("reading the managed fields of %s %s: %w", c.kind, c.name(), err)
 	}
 	if !moved {
-		return nil
+		return resourceVersion, nil
 	}
 	patch, err := json.Marshal([]map[string]any{
 		// Not a test: that would be answered as an invalid request, this as a conflict.
-		{"op": "replace", "path": "/metadata/resourceVersion", "value": c.object.GetResourceVersion()},
+		{"op": "replace", "path": "/metadata/resourceVersion", "value": resourceVersion},
 		{"op": "replace", "path": "/metadata/managedFields", "value": entries},
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
 	object := c.object.DeepCopyObject().(client.Object)
 	if err := api.Patch(ctx, object, client.RawPatch(types.JSONPatchType, patch)); err != nil {
-		return fmt.Errorf("taking over fields of %s %s: %w", c.kind, c.name(), err)
+		return "", fmt.Errorf("taking over fields of %s %s: %w", c.kind, c.name(), err)
 	}
-	return nil
+	return object.GetResourceVersion(), nil
 }
 
 func isUpdate(e metav1.ManagedFieldsEntry) bool {
