@@ -8,6 +8,9 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -169,5 +172,88 @@ spec:
 		w.reconcile()
 		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("Stalled")))
 		Expect(fetch(w, &corev1.Service{}).Spec).To(Equal(before.Spec))
+	})
+
+	It("of a Service alone leaves the pods of another Deployment their requests until its own are available", func() {
+		w := newWorld()
+		before := decoded(w, &corev1.Service{}, strings.ReplaceAll(legacyService, "TARGET", "8080"))
+		decoded(w, &v1alpha1.GracefulApp{}, strings.ReplaceAll(legacyApp, "PORT", "{containerPort: 8080}"))
+		for range 2 {
+			w.reconcile()
+			Expect(fetch(w, &corev1.Service{}).Spec).To(Equal(before.Spec))
+		}
+		d := w.deployment()
+		d.Status.ObservedGeneration = d.Generation
+		Expect(api.Status().Update(ctx, d)).To(Succeed())
+		w.reconcile()
+		Expect(fetch(w, &corev1.Service{}).Spec).To(Equal(before.Spec), "its Deployment is paused and has no pod")
+		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Paused = nil })
+		w.reconcile()
+		Expect(fetch(w, &corev1.Service{}).Spec).To(Equal(before.Spec))
+		w.rollOut()
+		w.reconcile()
+		Expect(fetch(w, &corev1.Service{}).Spec.Ports[0].TargetPort).To(Equal(intstr.FromString("http")))
+	})
+
+	It("of a PodDisruptionBudget with minAvailable replaces it", func() {
+		w := newWorld()
+		before := decoded(w, &policyv1.PodDisruptionBudget{}, "spec: {minAvailable: 50%, selector: {matchLabels: {app: legacy}}}")
+		decoded(w, &v1alpha1.GracefulApp{}, strings.ReplaceAll(legacyApp, "PORT", "{containerPort: 8080}"))
+		w.reconcile()
+		Expect(w.budget().UID).To(Equal(before.UID))
+		Expect(w.budget().Spec.MinAvailable).To(BeNil())
+		Expect(w.budget().Spec.MaxUnavailable.IntVal).To(BeEquivalentTo(1))
+		w.reconcile()
+		Expect(w.reconcile()).To(BeEmpty())
+	})
+
+	It("of a Deployment that kubectl rollout pause has paused resumes it", func() {
+		w := newWorld()
+		old := decoded(w, &appsv1.Deployment{}, strings.ReplaceAll(legacyDeployment, "PORT", "{containerPort: 8080}"))
+		w.rollOut()
+		Expect(api.Patch(ctx, old, client.RawPatch(types.StrategicMergePatchType, []byte(`{"spec":{"paused":true}}`)),
+			client.FieldOwner("kubectl-rollout"))).To(Succeed())
+		decoded(w, &v1alpha1.GracefulApp{}, strings.ReplaceAll(legacyApp, "PORT", "{containerPort: 8080}"))
+		w.reconcile()
+		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Paused = nil })
+		w.reconcile()
+		Expect(w.deployment().Spec.Paused).To(BeFalse())
+	})
+
+	It("of a Deployment without replicas keeps it at none", func() {
+		w := newWorld()
+		none := strings.NewReplacer("replicas: 2", "replicas: 0", "PORT", "{containerPort: 8080}", "TARGET", "8080")
+		decoded(w, &appsv1.Deployment{}, none.Replace(legacyDeployment))
+		decoded(w, &corev1.Service{}, none.Replace(legacyService))
+		w.rollOut()
+		decoded(w, &v1alpha1.GracefulApp{}, none.Replace(legacyApp))
+		w.reconcile()
+		w.rollOut()
+		w.reconcile()
+		w.reconcile()
+		Expect(*w.deployment().Spec.Replicas).To(BeZero())
+		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("Stalled")), w.readyMessage())
+		Expect(w.reconcile()).To(BeEmpty())
+	})
+
+	It("of what a deleted app has left behind keeps its pods and its derivation version", func() {
+		w := newWorld()
+		old := strings.NewReplacer("PORT", "{containerPort: 8080}", "paused: true", "paused: false", "TARGET", "8080")
+		first := decoded(w, &v1alpha1.GracefulApp{}, old.Replace(legacyApp))
+		w.reconcile()
+		w.rollOut()
+		before := w.deployment()
+		Expect(api.Delete(ctx, first, client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
+		for _, object := range []client.Object{w.deployment(), fetch(w, &corev1.Service{}), w.budget()} {
+			object.SetOwnerReferences(nil) // as the garbage collector does, which envtest lacks
+			Expect(api.Update(ctx, object)).To(Succeed())
+		}
+		decoded(w, &v1alpha1.GracefulApp{}, old.Replace(legacyApp))
+		w.reconcile()
+		Expect(w.deployment().Generation).To(Equal(before.Generation))
+		Expect(metav1.IsControlledBy(w.deployment(), w.app())).To(BeTrue())
+		w.reconcile()
+		Expect(w.reconcile()).To(BeEmpty())
+		Expect(w.conditions()).To(ConsistOf(available))
 	})
 })

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -61,6 +62,11 @@ func checkAdoptedPorts(in *input) field.ErrorList {
 		if live == nil {
 			continue
 		}
+		if problem := in.nameConflict(p, *live); problem != "" {
+			errs = append(errs, invalid(in.servingPath().Child("ports"), p.TargetPort.StrVal, "port %d of Service %s targets the container port "+
+				"%q, and %s; keep the name %q until the rollout after the adoption has finished", p.Port, s.Name, live.TargetPort.StrVal, problem,
+				live.TargetPort.StrVal)...)
+		}
 		old, updated := in.running.targetNumber(*live), in.portNumber(p)
 		if old != 0 && updated != 0 && old != updated {
 			errs = append(errs, invalid(in.servingPath().Child("ports"), updated,
@@ -69,6 +75,20 @@ func checkAdoptedPorts(in *input) field.ErrorList {
 		}
 	}
 	return errs
+}
+
+// nameConflict says why the port's new name cannot be replaced by its number until the rollout has finished; "" if it can. The number comes
+// from the Deployment's template, and pods that another template made may have another one under the same name.
+func (in *input) nameConflict(p, live corev1.ServicePort) string {
+	switch name := live.TargetPort.StrVal; {
+	case name == "" || p.TargetPort.StrVal == "" || name == p.TargetPort.StrVal:
+		return ""
+	case in.running.Deployment == nil:
+		return fmt.Sprintf("no Deployment %s tells the number of this port", in.app.Name)
+	case !in.running.isRolledOut():
+		return fmt.Sprintf("a rollout of Deployment %s is in progress, so its pods may have different numbers for it", in.app.Name)
+	}
+	return ""
 }
 
 // checkAdoptedSettings: a Service may have settings that a GracefulApp refuses to write, and that would be removed.
@@ -84,6 +104,7 @@ func checkAdoptedSettings(in *input) field.ErrorList {
 	}{
 		{name: "externalIPs", set: len(s.Spec.ExternalIPs) > 0},
 		{name: "publishNotReadyAddresses", set: s.Spec.PublishNotReadyAddresses},
+		{name: "type ExternalName", set: s.Spec.Type == corev1.ServiceTypeExternalName},
 	} {
 		if unsupported.set {
 			errs = append(errs, field.Forbidden(specPath.Child("service"), fmt.Sprintf(
@@ -97,7 +118,7 @@ func checkAdoptedSettings(in *input) field.ErrorList {
 func checkAdoptedService(in *input) field.ErrorList {
 	var changes []string
 	for _, c := range in.adoptionChanges() {
-		if in.paused() || !c.written {
+		if in.paused() || !c.written || c.fixed {
 			changes = append(changes, c.String())
 		}
 	}
@@ -106,7 +127,7 @@ func checkAdoptedService(in *input) field.ErrorList {
 	}
 	then := ""
 	if in.paused() {
-		then = "; what shall change can be changed when spec.paused is false"
+		then = "; change it when spec.paused is false"
 	}
 	return field.ErrorList{field.Forbidden(specPath.Child("service"), fmt.Sprintf(
 		"adopting Service %s would change it: %s; to keep it as it is, write service: %s%s",
@@ -120,7 +141,7 @@ func warnAdoptedService(in *input) []string {
 	}
 	var changes []string
 	for _, c := range in.adoptionChanges() {
-		if c.written {
+		if c.written && !c.fixed {
 			changes = append(changes, c.String())
 		}
 	}

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -27,7 +28,7 @@ func live(modify ...func(*plan.Running)) plan.Running {
 					Name: "shop", Ports: []corev1.ContainerPort{{ContainerPort: 8080, Protocol: corev1.ProtocolTCP}},
 				}}}},
 			},
-			Status: appsv1.DeploymentStatus{ObservedGeneration: 3, Replicas: 3, UpdatedReplicas: 3},
+			Status: appsv1.DeploymentStatus{ObservedGeneration: 3, Replicas: 3, UpdatedReplicas: 3, AvailableReplicas: 3},
 		},
 		Service: &corev1.Service{
 			ObjectMeta: metav1.ObjectMeta{Name: "hello"},
@@ -73,6 +74,10 @@ func TestAdoption(t *testing.T) {
 		s.Ports[0].Port, s.Ports[0].NodePort, s.Ports[0].Name = 443, 30123, "https"
 	})
 	port443 := corev1.ServicePort{Name: "https", Port: 443, TargetPort: intstr.FromInt32(8080)}
+	port80 := []corev1.ServicePort{{Name: "http", Port: 80}}
+	targetsWeb := onService(func(s *corev1.ServiceSpec) { s.Ports[0].TargetPort = intstr.FromString("web") })
+	namedWeb := func(r *plan.Running) { r.Deployment.Spec.Template.Spec.Containers[0].Ports[0].Name = "web" }
+	rollingOut := func(r *plan.Running) { r.Deployment.Status.UpdatedReplicas = 1 }
 	tests := []struct {
 		name   string
 		app    *v1alpha1.GracefulApp
@@ -123,7 +128,7 @@ func TestAdoption(t *testing.T) {
 		})), errors: []string{`clusterIP from "None" to ""`}},
 		{name: "changed on purpose while paused", app: adopting(paused, given(corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort,
 			Ports: []corev1.ServicePort{{Name: "http", Port: 80}}})), live: live(),
-			errors: []string{"what shall change can be changed when spec.paused is false"}},
+			errors: []string{"; change it when spec.paused is false"}},
 		{name: "changed on purpose", app: adopting(given(corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort,
 			Ports: []corev1.ServicePort{{Name: "http", Port: 80}}})), live: live(),
 			warns: `adopting Service hello changes it at once, and its clients may lose requests: type from "ClusterIP" to "NodePort"`},
@@ -133,6 +138,30 @@ func TestAdoption(t *testing.T) {
 		{name: "settings that a GracefulApp does not support", app: adopting(), live: live(onService(func(s *corev1.ServiceSpec) {
 			s.ExternalIPs, s.PublishNotReadyAddresses = []string{"198.51.100.1"}, true
 		})), errors: []string{"Service hello has externalIPs", "Service hello has publishNotReadyAddresses"}},
+		{name: "an ExternalName Service", app: adopting(), live: live(onService(func(s *corev1.ServiceSpec) {
+			s.Type, s.ClusterIP, s.ClusterIPs = corev1.ServiceTypeExternalName, "", nil
+		})), errors: []string{"Service hello has type ExternalName", "adopting Service hello would change it: type"}},
+		{name: "session affinity removed on purpose", app: adopting(given(corev1.ServiceSpec{SessionAffinity: corev1.ServiceAffinityNone, Ports: port80})),
+			live: live(clientIP), warns: `sessionAffinity from "ClientIP" to "None", sessionAffinityConfig from 10800 to 0`},
+		{name: "session affinity removed on purpose while paused", live: live(clientIP), errors: []string{`sessionAffinity from "ClientIP" to "None"`},
+			app: adopting(paused, given(corev1.ServiceSpec{SessionAffinity: corev1.ServiceAffinityNone, Ports: port80}))},
+		{name: "a LoadBalancer's settings, which a ClusterIP Service cannot have", live: live(settings),
+			app:   adopting(given(corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP, Ports: port80})),
+			warns: `loadBalancerClass from "example.com/lb" to ""`},
+		{name: "a LoadBalancer's settings left out", live: live(settings), errors: []string{`externalTrafficPolicy from "Local" to "Cluster"`},
+			app: adopting(given(corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer, Ports: port80}))},
+		{name: "the cluster address written", app: adopting(paused, given(corev1.ServiceSpec{ClusterIP: "198.19.0.7", Ports: port80})), live: live()},
+		{name: "another cluster address", app: adopting(given(corev1.ServiceSpec{ClusterIP: "198.19.0.8", Ports: port80})), live: live(),
+			errors: []string{`clusterIP from "198.19.0.7" to "198.19.0.8" (it cannot change)`}},
+		{name: "another IP family", app: adopting(given(corev1.ServiceSpec{IPFamilies: []corev1.IPFamily{corev1.IPv6Protocol}, Ports: port80})),
+			live: live(), errors: []string{`ipFamilies from ["IPv4"] to ["IPv6"] (it cannot change)`}},
+		{name: "another name of the port in the middle of a rollout", app: adopting(), live: live(targetsWeb, namedWeb, rollingOut), errors: []string{
+			`port 80 of Service hello targets the container port "web", and a rollout of Deployment hello is in progress`}},
+		{name: "the same name of the port in the middle of a rollout", live: live(rollingOut, onService(func(s *corev1.ServiceSpec) {
+			s.Ports[0].TargetPort = intstr.FromString("http")
+		})), app: adopting()},
+		{name: "another name of the port, and no Deployment", app: adopting(), live: live(targetsWeb, func(r *plan.Running) { r.Deployment = nil }),
+			errors: []string{`no Deployment hello tells the number of this port; keep the name "web"`}},
 		{name: "no Service yet", app: adopting(), live: live(func(r *plan.Running) { r.Service = nil })},
 		{name: "no Deployment any more", app: adopting(), live: live(func(r *plan.Running) { r.Deployment = nil })},
 	}
@@ -154,6 +183,62 @@ func TestAdoption(t *testing.T) {
 	}
 }
 
+func clientIP(r *plan.Running) {
+	r.Service.Spec.SessionAffinity = corev1.ServiceAffinityClientIP
+	r.Service.Spec.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: new(int32(10_800))}}
+}
+
+// settings are all that a LoadBalancer Service may have beside its type.
+func settings(r *plan.Running) {
+	s := &r.Service.Spec
+	s.Type, s.ExternalTrafficPolicy = corev1.ServiceTypeLoadBalancer, corev1.ServiceExternalTrafficPolicyLocal
+	s.LoadBalancerClass, s.AllocateLoadBalancerNodePorts = new("example.com/lb"), new(false)
+	s.LoadBalancerSourceRanges, s.LoadBalancerIP, s.HealthCheckNodePort = []string{"198.18.0.0/24"}, "192.0.2.1", 32_000
+}
+
+// The service that the message shows is accepted, for each kind of live Service.
+func TestServiceAsItIs(t *testing.T) {
+	tests := []struct {
+		name string
+		live func(*plan.Running)
+	}{
+		{name: "headless", live: onService(func(s *corev1.ServiceSpec) { s.ClusterIP, s.ClusterIPs = corev1.ClusterIPNone, nil })},
+		{name: "load balancer", live: settings},
+		{name: "session affinity", live: func(r *plan.Running) {
+			clientIP(r)
+			r.Service.Spec.SessionAffinityConfig.ClientIP.TimeoutSeconds = new(int32(60))
+		}},
+		{name: "traffic policies", live: onService(func(s *corev1.ServiceSpec) {
+			s.TrafficDistribution, s.InternalTrafficPolicy = new(corev1.ServiceTrafficDistributionPreferSameZone), new(corev1.ServiceInternalTrafficPolicyLocal)
+		})},
+		{name: "dual-stack, unnamed", live: onService(func(s *corev1.ServiceSpec) {
+			s.IPFamilyPolicy, s.IPFamilies = new(corev1.IPFamilyPolicyPreferDualStack), []corev1.IPFamily{corev1.IPv4Protocol, corev1.IPv6Protocol}
+			s.Ports[0].Name = ""
+		})},
+		{name: "several ports", live: onService(func(s *corev1.ServiceSpec) {
+			s.Ports = append(s.Ports, corev1.ServicePort{Name: "h2c", Port: 81, NodePort: 30_081, Protocol: corev1.ProtocolTCP,
+				AppProtocol: new("kubernetes.io/h2c"), TargetPort: intstr.FromInt32(8080)})
+		})},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := live(tt.live)
+			_, errs, _ := plan.For(adopting(), r)
+			if len(errs) != 1 {
+				t.Fatalf("want one error, got %v", errs)
+			}
+			_, shown, _ := strings.Cut(errs[0].Detail, "write service: ")
+			app := adopting(paused)
+			if err := json.Unmarshal([]byte(shown), &app.Spec.Service); err != nil {
+				t.Fatalf("%v: %s", err, shown)
+			}
+			if _, errs, _ := plan.For(app, r); len(errs) > 0 {
+				t.Errorf("%s\n%v", shown, errs)
+			}
+		})
+	}
+}
+
 // What is adopted keeps its number until each pod has the named port.
 func TestHandOver(t *testing.T) {
 	owned := func(r *plan.Running) {
@@ -163,6 +248,11 @@ func TestHandOver(t *testing.T) {
 	named := func(r *plan.Running) { r.Deployment.Spec.Template.Spec.Containers[0].Ports[0].Name = "http" }
 	rollingOut := func(r *plan.Running) { r.Deployment.Status.UpdatedReplicas = 1 }
 	unobserved := func(r *plan.Running) { r.Deployment.Generation++ }
+	unavailable := func(r *plan.Running) { r.Deployment.Status.AvailableReplicas = 2 }
+	noPod := func(r *plan.Running) {
+		r.Deployment.Status.Replicas, r.Deployment.Status.UpdatedReplicas, r.Deployment.Status.AvailableReplicas = 0, 0, 0
+	}
+	noDeployment := func(r *plan.Running) { r.Deployment = nil }
 	targets := func(target intstr.IntOrString) func(*plan.Running) {
 		return onService(func(s *corev1.ServiceSpec) { s.Ports[0].TargetPort = target })
 	}
@@ -184,6 +274,10 @@ func TestHandOver(t *testing.T) {
 		{name: "owned, the Deployment's status is older than its template", live: live(owned, named, unobserved), want: number},
 		{name: "owned, the template is not applied yet", live: live(owned), want: number},
 		{name: "owned, rolled out", live: live(owned, named), want: name},
+		{name: "owned, the pods are not available yet", live: live(owned, named, unavailable), want: number},
+		{name: "owned, paused since it was created: no pod yet", live: live(owned, named, noPod), want: number},
+		{name: "adopted without a Deployment", live: live(noDeployment), want: number},
+		{name: "owned, the Deployment was deleted", live: live(owned, noDeployment), want: name},
 		{name: "owned, handed over, and in the next rollout", live: live(owned, named, rollingOut, targets(name)), want: name},
 		{name: "owned, another client wrote another number", live: live(owned, named, rollingOut, targets(intstr.FromInt32(9090))), want: name},
 		{name: "owned, another client wrote another name", live: live(owned, named, rollingOut, targets(intstr.FromString("web"))), want: name},

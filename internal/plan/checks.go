@@ -66,8 +66,8 @@ var checks = []check{
 		"the number that the message names", false}, checkAdoptedReplicas},
 	{Rule{"", "on adoption: a container port to which the Service sends requests keeps its number until the rollout has finished",
 		"old pods do not listen on the new one", "the number that the message names; change it after the rollout", false}, checkAdoptedPorts},
-	{Rule{"", "on adoption: the Service has neither `externalIPs` nor `publishNotReadyAddresses`", "a GracefulApp does not support them, so " +
-		"they would be removed", "remove them from the Service first", false}, checkAdoptedSettings},
+	{Rule{"", "on adoption: the Service has neither `externalIPs` nor `publishNotReadyAddresses`, nor type ExternalName", "a GracefulApp does " +
+		"not support them, so they would be removed", "remove them from the Service first", false}, checkAdoptedSettings},
 	{Rule{"", "on adoption: what the clients of the Service see (type, ports, address, session affinity, traffic policies) changes only if it is " +
 		"written in `spec.service`, and while `spec.paused` is true not at all", "an adoption must not be an outage",
 		"the `service` that the message shows", false}, checkAdoptedService},

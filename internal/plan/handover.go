@@ -9,10 +9,11 @@ import (
 //
 // A Service that was adopted may target a number, or the name of a port that the template no longer has. Pods that run have no port of the
 // new name, so with the name they would lose their endpoints at once. The Service therefore targets the number, which old and new pods
-// share (Adoption and Change check it), until the rollout has given every pod the named port.
+// share (Adoption and Change check it), until the rollout has given every pod the named port. If the Service is adopted alone, its pods are
+// those of another controller, and it targets the number until the app's own pods are available.
 func (in *input) targetPort(p corev1.ServicePort) intstr.IntOrString {
 	live := in.running.servicePort(p)
-	if live == nil || in.running.Deployment == nil || live.TargetPort == p.TargetPort {
+	if live == nil || live.TargetPort == p.TargetPort {
 		return p.TargetPort
 	}
 	number := in.running.targetNumber(*live)
@@ -31,7 +32,7 @@ func (in *input) targetPort(p corev1.ServicePort) intstr.IntOrString {
 // written by another client.
 func (in *input) handsOver(p, live corev1.ServicePort) bool {
 	number := in.portNumber(p)
-	return live.TargetPort == intstr.FromInt32(number) && !in.running.everyPodHas(p.TargetPort.StrVal, p.Protocol, number)
+	return in.running.Deployment != nil && live.TargetPort == intstr.FromInt32(number) && !in.running.everyPodHas(p.TargetPort.StrVal, p.Protocol, number)
 }
 
 // portNumber of the container port that a derived Service port targets, 0 if there is none.

@@ -62,11 +62,19 @@ func (r Running) targetNumber(p corev1.ServicePort) int32 {
 	return numberOf(portsOf(r.Deployment.Spec.Template.Spec), p.TargetPort.StrVal, p.Protocol)
 }
 
-// everyPodHas tells whether all pods are made from the live template, and its port of this name has this number.
+// everyPodHas tells whether all pods that the Deployment wants are available and made from its live template, and its port of this name has
+// this number.
 func (r Running) everyPodHas(name string, protocol corev1.Protocol, number int32) bool {
 	d := r.Deployment
-	rolledOut := d.Status.ObservedGeneration >= d.Generation && d.Status.UpdatedReplicas == d.Status.Replicas
-	return rolledOut && numberOf(portsOf(d.Spec.Template.Spec), name, protocol) == number
+	wanted := orElse(d.Spec.Replicas, 1)
+	return r.isRolledOut() && d.Status.Replicas == wanted && d.Status.AvailableReplicas == wanted &&
+		numberOf(portsOf(d.Spec.Template.Spec), name, protocol) == number
+}
+
+// isRolledOut tells whether all pods of the Deployment are made from its live template.
+func (r Running) isRolledOut() bool {
+	d := r.Deployment
+	return d.Status.ObservedGeneration >= d.Generation && d.Status.UpdatedReplicas == d.Status.Replicas
 }
 
 // numberOf the first port of a name and protocol, 0 if there is none. It is the one that Kubernetes takes.

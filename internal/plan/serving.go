@@ -18,46 +18,63 @@ import (
 type serviceChange struct {
 	field    string
 	from, to any
-	// written: the user wrote the field in the GracefulApp.
+	// written: the user wrote the field in the GracefulApp, or the one on which it depends.
 	written bool
+	// fixed: the API server refuses the change.
+	fixed bool
 }
 
 func (c serviceChange) String() string {
-	return fmt.Sprintf("%s from %s to %s", c.field, compactJSON(c.from), compactJSON(c.to))
+	text := fmt.Sprintf("%s from %s to %s", c.field, compactJSON(c.from), compactJSON(c.to))
+	if c.fixed {
+		text += " (it cannot change)"
+	}
+	return text
 }
 
-// servingFields of a Service's spec, in the order of their importance. The API server keeps the address, the families and the node ports
-// of a Service that leaves them out (pkg/registry/core/service/storage, patchAllocatedValues and initIPFamilyFields), so the families are
-// compared only if they are written, and the other two are immutable or the dry run's. Ports and targets have checks of their own.
-var servingFields = []struct {
+// servingField is a field of a Service's spec that serviceChanges compares.
+type servingField struct {
 	name  string
 	value func(corev1.ServiceSpec) any
-	kept  bool // by the API server, if it is left out
-}{
+	// kept by the API server, if it is left out.
+	kept bool
+	// of is the field on which it depends: a user who changes that one changes both, for some values may not be written beside it.
+	of string
+	// isFixed tells whether the API server refuses the change; nil: never.
+	isFixed func(before, after corev1.ServiceSpec) bool
+}
+
+// servingFields of a Service's spec, in the order of their importance. The API server keeps the families, node ports and health check port
+// of a Service that leaves them out (pkg/registry/core/service/storage, patchAllocatedValues and initIPFamilyFields), so they are compared
+// only if they are written. Ports and targets have checks of their own.
+var servingFields = []servingField{
 	{name: "type", value: func(s corev1.ServiceSpec) any { return cmp.Or(s.Type, corev1.ServiceTypeClusterIP) }},
-	{name: "clusterIP", value: headlessIP},
+	{name: "clusterIP", value: func(s corev1.ServiceSpec) any { return s.ClusterIP },
+		isFixed: func(before, _ corev1.ServiceSpec) bool { return before.ClusterIP != "" }},
 	{name: "sessionAffinity", value: func(s corev1.ServiceSpec) any { return cmp.Or(s.SessionAffinity, corev1.ServiceAffinityNone) }},
-	{name: "sessionAffinityConfig", value: affinitySeconds},
-	{name: "externalTrafficPolicy", value: func(s corev1.ServiceSpec) any {
+	{name: "sessionAffinityConfig", value: affinitySeconds, of: "sessionAffinity"},
+	{name: "externalTrafficPolicy", of: "type", value: func(s corev1.ServiceSpec) any {
 		return cmp.Or(s.ExternalTrafficPolicy, corev1.ServiceExternalTrafficPolicyCluster)
 	}},
 	{name: "internalTrafficPolicy", value: func(s corev1.ServiceSpec) any {
 		return orElse(s.InternalTrafficPolicy, corev1.ServiceInternalTrafficPolicyCluster)
 	}},
 	{name: "trafficDistribution", value: func(s corev1.ServiceSpec) any { return orElse(s.TrafficDistribution, "") }},
-	{name: "loadBalancerClass", value: func(s corev1.ServiceSpec) any { return orElse(s.LoadBalancerClass, "") }},
-	{name: "loadBalancerIP", value: func(s corev1.ServiceSpec) any { return s.LoadBalancerIP }},
-	{name: "loadBalancerSourceRanges", value: func(s corev1.ServiceSpec) any { return append([]string{}, s.LoadBalancerSourceRanges...) }},
-	{name: "allocateLoadBalancerNodePorts", value: func(s corev1.ServiceSpec) any { return orElse(s.AllocateLoadBalancerNodePorts, true) }},
+	{name: "loadBalancerClass", of: "type", value: func(s corev1.ServiceSpec) any { return orElse(s.LoadBalancerClass, "") }, isFixed: isLoadBalancer},
+	{name: "loadBalancerIP", of: "type", value: func(s corev1.ServiceSpec) any { return s.LoadBalancerIP }},
+	{name: "loadBalancerSourceRanges", of: "type", value: func(s corev1.ServiceSpec) any { return append([]string{}, s.LoadBalancerSourceRanges...) }},
+	{name: "allocateLoadBalancerNodePorts", of: "type", value: func(s corev1.ServiceSpec) any { return orElse(s.AllocateLoadBalancerNodePorts, true) }},
+	{name: "healthCheckNodePort", of: "type", value: func(s corev1.ServiceSpec) any { return s.HealthCheckNodePort }, kept: true, isFixed: isLoadBalancer},
 	{name: "ipFamilyPolicy", value: func(s corev1.ServiceSpec) any { return orElse(s.IPFamilyPolicy, "") }, kept: true},
-	{name: "ipFamilies", value: func(s corev1.ServiceSpec) any { return append([]corev1.IPFamily{}, s.IPFamilies...) }, kept: true},
+	{name: "ipFamilies", value: func(s corev1.ServiceSpec) any { return append([]corev1.IPFamily{}, s.IPFamilies...) }, kept: true,
+		isFixed: func(before, after corev1.ServiceSpec) bool {
+			return len(before.IPFamilies) > 0 && len(after.IPFamilies) > 0 && before.IPFamilies[0] != after.IPFamilies[0]
+		}},
 }
 
-func headlessIP(s corev1.ServiceSpec) any {
-	if s.ClusterIP == corev1.ClusterIPNone {
-		return s.ClusterIP
-	}
-	return ""
+// isLoadBalancer tells whether the Service is of this type and stays so.
+func isLoadBalancer(before, after corev1.ServiceSpec) bool {
+	return before.Type == corev1.ServiceTypeLoadBalancer && after.Type == corev1.ServiceTypeLoadBalancer
 }
 
 // defaultAffinitySeconds is Kubernetes' own (core/v1, DefaultClientIPServiceAffinitySeconds).
@@ -82,21 +99,34 @@ func orElse[T any](given *T, fallback T) T {
 
 // serviceChanges are the serving fields of another spec, a live Service's or that of an earlier GracefulApp, that the app changes.
 func (in *input) serviceChanges(before corev1.ServiceSpec) []serviceChange {
-	after, given := in.serviceSpec(), in.writtenServiceFields()
+	before, after, given := in.withAddress(before), in.withAddress(in.serviceSpec()), in.writtenServiceFields()
 	var changes []serviceChange
+	onPurpose := map[string]bool{}
 	for _, f := range servingFields {
 		from, to := f.value(before), f.value(after)
 		_, written := given[f.name]
 		if f.kept && !written || apiequality.Semantic.DeepEqual(from, to) {
 			continue
 		}
-		changes = append(changes, serviceChange{field: f.name, from: from, to: to, written: written})
+		onPurpose[f.name] = written || onPurpose[f.of]
+		changes = append(changes, serviceChange{
+			field: f.name, from: from, to: to, written: onPurpose[f.name], fixed: f.isFixed != nil && f.isFixed(before, after),
+		})
 	}
 	if from, to := servedPorts(before.Ports, after.Ports), servedPorts(after.Ports, after.Ports); !apiequality.Semantic.DeepEqual(from, to) {
 		_, written := given["ports"]
 		changes = append(changes, serviceChange{field: "ports", from: from, to: to, written: written})
 	}
 	return changes
+}
+
+// withAddress completes a spec that leaves the cluster address out: the API server keeps the address that the Service has. Only a headless
+// Service must be written.
+func (in *input) withAddress(spec corev1.ServiceSpec) corev1.ServiceSpec {
+	if live := in.running.Service; spec.ClusterIP == "" && live != nil && live.Spec.ClusterIP != corev1.ClusterIPNone {
+		spec.ClusterIP = live.Spec.ClusterIP
+	}
+	return spec
 }
 
 // writtenServiceFields are the fields of spec.service.spec that the user wrote, by their names in JSON; also those that have the default's
@@ -129,7 +159,7 @@ func servedPorts(ports, asWritten []corev1.ServicePort) []corev1.ServicePort {
 func (in *input) serviceAsItIs() string {
 	live := in.running.Service.Spec
 	spec := corev1.ServiceSpec{}
-	if live.Type != corev1.ServiceTypeClusterIP {
+	if live.Type != corev1.ServiceTypeClusterIP && live.Type != corev1.ServiceTypeExternalName {
 		spec.Type = live.Type
 	}
 	if live.ClusterIP == corev1.ClusterIPNone {
