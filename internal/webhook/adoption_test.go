@@ -51,7 +51,7 @@ func adopting(app *v1alpha1.GracefulApp) {
 	app.Annotations = map[string]string{v1alpha1.AnnotationAdopt: "true"}
 }
 
-var _ = Describe("Adoption at admission", func() {
+func describeAdoption() {
 	// seen waits until the webhook's cache has the live objects.
 	seen := func(app *v1alpha1.GracefulApp, message string) {
 		GinkgoHelper()
@@ -68,6 +68,25 @@ var _ = Describe("Adoption at admission", func() {
 		seen(shop(ns, adopting, func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = nil }),
 			"spec.replicas: Invalid value: 1: Deployment hello has 4 replicas; adopt it with replicas: 4")
 		Expect(api.Create(ctx, shop(ns, adopting))).To(Succeed())
+	})
+
+	It("refuses another cluster address, which a dry run under a fresh name would take", func() {
+		ns := namespace(nil)
+		runShop(ns)
+		seen(shop(ns, adopting, func(app *v1alpha1.GracefulApp) { app.Spec.Service.Spec.ClusterIP = "10.0.0.200" }), `to "10.0.0.200" (it cannot change)`)
+	})
+
+	It("lets session affinity be switched off on purpose", func() {
+		ns := namespace(nil)
+		runShop(ns)
+		service := &corev1.Service{}
+		Expect(api.Get(ctx, client.ObjectKey{Namespace: ns, Name: "hello"}, service)).To(Succeed())
+		service.Spec.SessionAffinity = corev1.ServiceAffinityClientIP
+		Expect(api.Update(ctx, service)).To(Succeed())
+		seen(shop(ns, adopting), `sessionAffinity from "ClientIP" to "None"`)
+		Expect(api.Create(ctx, shop(ns, adopting, func(app *v1alpha1.GracefulApp) {
+			app.Spec.Service.Spec.SessionAffinity = corev1.ServiceAffinityNone
+		}), client.DryRunAll)).To(Succeed())
 	})
 
 	It("sees the annotation when it is added later", func() {
@@ -112,4 +131,4 @@ var _ = Describe("Adoption at admission", func() {
 		Eventually(func() error { return api.Create(ctx, app.DeepCopy(), client.DryRunAll) }).Should(Succeed())
 		Expect(warned.take()).To(ContainElement(ContainSubstring("HorizontalPodAutoscaler busy targets Deployment hello")))
 	})
-})
+}

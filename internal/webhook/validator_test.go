@@ -33,6 +33,7 @@ var _ = Describe("A GracefulApp", Ordered, func() {
 	Context("when it is admitted", describeAdmission)
 	Context("tried out at the API server", describeDeployable)
 	Context("derived by a version", describeDerivation)
+	Context("that adopts", describeAdoption)
 	Context("judged by CEL and Go", describeParity)
 	Context("while the operator is away", describeAbsence)
 })
