@@ -256,4 +256,52 @@ spec:
 		Expect(w.reconcile()).To(BeEmpty())
 		Expect(w.conditions()).To(ConsistOf(available))
 	})
+
+	DescribeTable("with the service that the message shows leaves the Service as it is", func(live string) {
+		w := newWorld()
+		ports := "{name: main, containerPort: 8080}, {name: udp, containerPort: 8080, protocol: UDP}, {name: admin, containerPort: 9090}"
+		decoded(w, &appsv1.Deployment{}, strings.ReplaceAll(legacyDeployment, "PORT", "{containerPort: 8080}, {containerPort: 8080, protocol: UDP}, "+
+			"{containerPort: 9090}"))
+		w.rollOut()
+		before := decoded(w, &corev1.Service{}, "spec: {selector: {app: legacy}, "+live+"}")
+		start, _, _ := strings.Cut(legacyApp, "  service:")
+		_, rest, _ := strings.Cut(legacyApp, "  template:")
+		decoded(w, &v1alpha1.GracefulApp{}, strings.ReplaceAll(start+"  template:"+rest, "PORT", ports))
+		w.reconcile()
+		_, shown, found := strings.Cut(w.readyMessage(), "write service: ")
+		Expect(found).To(BeTrue(), w.readyMessage())
+		shown, _, _ = strings.Cut(shown, "; change it when")
+		w.change(func(app *v1alpha1.GracefulApp) {
+			Expect(yaml.UnmarshalStrict([]byte(shown), &app.Spec.Service)).To(Succeed())
+		})
+		w.reconcile()
+		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("Stalled")), w.readyMessage())
+		Expect(fetch(w, &corev1.Service{}).Spec).To(Equal(before.Spec))
+		w.reconcile()
+		Expect(fetch(w, &corev1.Service{}).Spec).To(Equal(before.Spec))
+
+		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Paused = nil })
+		w.reconcile()
+		w.rollOut()
+		w.reconcile()
+		after := fetch(w, &corev1.Service{}).Spec
+		for i := range after.Ports {
+			Expect(after.Ports[i].TargetPort.StrVal).NotTo(BeEmpty())
+			after.Ports[i].TargetPort = before.Spec.Ports[i].TargetPort
+		}
+		Expect(after).To(Equal(before.Spec))
+	},
+		Entry("a port without a name", "ports: [{port: 80, targetPort: 8080}]"),
+		Entry("headless", "clusterIP: None, ports: [{port: 8080}]"),
+		Entry("a given address", "clusterIP: 10.0.200.7, ports: [{port: 80, targetPort: 8080}]"),
+		Entry("given node ports, and several ports", `type: NodePort, ports: [{name: a, port: 80, targetPort: 8080, nodePort: 30123},
+			{name: b, port: 81, targetPort: 9090, appProtocol: kubernetes.io/h2c, nodePort: 30124}]`),
+		Entry("TCP and UDP of one number", "ports: [{name: tcp, port: 53, targetPort: 8080}, {name: udp, port: 53, targetPort: 8080, protocol: UDP}]"),
+		Entry("a load balancer", `type: LoadBalancer, loadBalancerClass: example.com/lb, externalTrafficPolicy: Local, allocateLoadBalancerNodePorts: false,
+			loadBalancerSourceRanges: [198.18.0.0/24], ports: [{name: https, port: 443, targetPort: 8080}]`),
+		Entry("a load balancer with node ports and session affinity", `type: LoadBalancer, externalTrafficPolicy: Local, healthCheckNodePort: 30999,
+			sessionAffinity: ClientIP, sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}, ports: [{name: https, port: 443, targetPort: 8080}]`),
+		Entry("traffic that stays near", `internalTrafficPolicy: Local, trafficDistribution: PreferSameNode,
+			ports: [{name: http, port: 80, targetPort: 8080}]`),
+	)
 })
