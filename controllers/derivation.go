@@ -15,8 +15,11 @@ func (p pass) isApplied() bool {
 	return p.plan.Deployment != nil && len(p.observed.Foreign) == 0 && len(p.observed.Leaving) == 0 && (p.err == nil || isAltered(p.err))
 }
 
-// hasUnknownDerivation tells whether a newer operator has derived the Deployment. What this operator says of the spec does not matter then.
-func (p pass) hasUnknownDerivation() bool { return p.plan.Derivation.Version > plan.NewestDerivation }
+// hasUnknownDerivation tells whether a newer operator has derived the app's Deployment. What this operator says of the spec does not matter then.
+func (p pass) hasUnknownDerivation() bool {
+	d := p.observed.Deployment
+	return p.plan.Derivation.Version > plan.NewestDerivation && d != nil && metav1.IsControlledBy(d, p.app)
+}
 
 // isSpecChanged tells whether the owner has changed what rolls out since the Deployment was derived.
 func (p pass) isSpecChanged() bool {

@@ -291,6 +291,31 @@ var _ = Describe("A Deployment of a derivation version that the operator does no
 		Expect(w.deployment().Spec.Template).To(Equal(template))
 	})
 
+	It("is replaced by a known version when it is deleted, for no pod is left that could restart", func() {
+		app := w.app()
+		app.Status.Derivation.Version = 3
+		Expect(api.Status().Update(ctx, app)).To(Succeed())
+		Expect(api.Delete(ctx, w.deployment(), client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
+		w.settle()
+		Expect(w.derivation()).To(Equal("2"))
+		Expect(w.conditions()).To(ConsistOf(available))
+	})
+
+	It("is not adopted, and the app is Stalled", func() {
+		app := w.app()
+		Expect(api.Delete(ctx, app)).To(Succeed())
+		for _, object := range []client.Object{w.deployment(), fetch(w, &corev1.Service{}), w.budget()} {
+			object.SetOwnerReferences(nil) // as kubectl delete --cascade=orphan leaves them
+			Expect(api.Update(ctx, object)).To(Succeed())
+		}
+		before := w.resourceVersions()
+		w.create(func(app *v1alpha1.GracefulApp) { app.Annotations = map[string]string{v1alpha1.AnnotationAdopt: "true"} })
+		Expect(w.reconcile()).To(Equal([]string{onlyStatus}))
+		Expect(w.conditions()).To(ConsistOf("Ready=False InvalidSpec", "Stalled=True InvalidSpec"))
+		Expect(w.readyMessage()).To(ContainSubstring("derived by version 3"))
+		Expect(w.resourceVersions()).To(Equal(before))
+	})
+
 	It("is derived anew when the owner asks for a version that the operator knows", func() {
 		w.change(askDerivation("2"))
 		w.settle()

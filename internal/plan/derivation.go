@@ -52,6 +52,8 @@ func chooseDerivation(app *v1alpha1.GracefulApp, running Running) int32 {
 	switch {
 	case inForce == 0:
 		return NewestDerivation
+	case inForce > NewestDerivation && running.Deployment == nil: // no pod restarts, and without a Deployment there is an outage
+		return NewestDerivation
 	case inForce < NewestDerivation && ownerRollsOut(app, running, inForce):
 		return NewestDerivation
 	}
