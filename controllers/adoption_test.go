@@ -65,7 +65,7 @@ var _ = Describe("A Deployment that runs", func() {
 		Expect(metav1.IsControlledBy(d, w.app())).To(BeTrue())
 		Expect(d.Spec.Template.Spec.Containers).To(HaveLen(1), "the app has no such container")
 		Expect(*d.Spec.Template.Spec.TerminationGracePeriodSeconds).To(BeEquivalentTo(20))
-		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("ScaleConflict")), "whoever made it was right to set its replicas")
+		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("ScaleConflict")), "the client that made it was right to set its replicas")
 		adopted := fetch(w, &corev1.Service{})
 		Expect(adopted.UID).To(Equal(service.UID))
 		Expect(adopted.Spec.ClusterIP).To(Equal(service.Spec.ClusterIP))

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"reflect"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -28,7 +29,7 @@ func decoded[T client.Object](w *world, object T, manifest string) T {
 	return object
 }
 
-// legacyDeployment is what users run: strategy Recreate, an exec hook, a volume that the GracefulApp does not have. PORT is its port.
+// legacyDeployment is a Deployment that users reported: strategy Recreate, an exec hook, a volume that the GracefulApp does not have. PORT is its port.
 const legacyDeployment = `
 spec:
   replicas: 2
@@ -75,7 +76,7 @@ spec:
         lifecycle: {preStop: {httpGet: {path: /drain, port: 8080}}}
 `
 
-var _ = Describe("An adoption of what users run", func() {
+var _ = Describe("An adoption of the objects that users run", func() {
 	DescribeTable("changes nothing for the clients of the Service until the rollout has finished", func(old, target, written string) {
 		w := newWorld()
 		decoded(w, &appsv1.Deployment{}, strings.ReplaceAll(legacyDeployment, "PORT", old))
@@ -207,6 +208,39 @@ spec:
 		Expect(w.reconcile()).To(BeEmpty())
 	})
 
+	It("of a PodDisruptionBudget deletes it if the app has one replica, which it would hold on its node", func() {
+		w := newWorld()
+		decoded(w, &policyv1.PodDisruptionBudget{}, "spec: {minAvailable: 1, selector: {matchLabels: {app: legacy}}}")
+		decoded(w, &v1alpha1.GracefulApp{}, strings.NewReplacer("PORT", "{containerPort: 8080}", "replicas: 2", "replicas: 1").Replace(legacyApp))
+		w.reconcile()
+		w.absent(&policyv1.PodDisruptionBudget{})
+	})
+
+	It("can be undone by kubectl replace with the old manifests, which restarts no pod while it is paused", func() {
+		w := newWorld()
+		manifests := strings.NewReplacer("PORT", "{containerPort: 8080}", "TARGET", "8080")
+		d := decoded(w, &appsv1.Deployment{}, manifests.Replace(legacyDeployment))
+		service := decoded(w, &corev1.Service{}, manifests.Replace(legacyService))
+		w.rollOut()
+		decoded(w, &v1alpha1.GracefulApp{}, manifests.Replace(legacyApp))
+		w.reconcile()
+		Expect(api.Delete(ctx, w.app())).To(Succeed())
+		for object, manifest := range map[client.Object]string{
+			w.deployment(): manifests.Replace(legacyDeployment), fetch(w, &corev1.Service{}): manifests.Replace(legacyService),
+		} {
+			object.SetOwnerReferences(nil) // as kubectl delete --cascade=orphan leaves them
+			Expect(api.Update(ctx, object)).To(Succeed())
+			replacement := object.DeepCopyObject().(client.Object)
+			reflect.ValueOf(replacement).Elem().SetZero()
+			Expect(yaml.UnmarshalStrict([]byte(manifest), replacement)).To(Succeed())
+			replacement.SetName(w.key.Name)
+			replacement.SetNamespace(w.namespace)
+			Expect(api.Update(ctx, replacement)).To(Succeed())
+		}
+		Expect(w.deployment().Spec).To(Equal(d.Spec), "an equal template belongs to the ReplicaSet that runs")
+		Expect(fetch(w, &corev1.Service{}).Spec).To(Equal(service.Spec))
+	})
+
 	It("of a Deployment that kubectl rollout pause has paused resumes it", func() {
 		w := newWorld()
 		old := decoded(w, &appsv1.Deployment{}, strings.ReplaceAll(legacyDeployment, "PORT", "{containerPort: 8080}"))
@@ -236,7 +270,7 @@ spec:
 		Expect(w.reconcile()).To(BeEmpty())
 	})
 
-	It("of what a deleted app has left behind keeps its pods and its derivation version", func() {
+	It("of the objects that a deleted app has left behind keeps its pods and its derivation version", func() {
 		w := newWorld()
 		old := strings.NewReplacer("PORT", "{containerPort: 8080}", "paused: true", "paused: false", "TARGET", "8080")
 		first := decoded(w, &v1alpha1.GracefulApp{}, old.Replace(legacyApp))

@@ -15,24 +15,24 @@ func (p pass) isApplied() bool {
 	return p.plan.Deployment != nil && len(p.observed.Foreign) == 0 && len(p.observed.Leaving) == 0 && (p.err == nil || isAltered(p.err))
 }
 
-// hasUnknownDerivation tells whether a newer operator has derived the app's Deployment. What this operator says of the spec does not matter then.
+// hasUnknownDerivation tells whether a newer operator has derived the app's Deployment. This operator's opinion of the spec does not matter then.
 func (p pass) hasUnknownDerivation() bool {
 	d := p.observed.Deployment
 	return p.plan.Derivation.Version > plan.NewestDerivation && d != nil && metav1.IsControlledBy(d, p.app)
 }
 
-// isSpecChanged tells whether the owner has changed what rolls out since the Deployment was derived.
+// isSpecChanged tells whether the owner has changed a field that rolls out since the Deployment was derived.
 func (p pass) isSpecChanged() bool {
 	last := p.app.Status.Derivation
 	return last != nil && last.SpecDigest != p.plan.Derivation.SpecDigest
 }
 
-// derivationConflict says why the app keeps a version that does not fit, and what to do.
+// derivationConflict says why the app keeps a version that does not fit, and how to correct it.
 func (p pass) derivationConflict() metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionDerivationConflict}
 	asked := plan.AskedDerivation(p.app)
 	switch {
-	case p.plan.Derivation.Version == 0: // the app could not be read or its objects could not; what was said before holds
+	case p.plan.Derivation.Version == 0: // the app could not be read or its objects could not; the last condition holds
 		if last := meta.FindStatusCondition(p.app.Status.Conditions, c.Type); last != nil {
 			c.Reason, c.Message = last.Reason, last.Message
 		}

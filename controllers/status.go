@@ -156,7 +156,7 @@ func (p pass) progressReason() string {
 	return v1alpha1.ReasonProgressing
 }
 
-// replicas that the Deployment shall have.
+// replicas that the Deployment should have.
 func (p pass) replicas() int32 { return plan.Replicas(p.app, p.observed.Running()) }
 
 func (p pass) counts() string {

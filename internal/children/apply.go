@@ -87,7 +87,7 @@ func (c child) act(ctx context.Context, api client.Client, action Action) (chang
 			return false, err
 		}
 		c.metadata.WithUID(c.object.GetUID())
-		if c.current || metav1.GetControllerOf(c.object) == nil { // an adoption was compared with what was observed
+		if c.current || metav1.GetControllerOf(c.object) == nil { // the adoption was checked against the observed object
 			c.metadata.WithResourceVersion(version)
 		}
 		if err := c.send(ctx, api, "applying"); err != nil {

@@ -40,7 +40,7 @@ type Observed struct {
 	Scaler string
 }
 
-// Running is what the derivation needs to know of it.
+// Running returns the part that the derivation reads.
 func (o Observed) Running() plan.Running {
 	running := plan.Running{Deployment: o.Deployment, Service: o.Service, Autoscaler: o.Autoscaler}
 	if o.Deployment != nil {

@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// Adoption compares the app with the live objects that it is about to take over. Requests flow through them, so what would change in front
-// of the clients has to be written in the GracefulApp.
+// Adoption compares the app with the live objects that it is about to take over. Requests flow through them, so the GracefulApp must name each
+// field whose change its clients would see.
 
 // checkAdoptedSelector: a Deployment's selector cannot change, and a Service with another one would send requests to other pods.
 func checkAdoptedSelector(in *input) field.ErrorList {
@@ -114,7 +114,7 @@ func checkAdoptedSettings(in *input) field.ErrorList {
 	return errs
 }
 
-// checkAdoptedService refuses what would change for the clients of the Service: anything while paused, and what the user did not write.
+// checkAdoptedService refuses changes for the clients of the Service: all of them while paused, else those that the user did not write.
 func checkAdoptedService(in *input) field.ErrorList {
 	var changes []string
 	for _, c := range in.adoptionChanges() {
@@ -134,7 +134,7 @@ func checkAdoptedService(in *input) field.ErrorList {
 		in.running.Service.Name, strings.Join(changes, ", "), in.serviceAsItIs(), then))}
 }
 
-// warnAdoptedService names what the user changes on purpose.
+// warnAdoptedService names the fields that the user changes on purpose.
 func warnAdoptedService(in *input) []string {
 	if in.paused() {
 		return nil

@@ -46,7 +46,7 @@ func live(modify ...func(*plan.Running)) plan.Running {
 	return r
 }
 
-// adopting is an app that fits what is live.
+// adopting is an app that fits the live objects.
 func adopting(modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp {
 	return hello(append([]func(*v1alpha1.GracefulApp){func(app *v1alpha1.GracefulApp) {
 		app.UID = "8b0e5c1a-0000-4000-8000-000000000001"
@@ -85,8 +85,8 @@ func TestAdoption(t *testing.T) {
 		errors []string // a part of each
 		warns  string
 	}{
-		{name: "what is live fits", app: adopting(), live: live()},
-		{name: "what is live fits, paused", app: adopting(paused), live: live()},
+		{name: "the live objects fit", app: adopting(), live: live()},
+		{name: "the live objects fit, paused", app: adopting(paused), live: live()},
 		{name: "another selector of the Deployment", app: adopting(), live: live(func(r *plan.Running) {
 			r.Deployment.Spec.Selector.MatchLabels = map[string]string{"app": "other"}
 		}), errors: []string{"spec.selector: Forbidden: the selector of Deployment hello is app=other, which cannot change"}},
@@ -239,7 +239,7 @@ func TestServiceAsItIs(t *testing.T) {
 	}
 }
 
-// What is adopted keeps its number until each pod has the named port.
+// An adopted Service keeps its number until each pod has the named port.
 func TestHandOver(t *testing.T) {
 	owned := func(r *plan.Running) {
 		owner := []metav1.OwnerReference{{UID: adopting().UID, Controller: new(true)}}

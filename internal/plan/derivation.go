@@ -21,7 +21,7 @@ import (
 const (
 	// OldestDerivation is frozen: testdata/derivation-1.yaml holds the digests of its templates.
 	OldestDerivation int32 = 1
-	// NewestDerivation is what new apps get. Its formulas may change until it is in a tagged release.
+	// NewestDerivation is the version of new apps. Its formulas may change until it is in a tagged release.
 	NewestDerivation int32 = 2
 )
 
@@ -64,8 +64,8 @@ func isKnownDerivation(version int32) bool {
 	return version >= OldestDerivation && version <= NewestDerivation
 }
 
-// derivation is the version that made the running pod template, 0 if none did. If annotation and status differ, what the operator has applied
-// is the best witness, because anyone may edit the annotation; then the status, because it survives a deleted Deployment. A Deployment of
+// derivation is the version that made the running pod template, 0 if none did. If annotation and status differ, the operator's applied fields
+// are the best witness, because anyone may edit the annotation; then the status, because it survives a deleted Deployment. A Deployment of
 // the app without any trace of a version is older than versions are.
 func (r Running) derivation(app *v1alpha1.GracefulApp) int32 {
 	var applied, recorded, live int32
@@ -104,7 +104,7 @@ func parseDerivation(text string) int32 {
 }
 
 // ownerRollsOut tells whether the owner has changed a field that rolls out since the Deployment was derived, by a version that this operator
-// knows. A Deployment that was edited by somebody else does not count.
+// knows. An edit of the Deployment by another client does not count.
 func ownerRollsOut(app *v1alpha1.GracefulApp, running Running, version int32) bool {
 	last := app.Status.Derivation
 	switch {
@@ -134,7 +134,7 @@ func (r Running) isAsDerived(app *v1alpha1.GracefulApp, version int32) bool {
 	return err == nil && apiequality.Semantic.DeepEqual(rolledOutPart(applied), rolledOutPart(p.Deployment))
 }
 
-// rolledOutPart is a Deployment's spec without what changes no pod.
+// rolledOutPart is a Deployment's spec without the fields that change no pod.
 func rolledOutPart(d *appsv1ac.DeploymentApplyConfiguration) appsv1ac.DeploymentSpecApplyConfiguration {
 	if d.Spec == nil {
 		return appsv1ac.DeploymentSpecApplyConfiguration{}

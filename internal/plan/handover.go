@@ -5,7 +5,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// targetPort is what the Service targets for a derived port, whose target is the name of a container port.
+// targetPort is the Service's target for a derived port, which targets the name of a container port.
 //
 // A Service that was adopted may target a number, or the name of a port that the template no longer has. Pods that run have no port of the
 // new name, so with the name they would lose their endpoints at once. The Service therefore targets the number, which old and new pods

@@ -27,7 +27,7 @@ type Plan struct {
 	origin origin
 }
 
-// For plans the app beside what runs of it already. With field errors the spec breaks an invariant and the Plan has no objects: nothing may be
+// For plans the app beside its live objects. With field errors the spec breaks an invariant and the Plan has no objects: nothing may be
 // made from it, and nothing may be deleted.
 // Warnings are for the user who writes the spec; they never hold anything up.
 func For(app *v1alpha1.GracefulApp, running Running) (Plan, field.ErrorList, []string) {

@@ -12,7 +12,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// Running is what the live objects fix for the derivation. Its zero value describes an app that has none yet.
+// Running holds the live objects, as far as the derivation depends on them. Its zero value describes an app that has none yet.
 type Running struct {
 	// Deployment and Service as they are in the cluster, owned by the app or about to be adopted by it; nil if absent.
 	Deployment *appsv1.Deployment

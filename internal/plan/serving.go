@@ -233,7 +233,7 @@ func withoutUnset(tree any) any {
 	return tree
 }
 
-// AutoscalerMessage says what to do about an autoscaler that targets the Deployment.
+// AutoscalerMessage tells the user how to hand over an autoscaler that targets the Deployment.
 func AutoscalerMessage(app *v1alpha1.GracefulApp, running Running) string {
 	return fmt.Sprintf("HorizontalPodAutoscaler %s targets Deployment %s, so the GracefulApp keeps the Deployment's replicas (%d) and ignores "+
 		"spec.replicas; to hand over, run kubectl scale gracefulapp/%s --replicas=%d, then set the autoscaler's scaleTargetRef to apiVersion %s, "+
