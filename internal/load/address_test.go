@@ -35,3 +35,32 @@ func TestANameMeansOneOfItsAddresses(t *testing.T) {
 		t.Error("an unknown name has an address")
 	}
 }
+
+// The server of a name such as localhost may listen on IPv4 only.
+func TestANameOfBothFamiliesMeansIPv4(t *testing.T) {
+	tests := []struct {
+		name string
+		all  []string
+		want string
+	}{
+		{name: "both", all: []string{"2001:db8::1", "192.0.2.1"}, want: "192.0.2.1:80"},
+		{name: "both, IPv4 mapped", all: []string{"2001:db8::1", "::ffff:192.0.2.1"}, want: "192.0.2.1:80"},
+		{name: "IPv6 only", all: []string{"2001:db8::1"}, want: "[2001:db8::1]:80"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for range 20 {
+				got, err := oneAddress(t.Context(), "pods.example.:80", func(context.Context, string, string) ([]netip.Addr, error) {
+					var all []netip.Addr
+					for _, a := range tt.all {
+						all = append(all, netip.MustParseAddr(a))
+					}
+					return all, nil
+				})
+				if err != nil || got != tt.want {
+					t.Fatalf("got %s, %v, want %s", got, err, tt.want)
+				}
+			}
+		})
+	}
+}
