@@ -64,8 +64,7 @@ func checkAdoptedPorts(in *input) field.ErrorList {
 		}
 		if problem := in.nameConflict(p, *live); problem != "" {
 			errs = append(errs, invalid(in.servingPath().Child("ports"), p.TargetPort.StrVal, "port %d of Service %s targets the container port "+
-				"%q, and %s; keep the name %q until the rollout after the adoption has finished", p.Port, s.Name, live.TargetPort.StrVal, problem,
-				live.TargetPort.StrVal)...)
+				"%q, and %s", p.Port, s.Name, live.TargetPort.StrVal, problem)...)
 		}
 		old, updated := in.running.targetNumber(*live), in.portNumber(p)
 		if old != 0 && updated != 0 && old != updated {
@@ -77,16 +76,17 @@ func checkAdoptedPorts(in *input) field.ErrorList {
 	return errs
 }
 
-// nameConflict says why the port's new name cannot be replaced by its number until the rollout has finished; "" if it can. The number comes
-// from the Deployment's template, and pods that another template made may have another one under the same name.
+// nameConflict says why the Service cannot target a number until the rollout has given the pods the port's new name; "" if it can. The number
+// comes from the Deployment's template, and pods that another template made may have another one under the same name.
 func (in *input) nameConflict(p, live corev1.ServicePort) string {
 	switch name := live.TargetPort.StrVal; {
 	case name == "" || p.TargetPort.StrVal == "" || name == p.TargetPort.StrVal:
 		return ""
 	case in.running.Deployment == nil:
-		return fmt.Sprintf("no Deployment %s tells the number of this port", in.app.Name)
+		return fmt.Sprintf("no Deployment %s tells its number; keep the name %q", in.app.Name, name)
 	case !in.running.isRolledOut():
-		return fmt.Sprintf("a rollout of Deployment %s is in progress, so its pods may have different numbers for it", in.app.Name)
+		return fmt.Sprintf("a rollout of Deployment %s is in progress, so its pods may have different numbers for it; wait until it has finished, or keep "+
+			"the name %q", in.app.Name, name)
 	}
 	return ""
 }

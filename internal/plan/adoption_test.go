@@ -156,12 +156,12 @@ func TestAdoption(t *testing.T) {
 		{name: "another IP family", app: adopting(given(corev1.ServiceSpec{IPFamilies: []corev1.IPFamily{corev1.IPv6Protocol}, Ports: port80})),
 			live: live(), errors: []string{`ipFamilies from ["IPv4"] to ["IPv6"] (it cannot change)`}},
 		{name: "another name of the port in the middle of a rollout", app: adopting(), live: live(targetsWeb, namedWeb, rollingOut), errors: []string{
-			`port 80 of Service hello targets the container port "web", and a rollout of Deployment hello is in progress`}},
+			`port 80 of Service hello targets the container port "web", and a rollout of Deployment hello is in progress, so its pods may have different numbers for it; wait`}},
 		{name: "the same name of the port in the middle of a rollout", live: live(rollingOut, onService(func(s *corev1.ServiceSpec) {
 			s.Ports[0].TargetPort = intstr.FromString("http")
 		})), app: adopting()},
 		{name: "another name of the port, and no Deployment", app: adopting(), live: live(targetsWeb, func(r *plan.Running) { r.Deployment = nil }),
-			errors: []string{`no Deployment hello tells the number of this port; keep the name "web"`}},
+			errors: []string{`no Deployment hello tells its number; keep the name "web"`}},
 		{name: "no Service yet", app: adopting(), live: live(func(r *plan.Running) { r.Service = nil })},
 		{name: "no Deployment any more", app: adopting(), live: live(func(r *plan.Running) { r.Deployment = nil })},
 	}

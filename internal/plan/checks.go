@@ -64,8 +64,9 @@ var checks = []check{
 		"another one would send requests to other pods", "the labels that the message names", false}, checkAdoptedSelector},
 	{Rule{"", "on adoption: `spec.replicas` is the Deployment's, unless a HorizontalPodAutoscaler targets it", "the adoption would scale it",
 		"the number that the message names", false}, checkAdoptedReplicas},
-	{Rule{"", "on adoption: a container port to which the Service sends requests keeps its number until the rollout has finished",
-		"old pods do not listen on the new one", "the number that the message names; change it after the rollout", false}, checkAdoptedPorts},
+	{Rule{"", "on adoption: a container port to which the Service sends requests keeps its number until the rollout has finished, and its name if the " +
+		"Deployment is in a rollout or absent", "old pods do not listen on the new one", "the number that the message names; change it after " +
+		"the rollout. Or the name that it names", false}, checkAdoptedPorts},
 	{Rule{"", "on adoption: the Service has neither `externalIPs` nor `publishNotReadyAddresses`, nor type ExternalName", "a GracefulApp does " +
 		"not support them, so they would be removed", "remove them from the Service first", false}, checkAdoptedSettings},
 	{Rule{"", "on adoption: what the clients of the Service see (type, ports, address, session affinity, traffic policies) changes only if it is " +
