@@ -216,6 +216,20 @@ spec:
 		w.absent(&policyv1.PodDisruptionBudget{})
 	})
 
+	It("writes nothing to the Deployment, not even its managed fields, if the API server refuses the derived one", func() {
+		w := newWorld()
+		manifests := strings.NewReplacer("PORT", "{containerPort: 8080}", "    spec:\n      containers:\n      - name: legacy\n",
+			"    spec:\n      containers:\n      - name: legacy\n        volumeMounts: [{name: missing, mountPath: /missing}]\n")
+		d := decoded(w, &appsv1.Deployment{}, strings.ReplaceAll(legacyDeployment, "PORT", "{containerPort: 8080}"))
+		decoded(w, &v1alpha1.GracefulApp{}, manifests.Replace(legacyApp))
+		for range 2 {
+			w.reconcile()
+			Expect(w.conditions()).To(ContainElement("Stalled=True Rejected"))
+			Expect(w.readyMessage()).To(ContainSubstring("missing"))
+			Expect(w.deployment().ResourceVersion).To(Equal(d.ResourceVersion))
+		}
+	})
+
 	It("can be undone by kubectl replace with the old manifests, which restarts no pod while it is paused", func() {
 		w := newWorld()
 		manifests := strings.NewReplacer("PORT", "{containerPort: 8080}", "TARGET", "8080")

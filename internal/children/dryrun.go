@@ -69,6 +69,11 @@ func (c child) tryOut(ctx context.Context, api client.Client, taken bool) error 
 			return err
 		}
 	}
+	return c.tryFresh(ctx, api)
+}
+
+// tryFresh applies the child under a fresh name, as a dry run, so that the verdict depends on no other field manager.
+func (c child) tryFresh(ctx context.Context, api client.Client) error {
 	const longest = 63
 	name := c.name()
 	c.object = nil

@@ -32,6 +32,9 @@ func takeOver(ctx context.Context, api client.Client, c child) (resourceVersion 
 	}
 	ours, err := fieldsAfterApply(ctx, api, c)
 	if apierrors.IsInvalid(err) {
+		if err := c.tryFresh(ctx, api); err != nil { // no field of another manager is to blame, and an object that stays theirs is not written
+			return "", fmt.Errorf("applying %s %s (dry run under another name): %w", c.kind, c.name(), err)
+		}
 		// What was written does not go together with what we apply: a rollback from preStop.sleep to httpGet leaves both. Which
 		// of the writers is to blame the server does not say, so every one's fields are taken.
 		ours, err = nil, nil
