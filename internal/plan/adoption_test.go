@@ -323,6 +323,8 @@ func TestChangesDuringAnAdoption(t *testing.T) {
 			refused: `it would change Service hello while the adoption is paused: type from "ClusterIP" to "NodePort"`},
 		{name: "another type and a pause at once", live: live(owned), old: adopting(), updated: adopting(paused, nodePort),
 			refused: "set spec.paused to false first"},
+		{name: "another type while paused, and the annotation goes", live: live(owned), old: adopting(paused),
+			updated: adopting(paused, adopted, nodePort), refused: "set spec.paused to false first"},
 		{name: "another type with the end of the pause", live: live(owned), old: adopting(paused), updated: adopting(nodePort)},
 		{name: "another type, the adoption is over", live: live(owned), old: adopting(paused, adopted), updated: adopting(paused, adopted, nodePort)},
 	}
