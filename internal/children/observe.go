@@ -106,7 +106,7 @@ func observe[T client.Object](
 	}
 	name, owner := kind+" "+app.Name, metav1.GetControllerOf(object)
 	switch {
-	case owner == nil && adopts(app) && object.GetDeletionTimestamp().IsZero():
+	case owner == nil && plan.Adopts(app) && object.GetDeletionTimestamp().IsZero():
 		return object, nil // internal/plan says whether it can be
 	case owner == nil:
 		o.Foreign = append(o.Foreign, name+" (not controlled by anything)")
@@ -116,11 +116,6 @@ func observe[T client.Object](
 		o.Foreign = append(o.Foreign, fmt.Sprintf("%s (controlled by %s %s)", name, owner.Kind, owner.Name))
 	}
 	return none, nil
-}
-
-// adopts tells whether the app's owner wants it to take over objects of its name that have no controller.
-func adopts(app *v1alpha1.GracefulApp) bool {
-	return app.Annotations[v1alpha1.AnnotationAdopt] == "true"
 }
 
 // isLeaving: its owner had the app's name and is gone, so the garbage collector is on its way.
@@ -137,7 +132,7 @@ func foreignDisruptionBudget(ctx context.Context, reader client.Reader, app *v1a
 	}
 	for i := range budgets.Items {
 		budget := &budgets.Items[i]
-		if budget.Name == app.Name && adopts(app) && metav1.GetControllerOf(budget) == nil {
+		if budget.Name == app.Name && plan.Adopts(app) && metav1.GetControllerOf(budget) == nil {
 			continue
 		}
 		if !metav1.IsControlledBy(budget, app) && !isLeaving(budget, app) && Selects(budget, app) {

@@ -8,10 +8,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
 // Adoption compares the app with the live objects that it is about to take over. Requests flow through them, so the GracefulApp must name each
 // field whose change its clients would see.
+
+// Adopts tells whether the app's owner wants it to take over objects of its name that have no controller.
+func Adopts(app *v1alpha1.GracefulApp) bool {
+	return app.Annotations[v1alpha1.AnnotationAdopt] == "true"
+}
 
 // checkAdoptedSelector: a Deployment's selector cannot change, and a Service with another one would send requests to other pods.
 func checkAdoptedSelector(in *input) field.ErrorList {

@@ -145,7 +145,7 @@ func (in *input) checkHandOver() field.ErrorList {
 // checkPausedService: while an adoption is paused, nothing changes for the clients of the Service.
 func (in *input) checkPausedService(before *input) field.ErrorList {
 	s := in.running.Service
-	if s == nil || in.adopts(s) || !in.paused() || !hasAdoptAnnotation(in.app) && !hasAdoptAnnotation(before.app) {
+	if s == nil || in.adopts(s) || !in.paused() || !Adopts(in.app) && !Adopts(before.app) {
 		return nil
 	}
 	var changes []string
@@ -157,10 +157,6 @@ func (in *input) checkPausedService(before *input) field.ErrorList {
 	}
 	return field.ErrorList{field.Forbidden(specPath.Child("service"), fmt.Sprintf(
 		"it would change Service %s while the adoption is paused: %s; set spec.paused to false first", s.Name, strings.Join(changes, ", ")))}
-}
-
-func hasAdoptAnnotation(app *v1alpha1.GracefulApp) bool {
-	return app.Annotations[v1alpha1.AnnotationAdopt] == "true"
 }
 
 func portKey(p corev1.ServicePort) string { return fmt.Sprintf("%s/%d", p.Protocol, p.Port) }
