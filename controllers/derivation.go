@@ -12,13 +12,13 @@ import (
 
 // isApplied tells whether the Deployment was derived from the spec as it is. One that a policy altered was too.
 func (p pass) isApplied() bool {
-	return p.plan.Deployment != nil && len(p.observed.Foreign) == 0 && len(p.observed.Leaving) == 0 && (p.err == nil || isAltered(p.err))
+	return p.plan.Deployment != nil && len(p.observed.Foreign) == 0 && len(p.observed.Leaving) == 0 && !some(p.err, isNotAltered)
 }
 
 // hasUnknownDerivation tells whether a newer operator has derived the app's Deployment. This operator's opinion of the spec does not matter then.
 func (p pass) hasUnknownDerivation() bool {
 	d := p.observed.Deployment
-	return p.plan.Derivation.Version > plan.NewestDerivation && d != nil && metav1.IsControlledBy(d, p.app)
+	return p.plan.Derivation.Version > plan.NewestDerivation && d != nil && plan.Owns(p.app, d)
 }
 
 // isSpecChanged tells whether the owner has changed a field that rolls out since the Deployment was derived.

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
-	"github.com/gracefulapp/gracefulapp/internal/children"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
 const onlyStatus = "Patch status GracefulApp"
@@ -243,11 +243,11 @@ var _ = Describe("A rule that is newer than the app's derivation version", func(
 // applyAsVersion3 writes the Deployment as an operator of tomorrow would.
 func (w *world) applyAsVersion3() {
 	GinkgoHelper()
-	applied, err := appsv1ac.ExtractDeployment(w.deployment(), children.FieldManager)
+	applied, err := appsv1ac.ExtractDeployment(w.deployment(), plan.FieldManager)
 	Expect(err).NotTo(HaveOccurred())
 	applied.WithAnnotations(map[string]string{v1alpha1.AnnotationDerivation: "3"})
 	applied.Spec.Template.Spec.Containers[0].WithEnv(corev1ac.EnvVar().WithName("GRACEFUL_TOMORROW").WithValue("1"))
-	Expect(api.Apply(ctx, applied, client.FieldOwner(children.FieldManager), client.ForceOwnership)).To(Succeed())
+	Expect(api.Apply(ctx, applied, client.FieldOwner(plan.FieldManager), client.ForceOwnership)).To(Succeed())
 }
 
 var _ = Describe("A Deployment of a derivation version that the operator does not know", func() {
@@ -273,7 +273,7 @@ var _ = Describe("A Deployment of a derivation version that the operator does no
 		Expect(w.events.take()).To(ConsistOf(HavePrefix("Warning UnknownDerivation: ")))
 
 		w.setReplicas(1)
-		Expect(w.reconcile()).To(Equal([]string{"Apply Deployment", onlyStatus}))
+		Expect(w.reconcile()).To(Equal([]string{"Patch scale Deployment", onlyStatus}))
 		w.rollOut()
 		w.reconcile()
 		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(1))

@@ -3,8 +3,6 @@ package controllers
 
 import (
 	"context"
-	"errors"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -26,21 +24,20 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// rejectedRetry is how long to wait before asking the API server again about a child that it called invalid or forbidden:
-// no event tells when a quota, policy or permission changes.
-const rejectedRetry = time.Minute
-
 // GracefulAppReconciler keeps the Deployment, Service and PodDisruptionBudget of every GracefulApp as planned.
 type GracefulAppReconciler struct {
 	client.Client
 	Recorder events.EventRecorder
 	Clock    clock.PassiveClock
+
+	states appStates
 }
 
 // +kubebuilder:rbac:groups=apps.gracefulapp.dev,resources=gracefulapps,verbs=list;watch
 // +kubebuilder:rbac:groups=apps.gracefulapp.dev,resources=gracefulapps/status,verbs=patch
 // +kubebuilder:rbac:groups=apps.gracefulapp.dev,resources=gracefulapps/finalizers,verbs=update
 // +kubebuilder:rbac:groups=apps,resources=deployments,verbs=list;watch;create;patch
+// +kubebuilder:rbac:groups=apps,resources=deployments/scale,verbs=patch
 // +kubebuilder:rbac:groups="",resources=services,verbs=list;watch;create;patch
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=autoscaling,resources=horizontalpodautoscalers,verbs=list;watch
@@ -53,51 +50,37 @@ type GracefulAppReconciler struct {
 func (r *GracefulAppReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	stored := storedApp()
 	if err := r.Get(ctx, req.NamespacedName, stored); err != nil || stored.GetDeletionTimestamp() != nil {
+		if apierrors.IsNotFound(err) {
+			r.states.forget(req.NamespacedName)
+		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	app, undecodable := decode(stored)
-	p := pass{app: app, invalid: undecodable}
-	if p.observed, p.err = children.Observe(ctx, r.Client, app); p.err == nil && len(undecodable) == 0 {
+	p := pass{app: app, invalid: undecodable, now: r.Clock.Now()}
+	p.state, p.changed = r.states.of(app)
+	p.observed, p.err = children.Observe(ctx, r.Client, app)
+	p.unread = p.err != nil
+	if !p.unread && len(undecodable) == 0 {
 		p.plan, p.invalid, _ = plan.For(app, p.observed.Running())
 	}
-	r.apply(ctx, &p)
+	api := guardedClient{Client: r.Client, guard: p.guard}
+	p.apply(ctx, api)
 
 	old := app.Status.DeepCopy()
-	now := r.Clock.Now()
-	status := p.status(now)
-	if err := r.writeStatus(ctx, app, status); err != nil {
+	status := p.status(p.now)
+	wait := p.waitForStatus(*old, status)
+	if wait > 0 {
+		status = *old
+	}
+	if err := writeStatus(ctx, api, app, status); err != nil {
 		return ctrl.Result{}, err
 	}
 	r.record(app, eventsOf(*old, status, p.changes))
-	return p.result(now)
-}
-
-// apply writes the children. Where it must not, or is refused, it still passes replicas on to a Deployment of ours: an
-// autoscaler is not ignored because of something else.
-func (r *GracefulAppReconciler) apply(ctx context.Context, p *pass) {
-	if p.err != nil {
-		return
-	}
-	applicable := len(p.invalid) == 0 && len(p.observed.Foreign) == 0 && len(p.observed.Leaving) == 0
-	if applicable {
-		p.changes, p.err = children.Apply(ctx, r.Client, p.plan, p.observed)
-	}
-	if !applicable || rejected(p.err) {
-		scaled, err := children.Scale(ctx, r.Client, p.app, p.observed)
-		p.changes = append(p.changes, scaled...)
-		if err != nil {
-			p.err = errors.Join(p.err, err)
-		}
-	}
-	for _, change := range p.changes {
-		log.FromContext(ctx).Info("Child changed", "action", change.Action, "kind", change.Kind, "name", change.Name)
-	}
+	return p.result(wait)
 }
 
 // writeStatus patches the status if it differs. An app that was deleted meanwhile needs none. The answer need not be decodable.
-func (r *GracefulAppReconciler) writeStatus(
-	ctx context.Context, app *v1alpha1.GracefulApp, status v1alpha1.GracefulAppStatus,
-) error {
+func writeStatus(ctx context.Context, api client.Client, app *v1alpha1.GracefulApp, status v1alpha1.GracefulAppStatus) error {
 	if apiequality.Semantic.DeepEqual(app.Status, status) {
 		return nil
 	}
@@ -110,26 +93,7 @@ func (r *GracefulAppReconciler) writeStatus(
 	answer := storedApp()
 	answer.SetNamespace(app.Namespace)
 	answer.SetName(app.Name)
-	return client.IgnoreNotFound(r.Status().Patch(ctx, answer, client.RawPatch(types.MergePatchType, patch)))
-}
-
-// conflictRetry is for the case that the watch event which shows what the cache had missed came before the retry was due.
-const conflictRetry = time.Second
-
-// result: what a retry can heal backs off, what it cannot waits for the watch event that changes it.
-func (p pass) result(now time.Time) (ctrl.Result, error) {
-	switch {
-	case p.err == nil:
-		if shown := p.lastScaleConflict(); shown != nil {
-			return ctrl.Result{RequeueAfter: max(time.Second, shown.LastTransitionTime.Add(scaleConflictLasts).Sub(now))}, nil
-		}
-		return ctrl.Result{}, nil
-	case rejected(p.err), isAltered(p.err):
-		return ctrl.Result{RequeueAfter: rejectedRetry}, nil
-	case apierrors.IsConflict(p.err):
-		return ctrl.Result{RequeueAfter: conflictRetry}, nil
-	}
-	return ctrl.Result{}, p.err
+	return client.IgnoreNotFound(api.Status().Patch(ctx, answer, client.RawPatch(types.MergePatchType, patch)))
 }
 
 // SetupWithManager registers the controller and its watches.

@@ -68,7 +68,7 @@ var _ = Describe("A GracefulApp", func() {
 		w.rollOut()
 		w.reconcile()
 		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(1)) })
-		Expect(w.reconcile()).To(Equal([]string{"Apply Deployment", "Delete PodDisruptionBudget", "Patch status GracefulApp"}))
+		Expect(w.reconcile()).To(Equal([]string{"Patch scale Deployment", "Delete PodDisruptionBudget", "Patch status GracefulApp"}))
 		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(1))
 		Expect(w.conditions()).To(ConsistOf("Ready=False Scaling", "Reconciling=True Scaling"))
 		w.absent(&policyv1.PodDisruptionBudget{})
@@ -161,7 +161,7 @@ var _ = Describe("A spec that breaks an invariant", func() {
 		Expect(w.app().Status.ObservedGeneration).To(Equal(w.app().Generation), "kstatus would wait for ever")
 
 		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(5)) })
-		Expect(w.reconcile()).To(ContainElement("Apply Deployment"))
+		Expect(w.reconcile()).To(ContainElement("Patch scale Deployment"))
 		d := w.deployment()
 		Expect(*d.Spec.Replicas).To(BeEquivalentTo(5))
 		Expect(d.Spec.Template.Spec.Containers[0].Image).To(Equal("hello:0.1.0"))

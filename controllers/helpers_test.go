@@ -31,6 +31,7 @@ type world struct {
 	namespace string
 	key       client.ObjectKey
 	events    *recordedEvents
+	clock     *clocktesting.FakePassiveClock
 	// writes made through the reconciler's client, for example "Apply Deployment".
 	writes []string
 	// fail, if set, makes a write fail.
@@ -50,10 +51,11 @@ func newWorld() *world {
 		}
 	})
 	w.key = client.ObjectKey{Namespace: namespace.Name, Name: "hello"}
+	w.clock = clocktesting.NewFakePassiveClock(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))
 	w.GracefulAppReconciler = &GracefulAppReconciler{
 		Client:   interceptor.NewClient(api, w.interceptors()),
 		Recorder: w.events,
-		Clock:    clocktesting.NewFakePassiveClock(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)),
+		Clock:    w.clock,
 	}
 	return w
 }
@@ -79,6 +81,9 @@ func (w *world) interceptors() interceptor.Funcs {
 	return interceptor.Funcs{
 		Get: w.read,
 		Apply: func(ctx context.Context, c client.WithWatch, o runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
+			if options := (&client.ApplyOptions{}).ApplyOptions(opts); len(options.DryRun) > 0 {
+				return c.Apply(ctx, o, opts...)
+			}
 			if err := w.write("Apply", o); err != nil {
 				return err
 			}
@@ -150,7 +155,13 @@ func (w *world) reconcile() []string {
 	return w.writes
 }
 
+// try lets a minute go by first, in which the writes before are forgotten.
 func (w *world) try() (ctrl.Result, error) {
+	w.clock.SetTime(w.clock.Now().Add(time.Minute))
+	return w.tryNow()
+}
+
+func (w *world) tryNow() (ctrl.Result, error) {
 	w.writes = nil
 	return w.Reconcile(ctx, ctrl.Request{NamespacedName: w.key})
 }

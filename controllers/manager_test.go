@@ -22,7 +22,7 @@ import (
 )
 
 // startManager runs the controller as the program does, until stop is called or the spec is over.
-func startManager() (stop func()) {
+func startManager(modify ...func(*GracefulAppReconciler)) (stop func()) {
 	GinkgoHelper()
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"},
@@ -31,6 +31,9 @@ func startManager() (stop func()) {
 	})
 	Expect(err).NotTo(HaveOccurred())
 	reconciler := &GracefulAppReconciler{Client: mgr.GetClient(), Recorder: events.NewFakeRecorder(10_000), Clock: clock.RealClock{}}
+	for _, m := range modify {
+		m(reconciler)
+	}
 	Expect(reconciler.SetupWithManager(mgr)).To(Succeed())
 	running, cancel := context.WithCancel(ctx)
 	ended := make(chan error)
@@ -43,10 +46,18 @@ func startManager() (stop func()) {
 	return stop
 }
 
+// hurriedClock lets a minute go by in a tenth of a second.
+type hurriedClock struct {
+	clock.RealClock
+	began time.Time
+}
+
+func (c hurriedClock) Now() time.Time { return c.began.Add(600 * c.Since(c.began)) }
+
 // A manager with its caches and watches, where a pass may see what was before the last one.
 var _ = Describe("The manager", func() {
 	It("always finds its way back to Ready after a child was repaired", func() {
-		startManager()
+		startManager(func(r *GracefulAppReconciler) { r.Clock = hurriedClock{began: r.Clock.Now()} }) // the repairs are more than a minute's writes
 		w := newWorld()
 		w.create()
 		isReady := func(g Gomega) {

@@ -1,7 +1,6 @@
 package controllers
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -9,26 +8,14 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
-	"github.com/gracefulapp/gracefulapp/internal/children"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
-
-// pass is what one reconcile found and did. The status is a pure function of it, whatever went wrong.
-type pass struct {
-	app      *v1alpha1.GracefulApp
-	plan     plan.Plan
-	invalid  field.ErrorList
-	observed children.Observed
-	changes  []children.Change
-	err      error
-}
 
 // verdict is what the three conditions say together.
 type verdict struct {
@@ -47,13 +34,27 @@ func (p pass) status(now time.Time) v1alpha1.GracefulAppStatus {
 	if p.isApplied() {
 		status.Derivation = &p.plan.Derivation
 	}
-	if p.err == nil || p.observed.Deployment != nil {
+	if !p.unread {
 		copyCounts(&status, p.observed.Deployment)
 	}
 	p.verdict().setOn(&status, p.app.Generation, now)
 	setOrRemove(&status, p.draining(), now)
 	setOrRemove(&status, p.scaleConflict(now), now)
 	setOrRemove(&status, p.derivationConflict(), now)
+	return status
+}
+
+// differOnlyInCounts tells whether two statuses differ in nothing but the numbers of pods and the messages, which quote them.
+func differOnlyInCounts(a, b v1alpha1.GracefulAppStatus) bool {
+	return apiequality.Semantic.DeepEqual(withoutCounts(a), withoutCounts(b))
+}
+
+func withoutCounts(status v1alpha1.GracefulAppStatus) v1alpha1.GracefulAppStatus {
+	status = *status.DeepCopy()
+	copyCounts(&status, nil)
+	for i := range status.Conditions {
+		status.Conditions[i].Message = ""
+	}
 	return status
 }
 
@@ -100,11 +101,11 @@ func (p pass) verdict() verdict {
 	case len(p.observed.Leaving) > 0:
 		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonProgressing, fmt.Sprintf(
 			"waiting until %s of a deleted GracefulApp of this name is gone", strings.Join(p.observed.Leaving, ", "))}
-	case rejected(p.err):
+	case some(p.err, rejected):
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonRejected, p.err.Error()}
-	case isAltered(p.err):
+	case some(p.err, isAltered):
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonAltered, p.err.Error()}
-	case p.err != nil && !apierrors.IsConflict(p.err):
+	case some(p.err, isTransient), some(p.err, isPutOff):
 		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonApplyFailed, p.err.Error()}
 	}
 	return p.progress()
@@ -177,16 +178,6 @@ func deploymentCondition(d *appsv1.Deployment, kind appsv1.DeploymentConditionTy
 		}
 	}
 	return nil
-}
-
-// rejected errors say that the same request will be refused again.
-func rejected(err error) bool {
-	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err)
-}
-
-func isAltered(err error) bool {
-	altered := new(children.AlteredError)
-	return errors.As(err, &altered)
 }
 
 // maxMessageBytes keeps a condition readable and within its limit of 32,768 bytes.

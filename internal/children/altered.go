@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
@@ -24,21 +26,25 @@ func (e *AlteredError) Error() string {
 // maxAlteredFields keeps the message readable.
 const maxAlteredFields = 4
 
-// differences are the leaves of want, a tree of JSON, that the answer has not, or has otherwise. What the answer has beside them is defaulted, or
-// somebody else's.
-func differences(want any, answer runtime.ApplyConfiguration) ([]string, error) {
+// differences are the leaves of want that the answer has not, or has otherwise, and the list entries that it has more often. What the answer has
+// beside them was defaulted, or is a field of another manager.
+func differences(want runtime.ApplyConfiguration, answer *unstructured.Unstructured) ([]string, error) {
+	w, err := asTree(want)
+	if err != nil {
+		return nil, err
+	}
 	a, err := asTree(answer)
 	if err != nil {
 		return nil, err
 	}
 	var found []string
-	compare("", want, a, &found)
+	compare("", w, a, &found)
 	slices.Sort(found)
 	return found[:min(len(found), maxAlteredFields)], nil
 }
 
-func asTree(configuration runtime.ApplyConfiguration) (tree any, err error) {
-	data, err := json.Marshal(configuration)
+func asTree(object any) (tree any, err error) {
+	data, err := json.Marshal(object)
 	if err == nil {
 		err = json.Unmarshal(data, &tree)
 	}
@@ -55,7 +61,12 @@ func compare(path string, want, answer any, found *[]string) {
 	case []any:
 		a, _ := answer.([]any)
 		for i, value := range w {
-			compare(fmt.Sprintf("%s[%d]", path, i), value, counterpart(value, i, a), found)
+			counterparts := counterparts(value, i, a)
+			if len(counterparts) > 1 {
+				*found = append(*found, fmt.Sprintf("%s[%d] is there %d times: %s", path, i, len(counterparts), text(counterparts)))
+			} else {
+				compare(fmt.Sprintf("%s[%d]", path, i), value, counterparts[0], found)
+			}
 		}
 	default:
 		if want != answer {
@@ -64,21 +75,52 @@ func compare(path string, want, answer any, found *[]string) {
 	}
 }
 
-// counterpart finds the item of a list by what identifies it in Kubernetes' lists; where nothing does, by its place.
-func counterpart(item any, i int, in []any) any {
-	wanted, ok := item.(map[string]any)
-	for _, key := range []string{"name", "containerPort", "port", "topologyKey", "uid"} {
-		if ok && wanted[key] != nil {
-			for _, candidate := range in {
-				if c, ok := candidate.(map[string]any); ok && c[key] == wanted[key] {
-					return c
-				}
-			}
-			return nil
+// counterparts finds the items of a list that have the same key, at least one, which is nil if there is none. Where an item has no key, its
+// counterpart is in the same place.
+func counterparts(item any, i int, in []any) []any {
+	key := keyOf(item)
+	if key == nil {
+		if i < len(in) {
+			return in[i : i+1]
+		}
+		return []any{nil}
+	}
+	var found []any
+	for _, candidate := range in {
+		if slices.Equal(keyOf(candidate), key) {
+			found = append(found, candidate)
 		}
 	}
-	if i < len(in) {
-		return in[i]
+	if found == nil {
+		found = []any{nil}
+	}
+	return found
+}
+
+// listKeys are the merge keys of Kubernetes' lists, the more special first: a volume mount has a name too.
+var listKeys = [][]string{
+	{"mountPath"}, {"devicePath"}, {"containerPort", "protocol"}, {"port", "protocol"}, {"topologyKey", "whenUnsatisfiable"}, {"uid"}, {"ip"}, {"name"},
+}
+
+// keyOf an item of a list, nil if it has none.
+func keyOf(item any) []string {
+	fields, ok := item.(map[string]any)
+	if !ok {
+		return nil
+	}
+	for _, names := range listKeys {
+		if fields[names[0]] == nil {
+			continue
+		}
+		var key []string
+		for _, name := range names {
+			value := fields[name]
+			if name == "protocol" && value == nil {
+				value = string(corev1.ProtocolTCP) // the API server's default
+			}
+			key = append(key, name, fmt.Sprint(value))
+		}
+		return key
 	}
 	return nil
 }

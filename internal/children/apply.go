@@ -2,126 +2,148 @@ package children
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
 // Apply creates, updates and deletes until the children are as planned, and returns what it did; nothing, and no call to
-// the API server, if they are so already. It stops at the first error, with what was done before; an AlteredError stops nothing. It
-// must not be called for a plan that came with field errors.
-func Apply(ctx context.Context, c client.Client, p plan.Plan, o Observed) ([]Change, error) {
+// the API server, if they are so already. An error of one child does not hold the others up, with one exception: pods with other ports
+// wait for the Service that sends requests to them. It must not be called for a plan that came with field errors.
+func Apply(ctx context.Context, c client.Client, p plan.Plan, o Observed, answers *Answers, now time.Time) ([]Change, error) {
 	var changes []Change
-	var altered error
+	var errs []error
 	for _, child := range childrenOf(p, o) {
-		action, err := child.decide()
-		if err != nil {
-			return changes, err
-		}
-		if action == Nothing {
+		if child.kind == deploymentKind && slices.ContainsFunc(errs, isNotAltered) && targetsOtherPorts(p.Service, o.Service) {
 			continue
 		}
+		child.answers, child.now = answers, now
+		action := child.decide()
 		changed, err := child.act(ctx, c, action)
-		if isAltered := new(AlteredError); errors.As(err, &isAltered) {
-			altered, err = errors.Join(altered, err), nil
-		}
-		if err != nil {
-			return changes, errors.Join(altered, err)
-		}
 		if changed {
 			changes = append(changes, Change{Action: action, Kind: child.kind, Name: child.name()})
 		}
+		if err != nil {
+			errs = append(errs, err)
+		}
 	}
-	return changes, altered
+	return changes, errors.Join(errs...)
 }
 
-// Scale passes only the number of replicas on, for a spec from which nothing else may be derived: an autoscaler must not be
-// ignored because a rule was tightened. It applies what was applied before, with another number. A Deployment that the app does not
-// control is not scaled, also if it may adopt it.
-func Scale(ctx context.Context, c client.Client, app *v1alpha1.GracefulApp, o Observed) ([]Change, error) {
-	if o.Deployment == nil || !o.Deployment.DeletionTimestamp.IsZero() || !metav1.IsControlledBy(o.Deployment, app) {
-		return nil, nil
+func isNotAltered(err error) bool { return !errors.As(err, new(*AlteredError)) }
+
+// targetsOtherPorts tells whether a port of the live Service has another target than planned.
+func targetsOtherPorts(want *corev1ac.ServiceApplyConfiguration, live *corev1.Service) bool {
+	if want == nil || live == nil {
+		return false
 	}
-	replicas := plan.Replicas(app, o.Running())
-	if current := o.Deployment.Spec.Replicas; current != nil && *current == replicas {
-		return nil, nil
+	for _, port := range live.Spec.Ports {
+		for _, w := range want.Spec.Ports {
+			protocol := corev1.ProtocolTCP
+			if w.Protocol != nil {
+				protocol = *w.Protocol
+			}
+			if *w.Port == port.Port && protocol == port.Protocol && w.TargetPort != nil && *w.TargetPort != port.TargetPort {
+				return true
+			}
+		}
 	}
-	applied, err := appsv1ac.ExtractDeployment(o.Deployment, FieldManager)
-	if err != nil {
-		return nil, fmt.Errorf("reading the managed fields of Deployment %s: %w", o.Deployment.Name, err)
-	}
-	if applied.Spec == nil {
-		applied.WithSpec(appsv1ac.DeploymentSpec())
-	}
-	applied.Spec.WithReplicas(replicas)
-	applied.WithUID(o.Deployment.UID).WithResourceVersion(o.Deployment.ResourceVersion)
-	if err := c.Apply(ctx, applied, client.FieldOwner(FieldManager), client.ForceOwnership); err != nil {
-		return nil, fmt.Errorf("scaling Deployment %s: %w", o.Deployment.Name, err)
-	}
-	return []Change{{Action: Update, Kind: "Deployment", Name: o.Deployment.Name}}, nil
+	return false
 }
 
-// act tells whether anything changed: a policy that alters what we apply makes us apply it again and again, and the same
-// object comes back.
+// act does what was decided, and tells whether that changed the object.
 func (c child) act(ctx context.Context, api client.Client, action Action) (changed bool, err error) {
 	switch action {
 	case Create:
-		// With this resource version the API server creates what is absent and answers 409 for whatever exists: a foreign
+		// With this resource version the API server creates what is absent and answers 409 for an object that exists: a foreign
 		// object that the cache has not seen yet is never adopted.
-		c.metadata.WithResourceVersion("1")
-		return true, c.send(ctx, api, "creating")
+		answer, err := c.apply(ctx, api, "1")
+		if err != nil {
+			return false, fmt.Errorf("creating %s %s: %w", c.kind, c.name(), err)
+		}
+		return true, c.judge(answer)
 	case Update:
+		if last, ok := c.answers.find(c); ok {
+			return false, last.altered
+		}
 		version, err := takeOver(ctx, api, c)
 		if err != nil {
 			return false, err
 		}
-		// The UID makes it fail rather than create if the object was deleted, and made again by somebody, meanwhile.
-		wanted, err := asTree(c.want)
+		if !c.current {
+			version = ""
+		}
+		answer, err := c.apply(ctx, api, version)
 		if err != nil {
-			return false, err
+			return false, fmt.Errorf("applying %s %s: %w", c.kind, c.name(), err)
 		}
-		c.metadata.WithUID(c.object.GetUID())
-		if c.current || metav1.GetControllerOf(c.object) == nil { // the adoption was checked against the observed object
-			c.metadata.WithResourceVersion(version)
-		}
-		if err := c.send(ctx, api, "applying"); err != nil {
-			return false, err
-		}
-		if answered := c.metadata.ResourceVersion; answered == nil || *answered != c.object.GetResourceVersion() {
-			return true, nil
-		}
-		return false, c.altered(wanted)
+		return answer.GetResourceVersion() != c.object.GetResourceVersion(), c.judge(answer)
 	case Delete:
 		uid := c.object.GetUID()
 		if err := api.Delete(ctx, c.object, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
 			return false, fmt.Errorf("deleting %s %s: %w", c.kind, c.name(), err)
 		}
+		return true, nil
 	}
-	return true, nil
+	return false, nil
 }
 
-// altered is an error if the API server's answer, which send has left in the configuration, is not what was wanted.
-func (c child) altered(wanted any) error {
-	fields, err := differences(wanted, c.want)
-	if err != nil || len(fields) == 0 {
-		return err
+// apply sends the child and returns what the API server stored. With a resource version, an object that has another one is a conflict.
+func (c child) apply(ctx context.Context, api client.Client, resourceVersion string, opts ...client.ApplyOption) (*unstructured.Unstructured, error) {
+	want, err := c.configuration()
+	if err != nil {
+		return nil, err
 	}
-	return &AlteredError{Kind: c.kind, Name: c.name(), Fields: fields}
+	want.SetResourceVersion(resourceVersion)
+	return want, send(ctx, api, want, opts...)
+}
+
+// configuration is the wanted child. The UID of the observed object lets the apply fail rather than create, if the object was deleted
+// meanwhile and another client has made a new one.
+func (c child) configuration() (*unstructured.Unstructured, error) {
+	data, err := json.Marshal(c.want)
+	if err != nil {
+		return nil, err
+	}
+	want := &unstructured.Unstructured{}
+	if err := want.UnmarshalJSON(data); err != nil {
+		return nil, err
+	}
+	if c.object != nil {
+		want.SetUID(c.object.GetUID())
+	}
+	return want, nil
 }
 
 // send leaves the API server's answer in the configuration.
-func (c child) send(ctx context.Context, api client.Client, doing string) error {
-	name := c.name()
-	if err := api.Apply(ctx, c.want, client.FieldOwner(FieldManager), client.ForceOwnership); err != nil {
-		return fmt.Errorf("%s %s %s: %w", doing, c.kind, name, err)
+func send(ctx context.Context, api client.Client, want *unstructured.Unstructured, opts ...client.ApplyOption) error {
+	opts = append(opts, client.FieldOwner(plan.FieldManager), client.ForceOwnership)
+	return api.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), opts...)
+}
+
+// judge returns an AlteredError if the API server's answer has not all that was applied, and remembers an answer that differs.
+func (c child) judge(stored *unstructured.Unstructured) error {
+	given := answer{uid: stored.GetUID(), applied: c.want, at: c.now}
+	fields, err := differences(c.want, stored)
+	if err != nil {
+		return err
 	}
-	return nil
+	if len(fields) > 0 {
+		given.altered = &AlteredError{Kind: c.kind, Name: c.name(), Fields: fields}
+	}
+	if given.stored, err = applied(stored); err == nil {
+		c.answers.keep(c.kind, given)
+	}
+	return given.altered
 }
 
 func (c child) name() string {

@@ -1,24 +1,25 @@
 // Package children brings the objects that a GracefulApp owns to what internal/plan says: Observe reads what exists under
 // the app's name, Apply writes what differs. A child is written by server-side apply only, and one that belongs to
-// somebody else never.
+// another owner never.
 package children
 
 import (
-	"fmt"
+	"time"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime"
-	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
-	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
-	policyv1ac "k8s.io/client-go/applyconfigurations/policy/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// FieldManager is the owner of every field that the operator sets; kubectl shows it with --show-managed-fields.
-const FieldManager = "gracefulapp"
+// The kinds of the children.
+const (
+	serviceKind          = "Service"
+	deploymentKind       = "Deployment"
+	disruptionBudgetKind = "PodDisruptionBudget"
+)
 
 // Action is what has to be done to a child.
 type Action string
@@ -44,68 +45,69 @@ type child struct {
 	kind string
 	// object as observed; nil: it does not exist.
 	object client.Object
-	// want is nil if the child must not exist; metadata is its metadata, for preconditions.
+	// want is nil if the child must not exist; metadata is its metadata.
 	want     runtime.ApplyConfiguration
 	metadata *metav1ac.ObjectMetaApplyConfiguration
+	// adopted: the app does not own the object yet.
+	adopted bool
 	// current: it is applied only if it has not changed since it was observed.
 	current bool
-	// extract computes from the managed fields what we applied last.
-	extract func() (runtime.ApplyConfiguration, error)
+
+	answers *Answers
+	now     time.Time
 }
 
 // childrenOf are in the order of creation: the Service before the pods that it will find.
 func childrenOf(p plan.Plan, o Observed) []child {
-	service := child{kind: "Service", extract: func() (runtime.ApplyConfiguration, error) {
-		return corev1ac.ExtractService(o.Service, FieldManager)
-	}}
+	service := child{kind: serviceKind}
 	if o.Service != nil {
-		service.object = o.Service
+		service.observe(o, o.Service)
 	}
 	if p.Service != nil {
 		service.want, service.metadata = p.Service, p.Service.ObjectMetaApplyConfiguration
 	}
-	// The replicas of an autoscaler that targets the Deployment are applied as they were observed, and the autoscaler may have changed them since.
-	deployment := child{kind: "Deployment", current: o.Autoscaler != "", extract: func() (runtime.ApplyConfiguration, error) {
-		return appsv1ac.ExtractDeployment(o.Deployment, FieldManager)
-	}}
+	deployment := child{kind: deploymentKind}
 	if o.Deployment != nil {
-		deployment.object = o.Deployment
+		deployment.observe(o, o.Deployment)
+		// The replicas of an autoscaler that targets the Deployment are applied as they were observed, and the autoscaler may have changed them since.
+		deployment.current = deployment.current || o.Autoscaler != ""
 	}
 	if p.Deployment != nil {
 		deployment.want, deployment.metadata = p.Deployment, p.Deployment.ObjectMetaApplyConfiguration
 	}
-	budget := child{kind: "PodDisruptionBudget", extract: func() (runtime.ApplyConfiguration, error) {
-		return policyv1ac.ExtractPodDisruptionBudget(o.PodDisruptionBudget, FieldManager)
-	}}
+	budget := child{kind: disruptionBudgetKind}
 	if o.PodDisruptionBudget != nil {
-		budget.object = o.PodDisruptionBudget
+		budget.observe(o, o.PodDisruptionBudget)
 	}
-	// Two budgets on one pod make every eviction fail, so somebody else's goes first.
+	// Two budgets on one pod make every eviction fail, so the budget of another owner goes first.
 	if p.PodDisruptionBudget != nil && o.ForeignDisruptionBudget == "" {
 		budget.want, budget.metadata = p.PodDisruptionBudget, p.PodDisruptionBudget.ObjectMetaApplyConfiguration
 	}
 	return []child{service, deployment, budget}
 }
 
+// observe sets the live object. An adoption was checked against it as it is.
+func (c *child) observe(o Observed, object client.Object) {
+	c.object = object
+	c.adopted = !plan.Owns(o.app, object)
+	c.current = c.adopted
+}
+
 // decide compares what exists with what shall exist, without asking the API server: the managed fields in the cached
-// object tell what we applied.
-func (c child) decide() (Action, error) {
+// object tell what was applied. If they cannot be read, the object is applied all the same.
+func (c child) decide() Action {
 	switch {
 	case c.object == nil && c.want == nil:
-		return Nothing, nil
+		return Nothing
 	case c.object == nil:
-		return Create, nil
+		return Create
 	case !c.object.GetDeletionTimestamp().IsZero():
-		return Wait, nil
+		return Wait
 	case c.want == nil:
-		return Delete, nil
+		return Delete
 	}
-	applied, err := c.extract()
-	if err != nil {
-		return Nothing, fmt.Errorf("reading the managed fields of %s %s: %w", c.kind, c.object.GetName(), err)
+	if last, err := applied(c.object); err == nil && apiequality.Semantic.DeepEqual(last, c.want) {
+		return Nothing
 	}
-	if apiequality.Semantic.DeepEqual(applied, c.want) {
-		return Nothing, nil
-	}
-	return Update, nil
+	return Update
 }

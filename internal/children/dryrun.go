@@ -11,7 +11,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -40,8 +39,8 @@ func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Ver
 		v.warn("PodDisruptionBudget %s selects the app's pods already, so none is made: with two of them on a pod every eviction fails", name)
 	}
 	for _, child := range childrenOf(p, o) {
-		action, err := child.decide()
-		if err == nil && (action == Create || action == Update) {
+		var err error
+		if action := child.decide(); action == Create || action == Update {
 			err = child.tryOut(ctx, api, len(o.Foreign) > 0 || len(o.Leaving) > 0)
 		}
 		v.add(p, child.kind, err)
@@ -51,7 +50,7 @@ func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Ver
 	}
 	pod, err := podOf(p)
 	if err == nil {
-		err = api.Create(ctx, pod, client.DryRunAll, client.FieldOwner(FieldManager))
+		err = api.Create(ctx, pod, client.DryRunAll, client.FieldOwner(plan.FieldManager))
 	}
 	v.add(p, "Pod", err)
 	if grace, t3 := pod.Spec.TerminationGracePeriodSeconds, p.Timing.TerminationGracePeriodSeconds; err == nil && *grace != int64(t3) {
@@ -64,7 +63,7 @@ func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Ver
 // with what we apply (takeOver sees to that), and a name that is taken says nothing about the spec: then it is tried under a fresh name.
 func (c child) tryOut(ctx context.Context, api client.Client, taken bool) error {
 	if !taken {
-		_, err := c.applied(ctx, api, c.name())
+		_, err := c.apply(ctx, api, "", client.DryRunAll)
 		if c.object == nil || !apierrors.IsInvalid(err) || !slices.ContainsFunc(c.object.GetManagedFields(), isUpdate) {
 			return err
 		}
@@ -77,26 +76,12 @@ func (c child) tryFresh(ctx context.Context, api client.Client) error {
 	const longest = 63
 	name := c.name()
 	c.object = nil
-	_, err := c.applied(ctx, api, name[:min(len(name), longest-len(freshSuffix))]+freshSuffix)
-	return err
-}
-
-// applied is the child as the API server would store it, under the name given.
-func (c child) applied(ctx context.Context, api client.Client, name string) (*unstructured.Unstructured, error) {
-	data, err := json.Marshal(c.want)
+	want, err := c.configuration()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	want := &unstructured.Unstructured{}
-	if err := want.UnmarshalJSON(data); err != nil {
-		return nil, err
-	}
-	want.SetName(name)
-	if c.object != nil {
-		want.SetUID(c.object.GetUID())
-	}
-	return want, api.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), client.DryRunAll,
-		client.FieldOwner(FieldManager), client.ForceOwnership)
+	want.SetName(name[:min(len(name), longest-len(freshSuffix))] + freshSuffix)
+	return send(ctx, api, want, client.DryRunAll)
 }
 
 func podOf(p plan.Plan) (*corev1.Pod, error) {

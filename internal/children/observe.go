@@ -13,7 +13,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
@@ -35,9 +37,11 @@ type Observed struct {
 	// Autoscaler is the name of a HorizontalPodAutoscaler that scales the Deployment behind the GracefulApp's back; "" if
 	// there is none.
 	Autoscaler string
-	// Scaler is who has set the Deployment's replicas to another number than we did, as its managed fields call it; "" if
-	// nobody has.
+	// Scaler is the field manager that has set the Deployment's replicas to another number than the operator did; "" if
+	// none has.
 	Scaler string
+
+	app *v1alpha1.GracefulApp
 }
 
 // Running returns the part that the derivation reads.
@@ -45,11 +49,12 @@ func (o Observed) Running() plan.Running {
 	running := plan.Running{Deployment: o.Deployment, Service: o.Service, Autoscaler: o.Autoscaler}
 	if o.Deployment != nil {
 		running.Applied = sync.OnceValue(func() *appsv1ac.DeploymentApplyConfiguration {
-			applied, err := appsv1ac.ExtractDeployment(o.Deployment, FieldManager)
-			if err != nil { // Apply reports managed fields that cannot be read
+			last, err := applied(o.Deployment)
+			if err != nil { // they are applied anew
 				return nil
 			}
-			return applied
+			configuration, _ := last.(*appsv1ac.DeploymentApplyConfiguration)
+			return configuration
 		})
 	}
 	return running
@@ -64,14 +69,12 @@ func Kinds() []client.Object {
 
 // Observe reads the children, from the cache if that is what reader reads.
 func Observe(ctx context.Context, reader client.Reader, app *v1alpha1.GracefulApp) (Observed, error) {
-	o := Observed{
-		Deployment: &appsv1.Deployment{}, Service: &corev1.Service{}, PodDisruptionBudget: &policyv1.PodDisruptionBudget{},
-	}
+	o := Observed{app: app}
 	var err error
-	if o.Deployment, err = observe(ctx, reader, app, "Deployment", o.Deployment, &o); err != nil {
+	if o.Deployment, err = observe(ctx, reader, &appsv1.Deployment{}, &o); err != nil {
 		return o, err
 	}
-	if o.Service, err = observe(ctx, reader, app, "Service", o.Service, &o); err != nil {
+	if o.Service, err = observe(ctx, reader, &corev1.Service{}, &o); err != nil {
 		return o, err
 	}
 	if o.ForeignDisruptionBudget, err = foreignDisruptionBudget(ctx, reader, app); err != nil {
@@ -80,28 +83,34 @@ func Observe(ctx context.Context, reader client.Reader, app *v1alpha1.GracefulAp
 	if o.Autoscaler, err = misledAutoscaler(ctx, reader, app); err != nil {
 		return o, err
 	}
-	o.Scaler = scalerOf(o.Deployment)
+	if o.Deployment != nil {
+		o.Scaler = scalerOf(o.Deployment.ManagedFields)
+	}
 	if o.ForeignDisruptionBudget == app.Name {
 		// It takes the place of ours, so its name is not in the way.
-		o.PodDisruptionBudget = nil
 		return o, nil
 	}
-	o.PodDisruptionBudget, err = observe(ctx, reader, app, "PodDisruptionBudget", o.PodDisruptionBudget, &o)
+	o.PodDisruptionBudget, err = observe(ctx, reader, &policyv1.PodDisruptionBudget{}, &o)
 	return o, err
 }
 
 // observe returns the object if it is ours and nil if it is absent or foreign.
-func observe[T client.Object](
-	ctx context.Context, reader client.Reader, app *v1alpha1.GracefulApp, kind string, object T, o *Observed,
-) (T, error) {
+func observe[T client.Object](ctx context.Context, reader client.Reader, object T, o *Observed) (T, error) {
 	var none T
+	app := o.app
+	gvk, err := apiutil.GVKForObject(object, clientgoscheme.Scheme)
+	if err != nil {
+		return none, err
+	}
+	kind := gvk.Kind
 	if err := reader.Get(ctx, client.ObjectKeyFromObject(app), object); err != nil {
 		if apierrors.IsNotFound(err) {
 			return none, nil
 		}
 		return none, fmt.Errorf("reading %s %s: %w", kind, app.Name, err)
 	}
-	if metav1.IsControlledBy(object, app) {
+	object.GetObjectKind().SetGroupVersionKind(gvk) // a cache leaves it out
+	if plan.Owns(app, object) {
 		return object, nil
 	}
 	name, owner := kind+" "+app.Name, metav1.GetControllerOf(object)
@@ -135,7 +144,7 @@ func foreignDisruptionBudget(ctx context.Context, reader client.Reader, app *v1a
 		if budget.Name == app.Name && plan.Adopts(app) && metav1.GetControllerOf(budget) == nil {
 			continue
 		}
-		if !metav1.IsControlledBy(budget, app) && !isLeaving(budget, app) && Selects(budget, app) {
+		if !plan.Owns(app, budget) && !isLeaving(budget, app) && Selects(budget, app) {
 			return budget.Name, nil
 		}
 	}

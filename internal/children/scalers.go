@@ -6,32 +6,31 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
 var replicasPath = fieldpath.MakePathOrDie("spec", "replicas")
 
 // scalerOf names the field manager that has set the replicas of a Deployment to another number than the operator did: it owns the field,
 // and the operator, which has applied the Deployment, no longer does. A manager that wrote the same number owns it beside the operator.
-func scalerOf(d *appsv1.Deployment) string {
-	if d == nil {
-		return ""
-	}
+func scalerOf(entries []metav1.ManagedFieldsEntry) string {
 	scaler, applied := "", false
-	for _, e := range d.ManagedFields {
+	for _, e := range entries {
 		if e.FieldsV1 == nil {
 			continue
 		}
 		fields, err := fieldsOf(e)
 		owns := err == nil && fields.Has(replicasPath)
 		switch {
-		case isOurs(e) && owns:
+		case (plan.IsApplied(e) || isScaledByUs(e)) && owns:
 			return ""
-		case isOurs(e):
+		case plan.IsApplied(e):
 			applied = true
 		case owns:
 			scaler = e.Manager

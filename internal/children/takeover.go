@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
 // restartedAt is what `kubectl rollout restart` writes. It is kept whoever else's fields are taken over, because to drop it
@@ -24,7 +26,7 @@ var restartedAt = fieldpath.MakePathOrDie("spec", "template", "metadata", "annot
 func takeOver(ctx context.Context, api client.Client, c child) (resourceVersion string, err error) {
 	resourceVersion = c.object.GetResourceVersion()
 	theirs := isUpdate
-	if metav1.GetControllerOf(c.object) == nil {
+	if c.adopted {
 		theirs = isAdopted
 	}
 	if !slices.ContainsFunc(c.object.GetManagedFields(), theirs) {
@@ -71,25 +73,16 @@ func isUpdate(e metav1.ManagedFieldsEntry) bool {
 // isAdopted: on adoption, the fields of `kubectl apply --server-side` and the replicas of `kubectl scale` and of autoscalers go too.
 func isAdopted(e metav1.ManagedFieldsEntry) bool {
 	applied := e.Operation == metav1.ManagedFieldsOperationApply && e.Subresource == ""
-	return e.FieldsV1 != nil && !isOurs(e) && (isUpdate(e) || applied || e.Subresource == "scale")
-}
-
-func isOurs(e metav1.ManagedFieldsEntry) bool {
-	return e.Manager == FieldManager && e.Operation == metav1.ManagedFieldsOperationApply && e.Subresource == ""
+	return e.FieldsV1 != nil && !plan.IsApplied(e) && (isUpdate(e) || applied || e.Subresource == scaleSubresource)
 }
 
 // fieldsAfterApply asks the API server, by a dry run, which fields our configuration will own.
 func fieldsAfterApply(ctx context.Context, api client.Client, c child) (*fieldpath.Set, error) {
-	answer, err := c.applied(ctx, api, c.name())
+	answer, err := c.apply(ctx, api, "", client.DryRunAll)
 	if err != nil {
 		return nil, fmt.Errorf("applying %s %s (dry run): %w", c.kind, c.name(), err)
 	}
-	for _, e := range answer.GetManagedFields() {
-		if isOurs(e) {
-			return fieldsOf(e)
-		}
-	}
-	return &fieldpath.Set{}, nil
+	return appliedFields(answer.GetManagedFields())
 }
 
 // moveFields gives us what those own who have written any of our fields; all of them if ours is nil. Only the spec is moved:
@@ -107,11 +100,8 @@ func moveFields(
 			continue
 		}
 		fields, err := fieldsOf(e)
-		if err != nil {
-			return nil, false, err
-		}
 		movable := specFields(fields)
-		if movable.Empty() || ours != nil && fields.Leaves().Intersection(ours).Empty() {
+		if err != nil || movable.Empty() || ours != nil && fields.Leaves().Intersection(ours).Empty() {
 			kept = append(kept, e)
 			continue
 		}
@@ -146,18 +136,18 @@ func specFields(fields *fieldpath.Set) *fieldpath.Set {
 func addToOurs(
 	entries []metav1.ManagedFieldsEntry, moved *fieldpath.Set, taken metav1.ManagedFieldsEntry,
 ) ([]metav1.ManagedFieldsEntry, bool, error) {
-	i := slices.IndexFunc(entries, isOurs)
+	i := slices.IndexFunc(entries, plan.IsApplied)
 	if i < 0 {
 		i = len(entries)
-		taken.Manager, taken.Operation, taken.Subresource = FieldManager, metav1.ManagedFieldsOperationApply, ""
+		taken.Manager, taken.Operation, taken.Subresource = plan.FieldManager, metav1.ManagedFieldsOperationApply, ""
 		taken.FieldsV1 = metav1.NewFieldsV1("{}")
 		entries = append(entries, taken)
 	}
-	fields, err := fieldsOf(entries[i])
-	if err != nil {
-		return nil, false, err
+	if fields, err := fieldsOf(entries[i]); err == nil { // what cannot be read is overwritten
+		moved = fields.Union(moved)
 	}
-	entries[i].FieldsV1, err = fieldsV1(fields.Union(moved))
+	var err error
+	entries[i].FieldsV1, err = fieldsV1(moved)
 	return entries, true, err
 }
 

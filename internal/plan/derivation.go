@@ -9,7 +9,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 
@@ -74,7 +73,7 @@ func (r Running) derivation(app *v1alpha1.GracefulApp) int32 {
 	}
 	if r.Deployment != nil {
 		live = parseDerivation(r.Deployment.Annotations[v1alpha1.AnnotationDerivation])
-		if live == 0 && metav1.IsControlledBy(r.Deployment, app) {
+		if live == 0 && Owns(app, r.Deployment) {
 			live = OldestDerivation
 		}
 	}

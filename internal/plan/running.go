@@ -102,4 +102,4 @@ func portsOf(pod corev1.PodSpec) []corev1.ContainerPort {
 }
 
 // adopts tells whether the app is about to take the live object over.
-func (in *input) adopts(object metav1.Object) bool { return !metav1.IsControlledBy(object, in.app) }
+func (in *input) adopts(object metav1.Object) bool { return !Owns(in.app, object) }

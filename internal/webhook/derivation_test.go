@@ -1,6 +1,8 @@
 package webhook
 
 import (
+	"time"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
@@ -46,7 +48,7 @@ func createDerived(modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp 
 	Expect(api.Create(ctx, app)).To(Succeed())
 	p, errs, _ := plan.For(app, plan.Running{})
 	Expect(errs).To(BeEmpty())
-	_, err := children.Apply(ctx, api, p, children.Observed{})
+	_, err := children.Apply(ctx, api, p, children.Observed{}, &children.Answers{}, time.Now())
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(deleteChildren, app)
 	app.Status.Derivation = &p.Derivation
@@ -92,10 +94,10 @@ func describeDerivation() {
 		app := createDerived()
 		d := &appsv1.Deployment{}
 		Expect(api.Get(ctx, client.ObjectKeyFromObject(app), d)).To(Succeed())
-		applied, err := appsv1ac.ExtractDeployment(d, children.FieldManager)
+		applied, err := appsv1ac.ExtractDeployment(d, plan.FieldManager)
 		Expect(err).NotTo(HaveOccurred())
 		applied.WithAnnotations(map[string]string{v1alpha1.AnnotationDerivation: "3"})
-		Expect(api.Apply(ctx, applied, client.FieldOwner(children.FieldManager), client.ForceOwnership)).To(Succeed())
+		Expect(api.Apply(ctx, applied, client.FieldOwner(plan.FieldManager), client.ForceOwnership)).To(Succeed())
 		Eventually(func() error { return tryPatch(app, longerRequests) }).Should(MatchError(ContainSubstring("was derived by version 3")))
 		Expect(tryPatch(app, func(app *v1alpha1.GracefulApp) {
 			longerRequests(app)

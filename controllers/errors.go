@@ -1,0 +1,39 @@
+package controllers
+
+import (
+	"errors"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/gracefulapp/gracefulapp/internal/children"
+)
+
+// some tells whether is holds for the error, or for one of those that it joins.
+func some(err error, is func(error) bool) bool {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			if some(e, is) {
+				return true
+			}
+		}
+		return false
+	}
+	return err != nil && is(err)
+}
+
+// rejected errors say that the same request will be refused again.
+func rejected(err error) bool {
+	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err)
+}
+
+func isAltered(err error) bool { return errors.As(err, new(*children.AlteredError)) }
+
+// isTransient tells whether the same request may succeed soon. A conflict only means that the cache was old.
+func isTransient(err error) bool {
+	return !rejected(err) && !isAltered(err) && !apierrors.IsConflict(err) && !isPutOff(err)
+}
+
+// isPutOff tells whether the write was one too many for the last minute.
+func isPutOff(err error) bool { return errors.As(err, new(*tooManyWritesError)) }
+
+func isNotAltered(err error) bool { return !isAltered(err) }

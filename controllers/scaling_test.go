@@ -1,0 +1,269 @@
+package controllers
+
+import (
+	"errors"
+	"slices"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+// settled is an app whose pods are available, with a variable and a pull secret of its own.
+func settled() *world {
+	GinkgoHelper()
+	w := newWorld()
+	w.create(func(app *v1alpha1.GracefulApp) {
+		app.Spec.Template.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "REV", Value: "1"}}
+		app.Spec.Template.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "registry"}}
+	})
+	w.settle()
+	Expect(w.conditions()).To(ConsistOf(available))
+	return w
+}
+
+// failAllBut lets every write fail, except one kind of them.
+func (w *world) failAllBut(write string) {
+	w.fail = func(verb, kind string) error {
+		if verb+" "+kind == write {
+			return nil
+		}
+		return apierrors.NewInternalError(errors.New(kind + " is not written"))
+	}
+}
+
+const scaling = "Patch scale Deployment"
+
+var _ = Describe("A Deployment with a list entry that stands twice", func() {
+	const container = "/spec/template/spec/containers/0"
+	DescribeTable("is scaled and rolled out, and the entry is restored", func(patch string, isTwice func(corev1.PodSpec) bool, stays bool) {
+		w := settled()
+		Expect(api.Patch(ctx, w.deployment(), client.RawPatch(types.JSONPatchType, []byte(patch)), client.FieldOwner("kubectl-patch"))).To(Succeed())
+		Expect(isTwice(w.deployment().Spec.Template.Spec)).To(BeTrue())
+		w.setReplicas(5)
+		Expect(w.reconcile()[0]).To(Equal(scaling))
+		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(5))
+		w.settle()
+		Expect(isTwice(w.deployment().Spec.Template.Spec)).To(Equal(stays))
+
+		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = "hello:0.2.0" })
+		w.settle()
+		Expect(w.deployment().Spec.Template.Spec.Containers[0].Image).To(Equal("hello:0.2.0"))
+		Expect(w.conditions()).To(ConsistOf(available))
+		Expect(w.reconcile()).To(BeEmpty())
+	},
+		Entry("a variable of the app", `[{"op":"add","path":"`+container+`/env/-","value":{"name":"REV","value":"2"}}]`, hasVariableTwice("REV"), false),
+		Entry("a derived variable", `[{"op":"add","path":"`+container+`/env/-","value":{"name":"GRACEFUL_PRESTOP_SEC","value":"0"}}]`,
+			hasVariableTwice("GRACEFUL_PRESTOP_SEC"), false),
+		Entry("a port", `[{"op":"add","path":"`+container+`/ports/-","value":{"name":"web","containerPort":8080}}]`,
+			func(pod corev1.PodSpec) bool { return len(pod.Containers[0].Ports) == 2 }, false),
+		Entry("a pull secret", `[{"op":"add","path":"/spec/template/spec/imagePullSecrets/-","value":{"name":"registry"}}]`,
+			func(pod corev1.PodSpec) bool { return len(pod.ImagePullSecrets) == 2 }, false),
+		Entry("a variable of another client, which stays", `[{"op":"add","path":"`+container+`/env/-","value":{"name":"TRACE","value":"1"}},
+			{"op":"add","path":"`+container+`/env/-","value":{"name":"TRACE","value":"2"}}]`, hasVariableTwice("TRACE"), true),
+	)
+})
+
+func hasVariableTwice(name string) func(corev1.PodSpec) bool {
+	return func(pod corev1.PodSpec) bool {
+		n := 0
+		for _, variable := range pod.Containers[0].Env {
+			if variable.Name == name {
+				n++
+			}
+		}
+		return n > 1
+	}
+}
+
+var _ = Describe("Scaling", func() {
+	It("is the first write after a change, and needs no other to succeed", func() {
+		w := settled()
+		w.change(func(app *v1alpha1.GracefulApp) {
+			app.Spec.Replicas = new(int32(7))
+			app.Spec.Template.Spec.Containers[0].Image = "hello:0.2.0"
+			app.Spec.Service = &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 81}}}}
+		})
+		w.failAllBut(scaling)
+		_, err := w.try()
+		Expect(err).To(HaveOccurred())
+		Expect(w.writes[0]).To(Equal(scaling))
+		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(7))
+
+		w.setReplicas(3)
+		_, err = w.try()
+		Expect(err).To(HaveOccurred())
+		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(3))
+		w.fail = nil
+		w.settle()
+		Expect(w.conditions()).To(ConsistOf(available))
+		Expect(w.reconcile()).To(BeEmpty())
+	})
+
+	It("is one write, and no later one follows it", func() {
+		w := settled()
+		w.setReplicas(4)
+		Expect(w.reconcile()).To(Equal([]string{scaling, onlyStatus}))
+		w.rollOut()
+		Expect(w.reconcile()).To(Equal([]string{onlyStatus}))
+		Expect(w.reconcile()).To(BeEmpty())
+	})
+})
+
+var _ = Describe("A child that has lost its owner reference", func() {
+	for _, d := range derivedFields {
+		It("is still the app's own: the "+d.kind+" gets it back", func() {
+			w := settled()
+			object := w.stored(d)
+			object.SetOwnerReferences(nil)
+			Expect(api.Update(ctx, object, client.FieldOwner("kubectl-edit"))).To(Succeed())
+			w.setReplicas(5)
+			Expect(w.reconcile()[0]).To(Equal(scaling))
+			Expect(w.app().Status.Replicas).To(BeEquivalentTo(2), "the pods run")
+			Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(5))
+			Expect(metav1.IsControlledBy(fetch(w, d.object()), w.app())).To(BeTrue())
+			w.settle()
+			Expect(w.conditions()).To(ConsistOf(available))
+			Expect(w.reconcile()).To(BeEmpty())
+		})
+	}
+
+	It("is scaled while nothing else can be written", func() {
+		w := settled()
+		d := w.deployment()
+		d.OwnerReferences = nil
+		Expect(api.Update(ctx, d, client.FieldOwner("kubectl-edit"))).To(Succeed())
+		w.setReplicas(5)
+		w.failAllBut(scaling)
+		_, err := w.try()
+		Expect(err).To(HaveOccurred())
+		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(5))
+	})
+})
+
+var _ = Describe("An error of one child", func() {
+	failService := func(_, kind string) error {
+		if kind == "Service" {
+			return apierrors.NewInternalError(errors.New(kind + " is not written"))
+		}
+		return nil
+	}
+
+	It("does not stop the repair of the others", func() {
+		w := settled()
+		Expect(api.Delete(ctx, fetch(w, &corev1.Service{}))).To(Succeed())
+		Expect(api.Delete(ctx, w.budget())).To(Succeed())
+		d := w.deployment()
+		d.Spec.MinReadySeconds = 0
+		Expect(api.Update(ctx, d, client.FieldOwner("kubectl-edit"))).To(Succeed())
+		w.fail = failService
+		_, err := w.try()
+		Expect(err).To(MatchError(ContainSubstring("creating Service hello")))
+		Expect(w.deployment().Spec.MinReadySeconds).To(BeEquivalentTo(5))
+		Expect(w.budget().Name).To(Equal("hello"))
+		Expect(w.conditions()).To(ContainElement("Ready=False ApplyFailed"))
+	})
+
+	It("of the Service holds back pods with other ports, which would have no endpoints", func() {
+		w := settled()
+		w.change(func(app *v1alpha1.GracefulApp) {
+			c := &app.Spec.Template.Spec.Containers[0]
+			c.Ports[0].Name = "web"
+			for _, get := range []*corev1.HTTPGetAction{c.ReadinessProbe.HTTPGet, c.LivenessProbe.HTTPGet, c.Lifecycle.PreStop.HTTPGet} {
+				get.Port = fromName("web")
+			}
+		})
+		w.fail = failService
+		_, err := w.try()
+		Expect(err).To(HaveOccurred())
+		Expect(w.deployment().Spec.Template.Spec.Containers[0].Ports[0].Name).To(Equal("http"))
+		w.fail = nil
+		w.settle()
+		Expect(w.deployment().Spec.Template.Spec.Containers[0].Ports[0].Name).To(Equal("web"))
+	})
+})
+
+var _ = Describe("The counts", func() {
+	It("are none while the Deployment is gone and cannot be made again", func() {
+		w := settled()
+		Expect(w.app().Status.ReadyReplicas).To(BeEquivalentTo(2))
+		Expect(api.Delete(ctx, w.deployment(), client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
+		w.fail = func(_, kind string) error {
+			if kind == "Deployment" {
+				return apierrors.NewForbidden(schema.GroupResource{Group: appsv1.GroupName, Resource: "deployments"}, "hello", nil)
+			}
+			return nil
+		}
+		w.reconcile()
+		Expect(w.conditions()).To(ContainElement("Stalled=True Rejected"))
+		status := w.app().Status
+		Expect([]int32{status.Replicas, status.ReadyReplicas, status.UpdatedReplicas, status.AvailableReplicas}).To(Equal([]int32{0, 0, 0, 0}))
+	})
+})
+
+// writesIn counts the writes of some reconciles without any time between them.
+func (w *world) writesIn(reconciles int) []string {
+	GinkgoHelper()
+	var all []string
+	for range reconciles {
+		_, err := w.tryNow()
+		Expect(err).NotTo(HaveOccurred())
+		all = append(all, w.writes...)
+	}
+	return all
+}
+
+var _ = Describe("The writes for one app", func() {
+	It("end, and the app is Stalled, when a policy alters what is applied and stamps each write", func() {
+		w := settled()
+		w.mutateBy(func(d *appsv1.Deployment) { d.Spec.MinReadySeconds = 3 }, func(d *appsv1.Deployment) bool { return d.Annotations["stamp"] != "" },
+			admissionregistrationv1.Mutation{PatchType: admissionregistrationv1.PatchTypeApplyConfiguration,
+				ApplyConfiguration: &admissionregistrationv1.ApplyConfiguration{Expression: `Object{
+					spec: Object.spec{minReadySeconds: 1},
+					metadata: Object.metadata{annotations: {"stamp": has(object.metadata.resourceVersion) ? object.metadata.resourceVersion : "first"}}
+				}`}})
+		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = "hello:0.2.0" })
+		all := w.writesIn(30)
+		Expect(len(slices.DeleteFunc(all, func(write string) bool { return write != "Apply Deployment" }))).To(BeNumerically("<=", 2), "%v", all)
+		Expect(w.conditions()).To(ConsistOf("Ready=False Altered", "Stalled=True Altered"))
+		Expect(w.readyMessage()).To(ContainSubstring("spec.minReadySeconds is 1 in place of 5"))
+	})
+
+	It("are 12 per minute when another client undoes each of them", func() {
+		w := settled()
+		_, err := w.try()
+		Expect(err).NotTo(HaveOccurred())
+		written := 0
+		for second := range 60 {
+			budget := w.budget()
+			before := budget.DeepCopy()
+			budget.Spec.MaxUnavailable = new(intstr.FromInt32(int32(second + 2)))
+			Expect(api.Patch(ctx, budget, client.MergeFrom(before), client.FieldOwner("other-controller"))).To(Succeed())
+			result, err := w.tryNow()
+			Expect(err).NotTo(HaveOccurred())
+			written += len(w.writes)
+			if len(w.writes) == 0 {
+				Expect(result.RequeueAfter).To(And(BeNumerically(">", 0), BeNumerically("<=", writeInterval)))
+			}
+			w.clock.SetTime(w.clock.Now().Add(writeInterval / 10))
+		}
+		Expect(written).To(And(BeNumerically(">=", 10), BeNumerically("<=", 12)))
+		w.setReplicas(9)
+		_, err = w.tryNow()
+		Expect(err).NotTo(HaveOccurred())
+		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(9), "a user's change is not counted")
+		w.settle()
+		Expect(w.budget().Spec.MaxUnavailable.IntValue()).To(Equal(1))
+		Expect(w.conditions()).To(ConsistOf(available))
+	})
+})

@@ -1,0 +1,78 @@
+package children
+
+import (
+	"fmt"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/applyconfigurations"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	policyv1ac "k8s.io/client-go/applyconfigurations/policy/v1"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+	"sigs.k8s.io/structured-merge-diff/v6/typed"
+
+	"github.com/gracefulapp/gracefulapp/internal/plan"
+)
+
+var typeConverter = applyconfigurations.NewTypeConverter(clientgoscheme.Scheme)
+
+// applied computes from an object's managed fields what the operator applied and no other manager has overwritten since. The object knows its kind.
+// client-go's Extract functions do the same, and refuse an object in which a list entry stands twice.
+func applied(object client.Object) (runtime.ApplyConfiguration, error) {
+	gvk := object.GetObjectKind().GroupVersionKind()
+	configuration, err := emptyConfiguration(gvk.Kind)
+	if err != nil {
+		return nil, err
+	}
+	value, err := typeConverter.ObjectToTyped(object, typed.AllowDuplicates)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s %s: %w", gvk.Kind, object.GetName(), err)
+	}
+	fields, err := appliedFields(object.GetManagedFields())
+	if err != nil {
+		return nil, fmt.Errorf("reading the managed fields of %s %s: %w", gvk.Kind, object.GetName(), err)
+	}
+	content, _ := value.ExtractItems(fields.Leaves()).AsValue().Unstructured().(map[string]any)
+	extracted := unstructured.Unstructured{Object: content}
+	if content == nil {
+		extracted.Object = map[string]any{}
+	}
+	extracted.SetGroupVersionKind(gvk)
+	extracted.SetName(object.GetName())
+	extracted.SetNamespace(object.GetNamespace())
+	return configuration, runtime.DefaultUnstructuredConverter.FromUnstructured(extracted.Object, configuration)
+}
+
+// emptyConfiguration of the kinds that the operator applies.
+func emptyConfiguration(kind string) (runtime.ApplyConfiguration, error) {
+	switch kind {
+	case serviceKind:
+		return &corev1ac.ServiceApplyConfiguration{}, nil
+	case deploymentKind:
+		return &appsv1ac.DeploymentApplyConfiguration{}, nil
+	case disruptionBudgetKind:
+		return &policyv1ac.PodDisruptionBudgetApplyConfiguration{}, nil
+	}
+	return nil, fmt.Errorf("%q is no kind that the operator applies", kind)
+}
+
+// appliedFields are those that the operator owns. The replicas are among them unless another manager has set them: the operator writes them by
+// the scale subresource, which records no owner of zero replicas.
+func appliedFields(entries []metav1.ManagedFieldsEntry) (*fieldpath.Set, error) {
+	fields := &fieldpath.Set{}
+	if i := slices.IndexFunc(entries, plan.IsApplied); i >= 0 {
+		var err error
+		if fields, err = fieldsOf(entries[i]); err != nil {
+			return nil, err
+		}
+	}
+	if scalerOf(entries) == "" {
+		fields.Insert(replicasPath)
+	}
+	return fields, nil
+}

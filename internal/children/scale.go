@@ -1,0 +1,63 @@
+package children
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
+)
+
+const scaleSubresource = "scale"
+
+// Scale writes only the number of replicas, as the first write of a reconcile, so that no other error delays it. It uses the scale
+// subresource as an autoscaler does: admission webhooks and policies for Deployments are not asked, and the rest of the Deployment may be
+// refused or unreadable. A Deployment that is not the app's own is not scaled, also if the app may adopt it.
+//
+// It returns what it changed, and the observed objects with the new number.
+func Scale(ctx context.Context, c client.Client, app *v1alpha1.GracefulApp, o Observed) (Observed, []Change, error) {
+	d := o.Deployment
+	if d == nil || !d.DeletionTimestamp.IsZero() || !plan.Owns(app, d) {
+		return o, nil, nil
+	}
+	replicas := plan.Replicas(app, o.Running())
+	if d.Spec.Replicas != nil && *d.Spec.Replicas == replicas {
+		return o, nil, nil
+	}
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"uid": d.UID}, // another object of the name is a conflict
+		"spec":     map[string]any{"replicas": replicas},
+	})
+	if err != nil {
+		return o, nil, err
+	}
+	err = c.SubResource(scaleSubresource).Patch(ctx, d.DeepCopy(), client.RawPatch(types.MergePatchType, patch), client.FieldOwner(plan.FieldManager),
+		&client.SubResourcePatchOptions{SubResourceBody: &autoscalingv1.Scale{}})
+	if err != nil {
+		return o, nil, fmt.Errorf("scaling Deployment %s: %w", d.Name, err)
+	}
+	o.Deployment = scaled(d, replicas)
+	return o, []Change{{Action: Update, Kind: deploymentKind, Name: d.Name}}, nil
+}
+
+// scaled returns the Deployment as the write has left it. It keeps the old resource version, because other managed fields may have changed too.
+func scaled(d *appsv1.Deployment, replicas int32) *appsv1.Deployment {
+	d = d.DeepCopy()
+	d.Spec.Replicas = &replicas
+	d.ManagedFields = append(d.ManagedFields, metav1.ManagedFieldsEntry{
+		Manager: plan.FieldManager, Operation: metav1.ManagedFieldsOperationUpdate, Subresource: scaleSubresource,
+		FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:replicas":{}}}`),
+	})
+	return d
+}
+
+func isScaledByUs(e metav1.ManagedFieldsEntry) bool {
+	return e.Manager == plan.FieldManager && e.Subresource == scaleSubresource && e.FieldsV1 != nil
+}
