@@ -26,15 +26,13 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// rejectedRetry is how long to wait before asking the API server again about a child that it called invalid or forbidden:
-// no event tells when a quota, policy or permission changes.
-const rejectedRetry = time.Minute
-
 // GracefulAppReconciler keeps the Deployment, Service and PodDisruptionBudget of every GracefulApp as planned.
 type GracefulAppReconciler struct {
 	client.Client
 	Recorder events.EventRecorder
 	Clock    clock.PassiveClock
+
+	failing failingApps
 }
 
 // +kubebuilder:rbac:groups=apps.gracefulapp.dev,resources=gracefulapps,verbs=list;watch
@@ -44,6 +42,10 @@ type GracefulAppReconciler struct {
 // +kubebuilder:rbac:groups="",resources=services,verbs=list;watch;create;patch
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=autoscaling,resources=horizontalpodautoscalers,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=resourcequotas,verbs=list;watch
+// +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingadmissionpolicies;validatingadmissionpolicybindings,verbs=list;watch
+// +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=mutatingadmissionpolicies;mutatingadmissionpolicybindings,verbs=list;watch
+// +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingwebhookconfigurations;mutatingwebhookconfigurations,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=pods,verbs=create
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
@@ -53,6 +55,7 @@ type GracefulAppReconciler struct {
 func (r *GracefulAppReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	stored := storedApp()
 	if err := r.Get(ctx, req.NamespacedName, stored); err != nil || stored.GetDeletionTimestamp() != nil {
+		r.failing.set(req.NamespacedName, false)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	app, undecodable := decode(stored)
@@ -61,12 +64,13 @@ func (r *GracefulAppReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 		p.plan, p.invalid, _ = plan.For(app, p.observed.Running())
 	}
 	r.apply(ctx, &p)
+	r.failing.set(req.NamespacedName, p.err != nil)
 
 	old := app.Status.DeepCopy()
 	now := r.Clock.Now()
 	status := p.status(now)
 	if err := r.writeStatus(ctx, app, status); err != nil {
-		return ctrl.Result{}, err
+		return retry(0), err
 	}
 	r.record(app, eventsOf(*old, status, p.changes))
 	return p.result(now)
@@ -113,9 +117,6 @@ func (r *GracefulAppReconciler) writeStatus(
 	return client.IgnoreNotFound(r.Status().Patch(ctx, answer, client.RawPatch(types.MergePatchType, patch)))
 }
 
-// conflictRetry is for the case that the watch event which shows what the cache had missed came before the retry was due.
-const conflictRetry = time.Second
-
 // result: what a retry can heal backs off, what it cannot waits for the watch event that changes it.
 func (p pass) result(now time.Time) (ctrl.Result, error) {
 	switch {
@@ -125,26 +126,31 @@ func (p pass) result(now time.Time) (ctrl.Result, error) {
 		}
 		return ctrl.Result{}, nil
 	case rejected(p.err), isAltered(p.err):
-		return ctrl.Result{RequeueAfter: rejectedRetry}, nil
+		return retry(rejectedRetry), nil
 	case apierrors.IsConflict(p.err):
 		return ctrl.Result{RequeueAfter: conflictRetry}, nil
 	}
-	return ctrl.Result{}, p.err
+	return retry(0), p.err
 }
 
-// SetupWithManager registers the controller and its watches.
+// SetupWithManager registers the controller and its watches. From then on the reconciler's writes are limited.
 func (r *GracefulAppReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	r.Client = limitedClient{Client: r.Client, limiter: newCallLimiter(maxSlowCalls, maxProbed)}
 	// Children bear the app's name, and so does a foreign object that is in their place: one mapping serves both.
 	byName := &handler.EnqueueRequestForObject{}
 	// No predicate on the app: a pass that saw the status of before the last one writes nothing, and has to come again.
-	return ctrl.NewControllerManagedBy(mgr).
+	b := ctrl.NewControllerManagedBy(mgr).
 		Named("gracefulapp").
+		WithOptions(controllerOptions()).
 		For(storedApp()).
 		Watches(&appsv1.Deployment{}, byName).
 		Watches(&corev1.Service{}, byName).
 		Watches(&policyv1.PodDisruptionBudget{}, handler.EnqueueRequestsFromMapFunc(r.appsOfDisruptionBudget)).
-		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, handler.EnqueueRequestsFromMapFunc(appOfAutoscaler)).
-		Complete(r)
+		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, handler.EnqueueRequestsFromMapFunc(appOfAutoscaler))
+	if err := watchCauses(b, mgr, &r.failing); err != nil {
+		return err
+	}
+	return b.Complete(r)
 }
 
 // appOfAutoscaler: one that scales a Deployment of ours has the wrong target. One that no longer does is seen too, since an update

@@ -1,0 +1,30 @@
+package controllers
+
+import (
+	"testing"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+func TestBackoffEndsAtAMinute(t *testing.T) {
+	limiter, request := controllerOptions().RateLimiter, reconcile.Request{}
+	if first := limiter.When(request); first != time.Second {
+		t.Errorf("the first retry comes after %v", first)
+	}
+	for range 30 {
+		if after := limiter.When(request); after > time.Minute {
+			t.Fatalf("a retry comes after %v", after)
+		}
+	}
+}
+
+func TestRetriesComeAfterEvents(t *testing.T) {
+	for _, err := range []error{errGivenUp} {
+		result, _ := pass{err: err}.result(time.Time{})
+		if result.Priority == nil || *result.Priority >= handler.LowPriority {
+			t.Errorf("after %v: %+v", err, result)
+		}
+	}
+}
