@@ -77,6 +77,7 @@ func TestOnlySomeCallsTryWhileNoSlotIsLeft(t *testing.T) {
 		limiter := newCallLimiter(1, 1)
 		waits := startUnanswered(t.Context(), limiter)
 		time.Sleep(slowAfter)
+		synctest.Wait()
 		probe := startUnanswered(t.Context(), limiter)
 		if errs := ended(waits, probe); len(errs) != 0 {
 			t.Errorf("one call has the slot, one may try, and these ended: %v", errs)
@@ -95,8 +96,11 @@ func TestOnlySomeCallsTryWhileNoSlotIsLeft(t *testing.T) {
 			t.Errorf("the next one may not try: %v", err)
 		}
 		time.Sleep(callTimeout)
-		if errs := ended(waits, startUnanswered(t.Context(), limiter)); len(errs) != 1 {
-			t.Error("the slot is free, and a call ended at once")
+		if errs := ended(waits); len(errs) != 1 {
+			t.Error("the call in the slot did not time out")
+		}
+		if errs := ended(startUnanswered(t.Context(), limiter), startUnanswered(t.Context(), limiter)); len(errs) != 0 {
+			t.Errorf("the slot is free, and calls were given up at once: %v", errs)
 		}
 		time.Sleep(callTimeout)
 	})
@@ -139,11 +143,15 @@ func TestEveryWriteIsLimited(t *testing.T) {
 		Apply: func(ctx context.Context, _ client.WithWatch, _ runtime.ApplyConfiguration, _ ...client.ApplyOption) error {
 			return unanswered(ctx)
 		},
-		Create: func(ctx context.Context, _ client.WithWatch, _ client.Object, _ ...client.CreateOption) error { return unanswered(ctx) },
+		Create: func(ctx context.Context, _ client.WithWatch, _ client.Object, _ ...client.CreateOption) error {
+			return unanswered(ctx)
+		},
 		Patch: func(ctx context.Context, _ client.WithWatch, _ client.Object, _ client.Patch, _ ...client.PatchOption) error {
 			return unanswered(ctx)
 		},
-		Delete: func(ctx context.Context, _ client.WithWatch, _ client.Object, _ ...client.DeleteOption) error { return unanswered(ctx) },
+		Delete: func(ctx context.Context, _ client.WithWatch, _ client.Object, _ ...client.DeleteOption) error {
+			return unanswered(ctx)
+		},
 		SubResourcePatch: func(ctx context.Context, _ client.Client, _ string, _ client.Object, _ client.Patch,
 			_ ...client.SubResourcePatchOption) error {
 			return unanswered(ctx)

@@ -2,12 +2,14 @@ package controllers
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -37,25 +39,34 @@ func causes() []client.Object {
 	}
 }
 
-// watchCauses reconciles the apps that fail when one of the causes changes. Kinds that the API server does not serve are left out until
-// the operator starts again.
+// watchCauses reconciles the apps that fail when one of the causes changes.
 func watchCauses(b *builder.Builder, mgr ctrl.Manager, failing *failingApps) error {
 	for _, cause := range causes() {
-		gvk, err := apiutil.GVKForObject(cause, mgr.GetScheme())
+		isServed, err := serves(mgr.GetRESTMapper(), mgr.GetScheme(), cause)
 		if err != nil {
 			return err
 		}
-		_, err = mgr.GetRESTMapper().RESTMapping(gvk.GroupKind(), gvk.Version)
-		if meta.IsNoMatchError(err) {
-			mgr.GetLogger().Info("The API server does not serve this kind; a change of it makes no app retry", "kind", gvk.String())
+		if !isServed {
+			mgr.GetLogger().Info("The API server does not serve this kind; the operator watches it after its next start", "type", fmt.Sprintf("%T", cause))
 			continue
-		}
-		if err != nil {
-			return err
 		}
 		b.WatchesMetadata(cause, failing.handler())
 	}
 	return nil
+}
+
+// serves tells whether the API server has the kind: an older one has no MutatingAdmissionPolicy, and a watch of it would keep the operator from
+// starting.
+func serves(mapper meta.RESTMapper, scheme *runtime.Scheme, object client.Object) (bool, error) {
+	gvk, err := apiutil.GVKForObject(object, scheme)
+	if err != nil {
+		return false, err
+	}
+	_, err = mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	if meta.IsNoMatchError(err) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // failingApps are the apps whose last reconcile ended with an error or a refusal. It is empty for a healthy cluster.

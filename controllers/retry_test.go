@@ -1,9 +1,12 @@
 package controllers
 
 import (
+	"errors"
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
@@ -21,7 +24,8 @@ func TestBackoffEndsAtAMinute(t *testing.T) {
 }
 
 func TestRetriesComeAfterEvents(t *testing.T) {
-	for _, err := range []error{errGivenUp} {
+	refused := apierrors.NewForbidden(schema.GroupResource{}, "hello", errors.New("exceeded quota"))
+	for _, err := range []error{errGivenUp, refused} {
 		result, _ := pass{err: err}.result(time.Time{})
 		if result.Priority == nil || *result.Priority >= handler.LowPriority {
 			t.Errorf("after %v: %+v", err, result)
