@@ -59,25 +59,24 @@ func (l *callLimiter) do(ctx context.Context, target string, call func(context.C
 }
 
 // watch gives a call up that is slow and gets no slot, or takes too long. It returns when the call is over or given up.
-func (l *callLimiter) watch(ctx context.Context, cancel context.CancelCauseFunc, target string, endProbe func()) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(slowAfter):
-	}
+func (l *callLimiter) watch(ctx context.Context, giveUp context.CancelCauseFunc, target string, endProbe func()) {
+	await(ctx, slowAfter)
 	endProbe()
-	if ctx.Err() != nil {
+	if ctx.Err() != nil { // it was fast
 		return
 	}
-	if !l.takeSlot(target) {
-		cancel(errGivenUp)
-		return
+	if l.takeSlot(target) {
+		defer l.leaveSlot(target)
+		await(ctx, callTimeout-slowAfter)
 	}
-	defer l.leaveSlot(target)
-	select {
-	case <-ctx.Done():
-	case <-time.After(callTimeout - slowAfter):
-		cancel(errGivenUp)
-	}
+	giveUp(errGivenUp) // of no effect if the call is over
+}
+
+// await returns when the context ends, at the latest after d.
+func await(ctx context.Context, d time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	<-ctx.Done()
 }
 
 // begin tells whether a call may begin. Where it would probably wait in vain, since no slot is left and others wait for its target, only a few may try.

@@ -49,7 +49,8 @@ type GracefulAppReconciler struct {
 // +kubebuilder:rbac:groups="",resources=pods,verbs=create
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// Reads come from the cache, so no verb get is needed. Pods are created by dry run only, at admission.
+// Reads come from the cache, so no verb get is needed. Quotas, admission policies and webhook configurations are only watched: see watchCauses.
+// Pods are created by dry run only, at admission.
 
 // Reconcile brings one app to what its spec says, and its status to what is. Owner references clean up after a deleted app.
 func (r *GracefulAppReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
