@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
@@ -30,7 +29,8 @@ type GracefulAppReconciler struct {
 	Recorder events.EventRecorder
 	Clock    clock.PassiveClock
 
-	states appStates
+	states  appStates
+	failing failingApps
 }
 
 // +kubebuilder:rbac:groups=apps.gracefulapp.dev,resources=gracefulapps,verbs=list;watch
@@ -41,18 +41,22 @@ type GracefulAppReconciler struct {
 // +kubebuilder:rbac:groups="",resources=services,verbs=list;watch;create;patch
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=autoscaling,resources=horizontalpodautoscalers,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=resourcequotas,verbs=list;watch
+// +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingadmissionpolicies;validatingadmissionpolicybindings,verbs=list;watch
+// +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=mutatingadmissionpolicies;mutatingadmissionpolicybindings,verbs=list;watch
+// +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingwebhookconfigurations;mutatingwebhookconfigurations,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=pods,verbs=create
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// Reads come from the cache, so no verb get is needed. Pods are created by dry run only, at admission.
+// Reads come from the cache, so no verb get is needed. Quotas, admission policies and webhook configurations are only watched: see watchCauses.
+// Pods are created by dry run only, at admission.
 
 // Reconcile brings one app to what its spec says, and its status to what is. Owner references clean up after a deleted app.
 func (r *GracefulAppReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	stored := storedApp()
 	if err := r.Get(ctx, req.NamespacedName, stored); err != nil || stored.GetDeletionTimestamp() != nil {
-		if apierrors.IsNotFound(err) {
-			r.states.forget(req.NamespacedName)
-		}
+		r.states.forget(req.NamespacedName)
+		r.failing.set(req.NamespacedName, false)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	app, undecodable := decode(stored)
@@ -64,7 +68,9 @@ func (r *GracefulAppReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 		p.plan, p.invalid, _ = plan.For(app, p.observed.Running())
 	}
 	api := guardedClient{Client: r.Client, guard: p.guard}
+	p.state.answers.Begin(p.now, later(p.now.Add(-rejectedRetry), r.failing.lastCause()))
 	p.apply(ctx, api)
+	r.failing.set(req.NamespacedName, p.err != nil)
 
 	old := app.Status.DeepCopy()
 	status := p.status(p.now)
@@ -73,7 +79,7 @@ func (r *GracefulAppReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 		status = *old
 	}
 	if err := writeStatus(ctx, api, app, status); err != nil {
-		return ctrl.Result{}, err
+		return retry(0), err
 	}
 	r.record(app, eventsOf(*old, status, p.changes))
 	return p.result(wait)
@@ -96,19 +102,24 @@ func writeStatus(ctx context.Context, api client.Client, app *v1alpha1.GracefulA
 	return client.IgnoreNotFound(api.Status().Patch(ctx, answer, client.RawPatch(types.MergePatchType, patch)))
 }
 
-// SetupWithManager registers the controller and its watches.
+// SetupWithManager registers the controller and its watches. From then on the reconciler's writes are limited.
 func (r *GracefulAppReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	r.Client = guardedClient{Client: r.Client, guard: newCallLimiter(maxSlowCalls, maxProbed).do}
 	// Children bear the app's name, and so does a foreign object that is in their place: one mapping serves both.
 	byName := &handler.EnqueueRequestForObject{}
 	// No predicate on the app: a pass that saw the status of before the last one writes nothing, and has to come again.
-	return ctrl.NewControllerManagedBy(mgr).
+	b := ctrl.NewControllerManagedBy(mgr).
 		Named("gracefulapp").
+		WithOptions(controllerOptions()).
 		For(storedApp()).
 		Watches(&appsv1.Deployment{}, byName).
 		Watches(&corev1.Service{}, byName).
 		Watches(&policyv1.PodDisruptionBudget{}, handler.EnqueueRequestsFromMapFunc(r.appsOfDisruptionBudget)).
-		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, handler.EnqueueRequestsFromMapFunc(appOfAutoscaler)).
-		Complete(r)
+		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, handler.EnqueueRequestsFromMapFunc(appOfAutoscaler))
+	if err := watchCauses(b, mgr, &r.failing, r.Clock); err != nil {
+		return err
+	}
+	return b.Complete(r)
 }
 
 // appOfAutoscaler: one that scales a Deployment of ours has the wrong target. One that no longer does is seen too, since an update

@@ -17,13 +17,6 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// rejectedRetry is how long to wait before asking the API server again about a child that it called invalid or forbidden:
-// no event tells when a quota, policy or permission changes.
-const rejectedRetry = time.Minute
-
-// conflictRetry is for the case that the watch event which shows what the cache had missed came before the retry was due.
-const conflictRetry = time.Second
-
 // pass is what one reconcile found and did. The status is a pure function of it, whatever went wrong.
 type pass struct {
 	app *v1alpha1.GracefulApp
@@ -49,8 +42,7 @@ func (p *pass) apply(ctx context.Context, api client.Client) {
 	var observed children.Observed
 	observed, p.changes, p.err = children.Scale(ctx, api, p.app, p.observed)
 	if len(p.invalid) == 0 && len(p.observed.Foreign) == 0 && len(p.observed.Leaving) == 0 {
-		p.state.answers.Expire(p.now.Add(-rejectedRetry))
-		changes, err := children.Apply(ctx, api, p.plan, observed, &p.state.answers, p.now)
+		changes, err := children.Apply(ctx, api, p.plan, observed, &p.state.answers)
 		p.changes, p.err = append(p.changes, changes...), errors.Join(p.err, err)
 	}
 	for _, change := range p.changes {
@@ -59,13 +51,13 @@ func (p *pass) apply(ctx context.Context, api client.Client) {
 }
 
 // guard counts the writes, except those of the first reconcile after a change of the app.
-func (p *pass) guard(ctx context.Context, write func(context.Context) error) error {
-	if !p.changed {
+func (p *pass) guard(ctx context.Context, w write) error {
+	if !p.changed && !w.dryRun {
 		if err := p.state.countWrite(p.now); err != nil {
 			return err
 		}
 	}
-	return write(ctx)
+	return w.send(ctx)
 }
 
 // waitForStatus is how long a status is put off, 0 if it is written now.
@@ -82,23 +74,26 @@ func (p *pass) waitForStatus(old, updated v1alpha1.GracefulAppStatus) time.Durat
 // result: what a retry can heal backs off, what it cannot waits for the watch event that changes it. A status that was put off is due after
 // its wait.
 func (p *pass) result(wait time.Duration) (ctrl.Result, error) {
-	retry := time.Duration(0)
+	after := time.Duration(0)
 	switch {
 	case some(p.err, isTransient):
-		return ctrl.Result{}, p.err
+		return retry(0), p.err
 	case some(p.err, apierrors.IsConflict):
-		retry = conflictRetry
+		after = conflictRetry
 	case some(p.err, isPutOff):
-		retry = p.state.waitForWrite(p.now, 0)
+		after = p.state.waitForWrite(p.now, 0)
 	case p.err != nil:
-		retry = rejectedRetry
+		after = rejectedRetry
 	default:
 		if shown := p.lastScaleConflict(); shown != nil {
-			retry = max(time.Second, shown.LastTransitionTime.Add(scaleConflictLasts).Sub(p.now))
+			after = max(time.Second, shown.LastTransitionTime.Add(scaleConflictLasts).Sub(p.now))
 		}
 	}
-	if retry == 0 || wait > 0 && wait < retry {
-		retry = wait
+	if after == 0 || wait > 0 && wait < after {
+		after = wait
 	}
-	return ctrl.Result{RequeueAfter: retry}, nil
+	if after == 0 {
+		return ctrl.Result{}, nil
+	}
+	return retry(after), nil
 }

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"testing"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -26,6 +27,7 @@ var (
 
 func TestControllers(t *testing.T) {
 	RegisterFailHandler(Fail)
+	SetDefaultEventuallyTimeout(30 * time.Second)
 	ctrl.SetLogger(GinkgoLogr)
 	RunSpecs(t, "Controllers on a real API server")
 }
@@ -38,8 +40,9 @@ var _ = BeforeSuite(func() {
 	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
 
 	environment := &envtest.Environment{
-		CRDDirectoryPaths:     []string{"../config/crd/bases"},
-		ErrorIfCRDPathMissing: true,
+		CRDDirectoryPaths:        []string{"../config/crd/bases"},
+		ErrorIfCRDPathMissing:    true,
+		ControlPlaneStartTimeout: 2 * time.Minute, // a busy machine needs more than the default of 20 s
 	}
 	// Room for a fleet's Services: the default has 254 addresses for the whole suite.
 	environment.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.0.0.0/16")

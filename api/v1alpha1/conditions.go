@@ -62,7 +62,8 @@ const (
 	// Deployment.
 	ReasonPaused = "Paused"
 
-	// ReasonApplyFailed (Ready=False, Reconciling): the API server did not take a child; it is tried again.
+	// ReasonApplyFailed (Ready=False, Reconciling): the API server did not take an owned object, or another client has
+	// undone every write of the last minute; it is tried again.
 	ReasonApplyFailed = "ApplyFailed"
 
 	// ReasonInvalidSpec (Ready=False, Stalled): the spec breaks an invariant, so nothing is derived from it. The pods that

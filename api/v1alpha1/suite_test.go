@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/client-go/rest"
@@ -27,7 +28,10 @@ func TestMain(m *testing.M) {
 }
 
 func runWithAPIServer(m *testing.M) int {
-	environment = &envtest.Environment{CRDDirectoryPaths: []string{crdFile}, ErrorIfCRDPathMissing: true}
+	environment = &envtest.Environment{
+		CRDDirectoryPaths: []string{crdFile}, ErrorIfCRDPathMissing: true,
+		ControlPlaneStartTimeout: 2 * time.Minute, // a busy machine needs more than the default of 20 s
+	}
 	var err error
 	if config, err = environment.Start(); err != nil {
 		fmt.Fprintln(os.Stderr, "make test sets KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl:", err)

@@ -12,6 +12,7 @@ import (
 // fields or alters them. To apply the same again would change nothing, or, if the policy stamps the time, never end. The zero value is ready.
 type Answers struct {
 	byKind map[string]answer
+	now    time.Time
 }
 
 type answer struct {
@@ -26,6 +27,10 @@ type answer struct {
 
 // keep remembers an answer, unless it is what was applied.
 func (a *Answers) keep(kind string, given answer) {
+	if a == nil {
+		return
+	}
+	given.at = a.now
 	delete(a.byKind, kind)
 	if apiequality.Semantic.DeepEqual(given.stored, given.applied) {
 		return
@@ -38,6 +43,9 @@ func (a *Answers) keep(kind string, given answer) {
 
 // find returns the answer to the same apply of the same object, provided that the object is still as it was stored.
 func (a *Answers) find(c child) (answer, bool) {
+	if a == nil {
+		return answer{}, false
+	}
 	last, ok := a.byKind[c.kind]
 	if !ok || c.object == nil || last.uid != c.object.GetUID() || !apiequality.Semantic.DeepEqual(last.applied, c.want) {
 		return answer{}, false
@@ -46,10 +54,11 @@ func (a *Answers) find(c child) (answer, bool) {
 	return last, err == nil && apiequality.Semantic.DeepEqual(last.stored, stored)
 }
 
-// Expire forgets the alterations that were answered before a time, so that they are tried again.
-func (a *Answers) Expire(before time.Time) {
+// Begin a reconcile. It forgets the alterations that were answered before a time, so that they are tried again.
+func (a *Answers) Begin(now, expired time.Time) {
+	a.now = now
 	for kind, last := range a.byKind {
-		if last.altered != nil && !last.at.After(before) {
+		if last.altered != nil && !last.at.After(expired) {
 			delete(a.byKind, kind)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -18,15 +17,15 @@ import (
 
 // Apply creates, updates and deletes until the children are as planned, and returns what it did; nothing, and no call to
 // the API server, if they are so already. An error of one child does not hold the others up, with one exception: pods with other ports
-// wait for the Service that sends requests to them. It must not be called for a plan that came with field errors.
-func Apply(ctx context.Context, c client.Client, p plan.Plan, o Observed, answers *Answers, now time.Time) ([]Change, error) {
+// wait for the Service that sends requests to them. It must not be called for a plan that came with field errors. The answers may be nil.
+func Apply(ctx context.Context, c client.Client, p plan.Plan, o Observed, answers *Answers) ([]Change, error) {
 	var changes []Change
 	var errs []error
 	for _, child := range childrenOf(p, o) {
 		if child.kind == deploymentKind && slices.ContainsFunc(errs, isNotAltered) && targetsOtherPorts(p.Service, o.Service) {
 			continue
 		}
-		child.answers, child.now = answers, now
+		child.answers = answers
 		action := child.decide()
 		changed, err := child.act(ctx, c, action)
 		if changed {
@@ -132,7 +131,7 @@ func send(ctx context.Context, api client.Client, want *unstructured.Unstructure
 
 // judge returns an AlteredError if the API server's answer has not all that was applied, and remembers an answer that differs.
 func (c child) judge(stored *unstructured.Unstructured) error {
-	given := answer{uid: stored.GetUID(), applied: c.want, at: c.now}
+	given := answer{uid: stored.GetUID(), applied: c.want}
 	fields, err := differences(c.want, stored)
 	if err != nil {
 		return err

@@ -4,8 +4,6 @@
 package children
 
 import (
-	"time"
-
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
@@ -54,7 +52,6 @@ type child struct {
 	current bool
 
 	answers *Answers
-	now     time.Time
 }
 
 // childrenOf are in the order of creation: the Service before the pods that it will find.

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -19,7 +20,10 @@ import (
 //
 //	make bench
 func BenchmarkValidate(b *testing.B) {
-	environment := &envtest.Environment{CRDDirectoryPaths: []string{"../../config/crd/bases"}, ErrorIfCRDPathMissing: true}
+	environment := &envtest.Environment{
+		CRDDirectoryPaths: []string{"../../config/crd/bases"}, ErrorIfCRDPathMissing: true,
+		ControlPlaneStartTimeout: 2 * time.Minute, // a busy machine needs more than the default of 20 s
+	}
 	config, err := environment.Start()
 	b.Cleanup(func() { _ = environment.Stop() })
 	if err != nil {

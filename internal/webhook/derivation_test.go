@@ -1,8 +1,6 @@
 package webhook
 
 import (
-	"time"
-
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
@@ -48,7 +46,7 @@ func createDerived(modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp 
 	Expect(api.Create(ctx, app)).To(Succeed())
 	p, errs, _ := plan.For(app, plan.Running{})
 	Expect(errs).To(BeEmpty())
-	_, err := children.Apply(ctx, api, p, children.Observed{}, &children.Answers{}, time.Now())
+	_, err := children.Apply(ctx, api, p, children.Observed{}, nil)
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(deleteChildren, app)
 	app.Status.Derivation = &p.Derivation

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -67,7 +68,10 @@ type judges struct {
 
 func newJudges(t *testing.T) *judges {
 	t.Helper()
-	environment := &envtest.Environment{CRDDirectoryPaths: []string{"../../config/crd/bases"}, ErrorIfCRDPathMissing: true}
+	environment := &envtest.Environment{
+		CRDDirectoryPaths: []string{"../../config/crd/bases"}, ErrorIfCRDPathMissing: true,
+		ControlPlaneStartTimeout: 2 * time.Minute, // a busy machine needs more than the default of 20 s
+	}
 	config, err := environment.Start()
 	t.Cleanup(func() { _ = environment.Stop() })
 	if err != nil {
@@ -259,7 +263,7 @@ func (j *judges) deploy(ctx context.Context, t rapid.TB, a *v1alpha1.GracefulApp
 		if err != nil || len(errs) > 0 {
 			t.Fatal(err, errs)
 		}
-		changes, err := children.Apply(ctx, j.api, p, observed)
+		changes, err := children.Apply(ctx, j.api, p, observed, nil)
 		if err != nil && !strings.Contains(err.Error(), "provided port is already allocated") {
 			t.Fatalf("accepted, and yet not deployable: %v\n%s", err, printed(a))
 		}

@@ -1,0 +1,132 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	ctrlevent "sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// causeDelay lets the API servers learn of the change themselves (they compile policies once per second), and collects the many changes of a
+// quota's status.
+const causeDelay = 5 * time.Second
+
+// causes are the kinds of object because of which the API server may refuse the operator's writes. LimitRanges are none: they concern pods.
+func causes() []client.Object {
+	return []client.Object{
+		&corev1.ResourceQuota{},
+		&admissionregistrationv1.ValidatingAdmissionPolicy{},
+		&admissionregistrationv1.ValidatingAdmissionPolicyBinding{},
+		&admissionregistrationv1.MutatingAdmissionPolicy{},
+		&admissionregistrationv1.MutatingAdmissionPolicyBinding{},
+		&admissionregistrationv1.ValidatingWebhookConfiguration{},
+		&admissionregistrationv1.MutatingWebhookConfiguration{},
+	}
+}
+
+// watchCauses reconciles the apps that fail when one of the causes changes.
+func watchCauses(b *builder.Builder, mgr ctrl.Manager, failing *failingApps, now clock.PassiveClock) error {
+	for _, cause := range causes() {
+		isServed, err := serves(mgr.GetRESTMapper(), mgr.GetScheme(), cause)
+		if err != nil {
+			return err
+		}
+		if !isServed {
+			mgr.GetLogger().Info("The API server does not serve this kind; the operator watches it after its next start", "type", fmt.Sprintf("%T", cause))
+			continue
+		}
+		b.WatchesMetadata(cause, failing.handler(now))
+	}
+	return nil
+}
+
+// serves tells whether the API server has the kind: an older one has no MutatingAdmissionPolicy, and a watch of it would keep the operator from
+// starting.
+func serves(mapper meta.RESTMapper, scheme *runtime.Scheme, object client.Object) (bool, error) {
+	gvk, err := apiutil.GVKForObject(object, scheme)
+	if err != nil {
+		return false, err
+	}
+	_, err = mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	if meta.IsNoMatchError(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// failingApps are the apps whose last reconcile ended with an error or a refusal. It is empty for a healthy cluster.
+type failingApps struct {
+	mu   sync.Mutex
+	apps map[types.NamespacedName]struct{}
+	// causeChanged is when a cause changed last.
+	causeChanged time.Time
+}
+
+// lastCause is the time before which no refusal counts: a cause has changed since.
+func (f *failingApps) lastCause() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.causeChanged.Add(causeDelay)
+}
+
+func (f *failingApps) setCauseChanged(now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.causeChanged = now
+}
+
+func (f *failingApps) set(app types.NamespacedName, isFailing bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !isFailing {
+		delete(f.apps, app)
+		return
+	}
+	if f.apps == nil {
+		f.apps = map[types.NamespacedName]struct{}{}
+	}
+	f.apps[app] = struct{}{}
+}
+
+// in returns those of a namespace, and all for the empty name, which a cluster-scoped object has.
+func (f *failingApps) in(namespace string) []reconcile.Request {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var requests []reconcile.Request
+	for app := range f.apps {
+		if namespace == "" || namespace == app.Namespace {
+			requests = append(requests, reconcile.Request{NamespacedName: app})
+		}
+	}
+	return requests
+}
+
+func (f *failingApps) handler(now clock.PassiveClock) handler.EventHandler {
+	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+	enqueue := func(cause client.Object, q queue) {
+		f.setCauseChanged(now.Now())
+		q.(priorityqueue.PriorityQueue[reconcile.Request]).AddWithOpts(
+			priorityqueue.AddOpts{After: causeDelay, Priority: new(retryPriority)}, f.in(cause.GetNamespace())...)
+	}
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e ctrlevent.CreateEvent, q queue) { enqueue(e.Object, q) },
+		UpdateFunc: func(_ context.Context, e ctrlevent.UpdateEvent, q queue) { enqueue(e.ObjectNew, q) },
+		DeleteFunc: func(_ context.Context, e ctrlevent.DeleteEvent, q queue) { enqueue(e.Object, q) },
+	}
+}

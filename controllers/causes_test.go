@@ -1,0 +1,128 @@
+package controllers
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// forbidDeployments lets a ValidatingAdmissionPolicy deny the Deployments of a namespace. It is in force when it returns.
+func (w *world) forbidDeployments() (stop func()) {
+	GinkgoHelper()
+	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: w.namespace},
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+			MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+				RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
+					Rule:       admissionregistrationv1.Rule{APIGroups: []string{"apps"}, APIVersions: []string{"v1"}, Resources: []string{"deployments"}},
+				},
+			}}},
+			Validations: []admissionregistrationv1.Validation{{Expression: "false", Message: "no Deployments here"}},
+		},
+	}
+	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: w.namespace},
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+			PolicyName:        w.namespace,
+			ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
+			MatchResources: &admissionregistrationv1.MatchResources{NamespaceSelector: &metav1.LabelSelector{
+				MatchLabels: map[string]string{corev1.LabelMetadataName: w.namespace},
+			}},
+		},
+	}
+	Expect(api.Create(ctx, policy)).To(Succeed())
+	DeferCleanup(func() { Expect(api.Delete(ctx, policy)).To(Succeed()) })
+	Expect(api.Create(ctx, binding)).To(Succeed())
+	w.awaitRefusal("no Deployments here")
+	return func() { Expect(api.Delete(ctx, binding)).To(Succeed()) }
+}
+
+// exhaustQuota lets a ResourceQuota refuse the Deployments of a namespace. It is in force when it returns.
+func (w *world) exhaustQuota() (stop func()) {
+	GinkgoHelper()
+	none := corev1.ResourceList{"count/deployments.apps": quantity("0")}
+	quota := &corev1.ResourceQuota{
+		ObjectMeta: metav1.ObjectMeta{Name: "none", Namespace: w.namespace}, Spec: corev1.ResourceQuotaSpec{Hard: none},
+	}
+	Expect(api.Create(ctx, quota)).To(Succeed())
+	quota.Status = corev1.ResourceQuotaStatus{Hard: none, Used: none} // envtest has no quota controller
+	Expect(api.Status().Update(ctx, quota)).To(Succeed())
+	w.awaitRefusal("exceeded quota")
+	return func() { Expect(api.Delete(ctx, quota)).To(Succeed()) }
+}
+
+func (w *world) awaitRefusal(message string) {
+	GinkgoHelper()
+	Eventually(func() error {
+		d := w.running()
+		d.Name = "probe"
+		return api.Create(ctx, d, client.DryRunAll)
+	}).WithTimeout(20*time.Second).Should(MatchError(ContainSubstring(message)), "it is not in force")
+}
+
+var _ = Describe("A refused app", func() {
+	It("is applied as soon as the policy or the quota that refused it is gone, not a minute later", func() {
+		startManager()
+		byPolicy, byQuota := newWorld(), newWorld()
+		allow, enlarge := byPolicy.forbidDeployments(), byQuota.exhaustQuota()
+		for _, w := range []*world{byPolicy, byQuota} {
+			w.create()
+			Eventually(func() []string { return w.conditions() }).WithTimeout(20 * time.Second).Should(ContainElement("Stalled=True Rejected"))
+		}
+		allow()
+		enlarge()
+		for _, w := range []*world{byPolicy, byQuota} {
+			Eventually(func() error { return api.Get(ctx, w.key, &appsv1.Deployment{}) }).WithTimeout(rejectedRetry / 2).Should(Succeed())
+		}
+	})
+
+	It("is known as failing until it is applied or gone", func() {
+		w := newWorld()
+		w.create()
+		w.fail = func(string, string) error {
+			return apierrors.NewForbidden(schema.GroupResource{}, "hello", errors.New("refused"))
+		}
+		_, _ = w.try()
+		hello := []reconcile.Request{{NamespacedName: w.key}}
+		Expect(w.failing.in(w.namespace)).To(Equal(hello))
+		Expect(w.failing.in("")).To(Equal(hello), "a cluster-scoped cause concerns every namespace")
+		Expect(w.failing.in("another")).To(BeEmpty())
+		w.fail = nil
+		w.reconcile()
+		Expect(w.failing.apps).To(BeEmpty())
+
+		w.failing.set(w.key, true)
+		Expect(api.Delete(ctx, w.app())).To(Succeed())
+		w.reconcile()
+		Expect(w.failing.apps).To(BeEmpty())
+	})
+})
+
+func TestKindsThatAreNotServedAreLeftOut(t *testing.T) {
+	known := runtime.NewScheme()
+	if err := admissionregistrationv1.AddToScheme(known); err != nil {
+		t.Fatal(err)
+	}
+	mapper := meta.NewDefaultRESTMapper(nil)
+	mapper.Add(admissionregistrationv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicy"), meta.RESTScopeRoot)
+	if isServed, err := serves(mapper, known, &admissionregistrationv1.ValidatingAdmissionPolicy{}); err != nil || !isServed {
+		t.Errorf("a served kind: %v, %v", isServed, err)
+	}
+	if isServed, err := serves(mapper, known, &admissionregistrationv1.MutatingAdmissionPolicy{}); err != nil || isServed {
+		t.Errorf("a kind that is not served: %v, %v", isServed, err)
+	}
+}

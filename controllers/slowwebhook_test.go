@@ -1,0 +1,112 @@
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	admissionv1 "k8s.io/api/admission/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+// silentWebhook reviews Services, and answers nothing until release is called.
+type silentWebhook struct {
+	waiting atomic.Int32
+	release chan struct{}
+}
+
+func (s *silentWebhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var review admissionv1.AdmissionReview
+	if json.NewDecoder(r.Body).Decode(&review) != nil || review.Request == nil {
+		http.Error(w, "it is no review", http.StatusBadRequest)
+		return
+	}
+	s.waiting.Add(1)
+	defer s.waiting.Add(-1)
+	select {
+	case <-s.release:
+	case <-r.Context().Done():
+	}
+	review.Response = &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: true}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(review) // nobody may be there to read it
+}
+
+// silence lets a webhook that does not answer review the Services of a namespace, until the test ends.
+func silence(namespace string) *silentWebhook {
+	GinkgoHelper()
+	webhook := &silentWebhook{release: make(chan struct{})}
+	server := httptest.NewTLSServer(webhook)
+	configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{
+		ObjectMeta: metav1.ObjectMeta{Name: namespace},
+		Webhooks: []admissionregistrationv1.ValidatingWebhook{{
+			Name: "silent.example.com",
+			ClientConfig: admissionregistrationv1.WebhookClientConfig{
+				URL:      &server.URL,
+				CABundle: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}),
+			},
+			Rules: []admissionregistrationv1.RuleWithOperations{{
+				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
+				Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"services"}},
+			}},
+			NamespaceSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}},
+			FailurePolicy:           new(admissionregistrationv1.Fail),
+			SideEffects:             new(admissionregistrationv1.SideEffectClassNone),
+			TimeoutSeconds:          new(int32(30)),
+			AdmissionReviewVersions: []string{"v1"},
+		}},
+	}
+	Expect(api.Create(ctx, configuration)).To(Succeed())
+	DeferCleanup(func() {
+		Expect(api.Delete(ctx, configuration)).To(Succeed())
+		close(webhook.release)
+		server.Close()
+	})
+	service := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: "probe", Namespace: namespace},
+		Spec:       corev1.ServiceSpec{ExternalName: "probe.example.com", Type: corev1.ServiceTypeExternalName},
+	}
+	Eventually(func() error {
+		soon, cancel := context.WithTimeout(ctx, slowAfter/2)
+		defer cancel()
+		return api.Create(soon, service, client.DryRunAll)
+	}).WithTimeout(20*time.Second).Should(MatchError(context.DeadlineExceeded), "the webhook is not in force")
+	return webhook
+}
+
+var _ = Describe("A webhook that does not answer", func() {
+	It("does not keep an app of another namespace from being scaled", func() {
+		startManager()
+		served, blocked := newWorld(), newWorld()
+		served.create()
+		Eventually(func() error { return api.Get(ctx, served.key, &appsv1.Deployment{}) }).Should(Succeed())
+
+		webhook := silence(blocked.namespace)
+		for i := range 3 * maxConcurrentReconciles {
+			blocked.create(everything, func(app *v1alpha1.GracefulApp) {
+				app.Name = fmt.Sprintf("app-%d", i)
+				app.Spec.Service.Spec.Type = ""
+			})
+		}
+		Eventually(webhook.waiting.Load).WithTimeout(20 * time.Second).Should(BeNumerically(">=", maxSlowCalls))
+		served.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(5)) })
+		Eventually(func() int32 { return *served.deployment().Spec.Replicas }).WithTimeout(20 * time.Second).Should(BeEquivalentTo(5))
+
+		services := &corev1.ServiceList{}
+		Expect(api.List(ctx, services, client.InNamespace(blocked.namespace))).To(Succeed())
+		Expect(services.Items).To(BeEmpty(), "the webhook has answered")
+	})
+})
