@@ -66,8 +66,9 @@ func childrenOf(p plan.Plan, o Observed) []child {
 	deployment := child{kind: deploymentKind}
 	if o.Deployment != nil {
 		deployment.observe(o, o.Deployment)
-		// The replicas of an autoscaler that targets the Deployment are applied as they were observed, and the autoscaler may have changed them since.
-		deployment.current = deployment.current || o.Autoscaler != ""
+		// The replicas of an autoscaler that targets the Deployment, and the time of a restart, are applied as they were observed, and another client may
+		// have changed them since.
+		deployment.current = deployment.current || o.Autoscaler != "" || hasRestart(p)
 	}
 	if p.Deployment != nil {
 		deployment.want, deployment.metadata = p.Deployment, p.Deployment.ObjectMetaApplyConfiguration
@@ -88,6 +89,16 @@ func (c *child) observe(o Observed, object client.Object) {
 	c.object = object
 	c.adopted = !plan.Owns(o.app, object)
 	c.current = c.adopted
+}
+
+// hasRestart tells whether the time of the last restart is applied.
+func hasRestart(p plan.Plan) bool {
+	d := p.Deployment
+	if d == nil || d.Spec == nil || d.Spec.Template == nil || d.Spec.Template.ObjectMetaApplyConfiguration == nil {
+		return false
+	}
+	_, ok := d.Spec.Template.Annotations[plan.RestartedAt]
+	return ok
 }
 
 // decide compares what exists with what shall exist, without asking the API server: the managed fields in the cached

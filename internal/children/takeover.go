@@ -17,7 +17,7 @@ import (
 
 // restartedAt is what `kubectl rollout restart` writes. It is kept whoever else's fields are taken over, because to drop it
 // would be one more rollout.
-var restartedAt = fieldpath.MakePathOrDie("spec", "template", "metadata", "annotations", "kubectl.kubernetes.io/restartedAt")
+var restartedAt = fieldpath.MakePathOrDie("spec", "template", "metadata", "annotations", plan.RestartedAt)
 
 // takeOver moves the fields of everybody who has overwritten ours by an update (kubectl edit, kubectl rollout undo) into our
 // managed fields, so that the apply that follows also removes what they added: server-side apply removes only what

@@ -28,6 +28,9 @@ const defaultPortName = "http"
 func deriveTemplate(in *input) *corev1.PodTemplateSpec {
 	template := in.spec().Template.DeepCopy()
 	template.Labels = PodLabels(in.app)
+	if written, ok := template.Annotations[RestartedAt]; ok {
+		template.Annotations[RestartedAt] = restartedAt(written, in.running)
+	}
 	grace := int64(in.timing.TerminationGracePeriodSeconds)
 	template.Spec.TerminationGracePeriodSeconds = &grace
 	defaultAtomicFields(&template.Spec)
