@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"crypto/sha256"
 	"sync"
 	"time"
 
@@ -28,6 +29,8 @@ type appState struct {
 	generation int64
 	writes     *rate.Limiter
 	answers    children.Answers
+	// applied is the digest of the plan that was applied last.
+	applied [sha256.Size]byte
 }
 
 // appStates of all apps. The zero value is ready.

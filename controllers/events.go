@@ -1,6 +1,8 @@
 package controllers
 
 import (
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,18 +23,14 @@ type event struct {
 const maxNoteBytes = 1024
 
 // eventsOf follow from what changed: a status that stays the same is silent, however often it is computed.
-func eventsOf(old, updated v1alpha1.GracefulAppStatus, changes []children.Change) []event {
+func eventsOf(old, updated v1alpha1.GracefulAppStatus, changes []children.Change, last lastApply) []event {
 	var all []event
 	for _, change := range changes {
 		switch {
 		case change.Action == children.Create, change.Action == children.Delete:
 			all = append(all, childChanged(change))
-		case change.Action == children.Update && old.ObservedGeneration == updated.ObservedGeneration:
-			// The spec is the same as before: somebody has changed the child, or what is derived is another one. The recorder makes one
-			// series of equal events.
-			e := childChanged(change)
-			e.note += ": it was not as derived"
-			all = append(all, e)
+		case change.Action == children.Update && isRevert(change, last, old.ObservedGeneration == updated.ObservedGeneration):
+			all = append(all, reverted(change))
 		}
 	}
 	before := meta.FindStatusCondition(old.Conditions, v1alpha1.ConditionReady)
@@ -43,6 +41,23 @@ func eventsOf(old, updated v1alpha1.GracefulAppStatus, changes []children.Change
 	}
 	all = append(all, newConflict(old, updated, v1alpha1.ConditionScaleConflict, "Scale")...)
 	return append(all, newConflict(old, updated, v1alpha1.ConditionDerivationConflict, "Derive")...)
+}
+
+// isRevert tells an update that reverts what another client has changed from one that brings a change of the owner or of the derivation. A process
+// that has applied no plan for the app yet can tell by the managed fields only.
+func isRevert(change children.Change, last lastApply, isSameGeneration bool) bool {
+	return last == samePlan || last == unknownPlan && isSameGeneration && len(change.By) > 0
+}
+
+// reverted names who is to be told. The recorder makes one series of equal events.
+func reverted(change children.Change) event {
+	e := childChanged(change)
+	if len(change.By) == 0 {
+		e.note += ": another client had removed or changed a field that the operator applies"
+		return e
+	}
+	e.note += ": reverted what " + strings.Join(change.By, ", ") + " had changed"
+	return e
 }
 
 // newConflict is the event of a condition that was not there before, or for another reason.

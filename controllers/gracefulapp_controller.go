@@ -3,6 +3,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -31,6 +32,7 @@ type GracefulAppReconciler struct {
 
 	states  appStates
 	failing failingApps
+	running runningReconciles
 }
 
 // +kubebuilder:rbac:groups=apps.gracefulapp.dev,resources=gracefulapps,verbs=list;watch
@@ -51,8 +53,19 @@ type GracefulAppReconciler struct {
 // Reads come from the cache, so no verb get is needed. Quotas, admission policies and webhook configurations are only watched: see watchCauses.
 // Pods are created by dry run only, at admission.
 
-// Reconcile brings one app to what its spec says, and its status to what is. Owner references clean up after a deleted app.
+// Reconcile brings one app to what its spec says, and its status to what is. Owner references clean up after a deleted app. A change of the
+// app interrupts it where it waits for a slow answer.
 func (r *GracefulAppReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	ctx, end := r.running.begin(ctx, req.NamespacedName, r.Clock.Now())
+	defer end()
+	result, err := r.reconcile(ctx, req)
+	if errors.Is(context.Cause(ctx), errInterrupted) {
+		return ctrl.Result{}, nil
+	}
+	return result, err
+}
+
+func (r *GracefulAppReconciler) reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	stored := storedApp()
 	if err := r.Get(ctx, req.NamespacedName, stored); err != nil || stored.GetDeletionTimestamp() != nil {
 		r.states.forget(req.NamespacedName)
@@ -81,7 +94,7 @@ func (r *GracefulAppReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	if err := writeStatus(ctx, api, app, status); err != nil {
 		return retry(0), err
 	}
-	r.record(app, eventsOf(*old, status, p.changes))
+	r.record(app, eventsOf(*old, status, p.changes, p.last))
 	return p.result(wait)
 }
 
@@ -112,6 +125,7 @@ func (r *GracefulAppReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("gracefulapp").
 		WithOptions(controllerOptions()).
 		For(storedApp()).
+		Watches(storedApp(), r.interruptChanged()).
 		Watches(&appsv1.Deployment{}, byName).
 		Watches(&corev1.Service{}, byName).
 		Watches(&policyv1.PodDisruptionBudget{}, handler.EnqueueRequestsFromMapFunc(r.appsOfDisruptionBudget)).

@@ -28,7 +28,9 @@ type pass struct {
 	invalid  field.ErrorList
 	observed children.Observed
 	// unread: the live objects could not be read.
-	unread  bool
+	unread bool
+	// last is how the plan compares with the one that was applied last.
+	last    lastApply
 	changes []children.Change
 	err     error
 }
@@ -42,7 +44,12 @@ func (p *pass) apply(ctx context.Context, api client.Client) {
 	var observed children.Observed
 	observed, p.changes, p.err = children.Scale(ctx, api, p.app, p.observed)
 	if len(p.invalid) == 0 && len(p.observed.Foreign) == 0 && len(p.observed.Leaving) == 0 {
+		digest := planDigest(p.plan)
+		p.last = p.state.compareWithLast(digest)
 		changes, err := children.Apply(ctx, api, p.plan, observed, &p.state.answers)
+		if !some(err, isNotAltered) {
+			p.state.applied = digest
+		}
 		p.changes, p.err = append(p.changes, changes...), errors.Join(p.err, err)
 	}
 	for _, change := range p.changes {

@@ -17,7 +17,9 @@ var _ = Describe("A restart of an app whose template has restartedAt", func() {
 	const first, second, third = "2030-01-01T00:00:00Z", "2030-01-01T01:00:00Z", "2030-01-01T02:00:00Z"
 	var w *world
 	restartedAt := func(value string) func(*v1alpha1.GracefulApp) {
-		return func(app *v1alpha1.GracefulApp) { app.Spec.Template.Annotations = map[string]string{plan.RestartedAt: value} }
+		return func(app *v1alpha1.GracefulApp) {
+			app.Spec.Template.Annotations = map[string]string{plan.RestartedAt: value}
+		}
 	}
 	// As kubectl rollout restart writes it (k8s.io/kubectl, pkg/cmd/rollout/rollout_restart.go).
 	restart := func(value string) {
@@ -42,6 +44,7 @@ var _ = Describe("A restart of an app whose template has restartedAt", func() {
 		Expect(mark()).To(Equal(second))
 		Expect(w.deployment().Generation).To(Equal(rollout), "the operator has started another rollout")
 		Expect(w.reconcile()).To(BeEmpty())
+		Expect(w.events.take()).NotTo(ContainElement(HavePrefix("Normal Updated")), "nothing was reverted")
 
 		w.change(restartedAt(third))
 		w.settle()

@@ -88,6 +88,23 @@ func silence(namespace string) *silentWebhook {
 }
 
 var _ = Describe("A webhook that does not answer", func() {
+	It("does not keep an app that waits for it from being scaled", func() {
+		startManager()
+		w := newWorld()
+		w.create()
+		Eventually(func() error { return api.Get(ctx, w.key, &appsv1.Deployment{}) }).Should(Succeed())
+		Eventually(func() *v1alpha1.DerivationStatus { return w.app().Status.Derivation }).ShouldNot(BeNil())
+
+		webhook := silence(w.namespace)
+		waiting := webhook.waiting.Load()
+		Expect(api.Delete(ctx, fetch(w, &corev1.Service{}))).To(Succeed())
+		Eventually(webhook.waiting.Load).WithTimeout(20 * time.Second).Should(BeNumerically(">", waiting))
+		w.setReplicas(5)
+		// The API server waits for the webhook for 30 s.
+		Eventually(func() int32 { return *w.deployment().Spec.Replicas }).WithTimeout(20 * time.Second).Should(BeEquivalentTo(5))
+		Expect(webhook.waiting.Load()).To(BeNumerically(">", waiting), "the webhook has answered")
+	})
+
 	It("does not keep an app of another namespace from being scaled", func() {
 		startManager()
 		served, blocked := newWorld(), newWorld()

@@ -238,8 +238,45 @@ func TestEventsAreSilentAboutWhatStaysTheSame(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
-			for _, e := range eventsOf(tt.old, tt.new, nil) {
+			for _, e := range eventsOf(tt.old, tt.new, nil, unknownPlan) {
 				got = append(got, e.kind+" "+e.reason)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("events (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestOnlyARevertedChangeOfAnotherClientIsAnEvent(t *testing.T) {
+	named := children.Change{Action: children.Update, Kind: "Service", Name: "hello", By: []string{"argocd", "kubectl-edit"}}
+	unnamed := children.Change{Action: children.Update, Kind: "Service", Name: "hello"}
+	const (
+		namedNote   = "Updated Service hello: reverted what argocd, kubectl-edit had changed"
+		unnamedNote = "Updated Service hello: another client had removed or changed a field that the operator applies"
+	)
+	tests := []struct {
+		name       string
+		change     children.Change
+		last       lastApply
+		generation int64
+		want       []string
+	}{
+		{name: "an edit", change: named, last: samePlan, generation: 1, want: []string{namedNote}},
+		{name: "a removed field", change: unnamed, last: samePlan, generation: 1, want: []string{unnamedNote}},
+		{name: "the owner's change", change: unnamed, last: otherPlan, generation: 2},
+		{name: "the owner's change at the second try", change: unnamed, last: otherPlan, generation: 1},
+		{name: "the owner sets what another manager has set", change: named, last: otherPlan, generation: 1},
+		{name: "an edit while the operator was away", change: named, last: unknownPlan, generation: 1, want: []string{namedNote}},
+		{name: "the owner's change while the operator was away", change: named, last: unknownPlan, generation: 2},
+		{name: "an upgrade of the operator", change: unnamed, last: unknownPlan, generation: 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			old, updated := v1alpha1.GracefulAppStatus{ObservedGeneration: 1}, v1alpha1.GracefulAppStatus{ObservedGeneration: tt.generation}
+			var got []string
+			for _, e := range eventsOf(old, updated, []children.Change{tt.change}, tt.last) {
+				got = append(got, e.note)
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("events (-want +got):\n%s", diff)

@@ -27,9 +27,9 @@ func Apply(ctx context.Context, c client.Client, p plan.Plan, o Observed, answer
 		}
 		child.answers = answers
 		action := child.decide()
-		changed, err := child.act(ctx, c, action)
-		if changed {
-			changes = append(changes, Change{Action: action, Kind: child.kind, Name: child.name()})
+		change, err := child.act(ctx, c, action)
+		if change != nil {
+			changes = append(changes, *change)
 		}
 		if err != nil {
 			errs = append(errs, err)
@@ -59,41 +59,47 @@ func targetsOtherPorts(want *corev1ac.ServiceApplyConfiguration, live *corev1.Se
 	return false
 }
 
-// act does what was decided, and tells whether that changed the object.
-func (c child) act(ctx context.Context, api client.Client, action Action) (changed bool, err error) {
+// act does what was decided, and returns what that has changed, nil if nothing.
+func (c child) act(ctx context.Context, api client.Client, action Action) (*Change, error) {
+	change := &Change{Action: action, Kind: c.kind, Name: c.name()}
 	switch action {
 	case Create:
 		// With this resource version the API server creates what is absent and answers 409 for an object that exists: a foreign
 		// object that the cache has not seen yet is never adopted.
 		answer, err := c.apply(ctx, api, "1")
 		if err != nil {
-			return false, fmt.Errorf("creating %s %s: %w", c.kind, c.name(), err)
+			return nil, fmt.Errorf("creating %s %s: %w", c.kind, c.name(), err)
 		}
-		return true, c.judge(answer)
+		return change, c.judge(answer)
 	case Update:
 		if last, ok := c.answers.find(c); ok {
-			return false, last.altered
+			return nil, last.altered
 		}
 		version, err := takeOver(ctx, api, c)
 		if err != nil {
-			return false, err
+			return nil, err
 		}
 		if !c.current {
 			version = ""
 		}
 		answer, err := c.apply(ctx, api, version)
 		if err != nil {
-			return false, fmt.Errorf("applying %s %s: %w", c.kind, c.name(), err)
+			return nil, fmt.Errorf("applying %s %s: %w", c.kind, c.name(), err)
 		}
-		return answer.GetResourceVersion() != c.object.GetResourceVersion(), c.judge(answer)
+		if answer.GetResourceVersion() == c.object.GetResourceVersion() {
+			change = nil
+		} else if !c.adopted { // an adoption reverts nothing
+			change.By = reverted(c.object.GetManagedFields(), answer.GetManagedFields())
+		}
+		return change, c.judge(answer)
 	case Delete:
 		uid := c.object.GetUID()
 		if err := api.Delete(ctx, c.object, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
-			return false, fmt.Errorf("deleting %s %s: %w", c.kind, c.name(), err)
+			return nil, fmt.Errorf("deleting %s %s: %w", c.kind, c.name(), err)
 		}
-		return true, nil
+		return change, nil
 	}
-	return false, nil
+	return nil, nil
 }
 
 // apply sends the child and returns what the API server stored. With a resource version, an object that has another one is a conflict.
@@ -148,6 +154,9 @@ func (c child) judge(stored *unstructured.Unstructured) error {
 func (c child) name() string {
 	if c.object != nil {
 		return c.object.GetName()
+	}
+	if c.metadata == nil {
+		return ""
 	}
 	return *c.metadata.Name
 }

@@ -36,6 +36,8 @@ type Change struct {
 	Action Action
 	Kind   string
 	Name   string
+	// By are the field managers whose writes an update reverts. A manager that removed a field owns nothing and is not named.
+	By []string
 }
 
 // child pairs what exists with what shall exist. It hides the three types behind what Apply needs of them.

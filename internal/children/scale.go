@@ -43,8 +43,12 @@ func Scale(ctx context.Context, c client.Client, app *v1alpha1.GracefulApp, o Ob
 	if err != nil {
 		return o, nil, fmt.Errorf("scaling Deployment %s: %w", d.Name, err)
 	}
+	change := Change{Action: Update, Kind: deploymentKind, Name: d.Name}
+	if o.Scaler != "" {
+		change.By = []string{o.Scaler}
+	}
 	o.Deployment = scaled(d, replicas)
-	return o, []Change{{Action: Update, Kind: deploymentKind, Name: d.Name}}, nil
+	return o, []Change{change}, nil
 }
 
 // scaled returns the Deployment as the write has left it. It keeps the old resource version, because other managed fields may have changed too.

@@ -121,10 +121,18 @@ func TestLateWakersWaitOnTheirConnections(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { last.Add(1) }))
 	defer srv.Close()
 	records := run(t, Target{URL: srv.URL, Mode: KeepAlive, Connections: 40, MaxInFlight: 1}, 100)
+	fresh := 0
 	for _, r := range records {
-		if want := r.Seq >= 40; r.Reused != want {
-			t.Errorf("request %d: reused %v, want %v: each connection takes every 40th request", r.Seq, r.Reused, want)
+		if !r.Reused {
+			fresh++
 		}
+		if r.Seq < 40 && r.Reused {
+			t.Errorf("request %d has reused a connection: each takes every 40th request", r.Seq)
+		}
+	}
+	// net/http gives a connection back in the background. On a busy machine, one may come back too late for its next request.
+	if fresh < 40 || fresh > 44 {
+		t.Errorf("%d of %d requests opened a connection, want about 40", fresh, len(records))
 	}
 	if records[80].Idle != 0 {
 		t.Errorf("an answered request has kept how long its connection was idle: %s", records[80].Idle)

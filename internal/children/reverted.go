@@ -1,0 +1,46 @@
+package children
+
+import (
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/gracefulapp/gracefulapp/internal/plan"
+)
+
+// reverted names the managers whose values an apply has replaced: they have lost a field that the operator did not own to the operator. A manager
+// that had written the value that is applied loses nothing. The arguments are the managed fields before and after the apply.
+func reverted(before, after []metav1.ManagedFieldsEntry) []string {
+	gained := entryFields(after, plan.IsApplied).Difference(entryFields(before, plan.IsApplied))
+	var managers []string
+	for _, e := range before {
+		if e.Manager == plan.FieldManager || e.Subresource == "status" || e.FieldsV1 == nil {
+			continue
+		}
+		had := entryFields(before, func(b metav1.ManagedFieldsEntry) bool { return isSameWriter(b, e) })
+		kept := entryFields(after, func(a metav1.ManagedFieldsEntry) bool { return isSameWriter(a, e) })
+		if !had.Leaves().Difference(kept).Intersection(gained).Empty() {
+			managers = append(managers, e.Manager)
+		}
+	}
+	slices.Sort(managers)
+	return slices.Compact(managers)
+}
+
+func isSameWriter(a, b metav1.ManagedFieldsEntry) bool {
+	return a.Manager == b.Manager && a.Operation == b.Operation && a.APIVersion == b.APIVersion && a.Subresource == b.Subresource
+}
+
+// entryFields are the fields of the first entry that is meant, none if there is no such entry or if it cannot be read.
+func entryFields(entries []metav1.ManagedFieldsEntry, isMeant func(metav1.ManagedFieldsEntry) bool) *fieldpath.Set {
+	i := slices.IndexFunc(entries, isMeant)
+	if i < 0 || entries[i].FieldsV1 == nil {
+		return &fieldpath.Set{}
+	}
+	fields, err := fieldsOf(entries[i])
+	if err != nil {
+		return &fieldpath.Set{}
+	}
+	return fields
+}
