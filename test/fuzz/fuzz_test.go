@@ -68,6 +68,18 @@ type judges struct {
 
 func newJudges(t *testing.T) *judges {
 	t.Helper()
+	api := startAPIServer(t)
+	// The accounts that pods of a real cluster have: its controllers, which make it, do not run here.
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "default"}}
+	if err := api.Create(t.Context(), account); client.IgnoreAlreadyExists(err) != nil {
+		t.Fatal(err)
+	}
+	return &judges{api: api, verdicts: map[string]int{}}
+}
+
+// startAPIServer starts one with the CRD, which ends with the test.
+func startAPIServer(t *testing.T) client.WithWatch {
+	t.Helper()
 	environment := &envtest.Environment{
 		CRDDirectoryPaths: []string{"../../config/crd/bases"}, ErrorIfCRDPathMissing: true,
 		ControlPlaneStartTimeout: 2 * time.Minute, // a busy machine needs more than the default of 20 s
@@ -83,16 +95,11 @@ func newJudges(t *testing.T) *judges {
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		t.Fatal(err)
 	}
-	api, err := client.New(config, client.Options{Scheme: scheme})
+	api, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The accounts that pods of a real cluster have: its controllers, which make it, do not run here.
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "default"}}
-	if err := api.Create(t.Context(), account); client.IgnoreAlreadyExists(err) != nil {
-		t.Fatal(err)
-	}
-	return &judges{api: api, verdicts: map[string]int{}}
+	return api
 }
 
 func (j *judges) count(verdict string) int {
@@ -104,13 +111,7 @@ func (j *judges) count(verdict string) int {
 
 // TestSpecs draws specs at random. rapid reduces one that fails to its core and says how to draw it again.
 func TestSpecs(t *testing.T) {
-	n := defaultSpecs
-	if given := os.Getenv(specsVariable); given != "" {
-		var err error
-		if n, err = strconv.Atoi(given); err != nil {
-			t.Fatalf("%s: %v", specsVariable, err)
-		}
-	}
+	n := fromEnvironment(t, specsVariable, defaultSpecs)
 	j := newJudges(t)
 	t.Run("draw", func(t *testing.T) {
 		for worker := range workers {

@@ -1,0 +1,152 @@
+package fuzz
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+)
+
+const (
+	kindApp        = "GracefulApp"
+	kindDeployment = "Deployment"
+	kindService    = "Service"
+	kindBudget     = "PodDisruptionBudget"
+)
+
+// write is a request of the reconciler that is not a dry run.
+type write struct {
+	verb, kind string
+	at         time.Time
+	// injected tells whether a failure has replaced the API server's answer.
+	injected bool
+}
+
+// failure answers the reconciler's writes of some kinds with an error.
+type failure struct {
+	fails func(kind string) bool
+	until time.Time
+	// once limits it to one write.
+	once bool
+	err  error
+	// performed lets the API server do what it is asked, as if only the answer was lost.
+	performed bool
+}
+
+// errorsOfCalls are the errors that a failure injects.
+var errorsOfCalls = []error{
+	apierrors.NewInternalError(errors.New("injected")),
+	apierrors.NewConflict(schema.GroupResource{Resource: "injected"}, "hello", errors.New("injected")),
+	apierrors.NewForbidden(schema.GroupResource{Resource: "injected"}, "hello", errors.New("injected")),
+	apierrors.NewTimeoutError("injected", 1),
+}
+
+// recorder records the reconciler's writes and lets some of them fail.
+type recorder struct {
+	clock    clock.PassiveClock
+	failures []*failure
+	writes   []write
+}
+
+func (r *recorder) do(verb, kind string, dryRun []string, call func() error) error {
+	w := write{verb: verb, kind: kind, at: r.clock.Now()}
+	f := r.failureOf(kind)
+	w.injected = f != nil
+	if len(dryRun) == 0 {
+		r.writes = append(r.writes, w)
+	}
+	if f == nil {
+		return call()
+	}
+	if f.performed {
+		if err := call(); err != nil {
+			return err
+		}
+	}
+	return f.err
+}
+
+// failureOf returns the failure that is in force for a kind, nil if there is none.
+func (r *recorder) failureOf(kind string) *failure {
+	for i, f := range r.failures {
+		if f.until.Before(r.clock.Now()) || !f.fails(kind) {
+			continue
+		}
+		if f.once {
+			r.failures = append(r.failures[:i:i], r.failures[i+1:]...)
+		}
+		return f
+	}
+	return nil
+}
+
+// failUntil is the end of the last failure.
+func (r *recorder) failUntil() time.Time {
+	var last time.Time
+	for _, f := range r.failures {
+		if f.until.After(last) {
+			last = f.until
+		}
+	}
+	return last
+}
+
+func kindOf(c client.Client, object any) string {
+	switch o := object.(type) {
+	case client.Object:
+		if gvk, err := c.GroupVersionKindFor(o); err == nil {
+			return gvk.Kind
+		}
+	case interface{ GetKind() *string }:
+		if kind := o.GetKind(); kind != nil {
+			return *kind
+		}
+	}
+	return "unknown"
+}
+
+// client returns a client that writes through the recorder.
+func (r *recorder) client(api client.WithWatch) client.Client {
+	return interceptor.NewClient(api, interceptor.Funcs{
+		Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
+			dryRun := (&client.CreateOptions{}).ApplyOptions(opts).DryRun
+			return r.do("create", kindOf(c, o), dryRun, func() error { return c.Create(ctx, o, opts...) })
+		},
+		Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
+			dryRun := (&client.DeleteOptions{}).ApplyOptions(opts).DryRun
+			return r.do("delete", kindOf(c, o), dryRun, func() error { return c.Delete(ctx, o, opts...) })
+		},
+		Update: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.UpdateOption) error {
+			dryRun := (&client.UpdateOptions{}).ApplyOptions(opts).DryRun
+			return r.do("update", kindOf(c, o), dryRun, func() error { return c.Update(ctx, o, opts...) })
+		},
+		Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
+			dryRun := (&client.PatchOptions{}).ApplyOptions(opts).DryRun
+			return r.do("patch", kindOf(c, o), dryRun, func() error { return c.Patch(ctx, o, p, opts...) })
+		},
+		Apply: func(ctx context.Context, c client.WithWatch, o runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
+			dryRun := (&client.ApplyOptions{}).ApplyOptions(opts).DryRun
+			return r.do("apply", kindOf(c, o), dryRun, func() error { return c.Apply(ctx, o, opts...) })
+		},
+		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch,
+			opts ...client.SubResourcePatchOption) error {
+			dryRun := (&client.SubResourcePatchOptions{}).ApplyOptions(opts).DryRun
+			return r.do("patch "+sub, kindOf(c, o), dryRun, func() error { return c.SubResource(sub).Patch(ctx, o, p, opts...) })
+		},
+		SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
+			dryRun := (&client.SubResourceUpdateOptions{}).ApplyOptions(opts).DryRun
+			return r.do("update "+sub, kindOf(c, o), dryRun, func() error { return c.SubResource(sub).Update(ctx, o, opts...) })
+		},
+		SubResourceApply: func(ctx context.Context, c client.Client, sub string, o runtime.ApplyConfiguration,
+			opts ...client.SubResourceApplyOption) error {
+			dryRun := (&client.SubResourceApplyOptions{}).ApplyOpts(opts).DryRun
+			return r.do("apply "+sub, kindOf(c, o), dryRun, func() error { return c.SubResource(sub).Apply(ctx, o, opts...) })
+		},
+	})
+}
