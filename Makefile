@@ -97,9 +97,10 @@ test-go: cluster-binaries bin/kube-score browser ## Run the unit tests and those
 	go test -C test/cluster ./...
 
 .PHONY: fuzz
-fuzz: cluster-binaries ## Draw 50,000 random specs and let Go, CEL and the API server judge them: FUZZ_SPECS=50000.
+fuzz: cluster-binaries ## Draw 50,000 specs (FUZZ_SPECS) and 2,000 sequences of what clients do (FUZZ_SEQUENCES, from FUZZ_SEED on).
 	@KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$$(bin/cluster bin-dir)}" FUZZ_SPECS=$(or $(FUZZ_SPECS),50000) \
-		go test ./test/fuzz -run TestSpecs -v -count=1 -timeout 2h | grep -v -e '^===' -e 'passed 100 tests'
+		FUZZ_SEQUENCES=$(or $(FUZZ_SEQUENCES),2000) FUZZ_SEED=$(or $(FUZZ_SEED),1) \
+		go test ./test/fuzz -run 'TestSpecs|TestSequences' -v -count=1 -timeout 4h | grep -v -e '^===' -e 'passed 100 tests'
 
 .PHONY: bench
 bench: cluster-binaries ## Measure what admission costs, and what it costs to ask who may run pods.
