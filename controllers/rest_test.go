@@ -107,7 +107,7 @@ var _ = Describe("A fleet at rest", func() {
 		stop()
 		passes := passesCounted()
 		startManager()
-		Eventually(passesCounted).WithTimeout(time.Minute).Should(BeNumerically(">=", passes+fleetSize))
+		Eventually(passesCounted).WithTimeout(3*time.Minute).Should(BeNumerically(">=", passes+fleetSize), "caches sync within two minutes, or the manager ends")
 		Consistently(writesCounted).WithTimeout(restFor).WithPolling(time.Second).Should(Equal(before))
 	})
 })
