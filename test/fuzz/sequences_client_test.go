@@ -28,6 +28,8 @@ type write struct {
 	injected bool
 }
 
+func (w write) String() string { return w.verb + " " + w.kind }
+
 // failure answers the reconciler's writes of some kinds with an error.
 type failure struct {
 	fails func(kind string) bool

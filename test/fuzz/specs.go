@@ -1,5 +1,6 @@
-// Package fuzz drives random sequences of what clients do through the reconciler (sequences_test.go), and random specs through everything that judges them: the Go checks, the CRD's schema and CEL in a real API server, and
-// the API server's own admission of the derived objects. They must never disagree, and whatever is accepted must be deployable.
+// Package fuzz drives random specs through everything that judges them: the Go checks, the CRD's schema and CEL in a real API server, and
+// the API server's own admission of the derived objects. They must never disagree, and whatever is accepted must be deployable. It also drives
+// the reconciler through random sequences of what clients do to one app.
 package fuzz
 
 import (
