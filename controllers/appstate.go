@@ -18,8 +18,10 @@ const (
 	// writeBurst and writeInterval give 6 + 60/10 = 12 writes in any minute.
 	writeBurst    = 6
 	writeInterval = 10 * time.Second
-	// writeReserve is kept for repairs and conditions when only the counts of the status have changed, as they do all the time in a rollout.
-	writeReserve = 3
+	// statusReserve is kept for the status when the objects of the app are written, so that it says why they are not written more often.
+	statusReserve = 1
+	// countsReserve is kept for repairs and conditions when only the counts of the status have changed, as they do all the time in a rollout.
+	countsReserve = 3
 )
 
 // appState is what the operator remembers of an app from one reconcile to the next. If it is lost, an app costs a few more writes.

@@ -11,9 +11,10 @@ import (
 // write is a call that a guard may send.
 type write struct {
 	// target is the namespace and the kind of the object: webhooks select by both.
-	target string
-	dryRun bool
-	send   func(context.Context) error
+	target      string
+	subresource string
+	dryRun      bool
+	send        func(context.Context) error
 }
 
 // guard sends a write, or returns why it does not.
@@ -40,7 +41,9 @@ func (c guardedClient) Delete(ctx context.Context, object client.Object, opts ..
 	return c.guard(ctx, write{target: targetOf(object), send: func(ctx context.Context) error { return c.Client.Delete(ctx, object, opts...) }})
 }
 
-func (c guardedClient) Status() client.SubResourceWriter { return c.SubResource("status") }
+func (c guardedClient) Status() client.SubResourceWriter { return c.SubResource(statusSubresource) }
+
+const statusSubresource = "status"
 
 func (c guardedClient) SubResource(name string) client.SubResourceClient {
 	return guardedSubResource{SubResourceClient: c.Client.SubResource(name), name: name, guard: c.guard}
@@ -53,7 +56,7 @@ type guardedSubResource struct {
 }
 
 func (c guardedSubResource) Patch(ctx context.Context, object client.Object, patch client.Patch, opts ...client.SubResourcePatchOption) error {
-	return c.guard(ctx, write{target: targetOf(object) + "/" + c.name, send: func(ctx context.Context) error {
+	return c.guard(ctx, write{target: targetOf(object) + "/" + c.name, subresource: c.name, send: func(ctx context.Context) error {
 		return c.SubResourceClient.Patch(ctx, object, patch, opts...)
 	}})
 }

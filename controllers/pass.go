@@ -60,7 +60,11 @@ func (p *pass) apply(ctx context.Context, api client.Client) {
 // guard counts the writes, except those of the first reconcile after a change of the app.
 func (p *pass) guard(ctx context.Context, w write) error {
 	if !p.changed && !w.dryRun {
-		if err := p.state.countWrite(p.now); err != nil {
+		reserve := statusReserve
+		if w.subresource == statusSubresource {
+			reserve = 0
+		}
+		if err := p.state.countWrite(p.now, reserve); err != nil {
 			return err
 		}
 	}
@@ -73,7 +77,7 @@ func (p *pass) waitForStatus(old, updated v1alpha1.GracefulAppStatus) time.Durat
 	case p.changed || apiequality.Semantic.DeepEqual(old, updated):
 		return 0
 	case differOnlyInCounts(old, updated):
-		return p.state.waitForWrite(p.now, writeReserve)
+		return p.state.waitForWrite(p.now, countsReserve)
 	}
 	return p.state.waitForWrite(p.now, 0)
 }
@@ -88,7 +92,7 @@ func (p *pass) result(wait time.Duration) (ctrl.Result, error) {
 	case some(p.err, apierrors.IsConflict):
 		after = conflictRetry
 	case some(p.err, isPutOff):
-		after = p.state.waitForWrite(p.now, 0)
+		after = max(time.Second, p.state.waitForWrite(p.now, statusReserve))
 	case p.err != nil:
 		after = rejectedRetry
 	default:

@@ -6,9 +6,9 @@ import (
 )
 
 // tooManyWritesError puts a write off.
-type tooManyWritesError struct{ wait time.Duration }
+type tooManyWritesError struct{}
 
-func (e *tooManyWritesError) Error() string {
+func (*tooManyWritesError) Error() string {
 	return fmt.Sprintf("the operator has written the objects of this app %d times within a minute, because another client changes them after each write; "+
 		"it goes on within %s", writeBurst+time.Minute/writeInterval, writeInterval)
 }
@@ -20,9 +20,9 @@ func (s *appState) waitForWrite(now time.Time, reserve int) time.Duration {
 }
 
 // countWrite refuses a write beyond the bound.
-func (s *appState) countWrite(now time.Time) error {
-	if s.writes.AllowN(now, 1) {
-		return nil
+func (s *appState) countWrite(now time.Time, reserve int) error {
+	if s.waitForWrite(now, reserve) > 0 || !s.writes.AllowN(now, 1) {
+		return &tooManyWritesError{}
 	}
-	return &tooManyWritesError{wait: s.waitForWrite(now, 0)}
+	return nil
 }
