@@ -30,9 +30,10 @@ const (
 
 // http2Conns knows the HTTP/2 connections that are open.
 type http2Conns struct {
-	mu      sync.Mutex
-	conns   map[*conn]bool // whether a request has come yet
-	leaving bool
+	draining func() bool
+
+	mu    sync.Mutex
+	conns map[*conn]bool // whether a request has come yet
 }
 
 // observe is told by net/http of a connection's first idle time when the preface has come, then of each change between no stream and
@@ -51,7 +52,7 @@ func (h *http2Conns) observe(c *conn, state http.ConnState) {
 		h.conns[c] = false
 	case state == http.StateActive && known && !asked:
 		h.conns[c] = true
-		if h.leaving {
+		if h.draining() {
 			c.out.leave(c.Conn)
 		}
 	}
@@ -62,7 +63,6 @@ func (h *http2Conns) observe(c *conn, state http.ConnState) {
 func (h *http2Conns) leave() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.leaving = true
 	for c, asked := range h.conns {
 		if asked {
 			c.out.leave(c.Conn)

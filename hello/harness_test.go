@@ -19,7 +19,8 @@ import (
 type process struct {
 	t       *testing.T
 	signals chan os.Signal
-	conns   chan net.Conn
+	conns   chan net.Conn // of PORT
+	admin   chan net.Conn // of ADMIN_PORT
 	exit    chan int
 	log     syncBuffer
 	client  *http.Client
@@ -31,7 +32,8 @@ type process struct {
 
 func start(t *testing.T, s settings) *process {
 	t.Helper()
-	p := &process{t: t, signals: make(chan os.Signal, 2), conns: make(chan net.Conn), exit: make(chan int, 1), began: time.Now()}
+	p := &process{t: t, signals: make(chan os.Signal, 2), exit: make(chan int, 1), began: time.Now()}
+	p.conns, p.admin = make(chan net.Conn), make(chan net.Conn)
 	p.client = &http.Client{Transport: &http.Transport{DialContext: p.dial}}
 	var l *ledger
 	if s.ledger {
@@ -43,17 +45,30 @@ func start(t *testing.T, s settings) *process {
 	return p
 }
 
-func (p *process) listen(context.Context) (net.Listener, error) {
+func (p *process) listen(_ context.Context, port int) (net.Listener, error) {
+	if port == adminPort {
+		return &pipeListener{conns: p.admin, closed: make(chan struct{})}, nil
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.listenedAt = time.Now()
 	return &pipeListener{conns: p.conns, closed: make(chan struct{})}, nil
 }
 
-func (p *process) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+// adminPort is ADMIN_PORT in the tests that have one.
+const (
+	adminPort    = 8081
+	adminAddress = "hello:8081"
+)
+
+func (p *process) dial(ctx context.Context, _, address string) (net.Conn, error) {
+	conns := p.conns
+	if address == adminAddress {
+		conns = p.admin
+	}
 	client, server := net.Pipe()
 	select {
-	case p.conns <- server:
+	case conns <- server:
 		return client, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()

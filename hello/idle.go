@@ -84,9 +84,6 @@ func (i *idleConns) count() int {
 	return n
 }
 
-// retire ends all idle connections and returns when none is left, or all that are left have begun a request.
-func (i *idleConns) retire() { i.await(context.Background(), retireLimit, true, http.StateIdle) }
-
 // finish is for the time after the last connection was accepted. It returns when whatever had been sent is with its handler, and
 // connections on which nothing was sent are closed. http.Server.Shutdown asks for less: it closes a connection without an answer if it
 // comes to read the request only afterwards, which needs no more than a busy node.

@@ -40,12 +40,13 @@ const usage = `hello: a web server that starts slowly, works slowly and ends gra
 
 Settings, in seconds (fractions such as 0.5 are fine) where not said otherwise:
   PORT                       8080  TCP port, for HTTP/1.1 and for HTTP/2 without TLS (h2c)
+  ADMIN_PORT                 PORT  TCP port of /drain; take one that the Service does not target
   STARTUP_SEC                25    simulated start: nothing listens before
   REQUEST_SEC                5     simulated work of a request to /
   SLEEP_SEC                  5     how long /sleep sleeps
-  GRACEFUL_PRESTOP_SEC       5     t2: how long /drain, the preStop hook, holds
+  GRACEFUL_PRESTOP_SEC       5     t2: how long each call of /drain, the preStop hook, holds
   GRACEFUL_SHUTDOWN_SEC      20    t1: how long requests may take to finish after SIGTERM
-  GRACEFUL_TERMINATION_SEC   none  t3: the pod's grace period; only logged
+  GRACEFUL_TERMINATION_SEC   none  t3: the pod's grace period; a drain ends t3 after its last call (none: t1 + t2 + 5)
   LEDGER                     off   on: write what becomes of each request that has an X-Request-Id to stdout, as ledger.go says
 
 Paths:
@@ -90,8 +91,8 @@ func serve(lookup func(string) (string, bool), stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintf(stderr, "hello: bad settings\n%v\n", err)
 		return exitUsage
 	}
-	listen := func(ctx context.Context) (net.Listener, error) {
-		return (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(s.port)))
+	listen := func(ctx context.Context, port int) (net.Listener, error) {
+		return (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(port)))
 	}
 	log := slog.New(slog.NewJSONHandler(stdout, nil)).With("pid", os.Getpid())
 	var l *ledger
@@ -103,6 +104,7 @@ func serve(lookup func(string) (string, bool), stdout, stderr io.Writer) int {
 
 type settings struct {
 	port        int
+	adminPort   int // of /drain
 	startup     time.Duration
 	request     time.Duration
 	sleep       time.Duration
@@ -122,13 +124,9 @@ const (
 func readSettings(lookup func(string) (string, bool)) (settings, error) {
 	s := settings{port: 8080}
 	var errs []error
-	if text, set := lookup("PORT"); set {
-		port, err := strconv.ParseUint(text, 10, 16)
-		if err != nil || port == 0 {
-			errs = append(errs, fmt.Errorf("PORT=%q: want a TCP port from 1 to 65535", text))
-		}
-		s.port = int(port)
-	}
+	errs = append(errs, readPort(lookup, "PORT", &s.port))
+	s.adminPort = s.port
+	errs = append(errs, readPort(lookup, "ADMIN_PORT", &s.adminPort))
 	if text, set := lookup("LEDGER"); set {
 		s.ledger = text == "on"
 		if text != "on" && text != "off" {
@@ -160,6 +158,20 @@ func readSettings(lookup func(string) (string, bool)) (settings, error) {
 		*v.value = d
 	}
 	return s, errors.Join(errs...)
+}
+
+// readPort leaves the port as it is if the variable is not set.
+func readPort(lookup func(string) (string, bool), name string, port *int) error {
+	text, set := lookup(name)
+	if !set {
+		return nil
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || n == 0 {
+		return fmt.Errorf("%s=%q: want a TCP port from 1 to 65535", name, text)
+	}
+	*port = int(n)
+	return nil
 }
 
 // parseSeconds takes 5 and 0.5. NaN and Inf are numbers to strconv and compare false or too large here.

@@ -12,7 +12,7 @@ func lookupIn(env map[string]string) func(string) (string, bool) {
 }
 
 func TestSettings(t *testing.T) {
-	usual := settings{port: 8080, startup: 25 * time.Second, request: 5 * time.Second, sleep: 5 * time.Second,
+	usual := settings{port: 8080, adminPort: 8080, startup: 25 * time.Second, request: 5 * time.Second, sleep: 5 * time.Second,
 		preStop: 5 * time.Second, shutdown: 20 * time.Second}
 	for _, tc := range []struct {
 		name string
@@ -29,7 +29,8 @@ func TestSettings(t *testing.T) {
 			func(s *settings) { s.shutdown, s.preStop = 7*time.Second, 6*time.Second }},
 		{"keeps the ledger when asked to", map[string]string{"LEDGER": "on"}, func(s *settings) { s.ledger = true }},
 		{"keeps no ledger when asked not to", map[string]string{"LEDGER": "off"}, func(*settings) {}},
-		{"takes a port", map[string]string{"PORT": "9090"}, func(s *settings) { s.port = 9090 }},
+		{"takes a port", map[string]string{"PORT": "9090"}, func(s *settings) { s.port, s.adminPort = 9090, 9090 }},
+		{"takes a port for /drain", map[string]string{"ADMIN_PORT": "8081"}, func(s *settings) { s.adminPort = 8081 }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			want := usual
@@ -55,6 +56,7 @@ func TestBadSettings(t *testing.T) {
 		{"refuses more than three days of t3", "GRACEFUL_TERMINATION_SEC", "259201", "from 0 to 259200"},
 		{"refuses a ledger that is neither on nor off", "LEDGER", "true", "on or off"},
 		{"refuses a ledger that was not filled in", "LEDGER", "", "on or off"},
+		{"refuses a port for /drain that is out of range", "ADMIN_PORT", "65536", "from 1 to 65535"},
 		{"refuses port 0", "PORT", "0", "from 1 to 65535"},
 		{"refuses a port out of range", "PORT", "65536", "from 1 to 65535"},
 		{"refuses a service link's port, a URL", "PORT", "tcp://198.18.0.1:80", "from 1 to 65535"},

@@ -35,11 +35,14 @@ type server struct {
 
 func newServer(s settings, log *slog.Logger, l *ledger) *server {
 	hostname, _ := os.Hostname() // only shown
-	return &server{
+	srv := &server{
 		settings: s, log: log, ledger: l, hostname: hostname, started: time.Now(),
-		drain:    drain{begun: make(chan struct{}), done: make(chan struct{})},
 		stopping: make(chan struct{}),
 	}
+	srv.drain.lasts = s.drainLasts()
+	srv.idle.http2.draining = srv.drain.active
+	srv.sockets.draining = srv.drain.active
+	return srv
 }
 
 func (s *server) handler() http.Handler {
@@ -51,7 +54,9 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("/status", s.handleStatus)
 	mux.HandleFunc("/livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, "alive") })
 	mux.HandleFunc("/readyz", s.handleReady)
-	mux.HandleFunc("/drain", s.handleDrain)
+	if s.settings.adminPort == s.settings.port {
+		mux.HandleFunc("/drain", s.handleDrain)
+	}
 	return s.accompany(mux)
 }
 
@@ -81,7 +86,7 @@ func (s *server) state() string {
 	switch {
 	case closed(s.stopping):
 		return "shutting-down"
-	case closed(s.drain.begun):
+	case s.drain.active():
 		return "draining"
 	case s.serving.Load():
 		return "serving"
@@ -89,7 +94,7 @@ func (s *server) state() string {
 	return "starting"
 }
 
-// accompany enters the request into the ledger and makes every answer whose header is written after the drain has begun say
+// accompany enters the request into the ledger and makes every answer whose header is written during the drain say
 // `Connection: close`, on every path, also if its request came before: a keep-alive client then takes its next request to a new
 // connection, hence to another pod. http.Server.SetKeepAlivesEnabled(false) would say so too, but it first closes all idle connections,
 // and with them the requests that are on their way.
@@ -113,7 +118,7 @@ func (s *server) accompany(next http.Handler) http.Handler {
 	})
 }
 
-func (s *server) leaving() bool { return closed(s.drain.begun) || s.ending() }
+func (s *server) leaving() bool { return s.drain.active() || s.ending() }
 func (s *server) ending() bool  { return closed(s.stopping) }
 
 // connKey is the context's key of a request's connection.

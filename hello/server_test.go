@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -82,64 +81,6 @@ func TestStatusCountsRequests(t *testing.T) {
 			t.Errorf("status %+v, want serving with one request each in flight, served, cancelled", status)
 		}
 		(<-slow).check(t, "slow request", http.StatusOK, false)
-		p.end()
-	})
-}
-
-func TestDrainHoldsForPreStopAndHappensOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := start(t, tutorial)
-		p.get("/livez")
-		first := p.goGet("/drain")
-		time.Sleep(2 * time.Second)
-		second := p.goGet("/drain")
-		a, b := <-first, <-second
-		a.check(t, "first call", http.StatusOK, true)
-		b.check(t, "second call", http.StatusOK, true)
-		if a.took != 5*time.Second || b.took != 3*time.Second {
-			t.Errorf("calls took %s and %s, want 5s and the remaining 3s", a.took, b.took)
-		}
-		if third := p.get("/drain"); third.took != 0 || third.status != http.StatusOK {
-			t.Errorf("a call after the drain took %s with status %d, want 200 at once", third.took, third.status)
-		}
-		if n := strings.Count(p.log.String(), `"msg":"draining"`); n != 1 {
-			t.Errorf("%d drains logged, want 1", n)
-		}
-		p.end()
-	})
-}
-
-func TestWhileDrainingEveryAnswerSaysClose(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := start(t, tutorial)
-		p.get("/livez").check(t, "before the drain", http.StatusOK, false)
-		before := p.goGet("/?seconds=1")
-		synctest.Wait()
-		drained := p.goGet("/drain")
-		synctest.Wait()
-		for path, status := range map[string]int{"/?seconds=0": 200, "/status": 200, "/livez": 200, "/readyz": 200, "/nowhere": 404,
-			"/?seconds=x": 400, "/sleep": 200} {
-			p.get(path).check(t, path, status, true)
-		}
-		(<-before).check(t, "request from before the drain", http.StatusOK, true)
-		<-drained
-		p.get("/readyz").check(t, "ready after the drain", http.StatusOK, true)
-		p.end()
-	})
-}
-
-func TestIdleConnectionDuringDrain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := start(t, tutorial)
-		early, late := p.open(), p.open()
-		early.ask(t, "/livez", false)
-		late.ask(t, "/livez", false)
-		drained := p.goGet("/drain")
-		time.Sleep(tutorial.preStop - time.Millisecond)
-		early.ask(t, "/livez", true)
-		<-drained
-		late.wantEnd(t, "idle through the whole drain")
-		early.wantEnd(t, "told to close")
 		p.end()
 	})
 }

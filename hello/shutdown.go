@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"sync"
 	"time"
 )
 
@@ -20,8 +19,11 @@ const (
 	idleTimeout = 620 * time.Second
 )
 
+// listenFunc opens a TCP port of the pod.
+type listenFunc func(ctx context.Context, port int) (net.Listener, error)
+
 // run is the life of the process; it returns the exit code.
-func (s *server) run(ctx context.Context, listen func(context.Context) (net.Listener, error), signals <-chan os.Signal) int {
+func (s *server) run(ctx context.Context, listen listenFunc, signals <-chan os.Signal) int {
 	defer s.ledger.end()
 	s.logStart()
 	starting := time.NewTimer(s.settings.startup)
@@ -32,18 +34,18 @@ func (s *server) run(ctx context.Context, listen func(context.Context) (net.List
 		s.log.Info("ended during the simulated start", "signal", sig.String())
 		return exitOK
 	}
-	socket, err := listen(ctx)
+	admin, err := s.serveAdmin(ctx, listen)
 	if err != nil {
 		s.log.Error("cannot listen", "error", err.Error())
 		return exitFailed
 	}
-	srv := &http.Server{
-		Protocols: protocols(),
-		Handler:   s.handler(), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
-		ConnState: s.idle.observe, ConnContext: withConn,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	defer func() { _ = admin.Close() }()
+	socket, err := listen(ctx, s.settings.port)
+	if err != nil {
+		s.log.Error("cannot listen", "error", err.Error())
+		return exitFailed
 	}
-	l := listener{socket}
+	srv, l := s.httpServer(), listener{socket}
 	served := make(chan error, 1)
 	s.serving.Store(true)
 	s.log.Info("serving", "address", l.Addr().String())
@@ -60,6 +62,15 @@ func (s *server) run(ctx context.Context, listen func(context.Context) (net.List
 			}
 			return s.shutdown(ctx, srv)
 		})
+	}
+}
+
+func (s *server) httpServer() *http.Server {
+	return &http.Server{
+		Protocols: protocols(),
+		Handler:   s.handler(), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
+		ConnState: s.idle.observe, ConnContext: withConn,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 }
 
@@ -84,7 +95,7 @@ func (s *server) logStart() {
 // stop lets the requests in flight finish within t1. A second signal ends at once.
 func (s *server) stop(sig os.Signal, signals <-chan os.Signal, shutdown func(context.Context) error) int {
 	start := time.Now()
-	s.log.Info("shutting down", "signal", sig.String(), "inFlight", s.inFlight.Load(), "drained", closed(s.drain.done))
+	s.log.Info("shutting down", "signal", sig.String(), "inFlight", s.inFlight.Load(), "draining", s.drain.active())
 	close(s.stopping)
 	ctx, cancel := context.WithTimeout(context.Background(), s.settings.shutdown)
 	defer cancel()
@@ -126,51 +137,4 @@ func (s *server) ended(err error, took time.Duration) int {
 		s.log.Info("ended", attrs...)
 	}
 	return exitOK
-}
-
-// drain is the time between the preStop hook's call and its return, t2. It happens once.
-type drain struct {
-	once  sync.Once
-	begun chan struct{}
-	done  chan struct{}
-}
-
-// handleDrain is the httpGet preStop hook. The kubelet sends SIGTERM as soon as it returns, so it holds until t2 has passed since the
-// first call, whoever calls and however often. Meanwhile the server stays ready and answers everything, each time with `Connection:
-// close`. Anyone who reaches the port may call it; all it costs is keep-alive.
-//
-// Connections that are idle when the drain begins stay open: their next request may be on its way, and if it comes within t2 it is
-// answered and told to close. What is still idle at the end of t2 has been silent for all of it and is closed here, a moment before
-// SIGTERM, where it can be done with more care than Shutdown's (see conn.retire). HTTP/2 connections are told at the beginning
-// (see goaway.go) and left to Shutdown, which ends the last of them with a GOAWAY and a second for the client to hang up.
-func (s *server) handleDrain(w http.ResponseWriter, r *http.Request) {
-	s.drain.once.Do(func() {
-		close(s.drain.begun)
-		s.idle.http2.leave()
-		s.sockets.leave()
-		s.log.Info("draining", "preStopSeconds", s.settings.preStop.Seconds(), "inFlight", s.inFlight.Load(), "idle", s.idle.count(),
-			"http2", s.idle.http2.count(), "webSockets", s.sockets.count())
-		go s.finishDrain()
-	})
-	select {
-	case <-s.drain.done:
-		answer(w, "drained")
-	case <-s.stopping: // SIGTERM did not wait for the hook: a shorter grace, or no kubelet
-		http.Error(w, "shutting down", http.StatusServiceUnavailable)
-	case <-r.Context().Done():
-	}
-}
-
-func (s *server) finishDrain() {
-	defer close(s.drain.done)
-	timer := time.NewTimer(s.settings.preStop)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		idle := s.idle.count()
-		s.idle.retire()
-		s.log.Info("drained", "inFlight", s.inFlight.Load(), "idle", idle, "http2", s.idle.http2.count(),
-			"webSockets", s.sockets.count())
-	case <-s.stopping:
-	}
 }

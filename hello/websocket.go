@@ -36,20 +36,21 @@ const (
 
 // sockets knows the WebSockets that are open: http.Server.Shutdown does not.
 type sockets struct {
+	draining func() bool
+
 	mu      sync.Mutex
 	open    map[*socket]struct{}
-	leaving bool
 	ending  bool
 	running sync.WaitGroup // their handlers
 }
 
 // socket is one WebSocket.
 type socket struct {
-	conn *websocket.Conn
+	conn     *websocket.Conn
+	draining func() bool
 
 	mu      sync.Mutex // gorilla's connection takes one writer at a time
 	asked   bool       // a message has come
-	leaving bool
 	told    bool
 	closing bool // the Close frame is out
 }
@@ -62,7 +63,7 @@ func (s *server) handleWebSocket(w http.ResponseWriter, r *http.Request) {
 	}
 	defer func() { _ = conn.Close() }()
 	conn.SetReadLimit(maxMessage)
-	c := &socket{conn: conn}
+	c := &socket{conn: conn, draining: s.sockets.draining}
 	if !s.sockets.add(c) {
 		c.close()
 		return
@@ -119,7 +120,7 @@ func (c *socket) write(kind int, message []byte) error {
 // tell says goodbye, once, and not before the first message: a client that hears it earlier would dial again at once, and may well end up
 // here again.
 func (c *socket) tell() {
-	if c.leaving && c.asked && !c.told && !c.closing {
+	if c.draining() && c.asked && !c.told && !c.closing {
 		c.told = true
 		_ = c.write(websocket.TextMessage, []byte(goodbye)) // reading will tell that the client is gone
 	}
@@ -128,7 +129,6 @@ func (c *socket) tell() {
 func (c *socket) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.leaving = true
 	c.tell()
 }
 
@@ -155,7 +155,6 @@ func (s *sockets) add(c *socket) bool {
 	}
 	s.open[c] = struct{}{}
 	s.running.Add(1)
-	c.leaving = s.leaving
 	return true
 }
 
@@ -176,7 +175,6 @@ func (s *sockets) count() int {
 func (s *sockets) leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.leaving = true
 	for c := range s.open {
 		go c.leave()
 	}
