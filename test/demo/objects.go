@@ -43,8 +43,12 @@ func helloContainer(image string) corev1.Container {
 		Env: []corev1.EnvVar{
 			{Name: "STARTUP_SEC", Value: strconv.Itoa(startSeconds)},
 			{Name: "REQUEST_SEC", Value: strconv.Itoa(requestSeconds)},
+			{Name: "ADMIN_PORT", Value: "8081"},
 		},
-		Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}},
+		Ports: []corev1.ContainerPort{
+			{Name: "http", ContainerPort: 8080},
+			{Name: "admin", ContainerPort: 8081}, // of the hook; the Service does not target it
+		},
 	}
 }
 
@@ -55,7 +59,9 @@ func gracefulApp(image string) *v1alpha1.GracefulApp {
 	}
 	c.ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: get("/readyz")}}
 	c.LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: get("/livez")}}
-	c.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{HTTPGet: get("/drain")}}
+	c.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{
+		HTTPGet: &corev1.HTTPGetAction{Path: "/drain", Port: intstr.FromString("admin")},
+	}}
 	return &v1alpha1.GracefulApp{
 		ObjectMeta: metav1.ObjectMeta{Name: appName, Namespace: namespace, Labels: labels()},
 		Spec: v1alpha1.GracefulAppSpec{

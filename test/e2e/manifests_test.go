@@ -18,11 +18,11 @@ spec:
       containers:
       - name: hello
         image: hello:0.1.0
-        env: [{name: STARTUP_SEC, value: "2"}, {name: REQUEST_SEC, value: "1"}]
-        ports: [{name: http, containerPort: 8080}]
+        env: [{name: STARTUP_SEC, value: "2"}, {name: REQUEST_SEC, value: "1"}, {name: ADMIN_PORT, value: "8081"}]
+        ports: [{name: http, containerPort: 8080}, {name: admin, containerPort: 8081}]
         readinessProbe: {httpGet: {path: /readyz, port: http}}
         livenessProbe: {httpGet: {path: /livez, port: http}}
-        lifecycle: {preStop: {httpGet: {path: /drain, port: http}}}
+        lifecycle: {preStop: {httpGet: {path: /drain, port: admin}}}
 `, timing)
 }
 

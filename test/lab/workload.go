@@ -138,10 +138,20 @@ func probed(c corev1.Container) corev1.Container {
 	return c
 }
 
+// withDrainHook adds the drain endpoint as the hook, on a port that the Service does not target.
+func withDrainHook(c corev1.Container) corev1.Container {
+	c.Env = append(c.Env, corev1.EnvVar{Name: "ADMIN_PORT", Value: "8081"})
+	c.Ports = append(c.Ports, corev1.ContainerPort{Name: "admin", ContainerPort: 8081})
+	c.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{
+		HTTPGet: &corev1.HTTPGetAction{Path: "/drain", Port: intstr.FromString("admin")},
+	}}
+	return c
+}
+
 func managed(w *workload, p profile, image string) []client.Object {
 	c := probed(hello(p, image))
 	if w.drainAware {
-		c.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{HTTPGet: get("/drain")}}
+		c = withDrainHook(c)
 	}
 	return []client.Object{&v1alpha1.GracefulApp{
 		ObjectMeta: w.meta(w.name),

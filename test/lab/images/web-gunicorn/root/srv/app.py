@@ -7,11 +7,12 @@ import urllib.parse
 # One file for all workers: each of them must hear of the drain.
 DRAINING = pathlib.Path("/tmp/draining")
 PRE_STOP = int(os.environ.get("GRACEFUL_PRESTOP_SEC", "5"))  # t2
+ADMIN_PORT = "8081"  # the Service does not target it
 
 
 def application(environ, start_response):
     path = environ["PATH_INFO"]
-    if path == "/drain":
+    if path == "/drain" and environ["SERVER_PORT"] == ADMIN_PORT:
         DRAINING.touch()
         time.sleep(PRE_STOP)  # SIGTERM comes as soon as this returns
     elif path not in ("/readyz", "/livez"):

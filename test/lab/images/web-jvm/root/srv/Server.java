@@ -2,6 +2,7 @@ import jakarta.servlet.http.HttpServlet;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 import java.io.IOException;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.catalina.LifecycleException;
 import org.apache.catalina.connector.Connector;
@@ -15,9 +16,11 @@ import org.apache.catalina.startup.Tomcat;
 public class Server extends HttpServlet {
     static final int SHUTDOWN = seconds("GRACEFUL_SHUTDOWN_SEC", 10); // t1
     static final int PRE_STOP = seconds("GRACEFUL_PRESTOP_SEC", 5); // t2
+    static final int GRACE = seconds("GRACEFUL_TERMINATION_SEC", 30); // t3
+    static final int ADMIN_PORT = 8081; // of /drain; the Service does not target it
 
     final AtomicInteger inFlight = new AtomicInteger();
-    volatile boolean draining;
+    volatile long drainsUntil = System.nanoTime();
 
     @Override
     protected void doGet(HttpServletRequest request, HttpServletResponse response) throws IOException {
@@ -26,15 +29,17 @@ public class Server extends HttpServlet {
             switch (request.getRequestURI()) {
                 case "/readyz", "/livez" -> { }
                 case "/drain" -> {
-                    draining = true; // from now on every answer ends its connection, and clients open the next one to another pod
-                    sleep(PRE_STOP * 1000L); // SIGTERM comes as soon as this returns
+                    if (request.getLocalPort() == ADMIN_PORT) {
+                        drainsUntil = System.nanoTime() + TimeUnit.SECONDS.toNanos(GRACE); // no SIGTERM by then: another client has called
+                        sleep(PRE_STOP * 1000L); // SIGTERM comes as soon as this returns
+                    }
                 }
                 default -> {
                     String seconds = request.getParameter("seconds");
                     sleep(seconds == null ? 0 : (long) (Double.parseDouble(seconds) * 1000));
                 }
             }
-            if (draining) {
+            if (System.nanoTime() - drainsUntil < 0) { // the client opens its next connection to another pod
                 response.setHeader("Connection", "close");
             }
             response.setContentType("text/plain");
@@ -56,6 +61,10 @@ public class Server extends HttpServlet {
             // Longer than clients keep a connection idle: whoever closes first should be the client. Tomcat's defaults are 60 s and 100.
             tomcat.getConnector().setProperty("keepAliveTimeout", "120000");
             tomcat.getConnector().setProperty("maxKeepAliveRequests", "-1");
+            Connector admin = new Connector();
+            admin.setPort(ADMIN_PORT);
+            admin.setProperty("bindOnInit", "false");
+            tomcat.getService().addConnector(admin);
         }
         // The JVM runs its shutdown hooks on SIGTERM and ends with the last of them, whatever is in flight.
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
