@@ -202,4 +202,22 @@ var _ = Describe("Of a child", func() {
 		Entry("a conflict", apierrors.NewConflict(appsv1.Resource("deployments"), "hello", errors.New("changed"))),
 		Entry("a failure", apierrors.NewInternalError(errors.New("down"))),
 	)
+
+	It("one is not told that a policy alters it where entries of a list without merge keys have the same name", func() {
+		w := newWorld()
+		near := func(app string) corev1.PodAffinityTerm {
+			return corev1.PodAffinityTerm{
+				TopologyKey: corev1.LabelHostname, LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": app}},
+			}
+		}
+		w.create(func(app *v1alpha1.GracefulApp) {
+			pod := &app.Spec.Template.Spec
+			pod.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{
+				RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{near("db"), near("cache")},
+			}}
+			pod.Containers[0].ReadinessProbe.HTTPGet.HTTPHeaders = []corev1.HTTPHeader{{Name: "Accept", Value: "a"}, {Name: "Accept", Value: "b"}}
+		})
+		w.reconcile()
+		Expect(w.conditions()).To(ConsistOf("Ready=False Progressing", "Reconciling=True Progressing"))
+	})
 })

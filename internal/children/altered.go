@@ -61,7 +61,7 @@ func compare(path string, want, answer any, found *[]string) {
 	case []any:
 		a, _ := answer.([]any)
 		for i, value := range w {
-			counterparts := counterparts(value, i, a)
+			counterparts := counterparts(w, i, a)
 			if len(counterparts) > 1 {
 				*found = append(*found, fmt.Sprintf("%s[%d] is there %d times: %s", path, i, len(counterparts), text(counterparts)))
 			} else {
@@ -75,24 +75,28 @@ func compare(path string, want, answer any, found *[]string) {
 	}
 }
 
-// counterparts finds the items of a list that have the same key, at least one, which is nil if there is none. Where an item has no key, its
-// counterpart is in the same place.
-func counterparts(item any, i int, in []any) []any {
-	key := keyOf(item)
-	if key == nil {
+// counterparts finds the items of a list that have the key of item i, at least one, which is nil if there is none. Where an item has no key of its
+// own, its counterpart is in the same place: headers and affinity terms may have the same name or topology key twice.
+func counterparts(items []any, i int, in []any) []any {
+	key := keyOf(items[i])
+	if key == nil || len(withKey(items, key)) > 1 {
 		if i < len(in) {
 			return in[i : i+1]
 		}
 		return []any{nil}
 	}
-	var found []any
-	for _, candidate := range in {
-		if slices.Equal(keyOf(candidate), key) {
-			found = append(found, candidate)
-		}
+	if found := withKey(in, key); found != nil {
+		return found
 	}
-	if found == nil {
-		found = []any{nil}
+	return []any{nil}
+}
+
+func withKey(items []any, key []string) []any {
+	var found []any
+	for _, item := range items {
+		if slices.Equal(keyOf(item), key) {
+			found = append(found, item)
+		}
 	}
 	return found
 }
