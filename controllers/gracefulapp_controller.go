@@ -60,7 +60,8 @@ func (r *GracefulAppReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	defer end()
 	result, err := r.reconcile(ctx, req)
 	if errors.Is(context.Cause(ctx), errInterrupted) {
-		return ctrl.Result{}, nil
+		// The handlers of one event run in any order, so the change may be the one that this reconcile has seen, and then no other is in the queue.
+		return retry(minBackoff), nil
 	}
 	return result, err
 }

@@ -129,3 +129,18 @@ var _ = Describe("A webhook that does not answer", func() {
 		Expect(services.Items).To(BeEmpty(), "the webhook has answered")
 	})
 })
+
+var _ = Describe("A reconcile that is interrupted", func() {
+	It("is tried again, also if the change that interrupts it is the one that started it", func() {
+		w := settled()
+		Expect(api.Delete(ctx, fetch(w, &corev1.Service{}))).To(Succeed())
+		w.Client = guardedClient{Client: w.Client, guard: func(ctx context.Context, _ write) error {
+			w.GracefulAppReconciler.running.interrupt(w.key, w.clock.Now())
+			<-ctx.Done()
+			return ctx.Err()
+		}}
+		result, err := w.try()
+		Expect(err).NotTo(HaveOccurred())
+		Expect(result.RequeueAfter).To(BeNumerically(">", 0), "no other reconcile is in the queue")
+	})
+})
