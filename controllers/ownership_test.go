@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"encoding/json"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -116,6 +117,29 @@ var _ = Describe("A foreign object of the app's name", func() {
 		Expect(service.OwnerReferences).To(BeEmpty())
 		Expect(service.Spec.Ports[0].Port).To(BeEquivalentTo(1))
 	})
+})
+
+var _ = Describe("A PodDisruptionBudget that a deleted GracefulApp of the same name has left", func() {
+	DescribeTable("is not touched without the annotation", func(replicas int32) {
+		w := settled()
+		Expect(api.Delete(ctx, w.app())).To(Succeed())
+		for _, object := range []client.Object{w.deployment(), fetch(w, &corev1.Service{})} {
+			Expect(api.Delete(ctx, object)).To(Succeed())
+		}
+		orphan := w.budget()
+		orphan.OwnerReferences = nil
+		for i := range orphan.ManagedFields {
+			orphan.ManagedFields[i].Time = new(metav1.NewTime(orphan.CreationTimestamp.Add(-time.Hour)))
+		}
+		Expect(api.Update(ctx, orphan)).To(Succeed())
+		w.create(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = &replicas })
+		w.settle()
+		Expect(w.app().Status.Derivation).NotTo(BeNil())
+		Expect(w.budget().ResourceVersion).To(Equal(orphan.ResourceVersion))
+	},
+		Entry("if the new app has one too", int32(2)),
+		Entry("if the new app has none", int32(1)),
+	)
 })
 
 var _ = Describe("A child that somebody edits", func() {
