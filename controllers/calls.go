@@ -14,7 +14,9 @@ type write struct {
 	target      string
 	subresource string
 	dryRun      bool
-	send        func(context.Context) error
+	// takesOver: it moves fields to the operator's, and an apply of the same object follows.
+	takesOver bool
+	send      func(context.Context) error
 }
 
 // guard sends a write, or returns why it does not.
@@ -34,7 +36,9 @@ func (c guardedClient) Apply(ctx context.Context, object runtime.ApplyConfigurat
 }
 
 func (c guardedClient) Patch(ctx context.Context, object client.Object, patch client.Patch, opts ...client.PatchOption) error {
-	return c.guard(ctx, write{target: targetOf(object), send: func(ctx context.Context) error { return c.Client.Patch(ctx, object, patch, opts...) }})
+	return c.guard(ctx, write{target: targetOf(object), takesOver: true, send: func(ctx context.Context) error {
+		return c.Client.Patch(ctx, object, patch, opts...)
+	}})
 }
 
 func (c guardedClient) Delete(ctx context.Context, object client.Object, opts ...client.DeleteOption) error {
@@ -43,7 +47,10 @@ func (c guardedClient) Delete(ctx context.Context, object client.Object, opts ..
 
 func (c guardedClient) Status() client.SubResourceWriter { return c.SubResource(statusSubresource) }
 
-const statusSubresource = "status"
+const (
+	statusSubresource = "status"
+	scaleSubresource  = "scale"
+)
 
 func (c guardedClient) SubResource(name string) client.SubResourceClient {
 	return guardedSubResource{SubResourceClient: c.Client.SubResource(name), name: name, guard: c.guard}
@@ -70,5 +77,8 @@ func targetOf(object any) string {
 	case interface{ GetNamespace() *string }:
 		namespace = *o.GetNamespace()
 	}
-	return fmt.Sprintf("%s/%s/%T", namespace, kind, object)
+	if kind == "" {
+		kind = fmt.Sprintf("%T", object)
+	}
+	return namespace + "/" + kind
 }

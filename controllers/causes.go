@@ -74,21 +74,24 @@ func serves(mapper meta.RESTMapper, scheme *runtime.Scheme, object client.Object
 type failingApps struct {
 	mu   sync.Mutex
 	apps map[types.NamespacedName]struct{}
-	// causeChanged is when a cause changed last.
-	causeChanged time.Time
+	// causeChanged is when a cause of a namespace changed last; "" is for causes that have none. Only namespaces with failing apps are in it.
+	causeChanged map[string]time.Time
 }
 
-// lastCause is the time before which no refusal counts: a cause has changed since.
-func (f *failingApps) lastCause() time.Time {
+// lastCause is the time before which no refusal of a namespace counts: a cause has changed since.
+func (f *failingApps) lastCause(namespace string) time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.causeChanged.Add(causeDelay)
+	return later(f.causeChanged[""], f.causeChanged[namespace]).Add(causeDelay)
 }
 
-func (f *failingApps) setCauseChanged(now time.Time) {
+func (f *failingApps) setCauseChanged(namespace string, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.causeChanged = now
+	if f.causeChanged == nil {
+		f.causeChanged = map[string]time.Time{}
+	}
+	f.causeChanged[namespace] = now
 }
 
 func (f *failingApps) set(app types.NamespacedName, isFailing bool) {
@@ -120,9 +123,13 @@ func (f *failingApps) in(namespace string) []reconcile.Request {
 func (f *failingApps) handler(now clock.PassiveClock) handler.EventHandler {
 	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 	enqueue := func(cause client.Object, q queue) {
-		f.setCauseChanged(now.Now())
+		failing := f.in(cause.GetNamespace())
+		if len(failing) == 0 {
+			return
+		}
+		f.setCauseChanged(cause.GetNamespace(), now.Now())
 		q.(priorityqueue.PriorityQueue[reconcile.Request]).AddWithOpts(
-			priorityqueue.AddOpts{After: causeDelay, Priority: new(retryPriority)}, f.in(cause.GetNamespace())...)
+			priorityqueue.AddOpts{After: causeDelay, Priority: new(retryPriority)}, failing...)
 	}
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, e ctrlevent.CreateEvent, q queue) { enqueue(e.Object, q) },

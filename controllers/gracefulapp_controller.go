@@ -4,12 +4,14 @@ package controllers
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
@@ -29,6 +31,8 @@ type GracefulAppReconciler struct {
 	client.Client
 	Recorder events.EventRecorder
 	Clock    clock.PassiveClock
+	// Live reads the API server and no cache. Nil: the Client does.
+	Live client.Reader
 
 	states  appStates
 	failing failingApps
@@ -82,21 +86,41 @@ func (r *GracefulAppReconciler) reconcile(ctx context.Context, req ctrl.Request)
 		p.plan, p.invalid, _ = plan.For(app, p.observed.Running())
 	}
 	api := guardedClient{Client: r.Client, guard: p.guard}
-	p.state.answers.Begin(p.now, later(p.now.Add(-rejectedRetry), r.failing.lastCause()))
+	p.state.budget.begin()
+	p.state.answers.Begin(p.now, later(p.now.Add(-rejectedRetry), r.failing.lastCause(app.Namespace)))
+	if p.observed.HasLostReference() {
+		p.gone, p.err = r.isGone(ctx, app)
+	}
 	p.apply(ctx, api)
 	r.failing.set(req.NamespacedName, p.err != nil)
 
 	old := app.Status.DeepCopy()
 	status := p.status(p.now)
-	wait := p.waitForStatus(*old, status)
+	wait, err := p.writeStatus(ctx, api, status)
+	if err != nil {
+		return retry(0), err
+	}
 	if wait > 0 {
 		status = *old
 	}
-	if err := writeStatus(ctx, api, app, status); err != nil {
-		return retry(0), err
-	}
 	r.record(app, eventsOf(*old, status, p.changes, p.last))
 	return p.result(wait)
+}
+
+// isGone asks the API server whether the app still exists. A deletion with --cascade=orphan takes the owner references away, which a late cache
+// shows before the deletion; to restore one would have the garbage collector delete the object.
+func (r *GracefulAppReconciler) isGone(ctx context.Context, app *v1alpha1.GracefulApp) (bool, error) {
+	reader := r.Live
+	if reader == nil {
+		reader = r.Client
+	}
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("GracefulAppList"))
+	err := reader.List(ctx, list, client.InNamespace(app.Namespace), client.MatchingFields{"metadata.name": app.Name})
+	if err != nil {
+		return true, fmt.Errorf("reading the app before its owner reference is restored: %w", err)
+	}
+	return len(list.Items) == 0 || list.Items[0].GetUID() != app.UID || list.Items[0].GetDeletionTimestamp() != nil, nil
 }
 
 // writeStatus patches the status if it differs. An app that was deleted meanwhile needs none. The answer need not be decodable.

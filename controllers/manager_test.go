@@ -30,7 +30,8 @@ func startManager(modify ...func(*GracefulAppReconciler)) (stop func()) {
 		Controller: ctrlconfig.Controller{SkipNameValidation: new(true)}, // one after another, each with the same name
 	})
 	Expect(err).NotTo(HaveOccurred())
-	reconciler := &GracefulAppReconciler{Client: mgr.GetClient(), Recorder: events.NewFakeRecorder(10_000), Clock: clock.RealClock{}}
+	reconciler := &GracefulAppReconciler{Client: mgr.GetClient(), Recorder: events.NewFakeRecorder(10_000), Clock: clock.RealClock{},
+		Live: mgr.GetAPIReader()}
 	for _, m := range modify {
 		m(reconciler)
 	}

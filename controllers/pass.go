@@ -29,6 +29,8 @@ type pass struct {
 	observed children.Observed
 	// unread: the live objects could not be read.
 	unread bool
+	// gone: the app is being deleted, or it could not be asked whether it is; only replicas are written.
+	gone bool
 	// last is how the plan compares with the one that was applied last.
 	last    lastApply
 	changes []children.Change
@@ -41,9 +43,9 @@ func (p *pass) apply(ctx context.Context, api client.Client) {
 	if p.unread {
 		return
 	}
-	var observed children.Observed
-	observed, p.changes, p.err = children.Scale(ctx, api, p.app, p.observed)
-	if len(p.invalid) == 0 && len(p.observed.Foreign) == 0 && len(p.observed.Leaving) == 0 {
+	observed, changes, err := children.Scale(ctx, api, p.app, p.observed)
+	p.changes, p.err = changes, errors.Join(p.err, err)
+	if !p.gone && len(p.invalid) == 0 && len(p.observed.Foreign) == 0 && len(p.observed.Leaving) == 0 {
 		digest := planDigest(p.plan)
 		p.last = p.state.compareWithLast(digest)
 		changes, err := children.Apply(ctx, api, p.plan, observed, &p.state.answers)
@@ -59,27 +61,26 @@ func (p *pass) apply(ctx context.Context, api client.Client) {
 
 // guard counts the writes, except those of the first reconcile after a change of the app.
 func (p *pass) guard(ctx context.Context, w write) error {
-	if !p.changed && !w.dryRun {
-		reserve := statusReserve
-		if w.subresource == statusSubresource {
-			reserve = 0
-		}
-		if err := p.state.countWrite(p.now, reserve); err != nil {
+	if !p.changed {
+		if err := p.state.budget.take(p.now, w); err != nil {
 			return err
 		}
 	}
 	return w.send(ctx)
 }
 
-// waitForStatus is how long a status is put off, 0 if it is written now.
-func (p *pass) waitForStatus(old, updated v1alpha1.GracefulAppStatus) time.Duration {
-	switch {
-	case p.changed || apiequality.Semantic.DeepEqual(old, updated):
-		return 0
-	case differOnlyInCounts(old, updated):
-		return p.state.waitForWrite(p.now, countsReserve)
+// writeStatus writes a status that differs, and returns how long it is put off, 0 if it is written now.
+func (p *pass) writeStatus(ctx context.Context, api client.Client, status v1alpha1.GracefulAppStatus) (time.Duration, error) {
+	if !p.changed && differOnlyInCounts(p.app.Status, status) && !apiequality.Semantic.DeepEqual(p.app.Status, status) {
+		if wait := p.state.budget.wait(p.now, countsReserve); wait > 0 {
+			return wait, nil
+		}
 	}
-	return p.state.waitForWrite(p.now, 0)
+	err := writeStatus(ctx, api, p.app, status)
+	if some(err, isPutOff) {
+		return max(time.Second, p.state.budget.wait(p.now, statusReserve)), nil
+	}
+	return 0, err
 }
 
 // result: what a retry can heal backs off, what it cannot waits for the watch event that changes it. A status that was put off is due after
@@ -92,7 +93,7 @@ func (p *pass) result(wait time.Duration) (ctrl.Result, error) {
 	case some(p.err, apierrors.IsConflict):
 		after = conflictRetry
 	case some(p.err, isPutOff):
-		after = max(time.Second, p.state.waitForWrite(p.now, statusReserve))
+		after = max(time.Second, p.state.budget.wait(p.now, statusReserve+1))
 	case p.err != nil:
 		after = rejectedRetry
 	default:

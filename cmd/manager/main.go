@@ -47,6 +47,7 @@ func run(o options) error {
 		Client:   mgr.GetClient(),
 		Recorder: mgr.GetEventRecorder("gracefulapp-controller"),
 		Clock:    clock.RealClock{},
+		Live:     mgr.GetAPIReader(),
 	}
 	if err := reconciler.SetupWithManager(mgr); err != nil {
 		return err

@@ -91,7 +91,10 @@ func (c child) act(ctx context.Context, api client.Client, action Action) (*Chan
 		} else if !c.adopted { // an adoption reverts nothing
 			change.By = reverted(c.object.GetManagedFields(), answer.GetManagedFields())
 		}
-		return change, c.judge(answer)
+		if err := c.judge(answer); err != nil {
+			return nil, err // what a policy has altered is not restored
+		}
+		return change, nil
 	case Delete:
 		uid := c.object.GetUID()
 		if err := api.Delete(ctx, c.object, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {

@@ -44,6 +44,16 @@ type Observed struct {
 	app *v1alpha1.GracefulApp
 }
 
+// HasLostReference tells whether one of the app's own objects has lost its owner reference.
+func (o Observed) HasLostReference() bool {
+	return o.Deployment != nil && hasLostReference(o.app, o.Deployment) || o.Service != nil && hasLostReference(o.app, o.Service) ||
+		o.PodDisruptionBudget != nil && hasLostReference(o.app, o.PodDisruptionBudget)
+}
+
+func hasLostReference(app *v1alpha1.GracefulApp, object client.Object) bool {
+	return metav1.GetControllerOfNoCopy(object) == nil && plan.Owns(app, object)
+}
+
 // Running returns the part that the derivation reads.
 func (o Observed) Running() plan.Running {
 	running := plan.Running{Deployment: o.Deployment, Service: o.Service, Autoscaler: o.Autoscaler}
