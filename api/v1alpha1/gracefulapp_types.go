@@ -65,9 +65,10 @@ type GracefulAppSpec struct {
 	Timing TimingSpec `json:"timing,omitzero"`
 
 	// The pods, as in a Deployment. The serving container is the one that the annotation
-	// kubectl.kubernetes.io/default-container names, else the first; only it gets derived probes, the preStop hook and
+	// kubectl.kubernetes.io/default-container names, else the first. It gets derived probes, the preStop hook and
 	// the environment variables GRACEFUL_SHUTDOWN_SEC (t1), GRACEFUL_PRESTOP_SEC (t2), GRACEFUL_TERMINATION_SEC (t3) and,
-	// from derivation version 2 on, GRACEFUL_REQUEST_SEC (requestSeconds).
+	// from derivation version 2 on, GRACEFUL_REQUEST_SEC (requestSeconds). From that version on, every other container and
+	// native sidecar (an init container with restartPolicy Always) that a Service port targets gets them too.
 	// What the timing decides (terminationGracePeriodSeconds, preStop.sleep) must be left out here.
 	// +required
 	Template corev1.PodTemplateSpec `json:"template,omitzero"`
@@ -231,11 +232,13 @@ type TimingStatus struct {
 	// +optional
 	TerminationGracePeriodSeconds int32 `json:"terminationGracePeriodSeconds,omitempty"`
 
-	// How long a container may take to start, in seconds: initialDelay + period x threshold of its startup probe.
+	// How long a pod may take to start, in seconds: initialDelay + period x threshold of the startup probe. Of several
+	// containers that serve, the longest counts; before it, native sidecars that serve start one after another.
 	// +optional
 	StartupBudgetSeconds int32 `json:"startupBudgetSeconds,omitempty"`
 
-	// How long a container may fail its liveness probe before it is restarted, in seconds: period x threshold.
+	// How long a container may fail its liveness probe before it is restarted, in seconds: period x threshold. Of several
+	// containers that serve, the shortest counts.
 	// +optional
 	LivenessBudgetSeconds int32 `json:"livenessBudgetSeconds,omitempty"`
 

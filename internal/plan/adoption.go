@@ -70,12 +70,12 @@ func checkAdoptedPorts(in *input) field.ErrorList {
 			continue
 		}
 		if problem := in.nameConflict(p, *live); problem != "" {
-			errs = append(errs, invalid(in.servingPath().Child("ports"), p.TargetPort.StrVal, "port %d of Service %s targets the container port "+
+			errs = append(errs, invalid(in.portsPath(p), p.TargetPort.StrVal, "port %d of Service %s targets the container port "+
 				"%q, and %s", p.Port, s.Name, live.TargetPort.StrVal, problem)...)
 		}
 		old, updated := in.running.targetNumber(*live), in.portNumber(p)
 		if old != 0 && updated != 0 && old != updated {
-			errs = append(errs, invalid(in.servingPath().Child("ports"), updated,
+			errs = append(errs, invalid(in.portsPath(p), updated,
 				"port %d of Service %s sends requests to container port %d, and the template's port %s is %d; keep %d until the rollout after the "+
 					"adoption has finished, and change it then", p.Port, s.Name, old, p.TargetPort.StrVal, updated, old)...)
 		}

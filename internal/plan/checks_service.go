@@ -134,7 +134,7 @@ func (in *input) checkHandOver() field.ErrorList {
 		}
 		old, updated := in.running.targetNumber(*live), in.portNumber(p)
 		if updated != 0 && updated != old && !in.running.everyPodHas(p.TargetPort.StrVal, p.Protocol, old) {
-			errs = append(errs, invalid(in.servingPath().Child("ports"), updated,
+			errs = append(errs, invalid(in.portsPath(p), updated,
 				"Service %s sends requests to container port %d until the rollout after the adoption has finished; keep %d until then",
 				s.Name, old, old)...)
 		}

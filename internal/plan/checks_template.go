@@ -26,24 +26,20 @@ func checkServingContainer(in *input) field.ErrorList {
 	return nil
 }
 
-func checkServingPort(in *input) field.ErrorList {
-	if container := in.servingContainer(); container == nil || servingPort(*container) >= 0 {
+func checkServingPort(_ *input, s server) field.ErrorList {
+	if servingPort(*s.written) >= 0 {
 		return nil
 	}
-	return field.ErrorList{field.Required(in.servingPath().Child("ports"),
+	return field.ErrorList{field.Required(s.path.Child("ports"),
 		"the TCP port on which the container serves, for the Service and the probes: - {name: http, containerPort: 8080}")}
 }
 
-func checkServingPortName(in *input) field.ErrorList {
-	container := in.servingContainer()
-	if container == nil {
+func checkServingPortName(in *input, s server) field.ErrorList {
+	i := servingPort(*s.written)
+	if i < 0 || s.written.Ports[i].Name != "" || in.countPorts(defaultPortName, corev1.ProtocolTCP) <= 1 {
 		return nil
 	}
-	i := servingPort(*container)
-	if i < 0 || container.Ports[i].Name != "" || in.countPorts(defaultPortName, corev1.ProtocolTCP) <= 1 {
-		return nil
-	}
-	return field.ErrorList{field.Required(in.servingPath().Child("ports").Index(i).Child("name"),
+	return field.ErrorList{field.Required(s.path.Child("ports").Index(i).Child("name"),
 		"a name for the port on which the container serves; http, the default, is another port's")}
 }
 
@@ -56,7 +52,7 @@ func checkHandlerPorts(in *input) field.ErrorList {
 		}
 	}
 	for i, c := range in.template.Spec.InitContainers {
-		for _, h := range handlersOf(c, podPath.Child("initContainers").Index(i)) {
+		for _, h := range handlersOf(c, initContainerPath.Index(i)) {
 			errs = append(errs, checkHandlerPort(h, c)...)
 		}
 	}
@@ -120,7 +116,7 @@ func checkOwnedContainerFields(in *input) field.ErrorList {
 		}
 	}
 	for i, c := range pod.InitContainers {
-		errs = append(errs, checkHandlers(c, podPath.Child("initContainers").Index(i))...)
+		errs = append(errs, checkHandlers(c, initContainerPath.Index(i))...)
 	}
 	return errs
 }
@@ -158,25 +154,23 @@ func isHook(h *corev1.LifecycleHandler) bool {
 	return h != nil && (h.Exec != nil || h.HTTPGet != nil || h.Sleep != nil || h.TCPSocket != nil)
 }
 
-func checkEnvironment(in *input) field.ErrorList { return in.checkVariables(times(in.timing)) }
+func checkEnvironment(in *input, s server) field.ErrorList {
+	return checkVariables(s, times(in.timing))
+}
 
-func checkRequestVariable(in *input) field.ErrorList {
-	return in.checkVariables([]corev1.EnvVar{requestTime(in.timing)})
+func checkRequestVariable(in *input, s server) field.ErrorList {
+	return checkVariables(s, []corev1.EnvVar{requestTime(in.timing)})
 }
 
 // checkVariables looks for variables that the user sets to another value than the derivation does.
-func (in *input) checkVariables(wanted []corev1.EnvVar) field.ErrorList {
-	container := in.servingContainer()
-	if container == nil {
-		return nil
-	}
+func checkVariables(s server, wanted []corev1.EnvVar) field.ErrorList {
 	var errs field.ErrorList
 	for _, want := range wanted {
-		for i, e := range container.Env {
+		for i, e := range s.written.Env {
 			if e.Name != want.Name || (e.Value == want.Value && e.ValueFrom == nil) {
 				continue
 			}
-			errs = append(errs, field.Invalid(in.servingPath().Child("env").Index(i), e.Name+"="+e.Value, fmt.Sprintf(
+			errs = append(errs, field.Invalid(s.path.Child("env").Index(i), e.Name+"="+e.Value, fmt.Sprintf(
 				"the timing says %s=%s, and the app must go by the same number; change spec.timing, or leave the variable out",
 				want.Name, want.Value)))
 		}

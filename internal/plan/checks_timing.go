@@ -79,34 +79,29 @@ func checkInputBounds(in *input) field.ErrorList {
 }
 
 // checkStartupBudget reads the effective numbers of the startup probe, given or derived from given ones.
-func checkStartupBudget(in *input) field.ErrorList {
-	container := in.servingContainer()
-	if container == nil || container.StartupProbe == nil || boundedProbe(container.StartupProbe) != nil {
+func checkStartupBudget(in *input, s server) field.ErrorList {
+	probe, start := s.derived.StartupProbe, in.spec().Timing.StartupSeconds
+	if s.written.StartupProbe == nil || !hasHandler(probe) || boundedProbe(s.written.StartupProbe) != nil {
 		return nil
 	}
-	probe, s := in.probes.startup, in.spec().Timing.StartupSeconds
 	guaranteed := guaranteedBudget(probe)
-	if guaranteed > int64(s) {
+	if guaranteed > int64(start) {
 		return nil
 	}
-	enough := (int64(s)-int64(probe.InitialDelaySeconds))/int64(probe.PeriodSeconds) + 2
-	return invalid(in.servingPath().Child("startupProbe", "failureThreshold"), probe.FailureThreshold,
+	enough := (int64(start)-int64(probe.InitialDelaySeconds))/int64(probe.PeriodSeconds) + 2
+	return invalid(s.path.Child("startupProbe", "failureThreshold"), probe.FailureThreshold,
 		"startup budget > startupSeconds does not hold: initialDelaySeconds %d + periodSeconds %d x (failureThreshold %d - 1) "+
 			"= %d is not more than startupSeconds %d (the first probe falls anywhere in the first period, so one period is not "+
 			"counted), and a slow start would be killed; set failureThreshold to at least %d, or leave periodSeconds and "+
-			"failureThreshold out", probe.InitialDelaySeconds, probe.PeriodSeconds, probe.FailureThreshold, guaranteed, s, enough)
+			"failureThreshold out", probe.InitialDelaySeconds, probe.PeriodSeconds, probe.FailureThreshold, guaranteed, start, enough)
 }
 
-// checkProbeBounds looks at the numbers that the user gave to the serving container's probes.
-func checkProbeBounds(in *input) field.ErrorList {
-	container := in.servingContainer()
-	if container == nil {
-		return nil
-	}
+// checkProbeBounds looks at the numbers that the user gave to the server's probes.
+func checkProbeBounds(_ *input, s server) field.ErrorList {
 	var errs field.ErrorList
-	for _, p := range namedProbes(*container) {
+	for _, p := range namedProbes(*s.written) {
 		if err := boundedProbe(p.Probe); err != nil {
-			errs = append(errs, field.Invalid(in.servingPath().Child(p.name), field.OmitValueType{}, err.Error()))
+			errs = append(errs, field.Invalid(s.path.Child(p.name), field.OmitValueType{}, err.Error()))
 		}
 	}
 	return errs

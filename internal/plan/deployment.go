@@ -33,7 +33,7 @@ func deploymentConfiguration(
 			// Always sent: a Deployment without replicas falls back to 1.
 			WithReplicas(in.replicas()).
 			WithMinReadySeconds(in.timing.MinReadySeconds).
-			WithProgressDeadlineSeconds(in.timing.ProgressDeadlineSeconds(int32(budget(in.probes.startup)))).
+			WithProgressDeadlineSeconds(in.timing.ProgressDeadlineSeconds(in.startupBudget())).
 			WithRevisionHistoryLimit(history).
 			WithSelector(in.selector()).
 			WithStrategy(appsv1ac.DeploymentStrategy().

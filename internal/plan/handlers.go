@@ -47,13 +47,9 @@ func addressesOf(http *corev1.HTTPGetAction, tcp *corev1.TCPSocketAction, path *
 	return all
 }
 
-// ownHook is the serving container's hook if the user wrote one, an exec or httpGet.
-func (in *input) ownHook() *corev1.LifecycleHandler {
-	container := in.servingContainer()
-	if container == nil {
-		return nil
-	}
-	if hook := preStopOf(*container); hook != nil && (hook.Exec != nil || hook.HTTPGet != nil) {
+// ownHook is the server's hook if the user wrote one, an exec or httpGet.
+func (s server) ownHook() *corev1.LifecycleHandler {
+	if hook := preStopOf(*s.written); hook != nil && (hook.Exec != nil || hook.HTTPGet != nil) {
 		return hook
 	}
 	return nil
@@ -92,14 +88,14 @@ func readableSeconds(hook *corev1.LifecycleHandler) (seconds float64, ok bool) {
 
 // checkHookDuration: SIGTERM follows as soon as the hook returns, so a hook that waits less makes t2 shorter than the
 // timing says, and one that waits more eats the time of the shutdown.
-func checkHookDuration(in *input) field.ErrorList {
-	seconds, ok := readableSeconds(in.ownHook())
+func checkHookDuration(in *input, s server) field.ErrorList {
+	seconds, ok := readableSeconds(s.ownHook())
 	t2 := in.timing.PreStopSeconds
 	if !ok || seconds == float64(t2) {
 		return nil
 	}
-	return invalid(in.servingPath().Child("lifecycle", "preStop", "exec", "command"),
-		strings.Join(in.ownHook().Exec.Command, " "),
+	return invalid(s.path.Child("lifecycle", "preStop", "exec", "command"),
+		strings.Join(s.ownHook().Exec.Command, " "),
 		"the hook waits %g s, but preStopSeconds (t2) is %d; write sleep %d, or set spec.timing.preStopSeconds to %g",
 		seconds, t2, t2, seconds)
 }

@@ -12,12 +12,13 @@ import (
 const defaultContainerAnnotation = "kubectl.kubernetes.io/default-container"
 
 var (
-	specPath      = field.NewPath("spec")
-	timingPath    = specPath.Child("timing")
-	templatePath  = specPath.Child("template")
-	podPath       = templatePath.Child("spec")
-	containerPath = podPath.Child("containers")
-	servicePath   = specPath.Child("service", "spec")
+	specPath          = field.NewPath("spec")
+	timingPath        = specPath.Child("timing")
+	templatePath      = specPath.Child("template")
+	podPath           = templatePath.Child("spec")
+	containerPath     = podPath.Child("containers")
+	initContainerPath = podPath.Child("initContainers")
+	servicePath       = specPath.Child("service", "spec")
 )
 
 // input is what every check and every builder reads: the app and what follows from it, each computed once.
@@ -27,14 +28,14 @@ type input struct {
 	// version of the derivation.
 	version int32
 	timing  timing.Timing
-	// serving is the index of the serving container, -1 if there is none.
+	// serving is the index of the main container, -1 if there is none.
 	serving int
-	// probes of the serving container as they will be.
-	probes probes
 	// template is the pod template as it will be.
 	template *corev1.PodTemplateSpec
 	// ports of the Service as they will be; one that targets no container port has the empty target "".
 	ports []corev1.ServicePort
+	// servers are the containers that get requests, in the order of the template.
+	servers []server
 }
 
 func newInput(app *v1alpha1.GracefulApp, running Running) *input {
@@ -49,15 +50,14 @@ func newInputOf(version int32, app *v1alpha1.GracefulApp, running Running) *inpu
 		timing:  timing.Derive(app.Spec.Timing, nativeSidecars(app.Spec.Template.Spec)),
 		serving: servingContainer(&app.Spec.Template),
 	}
-	in.template = deriveTemplate(in)
-	if in.serving >= 0 {
-		in.probes = probesOf(in.template.Spec.Containers[in.serving])
-	}
+	in.template = withNamedPort(in)
 	in.ports = servicePorts(in)
+	in.servers = in.findServers()
+	deriveTemplate(in)
 	return in
 }
 
-// servingContainer is the container that the annotation names, else the first.
+// servingContainer is the index of the main container: the one that the annotation names, else the first.
 func servingContainer(template *corev1.PodTemplateSpec) int {
 	name, named := template.Annotations[defaultContainerAnnotation]
 	for i, c := range template.Spec.Containers {
@@ -86,12 +86,12 @@ func (in *input) spec() *v1alpha1.GracefulAppSpec { return &in.app.Spec }
 
 func (in *input) replicas() int32 { return Replicas(in.app, in.running) }
 
-// servingContainer is the serving container as the user wrote it, nil if there is none.
-func (in *input) servingContainer() *corev1.Container {
-	if in.serving < 0 {
-		return nil
+// portsPath is the ports of the container that a Service port targets, of the main container if it targets none.
+func (in *input) portsPath(target corev1.ServicePort) *field.Path {
+	for _, s := range in.runningContainers() {
+		if numberOf(s.derived.Ports, target.TargetPort.StrVal, target.Protocol) != 0 {
+			return s.path.Child("ports")
+		}
 	}
-	return &in.spec().Template.Spec.Containers[in.serving]
+	return containerPath.Index(max(in.serving, 0)).Child("ports")
 }
-
-func (in *input) servingPath() *field.Path { return containerPath.Index(max(in.serving, 0)) }

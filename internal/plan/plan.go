@@ -68,14 +68,13 @@ func (in *input) derivation() v1alpha1.DerivationStatus {
 }
 
 func timingStatus(in *input) v1alpha1.TimingStatus {
-	startup, liveness := in.probes.startup, in.probes.liveness
 	return v1alpha1.TimingStatus{
 		ShutdownSeconds:               in.timing.ShutdownSeconds,
 		PreStopSeconds:                in.timing.PreStopSeconds,
 		TerminationGracePeriodSeconds: in.timing.TerminationGracePeriodSeconds,
-		StartupBudgetSeconds:          int32(budget(startup)),
-		LivenessBudgetSeconds:         int32(budget(liveness)),
+		StartupBudgetSeconds:          in.startupBudget(),
+		LivenessBudgetSeconds:         in.livenessBudget(),
 		MinReadySeconds:               in.timing.MinReadySeconds,
-		ProgressDeadlineSeconds:       in.timing.ProgressDeadlineSeconds(int32(budget(startup))),
+		ProgressDeadlineSeconds:       in.timing.ProgressDeadlineSeconds(in.startupBudget()),
 	}
 }

@@ -35,23 +35,40 @@ func namedProbes(c corev1.Container) []namedProbe {
 }
 
 // deriveProbes completes the probes that the user wrote: a missing handler, and every number that was left out (a probe
-// does not tell 0 from absent). port is the serving port's name, the fallback target.
-func deriveProbes(written probes, t timing.Timing, port string) probes {
-	fallback := corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromString(port)}}
+// does not tell 0 from absent). fallback is the handler of a probe that has none; without it such a probe is left as it is.
+func deriveProbes(written probes, t timing.Timing, fallback corev1.ProbeHandler, native bool) probes {
 	readiness := completeProbe(written.readiness, t.Readiness, fallback)
 	liveness := completeProbe(written.liveness, t.Liveness, fallback)
-	// The startup probe asks what the liveness probe will ask, so that the first liveness probe after it succeeds.
-	startup := completeProbe(written.startup, t.Startup, liveness.ProbeHandler)
+	// The startup probe asks what the liveness probe will ask, so that the first liveness probe after it succeeds. A native sidecar's does not: the
+	// app starts after it has succeeded, and a liveness probe may ask the app through the sidecar.
+	start := fallback
+	if liveness != nil && !native {
+		start = liveness.ProbeHandler
+	}
+	startup := completeProbe(written.startup, t.Startup, start)
 	// A readiness probe never ends a container, and the API server refuses it a grace period.
 	for _, p := range []*corev1.Probe{startup, liveness} {
-		grace := int64(t.LivenessGraceSeconds)
-		p.TerminationGracePeriodSeconds = &grace
+		if p != nil {
+			grace := int64(t.LivenessGraceSeconds)
+			p.TerminationGracePeriodSeconds = &grace
+		}
 	}
 	return probes{startup: startup, readiness: readiness, liveness: liveness}
 }
 
+// openPort asks whether a port accepts connections. Without a port it asks nothing.
+func openPort(name string) corev1.ProbeHandler {
+	if name == "" {
+		return corev1.ProbeHandler{}
+	}
+	return corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromString(name)}}
+}
+
 func completeProbe(written *corev1.Probe, t timing.Probe, handler corev1.ProbeHandler) *corev1.Probe {
 	probe := written.DeepCopy()
+	if !hasHandler(probe) && !hasHandler(&corev1.Probe{ProbeHandler: handler}) {
+		return probe
+	}
 	if probe == nil {
 		probe = &corev1.Probe{}
 	}
@@ -74,8 +91,11 @@ func hasHandler(p *corev1.Probe) bool {
 	return p != nil && (p.HTTPGet != nil || p.TCPSocket != nil || p.Exec != nil || p.GRPC != nil)
 }
 
-// budget is how long a probe may fail, in seconds.
+// budget is how long a probe may fail, in seconds; 0 without a probe.
 func budget(p *corev1.Probe) int64 {
+	if p == nil {
+		return 0
+	}
 	return int64(p.InitialDelaySeconds) + int64(p.PeriodSeconds)*int64(p.FailureThreshold)
 }
 

@@ -7,16 +7,15 @@ import (
 	"strings"
 )
 
-// origin is what Source needs to know of the derivation: how many variables stand before the user's in the serving container.
-type origin struct{ serving, addedEnv int }
+// origin is what Source needs to know of the derivation: how many variables stand before the user's, by the path of a server.
+type origin map[string]int
 
 func (in *input) origin() origin {
-	container := in.servingContainer()
-	if container == nil {
-		return origin{}
+	added := origin{}
+	for _, s := range in.servers {
+		added[s.path.String()] = len(s.derived.Env) - len(s.written.Env)
 	}
-	derived := in.template.Spec.Containers[in.serving]
-	return origin{serving: in.serving, addedEnv: len(derived.Env) - len(container.Env)}
+	return added
 }
 
 // Source is the field of the GracefulApp from which the field of a child, or of a pod made from the template, comes. "" is the whole
@@ -29,7 +28,7 @@ func (p Plan) Source(kind, path string) string {
 	switch kind {
 	case "Deployment":
 		if rest, ok := inner("spec.template.spec"); ok {
-			return podPath.String() + p.origin.shift(rest)
+			return p.origin.shift(podPath.String() + rest)
 		}
 		for _, same := range []string{"spec.template", "spec.selector", "spec.replicas", "spec.revisionHistoryLimit", "metadata.name"} {
 			if _, ok := inner(same); ok {
@@ -39,7 +38,7 @@ func (p Plan) Source(kind, path string) string {
 		return templatePath.String()
 	case "Pod":
 		if rest, ok := inner("spec"); ok {
-			return podPath.String() + p.origin.shift(rest)
+			return p.origin.shift(podPath.String() + rest)
 		}
 		if rest, ok := inner("metadata"); ok {
 			return templatePath.Child("metadata").String() + rest
@@ -56,17 +55,18 @@ func (p Plan) Source(kind, path string) string {
 	return specPath.String()
 }
 
-var envPath = regexp.MustCompile(`^\.containers\[(\d+)\]\.env\[(\d+)\]`)
+var envPath = regexp.MustCompile(`^(.*ontainers\[\d+\])\.env\[(\d+)\]`)
 
-// shift gives a variable of the serving container the place that it has in the user's template.
+// shift gives a server's variable the place that it has in the user's template.
 func (o origin) shift(path string) string {
 	m := envPath.FindStringSubmatch(path)
-	if m == nil || m[1] != strconv.Itoa(o.serving) {
+	if m == nil {
 		return path
 	}
+	added := o[m[1]]
 	n, err := strconv.Atoi(m[2])
-	if err != nil || n < o.addedEnv {
+	if err != nil || n < added {
 		return path
 	}
-	return fmt.Sprintf(".containers[%d].env[%d]%s", o.serving, n-o.addedEnv, path[len(m[0]):])
+	return fmt.Sprintf("%s.env[%d]%s", m[1], n-added, path[len(m[0]):])
 }

@@ -24,9 +24,22 @@ const (
 // defaultPortName is what an unnamed serving port is called in the derived template.
 const defaultPortName = "http"
 
-// deriveTemplate completes the user's pod template. It copes with any template, for the checks read the result too.
-func deriveTemplate(in *input) *corev1.PodTemplateSpec {
+// withNamedPort is the user's pod template with a name for the main container's first TCP port, so that the Service can target it.
+func withNamedPort(in *input) *corev1.PodTemplateSpec {
 	template := in.spec().Template.DeepCopy()
+	if in.serving < 0 {
+		return template
+	}
+	ports := template.Spec.Containers[in.serving].Ports
+	if i := servingPort(template.Spec.Containers[in.serving]); i >= 0 && ports[i].Name == "" {
+		ports[i].Name = defaultPortName
+	}
+	return template
+}
+
+// deriveTemplate completes the template. It copes with any template, for the checks read the result too.
+func deriveTemplate(in *input) {
+	template := in.template
 	template.Labels = PodLabels(in.app)
 	if written, ok := template.Annotations[RestartedAt]; ok {
 		template.Annotations[RestartedAt] = restartedAt(written, in.running)
@@ -37,14 +50,13 @@ func deriveTemplate(in *input) *corev1.PodTemplateSpec {
 	if len(template.Spec.TopologySpreadConstraints) == 0 {
 		template.Spec.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{spreadOverNodes(in)}
 	}
+	for _, s := range in.servers {
+		deriveServer(s, in)
+	}
 	for i := range template.Spec.Containers {
 		c := &template.Spec.Containers[i]
-		if i == in.serving {
-			deriveServingContainer(c, in)
-		}
 		c.Lifecycle = withPreStop(c.Lifecycle, in.timing.PreStopSeconds)
 	}
-	return template
 }
 
 // spreadOverNodes wishes for, and does not insist on, an even number of pods per node, so that the loss of one is not the loss
@@ -57,15 +69,9 @@ func spreadOverNodes(in *input) corev1.TopologySpreadConstraint {
 	}
 }
 
-func deriveServingContainer(c *corev1.Container, in *input) {
-	port := ""
-	if i := servingPort(*c); i >= 0 {
-		if c.Ports[i].Name == "" {
-			c.Ports[i].Name = defaultPortName
-		}
-		port = c.Ports[i].Name
-	}
-	p := deriveProbes(probesOf(*c), in.timing, port)
+func deriveServer(s server, in *input) {
+	c := s.derived
+	p := deriveProbes(probesOf(*c), in.timing, openPort(in.probedPort(s)), s.native)
 	c.StartupProbe, c.ReadinessProbe, c.LivenessProbe = p.startup, p.readiness, p.liveness
 	added := []corev1.EnvVar{}
 	for _, e := range in.environment() {
@@ -75,6 +81,7 @@ func deriveServingContainer(c *corev1.Container, in *input) {
 	}
 	// First, because $(GRACEFUL_SHUTDOWN_SEC) in another variable expands only what was defined before it.
 	c.Env = append(added, c.Env...)
+	c.Lifecycle = withPreStop(c.Lifecycle, in.timing.PreStopSeconds)
 }
 
 // servingPort is the index of the container's first TCP port, -1 if there is none.
@@ -118,7 +125,7 @@ func hasEnv(env []corev1.EnvVar, name string) bool {
 }
 
 // withPreStop gives a container that has no hook of its own the native sleep of t2: without it, a proxy beside the app
-// would end before the app does. Native sidecars are not touched, they end after the app anyway (KEP-753).
+// would end before the app does. A native sidecar gets it only if it is a server: one that is not ends after the app anyway (KEP-753).
 func withPreStop(lifecycle *corev1.Lifecycle, t2 int32) *corev1.Lifecycle {
 	if lifecycle != nil && isHook(lifecycle.PreStop) {
 		return lifecycle

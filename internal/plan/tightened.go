@@ -20,7 +20,17 @@ var tightened = []tightenedCheck{
 			Instead: "change `spec.timing`, or leave the variable out",
 		},
 		since: 2,
-		find:  checkRequestVariable,
+		find:  ofMain(checkRequestVariable),
+	},
+	{
+		Rule: Rule{
+			Number:  "4-10",
+			Rule:    "every container and native sidecar that a Service port targets obeys what is said of the serving container's probes, hook, environment and stop signal (from derivation version 2 on)",
+			Why:     "it gets the requests",
+			Instead: "as for the serving container",
+		},
+		since: 2,
+		find:  ofFurther(checkProbeBounds, checkStartupBudget, checkHookDuration, checkEnvironment, checkRequestVariable, checkStopSignal),
 	},
 }
 

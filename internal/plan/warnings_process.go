@@ -27,17 +27,13 @@ func shellScript(command []string) (script string, ok bool) {
 }
 
 // warnShellCommand: as PID 1 a shell takes SIGTERM for itself, so the app never hears of it and is killed at t3.
-func warnShellCommand(in *input) []string {
-	container := in.servingContainer()
-	if container == nil {
-		return nil
-	}
-	script, ok := shellScript(slices.Concat(container.Command, container.Args))
+func warnShellCommand(_ *input, s server) []string {
+	script, ok := shellScript(slices.Concat(s.written.Command, s.written.Args))
 	if !ok || script == "" || execsLast(script) {
 		return nil
 	}
 	return warning("container %q starts its server from a shell without exec, so SIGTERM may reach the shell and never the server; "+
-		"write exec before the server's command, or leave the shell out", container.Name)
+		"write exec before the server's command, or leave the shell out", s.written.Name)
 }
 
 // execsLast tells whether the last command of a script replaces the shell. It splits at what ends a command and knows no quotes:
@@ -53,8 +49,8 @@ func execsLast(script string) bool {
 }
 
 // warnHookShell: images without a shell are usual, and a hook that cannot start is only logged (FailedPreStopHook).
-func warnHookShell(in *input) []string {
-	hook := in.ownHook()
+func warnHookShell(_ *input, s server) []string {
+	hook := s.ownHook()
 	if hook == nil || hook.Exec == nil {
 		return nil
 	}
@@ -62,30 +58,30 @@ func warnHookShell(in *input) []string {
 		return nil
 	}
 	return warning("container %q has a preStop hook that needs %s in the image: without it the hook fails and SIGTERM comes at once; "+
-		"leave the hook out to get Kubernetes' own sleep, which needs no program", in.servingContainer().Name, hook.Exec.Command[0])
+		"leave the hook out to get Kubernetes' own sleep, which needs no program", s.written.Name, hook.Exec.Command[0])
 }
 
 // stopSignalOf is "" where Kubernetes sends what the image asks for, else SIGTERM.
 func stopSignalOf(c *corev1.Container) corev1.Signal {
-	if c == nil || c.Lifecycle == nil || c.Lifecycle.StopSignal == nil {
+	if c.Lifecycle == nil || c.Lifecycle.StopSignal == nil {
 		return ""
 	}
 	return *c.Lifecycle.StopSignal
 }
 
-func checkStopSignal(in *input) field.ErrorList {
-	if stopSignalOf(in.servingContainer()) != corev1.SIGKILL {
+func checkStopSignal(_ *input, s server) field.ErrorList {
+	if stopSignalOf(s.written) != corev1.SIGKILL {
 		return nil
 	}
-	return field.ErrorList{field.Invalid(in.servingPath().Child("lifecycle", "stopSignal"), corev1.SIGKILL,
+	return field.ErrorList{field.Invalid(s.path.Child("lifecycle", "stopSignal"), corev1.SIGKILL,
 		"no app can handle it, so every request in flight would be cut at t2; leave it out, or name the signal on which the app shuts down")}
 }
 
-func warnStopSignal(in *input) []string {
-	signal := stopSignalOf(in.servingContainer())
+func warnStopSignal(_ *input, s server) []string {
+	signal := stopSignalOf(s.written)
 	if signal == "" || signal == corev1.SIGTERM || signal == corev1.SIGKILL {
 		return nil
 	}
 	return warning("container %q is stopped by %s in place of SIGTERM; look whether the app shuts down gracefully on it",
-		in.servingContainer().Name, signal)
+		s.written.Name, signal)
 }

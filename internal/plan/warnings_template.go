@@ -8,21 +8,22 @@ import (
 )
 
 // gRPC needs no hook: its goodbye, GOAWAY, is part of HTTP/2, and servers send it when they stop gracefully.
-func warnKeepAlive(in *input) []string {
-	if in.servingContainer() == nil || in.ownHook() != nil || in.speaksGRPC() {
+// A container behind a proxy, or one without a TCP port, has no kept connections that matter.
+func warnKeepAlive(in *input, s server) []string {
+	if !s.targeted || in.probedPort(s) == "" || s.ownHook() != nil || s.speaksGRPC() {
 		return nil
 	}
 	return warning("container %q has no drain-aware preStop hook, so an idle keep-alive connection may lose a request at SIGTERM "+
 		"(measured: 20 in 2.4 million); let the app answer `Connection: close` from an httpGet hook on, such as /drain",
-		in.servingContainer().Name)
+		s.written.Name)
 }
 
-func (in *input) speaksGRPC() bool {
-	return in.probes.readiness != nil && in.probes.readiness.GRPC != nil
+func (s server) speaksGRPC() bool {
+	return s.written.ReadinessProbe != nil && s.written.ReadinessProbe.GRPC != nil
 }
 
-func warnUnreadableHook(in *input) []string {
-	hook := in.ownHook()
+func warnUnreadableHook(in *input, s server) []string {
+	hook := s.ownHook()
 	if hook == nil || hook.Exec == nil {
 		return nil
 	}
@@ -30,30 +31,34 @@ func warnUnreadableHook(in *input) []string {
 		return nil
 	}
 	return warning("container %q has an exec preStop hook without a readable wait; it must last %d s (t2), for SIGTERM follows as "+
-		"soon as it returns", in.servingContainer().Name, in.timing.PreStopSeconds)
+		"soon as it returns", s.written.Name, in.timing.PreStopSeconds)
 }
 
-func warnReadinessByPort(in *input) []string {
-	container := in.servingContainer()
-	if container == nil || hasHandler(container.ReadinessProbe) {
+func warnReadinessByPort(_ *input, s server) []string {
+	container := s.written
+	if hasHandler(container.ReadinessProbe) {
 		return nil
+	}
+	if s.derived.ReadinessProbe == nil {
+		return warning("container %q has no readinessProbe, and no TCP port that could be probed instead, so it counts as ready at once; name an "+
+			"HTTP endpoint that answers 200 only when the app can serve", container.Name)
 	}
 	return warning("container %q has no readinessProbe: an open port (tcpSocket) counts as ready; name an HTTP endpoint that answers 200 "+
 		"only when the app can serve", container.Name)
 }
 
-func warnLivenessByPort(in *input) []string {
-	container := in.servingContainer()
-	if container == nil || hasHandler(container.LivenessProbe) {
+func warnLivenessByPort(_ *input, s server) []string {
+	container := s.written
+	if hasHandler(container.LivenessProbe) || s.derived.LivenessProbe == nil {
 		return nil
 	}
 	return warning("container %q has no livenessProbe: an open port (tcpSocket) counts as alive, which a deadlocked app has too; name an "+
 		"HTTP endpoint of its own", container.Name)
 }
 
-func warnSharedEndpoint(in *input) []string {
-	container := in.servingContainer()
-	if container == nil || !hasHandler(container.ReadinessProbe) || !hasHandler(container.LivenessProbe) ||
+func warnSharedEndpoint(_ *input, s server) []string {
+	container := s.written
+	if !hasHandler(container.ReadinessProbe) || !hasHandler(container.LivenessProbe) ||
 		!apiequality.Semantic.DeepEqual(container.ReadinessProbe.ProbeHandler, container.LivenessProbe.ProbeHandler) {
 		return nil
 	}
@@ -71,8 +76,8 @@ func warnSharedProcessNamespace(in *input) []string {
 
 func warnOtherContainers(in *input) []string {
 	var all []string
-	for i, c := range in.spec().Template.Spec.Containers {
-		if i != in.serving && preStopOf(c) == nil {
+	for _, c := range in.spec().Template.Spec.Containers {
+		if !in.isServer(c.Name) && preStopOf(c) == nil {
 			all = append(all, fmt.Sprintf("container %q has no preStop hook and gets a sleep of %d s (t2), lest it end before the app; "+
 				"better make it a native sidecar (an init container with restartPolicy Always)", c.Name, in.timing.PreStopSeconds))
 		}
@@ -83,7 +88,7 @@ func warnOtherContainers(in *input) []string {
 func warnSidecarHook(in *input) []string {
 	var all []string
 	for _, c := range in.spec().Template.Spec.InitContainers {
-		if hook := preStopOf(c); isNativeSidecar(c) && hook != nil && hook.Sleep == nil {
+		if hook := preStopOf(c); isNativeSidecar(c) && !in.isServer(c.Name) && hook != nil && hook.Sleep == nil {
 			all = append(all, fmt.Sprintf("native sidecar %q has a preStop hook, which runs as soon as the pod is deleted, while the app "+
 				"still serves; leave it out", c.Name))
 		}

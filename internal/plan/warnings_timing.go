@@ -84,17 +84,17 @@ func warnHeadless(in *input) []string {
 		"is usual", t2, exposedPreStopSeconds)
 }
 
-func warnImpatientLiveness(in *input) []string {
-	container := in.servingContainer()
-	if container == nil || container.LivenessProbe == nil || boundedProbe(container.LivenessProbe) != nil {
+func warnImpatientLiveness(in *input, s server) []string {
+	probe := s.derived.LivenessProbe
+	if s.written.LivenessProbe == nil || !hasHandler(probe) || boundedProbe(s.written.LivenessProbe) != nil {
 		return nil
 	}
-	guaranteed, r := guaranteedBudget(in.probes.liveness), int64(in.timing.RequestSeconds)
+	guaranteed, r := guaranteedBudget(probe), int64(in.timing.RequestSeconds)
 	if guaranteed > r {
 		return nil
 	}
 	return warning("container %q: the livenessProbe's certain budget, %d s, is not more than requestSeconds %d: a server busy with "+
-		"its longest request may be killed; raise failureThreshold or leave it out", container.Name, guaranteed, r)
+		"its longest request may be killed; raise failureThreshold or leave it out", s.written.Name, guaranteed, r)
 }
 
 func warnLongGracePeriod(in *input) []string {

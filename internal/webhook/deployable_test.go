@@ -9,6 +9,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
@@ -70,6 +71,25 @@ func describeDeployable() {
 			Expect(patch(app, r.modify)).To(MatchError(ContainSubstring(r.says)))
 		})
 	}
+
+	It("is accepted with probes, a hook and a variable of a native sidecar that the Service targets", func() {
+		sidecar := func(app *v1alpha1.GracefulApp) {
+			app.Spec.Template.Spec.InitContainers = []corev1.Container{{
+				Name: "proxy", Image: "proxy:1", RestartPolicy: new(corev1.ContainerRestartPolicyAlways),
+				Ports: []corev1.ContainerPort{{Name: "proxy", ContainerPort: 4180}},
+			}}
+			app.Spec.Service = &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{
+				Ports: []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromString("proxy")}},
+			}}
+		}
+		Expect(api.Create(ctx, hello(sidecar))).To(Succeed())
+		broken := func(app *v1alpha1.GracefulApp) {
+			sidecar(app)
+			app.Spec.Template.Spec.InitContainers[0].Env = []corev1.EnvVar{{Name: "A="}}
+		}
+		Expect(api.Create(ctx, hello(broken), client.DryRunAll)).To(MatchError(
+			ContainSubstring("spec.template.spec.initContainers[0].env[0].name: Invalid value")))
+	})
 
 	It("is refused where Pod Security forbids its pods", func() {
 		n := namespace(map[string]string{"pod-security.kubernetes.io/enforce": "baseline"})

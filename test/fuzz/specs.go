@@ -94,11 +94,18 @@ func pod(t draw, p *corev1.PodSpec) {
 	for i := range 1 + rapid.IntRange(0, 3).Draw(t.T, "more containers")/3 {
 		p.Containers = append(p.Containers, container(t, fmt.Sprintf("c%d", i)))
 	}
+	for _, c := range p.Containers[1:] {
+		if len(c.Ports) > 0 && !t.odd("equal port names", 3) {
+			c.Ports[0].Name, c.Ports[0].ContainerPort = "proxy", 8090
+		}
+	}
 	for i := range rapid.IntRange(0, 3).Draw(t.T, "sidecars") / 2 {
 		c := corev1.Container{Name: fmt.Sprintf("s%d", i), Image: "sidecar:1"}
 		if rapid.Bool().Draw(t.T, "native") {
 			c.RestartPolicy = new(corev1.ContainerRestartPolicyAlways)
 			c.Lifecycle = lifecycle(t, "s")
+			c.Ports = []corev1.ContainerPort{{Name: fmt.Sprintf("sidecar%d", i), ContainerPort: 4180 + int32(i)}}
+			c.StartupProbe, c.LivenessProbe = probe(t, "sidecar startup"), probe(t, "sidecar liveness")
 		}
 		p.InitContainers = append(p.InitContainers, c)
 	}
@@ -254,6 +261,9 @@ func service(t draw) corev1.ServiceSpec {
 func target(t draw) intstr.IntOrString {
 	if rapid.Bool().Draw(t.T, "target left out") {
 		return intstr.IntOrString{}
+	}
+	if rapid.IntRange(0, 5).Draw(t.T, "target elsewhere") == 0 {
+		return intstr.FromString(rapid.SampledFrom([]string{"proxy", "sidecar0"}).Draw(t.T, "target elsewhere"))
 	}
 	return port(t, "target")
 }

@@ -1,0 +1,147 @@
+package plan_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
+)
+
+// behindProxy puts a proxy in front of the app: the Service targets the proxy's port.
+func behindProxy(modify ...func(*corev1.Container)) func(*v1alpha1.GracefulApp) {
+	return func(app *v1alpha1.GracefulApp) {
+		proxy := corev1.Container{Name: "proxy", Image: "proxy:1", Ports: []corev1.ContainerPort{{Name: "proxy", ContainerPort: 4180}}}
+		for _, m := range modify {
+			m(&proxy)
+		}
+		pod := &app.Spec.Template.Spec
+		pod.Containers = append(pod.Containers, proxy)
+		app.Spec.Service = service(corev1.ServicePort{Name: "http", Port: 80, TargetPort: intstr.FromInt32(4180)})
+	}
+}
+
+// TestOldestDerivationHasOneServer: version 1 derives nothing for a further container that the Service targets but the sleep.
+func TestOldestDerivationHasOneServer(t *testing.T) {
+	app := hello(behindProxy(), ask("1"))
+	p, errs, _ := plan.For(app, plan.Running{})
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	main, proxy := p.Deployment.Spec.Template.Spec.Containers[0], p.Deployment.Spec.Template.Spec.Containers[1]
+	if main.ReadinessProbe == nil || len(main.Env) != 3 {
+		t.Errorf("the first container: %+v, want probes and three variables", main)
+	}
+	if proxy.ReadinessProbe != nil || len(proxy.Env) > 0 || proxy.Lifecycle.PreStop.Sleep == nil {
+		t.Errorf("the proxy: %+v, want the sleep only", proxy)
+	}
+}
+
+// TestFurtherServerIsATightenedRule: an app that keeps version 1 goes on, and is told what version 2 would refuse.
+func TestFurtherServerIsATightenedRule(t *testing.T) {
+	broken := behindProxy(func(c *corev1.Container) { c.StartupProbe = &corev1.Probe{PeriodSeconds: 1, FailureThreshold: 3} })
+	const field = "spec.template.spec.containers[1].startupProbe.failureThreshold"
+	_, errs, _ := plan.For(hello(broken), plan.Running{})
+	if len(errs) != 1 || errs[0].Field != field {
+		t.Errorf("version 2: %v, want one error on %s", errs, field)
+	}
+	p, errs, _ := plan.For(hello(broken, ask("1")), plan.Running{})
+	if len(errs) > 0 || len(p.Outdated) != 1 || p.Outdated[0].Field != field {
+		t.Errorf("version 1: errors %v, outdated %v, want no errors and one on %s", errs, p.Outdated, field)
+	}
+}
+
+// TestProbeWithoutAHandlerAsksTheTargetedPort, in a container whose first port is another one.
+func TestProbeWithoutAHandlerAsksTheTargetedPort(t *testing.T) {
+	metrics := func(ports []corev1.ContainerPort) []corev1.ContainerPort {
+		return append([]corev1.ContainerPort{{Name: "metrics", ContainerPort: 9090}}, ports...)
+	}
+	tests := []struct {
+		name   string
+		modify func(*v1alpha1.GracefulApp)
+		server int
+		want   string
+	}{
+		{"the proxy's", behindProxy(func(c *corev1.Container) { c.Ports = metrics(c.Ports) }), 1, "proxy"},
+		{"the only container's", func(app *v1alpha1.GracefulApp) {
+			container(app).Ports = metrics(container(app).Ports)
+			container(app).ReadinessProbe = nil
+			app.Spec.Service = service(corev1.ServicePort{Port: 80, TargetPort: intstr.FromString("http")})
+		}, 0, "http"},
+		{"as version 1 has it", func(app *v1alpha1.GracefulApp) {
+			container(app).Ports = metrics(container(app).Ports)
+			container(app).ReadinessProbe = nil
+			app.Spec.Service = service(corev1.ServicePort{Port: 80, TargetPort: intstr.FromString("http")})
+			ask("1")(app)
+		}, 0, "metrics"},
+		{"the first port of an app behind a proxy", func(app *v1alpha1.GracefulApp) {
+			behindProxy()(app)
+			container(app).ReadinessProbe = nil
+		}, 0, "http"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p, errs, _ := plan.For(hello(tt.modify), plan.Running{})
+			if len(errs) > 0 {
+				t.Fatal(errs)
+			}
+			got := p.Deployment.Spec.Template.Spec.Containers[tt.server].ReadinessProbe.TCPSocket.Port.StrVal
+			if got != tt.want {
+				t.Errorf("the readiness probe asks port %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestHeadlessServiceHasServersToo: its clients know the targets' numbers.
+func TestHeadlessServiceHasServersToo(t *testing.T) {
+	p, errs, _ := plan.For(hello(behindProxy(), func(app *v1alpha1.GracefulApp) {
+		app.Spec.Service.Spec.ClusterIP = corev1.ClusterIPNone
+	}), plan.Running{})
+	if len(errs) > 0 || p.Deployment.Spec.Template.Spec.Containers[1].ReadinessProbe == nil {
+		t.Errorf("errors %v, want a proxy with a readiness probe", errs)
+	}
+}
+
+// TestKeepAliveIsTheTargetsMatter: the clients of an app behind a proxy are in its pod.
+func TestKeepAliveIsTheTargetsMatter(t *testing.T) {
+	noHook := func(app *v1alpha1.GracefulApp) { container(app).Lifecycle = nil }
+	_, _, warnings := plan.For(hello(noHook, behindProxy()), plan.Running{})
+	var got []string
+	for _, w := range warnings {
+		if strings.Contains(w, "no drain-aware preStop hook") {
+			got = append(got, strings.Fields(w)[1])
+		}
+	}
+	if diff := cmp.Diff([]string{`"proxy"`}, got); diff != "" {
+		t.Errorf("containers that are warned about (-want +got):\n%s", diff)
+	}
+}
+
+// TestSourceOfAServersVariable: the API server counts the variables that were added.
+func TestSourceOfAServersVariable(t *testing.T) {
+	p, errs, _ := plan.For(hello(behindProxy(), func(app *v1alpha1.GracefulApp) {
+		pod := &app.Spec.Template.Spec
+		always := corev1.ContainerRestartPolicyAlways
+		sidecar := pod.Containers[1]
+		sidecar.RestartPolicy = &always
+		pod.InitContainers, pod.Containers = []corev1.Container{sidecar}, pod.Containers[:1]
+	}), plan.Running{})
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	for of, want := range map[string]string{
+		"spec.containers[0].env[5].name":     "spec.template.spec.containers[0].env[1].name",
+		"spec.initContainers[0].env[4].name": "spec.template.spec.initContainers[0].env[0].name",
+		"spec.initContainers[1].env[4].name": "spec.template.spec.initContainers[1].env[4].name",
+		"spec.containers[0].env[1].name":     "spec.template.spec.containers[0].env[1].name",
+	} {
+		if got := p.Source("Pod", of); got != want {
+			t.Errorf("%s comes from %s, want %s", of, got, want)
+		}
+	}
+}
