@@ -29,7 +29,7 @@ var checks = []check{
 	{Rule{"4", "startup budget > S", "a slow start would be killed and begin anew",
 		"a higher `failureThreshold`, or leave it out. The budget counts as initialDelay + period x (threshold - 1), for the first probe falls " +
 			"anywhere in the first period", false}, ofMain(checkStartupBudget)},
-	{Rule{"5", "a readable `sleep N` in an exec hook is t2", "SIGTERM follows as soon as the hook returns",
+	{Rule{"5", "a readable `sleep N` in an exec hook is t2, or at most t2 beside another command", "SIGTERM follows as soon as the hook returns",
 		"`sleep` t2, or set `preStopSeconds` to N", false}, ofMain(checkHookDuration)},
 	{Rule{"7", "S, R, t1, t2 are at most 86,400, t3 at most 259,200; S and R are at least 1, says the schema", "sums of seconds must fit Kubernetes' fields",
 		"a number within", true}, checkInputBounds},
@@ -50,8 +50,11 @@ var checks = []check{
 	{Rule{"9", "`terminationGracePeriodSeconds`, `restartPolicy` other than Always, `activeDeadlineSeconds`, `schedulingGates` and `nodeName` of " +
 		"the pod are left out", "they are derived, or would break what is derived", "`spec.timing`, or as the message says", false},
 		checkOwnedPodFields},
-	{Rule{"9", "`preStop.sleep`, `preStop.tcpSocket`, `terminationGracePeriodSeconds` of probes, and `host` in probes and hooks are left out",
-		"they are derived, Kubernetes ignores them, or they ask somebody else than the pod", "`spec.timing`, or as the message says", false},
+	{Rule{"9", "`preStop.sleep` of the serving container is left out", "it is derived", "`spec.timing.preStopSeconds`", false}, ofMain(checkMainSleep)},
+	{Rule{"9", "`terminationGracePeriodSeconds` of the serving container's probes is left out", "it is derived", "`spec.timing`", false},
+		ofMain(checkProbeGrace)},
+	{Rule{"9", "`preStop.tcpSocket`, and `host` in probes and hooks are left out; `preStop.sleep` of a further container is at least t2 and less than t3",
+		"Kubernetes ignores it; they ask another than the pod; the container would end before the app, or by SIGKILL", "as the message says", false},
 		checkOwnedContainerFields},
 	{Rule{"9", "`selector`, `publishNotReadyAddresses`, `externalIPs`, type ExternalName and `externalName` of the Service are left out",
 		"they would send requests where no pod is ready to answer, or take over another's address", "leave them out", false}, checkOwnedServiceFields},

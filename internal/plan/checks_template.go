@@ -110,9 +110,8 @@ func checkOwnedContainerFields(in *input) field.ErrorList {
 	for i, c := range pod.Containers {
 		path := containerPath.Index(i)
 		errs = append(errs, checkHandlers(c, path)...)
-		if hook := preStopOf(c); hook != nil && hook.Sleep != nil {
-			errs = append(errs, field.Forbidden(path.Child("lifecycle", "preStop", "sleep"),
-				"it is derived; set spec.timing.preStopSeconds (t2) instead, or leave both out"))
+		if !slices.ContainsFunc(in.servers, func(s server) bool { return s.main && i == in.serving }) {
+			errs = append(errs, in.checkFurtherSleep(c, path)...)
 		}
 	}
 	for i, c := range pod.InitContainers {
@@ -129,15 +128,45 @@ func checkHandlers(c corev1.Container, path *field.Path) field.ErrorList {
 				"probes and hooks ask the pod itself, and Pod Security (baseline) forbids any other host; leave it out"))
 		}
 	}
-	for _, p := range namedProbes(c) {
-		if p.TerminationGracePeriodSeconds != nil {
-			errs = append(errs, field.Forbidden(path.Child(p.name, "terminationGracePeriodSeconds"),
-				"it is derived from spec.timing; leave it out"))
-		}
-	}
 	if hook := preStopOf(c); hook != nil && hook.TCPSocket != nil {
 		errs = append(errs, field.Forbidden(path.Child("lifecycle", "preStop", "tcpSocket"),
 			"Kubernetes has never run this kind of hook; use httpGet or exec, or leave the hook out"))
+	}
+	return errs
+}
+
+// checkFurtherSleep: a proxy may stay longer than the app does, but not shorter, and not until SIGKILL.
+func (in *input) checkFurtherSleep(c corev1.Container, path *field.Path) field.ErrorList {
+	hook := preStopOf(c)
+	if hook == nil || hook.Sleep == nil {
+		return nil
+	}
+	t2, t3 := int64(in.timing.PreStopSeconds), int64(in.timing.TerminationGracePeriodSeconds)
+	if n := hook.Sleep.Seconds; n < t2 || n >= t3 {
+		return invalid(path.Child("lifecycle", "preStop", "sleep", "seconds"), n, "a further container sleeps at least preStopSeconds (t2), %d s, or it "+
+			"would end before the app, and less than terminationGracePeriodSeconds (t3), %d s, or SIGKILL would end it; set it within, or leave the "+
+			"hook out", t2, t3)
+	}
+	return nil
+}
+
+// checkMainSleep: the sleep of the main container is t2.
+func checkMainSleep(_ *input, s server) field.ErrorList {
+	if hook := preStopOf(*s.written); hook == nil || hook.Sleep == nil {
+		return nil
+	}
+	return field.ErrorList{field.Forbidden(s.path.Child("lifecycle", "preStop", "sleep"),
+		"it is derived; set spec.timing.preStopSeconds (t2) instead, or leave both out")}
+}
+
+// checkProbeGrace: a server's probes get their grace period from the timing.
+func checkProbeGrace(_ *input, s server) field.ErrorList {
+	var errs field.ErrorList
+	for _, p := range namedProbes(*s.written) {
+		if p.TerminationGracePeriodSeconds != nil {
+			errs = append(errs, field.Forbidden(s.path.Child(p.name, "terminationGracePeriodSeconds"),
+				"it is derived from spec.timing; leave it out"))
+		}
 	}
 	return errs
 }

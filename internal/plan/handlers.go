@@ -61,41 +61,60 @@ var sleepWords = regexp.MustCompile(`(?:^|[\s;&|(/])sleep\s+([0-9]+(?:\.[0-9]+)?
 // notInOrder finds what may run a wait not once and not in order: loops, branches, the background, pipes, quoted words.
 var notInOrder = regexp.MustCompile("(?:^|[\\s;])(?:while|until|for|if|case|function)\\s|[|&'\"$`]")
 
-// readableSeconds adds up the waits that stand in an exec hook's command; ok tells whether there is any, in a command that
+// wait is what can be read of an exec hook's duration.
+type wait struct {
+	seconds float64
+	// exact: the command does nothing but wait. Else another command may take time too.
+	exact bool
+}
+
+// onlyWait matches one command of a script that waits.
+var onlyWait = regexp.MustCompile(`^(?:/\S*/)?sleep\s+\S+$`)
+
+// readableWait adds up the waits that stand in an exec hook's command; ok tells whether there is any, in a command that
 // simply runs from left to right.
-func readableSeconds(hook *corev1.LifecycleHandler) (seconds float64, ok bool) {
+func readableWait(hook *corev1.LifecycleHandler) (w wait, ok bool) {
 	if hook == nil || hook.Exec == nil {
-		return 0, false
+		return wait{}, false
 	}
 	command := strings.Join(hook.Exec.Command, " ")
-	if notInOrder.MatchString(strings.ReplaceAll(command, "&&", ";")) {
-		return 0, false
+	if script, isShell := shellScript(hook.Exec.Command); isShell && script != "" {
+		command = script
+	}
+	command = strings.ReplaceAll(command, "&&", ";")
+	if notInOrder.MatchString(command) {
+		return wait{}, false
+	}
+	w.exact = true
+	for part := range strings.FieldsFuncSeq(command, func(r rune) bool { return r == ';' || r == '\n' }) {
+		part = strings.TrimSpace(part)
+		w.exact = w.exact && (part == "" || onlyWait.MatchString(part))
 	}
 	units := map[string]float64{"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 	// Two waits in a row share the separator between them, so the matches are taken one at a time.
 	for rest := command; ; {
 		at := sleepWords.FindStringSubmatchIndex(rest)
 		if at == nil {
-			return seconds, ok
+			return w, ok
 		}
 		n, err := strconv.ParseFloat(rest[at[2]:at[3]], 64)
 		if err == nil {
-			seconds, ok = seconds+n*units[rest[at[4]:at[5]]], true
+			w.seconds, ok = w.seconds+n*units[rest[at[4]:at[5]]], true
 		}
 		rest = rest[at[5]:]
 	}
 }
 
 // checkHookDuration: SIGTERM follows as soon as the hook returns, so a hook that waits less makes t2 shorter than the
-// timing says, and one that waits more eats the time of the shutdown.
+// timing says, and one that waits more eats the time of the shutdown. Beside another command, the waits are the least that the hook takes.
 func checkHookDuration(in *input, s server) field.ErrorList {
-	seconds, ok := readableSeconds(s.ownHook())
+	w, ok := readableWait(s.ownHook())
 	t2 := in.timing.PreStopSeconds
-	if !ok || seconds == float64(t2) {
+	if !ok || w.seconds == float64(t2) || !w.exact && w.seconds < float64(t2) {
 		return nil
 	}
 	return invalid(s.path.Child("lifecycle", "preStop", "exec", "command"),
 		strings.Join(s.ownHook().Exec.Command, " "),
 		"the hook waits %g s, but preStopSeconds (t2) is %d; write sleep %d, or set spec.timing.preStopSeconds to %g",
-		seconds, t2, t2, seconds)
+		w.seconds, t2, t2, w.seconds)
 }

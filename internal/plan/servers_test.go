@@ -145,3 +145,50 @@ func TestSourceOfAServersVariable(t *testing.T) {
 		}
 	}
 }
+
+// TestSleepOfAFurtherContainer: at least t2 (5), and less than t3 (20).
+func TestSleepOfAFurtherContainer(t *testing.T) {
+	for seconds, refused := range map[int64]bool{4: true, 5: false, 19: false, 20: true} {
+		_, errs, _ := plan.For(hello(behindProxy(func(c *corev1.Container) {
+			c.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: seconds}}}
+		})), plan.Running{})
+		if len(errs) > 1 || (len(errs) == 1) != refused ||
+			refused && errs[0].Field != "spec.template.spec.containers[1].lifecycle.preStop.sleep.seconds" {
+			t.Errorf("%d s: %v, refused = %v", seconds, errs, refused)
+		}
+	}
+}
+
+// TestProbeGraceOfAFurtherContainer is the user's own, unless a Service port targets the container.
+func TestProbeGraceOfAFurtherContainer(t *testing.T) {
+	grace := func(c *corev1.Container) {
+		c.LivenessProbe = &corev1.Probe{
+			ProbeHandler:                  corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"true"}}},
+			TerminationGracePeriodSeconds: new(int64(10)),
+		}
+	}
+	if _, errs, _ := plan.For(hello(behindProxy(grace)), plan.Running{}); len(errs) != 1 {
+		t.Errorf("targeted: %v, want one error", errs)
+	}
+	p, errs, _ := plan.For(hello(behindProxy(grace), func(app *v1alpha1.GracefulApp) { app.Spec.Service = nil }), plan.Running{})
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	if got := *p.Deployment.Spec.Template.Spec.Containers[1].LivenessProbe.TerminationGracePeriodSeconds; got != 10 {
+		t.Errorf("grace of %d s, want 10", got)
+	}
+}
+
+// TestHookThatWaitsBesideAnotherCommand is warned about while its waits alone are shorter than t2.
+func TestHookThatWaitsBesideAnotherCommand(t *testing.T) {
+	for script, warned := range map[string]bool{
+		"/app drain --wait=3; sleep 2": true, "/app drain; sleep 5": false, "sleep 2; sleep 3": false, "sleep 5": false,
+	} {
+		_, errs, warnings := plan.For(hello(func(app *v1alpha1.GracefulApp) {
+			container(app).Lifecycle.PreStop = exec("sh", "-c", script)
+		}), plan.Running{})
+		if len(errs) > 0 || strings.Contains(strings.Join(warnings, "\n"), "waits 2 s beside other commands; together they must last 5 s") != warned {
+			t.Errorf("%s: errors %v, warnings %v, warned = %v", script, errs, warnings, warned)
+		}
+	}
+}

@@ -30,7 +30,7 @@ var tightened = []tightenedCheck{
 			Instead: "as for the serving container",
 		},
 		since: 2,
-		find:  ofFurther(checkProbeBounds, checkStartupBudget, checkHookDuration, checkEnvironment, checkRequestVariable, checkStopSignal),
+		find:  ofFurther(checkProbeBounds, checkProbeGrace, checkStartupBudget, checkHookDuration, checkEnvironment, checkRequestVariable, checkStopSignal),
 	},
 }
 

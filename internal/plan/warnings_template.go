@@ -27,8 +27,13 @@ func warnUnreadableHook(in *input, s server) []string {
 	if hook == nil || hook.Exec == nil {
 		return nil
 	}
-	if _, ok := readableSeconds(hook); ok {
+	w, ok := readableWait(hook)
+	switch {
+	case ok && (w.exact || w.seconds >= float64(in.timing.PreStopSeconds)):
 		return nil
+	case ok:
+		return warning("container %q has an exec preStop hook that waits %g s beside other commands; together they must last %d s (t2), for SIGTERM "+
+			"follows as soon as it returns", s.written.Name, w.seconds, in.timing.PreStopSeconds)
 	}
 	return warning("container %q has an exec preStop hook without a readable wait; it must last %d s (t2), for SIGTERM follows as "+
 		"soon as it returns", s.written.Name, in.timing.PreStopSeconds)
