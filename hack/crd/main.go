@@ -1,5 +1,7 @@
-// Crd finishes the CustomResourceDefinition that controller-gen wrote, in three steps:
+// Crd finishes the CustomResourceDefinition that controller-gen wrote, in four steps:
 //
+//   - Metadata: what controller-gen leaves out. A rule can name the field metadata.name only if the schema has it, and kubectl before 0.34
+//     wrote `creationTimestamp: null` into every template.
 //   - Descriptions: all of ours stay, those of Kubernetes' embedded types are cut to their first sentence, so that plain
 //     `kubectl apply` can install the CRD and `kubectl explain` still reads like documentation.
 //   - Hardening: every node that admits what Go cannot decode gets bounds. Without them one stored object (a probe's port
@@ -54,6 +56,7 @@ func finish(raw []byte, goType reflect.Type) ([]byte, error) {
 	var errs []error
 	for i := range crd.Spec.Versions {
 		schema := crd.Spec.Versions[i].Schema.OpenAPIV3Schema
+		completeMetadata(schema)
 		shortenDescriptions(schema)
 		harden(schema)
 		errs = append(errs, undecodable("", schema, goType)...)

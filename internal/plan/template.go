@@ -27,6 +27,7 @@ const defaultPortName = "http"
 // withNamedPort is the user's pod template with a name for the main container's first TCP port, so that the Service can target it.
 func withNamedPort(in *input) *corev1.PodTemplateSpec {
 	template := in.spec().Template.DeepCopy()
+	template.CreationTimestamp = metav1.Time{} // an exported manifest may have it
 	if in.serving < 0 {
 		return template
 	}

@@ -49,8 +49,7 @@ func describeParity() {
 			}
 			Expect(errs).To(HaveLen(1), name)
 			Expect(got).To(HaveLen(1), name)
-			// CEL cannot point at metadata.name, which the schema does not describe.
-			Expect(got[0]).To(HaveSuffix(errs[0].Detail), name)
+			Expect(got[0]).To(Equal(errs[0].Field+": "+errs[0].Detail), name)
 		}
 	})
 }

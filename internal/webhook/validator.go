@@ -67,8 +67,8 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, o Options) (healthz
 	if err != nil {
 		return nil, err
 	}
-	full := admission.WithValidator(mgr.GetScheme(), Validator{Client: mgr.GetClient(), NodePorts: o.NodePorts})
-	plain := admission.WithValidator(mgr.GetScheme(), Validator{NodePorts: o.NodePorts})
+	full := validating(mgr.GetScheme(), Validator{Client: mgr.GetClient(), NodePorts: o.NodePorts})
+	plain := validating(mgr.GetScheme(), Validator{NodePorts: o.NodePorts})
 	server := mgr.GetWebhookServer()
 	server.Register("/", guarded(d, full, plain))
 	check := func(r *http.Request) error {
@@ -85,16 +85,16 @@ func (v Validator) ValidateCreate(ctx context.Context, app *v1alpha1.GracefulApp
 	return v.validate(ctx, nil, app)
 }
 
-// ValidateUpdate checks the spec, and what an update may not do, and then asks the API server. An app that is being deleted is let
-// through, or its finalizers could never be removed.
+// ValidateUpdate checks the spec, and what an update may not do, and then asks the API server.
 func (v Validator) ValidateUpdate(ctx context.Context, old, app *v1alpha1.GracefulApp) (admission.Warnings, error) {
-	if !app.DeletionTimestamp.IsZero() {
-		return nil, nil
-	}
 	return v.validate(ctx, old, app)
 }
 
+// validate lets an app pass that is being deleted, or its finalizers could never be removed.
 func (v Validator) validate(ctx context.Context, old, app *v1alpha1.GracefulApp) (admission.Warnings, error) {
+	if !app.DeletionTimestamp.IsZero() {
+		return nil, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, dryRunTimeout)
 	defer cancel()
 	observed, unknown := v.observe(ctx, app)

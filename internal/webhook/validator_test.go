@@ -5,6 +5,8 @@ import (
 	. "github.com/onsi/gomega"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
@@ -54,6 +56,17 @@ func describeAdmission() {
 
 	It("accepts a good spec without a warning", func() {
 		Expect(api.Create(ctx, hello())).To(Succeed())
+		Expect(warned.take()).To(BeEmpty())
+	})
+
+	It("accepts the template of an exported manifest, with creationTimestamp null, from a strict client", func() {
+		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(hello())
+		Expect(err).NotTo(HaveOccurred())
+		app := &unstructured.Unstructured{Object: content}
+		app.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("GracefulApp"))
+		unstructured.RemoveNestedField(app.Object, "status")
+		Expect(unstructured.SetNestedField(app.Object, nil, "spec", "template", "metadata", "creationTimestamp")).To(Succeed())
+		Expect(client.WithFieldValidation(api, metav1.FieldValidationStrict).Create(ctx, app)).To(Succeed())
 		Expect(warned.take()).To(BeEmpty())
 	})
 
