@@ -28,24 +28,26 @@ func shellScript(command []string) (script string, ok bool) {
 
 // warnShellCommand: as PID 1 a shell takes SIGTERM for itself, so the app never hears of it and is killed at t3.
 func warnShellCommand(_ *input, s server) []string {
-	script, ok := shellScript(slices.Concat(s.written.Command, s.written.Args))
-	if !ok || script == "" || execsLast(script) {
+	script, ok := shellScript(launched(slices.Concat(s.written.Command, s.written.Args)))
+	if !ok || script == "" || execsLast(script) != nil {
 		return nil
 	}
 	return warning("container %q starts its server from a shell without exec, so SIGTERM may reach the shell and never the server; "+
 		"write exec before the server's command, or leave the shell out", s.written.Name)
 }
 
-// execsLast tells whether the last command of a script replaces the shell. It splits at what ends a command and knows no quotes:
+// execsLast is the last command of a script, if it replaces the shell. It splits at what ends a command and knows no quotes:
 // a wrong answer costs or saves a warning.
-func execsLast(script string) bool {
+func execsLast(script string) []string {
 	commands := strings.FieldsFunc(script, func(r rune) bool { return r == ';' || r == '\n' || r == '&' || r == '|' })
 	for _, command := range slices.Backward(commands) {
-		if words := strings.Fields(command); len(words) > 0 {
-			return words[0] == "exec"
+		if words := strings.Fields(command); len(words) > 1 && words[0] == "exec" {
+			return words[1:]
+		} else if len(words) > 0 {
+			return nil
 		}
 	}
-	return false
+	return nil
 }
 
 // warnHookShell: images without a shell are usual, and a hook that cannot start is only logged (FailedPreStopHook).
