@@ -18,12 +18,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
 const (
 	appName = "hello"
-	// manager is the operator's field manager.
-	manager = "gracefulapp"
 )
 
 // snapshot is what a namespace holds. The app, Deployment, Service and PodDisruptionBudget of the app's name are nil if absent.
@@ -93,14 +92,7 @@ func (s *snapshot) isOurs(object client.Object) bool {
 	if s.app == nil {
 		return false
 	}
-	return metav1.IsControlledBy(object, s.app) || metav1.GetControllerOf(object) == nil && wasApplied(object)
-}
-
-// wasApplied tells whether the operator has applied the object.
-func wasApplied(object client.Object) bool {
-	return slices.ContainsFunc(object.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
-		return e.Manager == manager && e.Operation == metav1.ManagedFieldsOperationApply
-	})
+	return plan.Owns(s.app, object)
 }
 
 // followsApp tells whether the Deployment must have the app's number of replicas.
