@@ -16,6 +16,8 @@ const (
 
 	// maxSlowCalls leaves four workers to the apps whose writes are answered fast.
 	maxSlowCalls = maxConcurrentReconciles - 4
+	// maxSlowPerTarget leaves slots to other slow targets: one webhook does not take the time that another needs.
+	maxSlowPerTarget = maxSlowCalls / 2
 	// maxProbed leaves one of the four to apps that are not behind a slow webhook, however many of those that are change at once.
 	maxProbed = 3
 )
@@ -27,14 +29,15 @@ var errGivenUp = fmt.Errorf("the API server does not answer (an admission webhoo
 
 // callLimiter lets only some calls wait for a slow answer at the same time, and none of them forever.
 type callLimiter struct {
-	mu     sync.Mutex
-	slots  int            // left for slow calls
-	probes int            // left for calls that begin while no slot is left and others wait for the same target
-	slow   map[string]int // slow calls by target
+	mu        sync.Mutex
+	slots     int            // left for slow calls
+	perTarget int            // slots that one target may have
+	probes    int            // left for calls that begin while no slot is left for their target
+	slow      map[string]int // slow calls by target
 }
 
-func newCallLimiter(slots, probes int) *callLimiter {
-	return &callLimiter{slots: slots, probes: probes, slow: map[string]int{}}
+func newCallLimiter(slots, perTarget, probes int) *callLimiter {
+	return &callLimiter{slots: slots, perTarget: perTarget, probes: probes, slow: map[string]int{}}
 }
 
 // do sends a write whose context ends when the call is given up. Calls of one target probably meet the same webhooks.
@@ -83,7 +86,7 @@ func await(ctx context.Context, d time.Duration) {
 func (l *callLimiter) begin(target string) (end func(), ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.slots > 0 || l.slow[target] == 0 {
+	if l.slots > 0 && l.slow[target] < l.perTarget || l.slow[target] == 0 {
 		return func() {}, true
 	}
 	if l.probes == 0 {
@@ -100,7 +103,7 @@ func (l *callLimiter) begin(target string) (end func(), ok bool) {
 func (l *callLimiter) takeSlot(target string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.slots == 0 {
+	if l.slots == 0 || l.slow[target] >= l.perTarget {
 		return false
 	}
 	l.slots--

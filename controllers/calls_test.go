@@ -45,7 +45,7 @@ func ended(calls ...<-chan error) []error {
 
 func TestSlowCallsWithoutASlotAreGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		limiter := newCallLimiter(2, 1)
+		limiter := newCallLimiter(2, 2, 1)
 		ctx, cancel := context.WithCancel(t.Context())
 		calls := []<-chan error{startUnanswered(ctx, limiter), startUnanswered(ctx, limiter), startUnanswered(ctx, limiter)}
 		if errs := ended(calls...); len(errs) != 0 {
@@ -74,7 +74,7 @@ func TestSlowCallsWithoutASlotAreGivenUp(t *testing.T) {
 
 func TestOnlySomeCallsTryWhileNoSlotIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		limiter := newCallLimiter(1, 1)
+		limiter := newCallLimiter(1, 1, 1)
 		waits := startUnanswered(t.Context(), limiter)
 		time.Sleep(slowAfter)
 		synctest.Wait()
@@ -113,10 +113,29 @@ func TestTargetsDifferByNamespaceAndType(t *testing.T) {
 	}
 }
 
+func TestSlowCallsOfOneTargetLeaveSlotsToOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limiter := newCallLimiter(2, 1, 1)
+		first, second := startUnanswered(t.Context(), limiter), startUnanswered(t.Context(), limiter)
+		time.Sleep(slowAfter)
+		if errs := ended(first, second); len(errs) != 1 || !errors.Is(errs[0], errGivenUp) {
+			t.Fatalf("one of two slow calls has a slot of the target, and these ended: %v", errs)
+		}
+		err := limiter.do(t.Context(), write{target: "b", send: func(context.Context) error {
+			time.Sleep(2 * slowAfter)
+			return nil
+		}})
+		if err != nil {
+			t.Errorf("a slot is left for another target, and its slow call ended with %v", err)
+		}
+		time.Sleep(callTimeout)
+	})
+}
+
 func TestSlowCallTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		if err := newCallLimiter(1, 1).do(t.Context(), write{target: "a", send: unanswered}); !errors.Is(err, errGivenUp) {
+		if err := newCallLimiter(1, 1, 1).do(t.Context(), write{target: "a", send: unanswered}); !errors.Is(err, errGivenUp) {
 			t.Errorf("it ended with %v", err)
 		}
 		if took := time.Since(began); took != callTimeout {
@@ -128,7 +147,7 @@ func TestSlowCallTimesOut(t *testing.T) {
 func TestErrorsOfTheCallAreKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refused := errors.New("refused")
-		err := newCallLimiter(1, 1).do(t.Context(), write{target: "a", send: func(context.Context) error {
+		err := newCallLimiter(1, 1, 1).do(t.Context(), write{target: "a", send: func(context.Context) error {
 			time.Sleep(callTimeout - time.Second)
 			return refused
 		}})
@@ -154,7 +173,7 @@ func TestEveryWriteIsLimited(t *testing.T) {
 			return unanswered(ctx)
 		},
 	}
-	c := guardedClient{Client: fake.NewClientBuilder().WithInterceptorFuncs(never).Build(), guard: newCallLimiter(0, 0).do}
+	c := guardedClient{Client: fake.NewClientBuilder().WithInterceptorFuncs(never).Build(), guard: newCallLimiter(0, 0, 0).do}
 	object, patch := &corev1.Pod{}, client.RawPatch(types.MergePatchType, []byte("{}"))
 	for verb, write := range map[string]func(context.Context) error{
 		"apply":        func(ctx context.Context) error { return c.Apply(ctx, corev1ac.Pod("hello", "team")) },

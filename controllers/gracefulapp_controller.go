@@ -142,7 +142,7 @@ func writeStatus(ctx context.Context, api client.Client, app *v1alpha1.GracefulA
 
 // SetupWithManager registers the controller and its watches. From then on the reconciler's writes are limited.
 func (r *GracefulAppReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.Client = guardedClient{Client: r.Client, guard: newCallLimiter(maxSlowCalls, maxProbed).do}
+	r.Client = guardedClient{Client: r.Client, guard: newCallLimiter(maxSlowCalls, maxSlowPerTarget, maxProbed).do}
 	// Children bear the app's name, and so does a foreign object that is in their place: one mapping serves both.
 	byName := &handler.EnqueueRequestForObject{}
 	// No predicate on the app: a pass that saw the status of before the last one writes nothing, and has to come again.

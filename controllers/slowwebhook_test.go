@@ -120,7 +120,7 @@ var _ = Describe("A webhook that does not answer", func() {
 				app.Spec.Service.Spec.Type = ""
 			})
 		}
-		Eventually(webhook.waiting.Load).WithTimeout(20 * time.Second).Should(BeNumerically(">=", maxSlowCalls))
+		Eventually(webhook.waiting.Load).WithTimeout(20 * time.Second).Should(BeNumerically(">=", maxSlowPerTarget))
 		served.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(5)) })
 		Eventually(func() int32 { return *served.deployment().Spec.Replicas }).WithTimeout(20 * time.Second).Should(BeEquivalentTo(5))
 

@@ -7,22 +7,20 @@ import (
 	"fmt"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
 // Apply creates, updates and deletes until the children are as planned, and returns what it did; nothing, and no call to
-// the API server, if they are so already. An error of one child does not hold the others up, with one exception: pods with other ports
-// wait for the Service that sends requests to them. It must not be called for a plan that came with field errors. The answers may be nil.
+// the API server, if they are so already. An error of one child does not hold the others up, with one exception: pods without a port that
+// the live Service targets wait for the Service. It must not be called for a plan that came with field errors. The answers may be nil.
 func Apply(ctx context.Context, c client.Client, p plan.Plan, o Observed, answers *Answers) ([]Change, error) {
 	var changes []Change
 	var errs []error
 	for _, child := range childrenOf(p, o) {
-		if child.kind == deploymentKind && slices.ContainsFunc(errs, isNotAltered) && targetsOtherPorts(p.Service, o.Service) {
+		if child.kind == deploymentKind && slices.ContainsFunc(errs, isNotAltered) && losesTarget(p.Deployment, o) {
 			continue
 		}
 		child.answers = answers
@@ -39,25 +37,6 @@ func Apply(ctx context.Context, c client.Client, p plan.Plan, o Observed, answer
 }
 
 func isNotAltered(err error) bool { return !errors.As(err, new(*AlteredError)) }
-
-// targetsOtherPorts tells whether a port of the live Service has another target than planned.
-func targetsOtherPorts(want *corev1ac.ServiceApplyConfiguration, live *corev1.Service) bool {
-	if want == nil || live == nil {
-		return false
-	}
-	for _, port := range live.Spec.Ports {
-		for _, w := range want.Spec.Ports {
-			protocol := corev1.ProtocolTCP
-			if w.Protocol != nil {
-				protocol = *w.Protocol
-			}
-			if *w.Port == port.Port && protocol == port.Protocol && w.TargetPort != nil && *w.TargetPort != port.TargetPort {
-				return true
-			}
-		}
-	}
-	return false
-}
 
 // act does what was decided, and returns what that has changed, nil if nothing.
 func (c child) act(ctx context.Context, api client.Client, action Action) (*Change, error) {

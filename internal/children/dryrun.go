@@ -35,9 +35,6 @@ func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Ver
 	for _, name := range o.Foreign {
 		v.warn("%s is in the way and is not touched: nothing is made until it is deleted or renamed", name)
 	}
-	if name := o.ForeignDisruptionBudget; name != "" && p.PodDisruptionBudget != nil {
-		v.warn("PodDisruptionBudget %s selects the app's pods already, so none is made: with two of them on a pod every eviction fails", name)
-	}
 	for _, child := range childrenOf(p, o) {
 		var err error
 		if action := child.decide(); action == Create || action == Update {
@@ -118,7 +115,7 @@ func (v *Verdict) add(p plan.Plan, kind string, err error) {
 func passes(err error) bool {
 	message := err.Error()
 	return apierrors.IsForbidden(err) && (strings.Contains(message, "exceeded quota") ||
-		strings.Contains(message, "failed quota") ||
+		strings.Contains(message, "status unknown for quota") ||
 		strings.Contains(message, "error looking up service account"))
 }
 

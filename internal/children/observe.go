@@ -56,7 +56,7 @@ func hasLostReference(app *v1alpha1.GracefulApp, object client.Object) bool {
 
 // Running returns the part that the derivation reads.
 func (o Observed) Running() plan.Running {
-	running := plan.Running{Deployment: o.Deployment, Service: o.Service, Autoscaler: o.Autoscaler}
+	running := plan.Running{Deployment: o.Deployment, Service: o.Service, Autoscaler: o.Autoscaler, ForeignDisruptionBudget: o.ForeignDisruptionBudget}
 	if o.Deployment != nil {
 		running.Applied = sync.OnceValue(func() *appsv1ac.DeploymentApplyConfiguration {
 			last, err := applied(o.Deployment)

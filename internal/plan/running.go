@@ -19,6 +19,8 @@ type Running struct {
 	Service    *corev1.Service
 	// Autoscaler is the name of a HorizontalPodAutoscaler that targets the Deployment; "" if there is none.
 	Autoscaler string
+	// ForeignDisruptionBudget is the name of a PodDisruptionBudget that selects the app's pods and is not the app's own; "" if there is none.
+	ForeignDisruptionBudget string
 	// Applied computes the fields of the Deployment that the operator has applied and that no other manager has overwritten since; nil if they are
 	// unknown. It takes milliseconds, so it is asked only where it decides.
 	Applied func() *appsv1ac.DeploymentApplyConfiguration

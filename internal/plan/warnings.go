@@ -67,6 +67,8 @@ var warnings = []caution{
 		"serve on", "look that the controller which sets them runs"}, warnReadinessGates},
 	{Warning{"on adoption: `spec.service` changes what the clients of the Service see", "they may lose requests",
 		"what the Service has, and change it at a quiet hour"}, warnAdoptedService},
+	{Warning{"a foreign PodDisruptionBudget", "with two of them on a pod every eviction fails, so none is made; with one replica a drain may wait for ever",
+		"look that it lets pods go one by one, or delete it"}, warnForeignBudget},
 	{Warning{"a HorizontalPodAutoscaler that targets the Deployment", "the GracefulApp keeps its number of replicas, and `spec.replicas` has no " +
 		"effect", "let it target the GracefulApp, as the message says"}, warnAutoscaler},
 }
@@ -75,8 +77,6 @@ var warnings = []caution{
 var warnedElsewhere = []Warning{
 	{"a foreign object of the app's name", "it is not touched, and nothing is made while it is in the way",
 		"delete or rename it, or [adopt it](adoption.md)"},
-	{"a foreign PodDisruptionBudget", "with two of them on a pod every eviction fails, so none is made",
-		"look that it lets pods go one by one, or delete it"},
 	{"a policy that changes the pods' grace period", "they end by another t3 than the timing says",
 		"exempt the app's pods from the policy, or set a t3 that it leaves alone"},
 	{"a refusal that passes", "a quota is exhausted, or a ServiceAccount does not exist yet: no change of the spec heals that",

@@ -35,11 +35,24 @@ func warnNoReplica(in *input) []string {
 
 func warnOneReplica(in *input) []string {
 	s, t2 := in.timing.StartupSeconds, in.timing.PreStopSeconds
-	if in.replicas() != 1 || t2 >= s+bridgeMarginSeconds {
+	if in.replicas() != 1 || t2 >= s+bridgeMarginSeconds || in.running.ForeignDisruptionBudget != "" {
 		return nil
 	}
 	return warning("spec.replicas is 1: draining its node loses about %d s of requests (startupSeconds %d - preStopSeconds %d); "+
 		"use 2 replicas, or bridge the gap with preStopSeconds %d", max(1, s-t2), s, t2, s+bridgeMarginSeconds)
+}
+
+// warnForeignBudget: with two budgets on a pod the Eviction API answers 500.
+func warnForeignBudget(in *input) []string {
+	switch name := in.running.ForeignDisruptionBudget; {
+	case name == "":
+		return nil
+	case in.replicas() < 2:
+		return warning("PodDisruptionBudget %s selects the app's pods already: unless it lets the only pod go, kubectl drain of its node waits for "+
+			"ever; delete the budget, or use 2 replicas and a budget that lets one go", name)
+	default:
+		return warning("PodDisruptionBudget %s selects the app's pods already, so none is made: with two of them on a pod every eviction fails", name)
+	}
 }
 
 // service is what the user wrote of the Service, empty where nothing.

@@ -116,6 +116,21 @@ func describeDeployable() {
 		}).Should(ContainElement(ContainSubstring("the Pod would be refused now, and is tried again later")))
 	})
 
+	It("is refused where a quota wants limits that the spec can give", func() {
+		n := namespace(nil)
+		hard := corev1.ResourceList{corev1.ResourceLimitsCPU: resource.MustParse("10")}
+		quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "limits", Namespace: n}, Spec: corev1.ResourceQuotaSpec{Hard: hard}}
+		Expect(api.Create(ctx, quota)).To(Succeed())
+		quota.Status = corev1.ResourceQuotaStatus{Hard: hard, Used: corev1.ResourceList{corev1.ResourceLimitsCPU: resource.MustParse("0")}}
+		Expect(api.Status().Update(ctx, quota)).To(Succeed())
+		Eventually(func() error { return api.Create(ctx, hello(in(n)), client.DryRunAll) }).Should(
+			MatchError(ContainSubstring("failed quota: limits: must specify limits.cpu for: hello")))
+		limits := func(app *v1alpha1.GracefulApp) {
+			app.Spec.Template.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")}
+		}
+		Expect(api.Create(ctx, hello(in(n), limits), client.DryRunAll)).To(Succeed())
+	})
+
 	It("is accepted with a warning when nobody can be asked", func() {
 		n := namespace(nil)
 		hook := &admissionregistrationv1.ValidatingWebhookConfiguration{

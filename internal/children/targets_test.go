@@ -1,0 +1,41 @@
+package children
+
+import (
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+)
+
+func TestLosesTarget(t *testing.T) {
+	tests := []struct {
+		name   string
+		target intstr.IntOrString
+		want   *corev1ac.ContainerPortApplyConfiguration
+		loses  bool
+	}{
+		{name: "the port is as before", target: intstr.FromString("http"), want: corev1ac.ContainerPort().WithName("http").WithContainerPort(8080)},
+		{name: "the name is another one", target: intstr.FromString("http"), want: corev1ac.ContainerPort().WithName("web").WithContainerPort(8080), loses: true},
+		{name: "the number stays, and the Service targets it", target: intstr.FromInt32(8080), want: corev1ac.ContainerPort().WithName("web").WithContainerPort(8080)},
+		{name: "the number is another one", target: intstr.FromInt32(8080), want: corev1ac.ContainerPort().WithName("http").WithContainerPort(9090), loses: true},
+		{
+			name: "another client has edited the target, which no pod has", target: intstr.FromString("edited"),
+			want: corev1ac.ContainerPort().WithName("http").WithContainerPort(8080),
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			live := &appsv1.Deployment{}
+			live.Spec.Template.Spec.Containers = []corev1.Container{{Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}}}}
+			service := &corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80, TargetPort: tt.target}}}}
+			want := appsv1ac.Deployment("hello", "team").WithSpec(appsv1ac.DeploymentSpec().WithTemplate(corev1ac.PodTemplateSpec().WithSpec(
+				corev1ac.PodSpec().WithContainers(corev1ac.Container().WithPorts(tt.want)))))
+			if loses := losesTarget(want, Observed{Deployment: live, Service: service}); loses != tt.loses {
+				t.Errorf("losesTarget = %v, want %v", loses, tt.loses)
+			}
+		})
+	}
+}

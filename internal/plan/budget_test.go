@@ -1,0 +1,20 @@
+package plan_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
+)
+
+// TestForeignDisruptionBudget is warned about with one replica too, and then a drain loses no requests: it waits.
+func TestForeignDisruptionBudget(t *testing.T) {
+	for replicas, want := range map[int32]string{1: "kubectl drain of its node waits for ever", 2: "so none is made"} {
+		_, _, warnings := plan.For(hello(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = &replicas }),
+			plan.Running{ForeignDisruptionBudget: "theirs"})
+		if len(warnings) != 1 || !strings.Contains(warnings[0], want) {
+			t.Errorf("%d replicas: %v, want one warning that says %q", replicas, warnings, want)
+		}
+	}
+}
