@@ -18,7 +18,10 @@ func reverted(before, after []metav1.ManagedFieldsEntry) []string {
 		if e.Manager == plan.FieldManager || e.Subresource == "status" || e.FieldsV1 == nil {
 			continue
 		}
-		had := entryFields(before, func(b metav1.ManagedFieldsEntry) bool { return isSameWriter(b, e) })
+		had, err := fieldsOf(e)
+		if err != nil {
+			continue
+		}
 		kept := entryFields(after, func(a metav1.ManagedFieldsEntry) bool { return isSameWriter(a, e) })
 		if !had.Leaves().Difference(kept).Intersection(gained).Empty() {
 			managers = append(managers, e.Manager)

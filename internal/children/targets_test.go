@@ -8,6 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+
+	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
 func TestLosesTarget(t *testing.T) {
@@ -33,7 +35,7 @@ func TestLosesTarget(t *testing.T) {
 			service := &corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80, TargetPort: tt.target}}}}
 			want := appsv1ac.Deployment("hello", "team").WithSpec(appsv1ac.DeploymentSpec().WithTemplate(corev1ac.PodTemplateSpec().WithSpec(
 				corev1ac.PodSpec().WithContainers(corev1ac.Container().WithPorts(tt.want)))))
-			if loses := losesTarget(want, Observed{Deployment: live, Service: service}); loses != tt.loses {
+			if loses := losesTarget(plan.Plan{Deployment: want}, Observed{Deployment: live, Service: service}); loses != tt.loses {
 				t.Errorf("losesTarget = %v, want %v", loses, tt.loses)
 			}
 		})
