@@ -10,7 +10,7 @@ import (
 
 // write is a call that a guard may send.
 type write struct {
-	// target is the namespace and the kind of the object: webhooks select by both.
+	// target is the namespace, the kind and the subresource of the object: webhooks select by them.
 	target      string
 	subresource string
 	dryRun      bool

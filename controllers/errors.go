@@ -36,4 +36,7 @@ func isTransient(err error) bool {
 // isPutOff tells whether the write was one too many for the last minute.
 func isPutOff(err error) bool { return errors.As(err, new(*tooManyWritesError)) }
 
+// isRefused tells whether only another spec, or another policy, lets the request succeed.
+func isRefused(err error) bool { return rejected(err) || isAltered(err) }
+
 func isNotAltered(err error) bool { return !isAltered(err) }

@@ -10,9 +10,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
-	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -88,23 +86,19 @@ func (r *GracefulAppReconciler) reconcile(ctx context.Context, req ctrl.Request)
 	api := guardedClient{Client: r.Client, guard: p.guard}
 	p.state.budget.begin()
 	p.state.answers.Begin(p.now, later(p.now.Add(-rejectedRetry), r.failing.lastCause(app.Namespace)))
-	if p.observed.HasLostReference() {
-		p.gone, p.err = r.isGone(ctx, app)
-	}
-	p.apply(ctx, api)
+	r.apply(ctx, api, &p)
 	r.failing.set(req.NamespacedName, p.err != nil)
 
-	old := app.Status.DeepCopy()
 	status := p.status(p.now)
-	wait, err := p.writeStatus(ctx, api, status)
+	written, err := p.writeStatus(ctx, api, status)
 	if err != nil {
 		return retry(0), err
 	}
-	if wait > 0 {
-		status = *old
+	if !written {
+		status = app.Status
 	}
-	r.record(app, eventsOf(*old, status, p.changes, p.last))
-	return p.result(wait)
+	r.record(app, eventsOf(app.Status, status, p.changes, p.last))
+	return p.result()
 }
 
 // isGone asks the API server whether the app still exists. A deletion with --cascade=orphan takes the owner references away, which a late cache
@@ -118,26 +112,9 @@ func (r *GracefulAppReconciler) isGone(ctx context.Context, app *v1alpha1.Gracef
 	list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("GracefulAppList"))
 	err := reader.List(ctx, list, client.InNamespace(app.Namespace), client.MatchingFields{"metadata.name": app.Name})
 	if err != nil {
-		return true, fmt.Errorf("reading the app before its owner reference is restored: %w", err)
+		return false, fmt.Errorf("reading the app before its owner reference is restored: %w", err)
 	}
 	return len(list.Items) == 0 || list.Items[0].GetUID() != app.UID || list.Items[0].GetDeletionTimestamp() != nil, nil
-}
-
-// writeStatus patches the status if it differs. An app that was deleted meanwhile needs none. The answer need not be decodable.
-func writeStatus(ctx context.Context, api client.Client, app *v1alpha1.GracefulApp, status v1alpha1.GracefulAppStatus) error {
-	if apiequality.Semantic.DeepEqual(app.Status, status) {
-		return nil
-	}
-	before := app.DeepCopy()
-	app.Status = status
-	patch, err := client.MergeFrom(before).Data(app)
-	if err != nil {
-		return err
-	}
-	answer := storedApp()
-	answer.SetNamespace(app.Namespace)
-	answer.SetName(app.Name)
-	return client.IgnoreNotFound(api.Status().Patch(ctx, answer, client.RawPatch(types.MergePatchType, patch)))
 }
 
 // SetupWithManager registers the controller and its watches. From then on the reconciler's writes are limited.

@@ -7,6 +7,7 @@ import (
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -17,7 +18,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// pass is what one reconcile found and did. The status is a pure function of it, whatever went wrong.
+// pass is what one reconcile found and did. The status is a pure function of it, with errors too.
 type pass struct {
 	app *v1alpha1.GracefulApp
 	// state is what earlier reconciles have left. changed: none of them has seen the app's generation.
@@ -29,80 +30,109 @@ type pass struct {
 	observed children.Observed
 	// unread: the live objects could not be read.
 	unread bool
-	// gone: the app is being deleted, or it could not be asked whether it is; only replicas are written.
-	gone bool
 	// last is how the plan compares with the one that was applied last.
 	last    lastApply
 	changes []children.Change
 	err     error
+	// wait is how long it takes until a write that was put off is allowed, 0 if none was.
+	wait time.Duration
 }
 
 // apply passes the replicas on before anything else, so that a scaled app gets its pods however the rest ends. Then it writes the children,
 // unless it must not.
-func (p *pass) apply(ctx context.Context, api client.Client) {
+func (r *GracefulAppReconciler) apply(ctx context.Context, api client.Client, p *pass) {
 	if p.unread {
 		return
 	}
-	observed, changes, err := children.Scale(ctx, api, p.app, p.observed)
-	p.changes, p.err = changes, errors.Join(p.err, err)
-	if !p.gone && len(p.invalid) == 0 && len(p.observed.Foreign) == 0 && len(p.observed.Leaving) == 0 {
-		digest := planDigest(p.plan)
-		p.last = p.state.compareWithLast(digest)
-		changes, err := children.Apply(ctx, api, p.plan, observed, &p.state.answers)
-		if !some(err, isNotAltered) {
-			p.state.applied = digest
-		}
-		p.changes, p.err = append(p.changes, changes...), errors.Join(p.err, err)
+	var observed children.Observed
+	observed, p.changes, p.err = children.Scale(ctx, api, p.app, p.observed)
+	if len(p.invalid) == 0 && len(p.observed.Foreign) == 0 && len(p.observed.Leaving) == 0 {
+		p.err = errors.Join(p.err, r.applyChildren(ctx, api, p, observed))
 	}
 	for _, change := range p.changes {
 		log.FromContext(ctx).Info("Child changed", "action", change.Action, "kind", change.Kind, "name", change.Name)
 	}
 }
 
+func (r *GracefulAppReconciler) applyChildren(ctx context.Context, api client.Client, p *pass, observed children.Observed) error {
+	if observed.HasLostReference() {
+		if gone, err := r.isGone(ctx, p.app); gone || err != nil {
+			return err
+		}
+	}
+	digest := planDigest(p.plan)
+	p.last = p.state.compareWithLast(digest)
+	changes, err := children.Apply(ctx, api, p.plan, observed, &p.state.answers)
+	p.changes = append(p.changes, changes...)
+	if !some(err, isNotAltered) {
+		p.state.applied = digest
+	}
+	return err
+}
+
 // guard counts the writes, except those of the first reconcile after a change of the app.
 func (p *pass) guard(ctx context.Context, w write) error {
 	if !p.changed {
-		if err := p.state.budget.take(p.now, w); err != nil {
-			return err
+		if wait := p.state.budget.take(p.now, w); wait > 0 {
+			p.putOff(wait)
+			return &tooManyWritesError{}
 		}
 	}
 	return w.send(ctx)
 }
 
-// writeStatus writes a status that differs, and returns how long it is put off, 0 if it is written now.
-func (p *pass) writeStatus(ctx context.Context, api client.Client, status v1alpha1.GracefulAppStatus) (time.Duration, error) {
-	if !p.changed && differOnlyInCounts(p.app.Status, status) && !apiequality.Semantic.DeepEqual(p.app.Status, status) {
-		if wait := p.state.budget.wait(p.now, countsReserve); wait > 0 {
-			return wait, nil
-		}
+func (p *pass) putOff(wait time.Duration) {
+	if p.wait == 0 || wait < p.wait {
+		p.wait = wait
 	}
-	err := writeStatus(ctx, api, p.app, status)
-	if some(err, isPutOff) {
-		return max(time.Second, p.state.budget.wait(p.now, statusReserve)), nil
-	}
-	return 0, err
 }
 
-// result: what a retry can heal backs off, what it cannot waits for the watch event that changes it. A status that was put off is due after
+// writeStatus patches a status that differs, and tells whether it is in force: one that is put off is not. Counts alone leave the last write to a
+// condition. An app that was deleted meanwhile needs no status. The answer need not be decodable.
+func (p *pass) writeStatus(ctx context.Context, api client.Client, status v1alpha1.GracefulAppStatus) (bool, error) {
+	if apiequality.Semantic.DeepEqual(p.app.Status, status) {
+		return true, nil
+	}
+	if !p.changed && differOnlyInCounts(p.app.Status, status) {
+		if wait := waitFor(p.state.budget.status, p.now, 2); wait > 0 {
+			p.putOff(wait)
+			return false, nil
+		}
+	}
+	updated := p.app.DeepCopy()
+	updated.Status = status
+	patch, err := client.MergeFrom(p.app).Data(updated)
+	if err != nil {
+		return false, err
+	}
+	answer := storedApp()
+	answer.SetNamespace(p.app.Namespace)
+	answer.SetName(p.app.Name)
+	err = api.Status().Patch(ctx, answer, client.RawPatch(types.MergePatchType, patch))
+	if some(err, isPutOff) {
+		return false, nil
+	}
+	return true, client.IgnoreNotFound(err)
+}
+
+// result: what a retry can heal backs off, what it cannot waits for the watch event that changes it. A write that was put off is due after
 // its wait.
-func (p *pass) result(wait time.Duration) (ctrl.Result, error) {
+func (p *pass) result() (ctrl.Result, error) {
 	after := time.Duration(0)
 	switch {
 	case some(p.err, isTransient):
 		return retry(0), p.err
 	case some(p.err, apierrors.IsConflict):
 		after = conflictRetry
-	case some(p.err, isPutOff):
-		after = max(time.Second, p.state.budget.wait(p.now, statusReserve+1))
-	case p.err != nil:
+	case some(p.err, isRefused):
 		after = rejectedRetry
-	default:
+	case p.err == nil:
 		if shown := p.lastScaleConflict(); shown != nil {
 			after = max(time.Second, shown.LastTransitionTime.Add(scaleConflictLasts).Sub(p.now))
 		}
 	}
-	if after == 0 || wait > 0 && wait < after {
-		after = wait
+	if after == 0 || p.wait > 0 && p.wait < after {
+		after = p.wait
 	}
 	if after == 0 {
 		return ctrl.Result{}, nil

@@ -27,7 +27,7 @@ func TestRetriesComeAfterEvents(t *testing.T) {
 	refused := apierrors.NewForbidden(schema.GroupResource{}, "hello", errors.New("exceeded quota"))
 	for _, err := range []error{errGivenUp, refused} {
 		p := pass{err: err}
-		result, _ := p.result(0)
+		result, _ := p.result()
 		if result.Priority == nil || *result.Priority >= handler.LowPriority {
 			t.Errorf("after %v: %+v", err, result)
 		}

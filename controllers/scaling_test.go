@@ -277,10 +277,10 @@ var _ = Describe("The writes for one app", func() {
 			if len(w.writes) == 0 {
 				Expect(result.RequeueAfter).To(And(BeNumerically(">", 0), BeNumerically("<=", time.Minute)))
 			}
-			told = told || strings.Contains(w.readyMessage(), "another client changes them after each write")
+			told = told || strings.Contains(w.readyMessage(), "another client changes its objects after each write")
 			w.clock.SetTime(w.clock.Now().Add(time.Second))
 		}
-		Expect(written).To(And(BeNumerically(">=", 6), BeNumerically("<=", 12)))
+		Expect(written).To(And(BeNumerically(">=", 6), BeNumerically("<=", writesPerMinute)))
 		Expect(w.deployment().Spec.MinReadySeconds).To(BeEquivalentTo(5), "a fight over one object stops the repair of no other")
 		Expect(told).To(BeTrue())
 		w.setReplicas(9)

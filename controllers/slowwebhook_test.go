@@ -43,7 +43,7 @@ func (s *silentWebhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	review.Response = &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: true}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(review) // nobody may be there to read it
+	_ = json.NewEncoder(w).Encode(review) // the API server may have hung up
 }
 
 // silence lets a webhook that does not answer review the Services of a namespace, until the test ends.
