@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/children"
@@ -19,6 +20,17 @@ type appState struct {
 	answers    children.Answers
 	// applied is the digest of the plan that was applied last.
 	applied [sha256.Size]byte
+	// status is the one that was written last, and statusVersion the resource version that the app got by it.
+	status        v1alpha1.GracefulAppStatus
+	statusVersion string
+}
+
+// correct gives an app the status that was written last if the cache does not show it yet. Else the same status would be written again, which
+// counts as a write.
+func (s *appState) correct(app *v1alpha1.GracefulApp) {
+	if order, err := resourceversion.CompareResourceVersion(app.ResourceVersion, s.statusVersion); err == nil && order < 0 {
+		app.Status = *s.status.DeepCopy()
+	}
 }
 
 // appStates of all apps. The zero value is ready.

@@ -78,13 +78,14 @@ func (r *GracefulAppReconciler) reconcile(ctx context.Context, req ctrl.Request)
 	app, undecodable := decode(stored)
 	p := pass{app: app, invalid: undecodable, now: r.Clock.Now()}
 	p.state, p.changed = r.states.of(app)
+	p.state.correct(app)
 	p.observed, p.err = children.Observe(ctx, r.Client, app)
 	p.unread = p.err != nil
 	if !p.unread && len(undecodable) == 0 {
 		p.plan, p.invalid, _ = plan.For(app, p.observed.Running())
 	}
 	api := guardedClient{Client: r.Client, guard: p.guard}
-	p.state.budget.begin()
+	p.state.budget.begin(p.changed)
 	p.state.answers.Begin(p.now, later(p.now.Add(-rejectedRetry), r.failing.lastCause(app.Namespace)))
 	r.apply(ctx, api, &p)
 	r.failing.set(req.NamespacedName, p.err != nil)

@@ -188,7 +188,7 @@ var _ = Describe("Neighbour Kyverno", func() {
 			Eventually(func(g Gomega) {
 				ready := meta.FindStatusCondition(w.app().Status.Conditions, v1alpha1.ConditionReady)
 				g.Expect(ready).To(HaveField("Reason", reason))
-			}).WithTimeout(10 * time.Second).Should(Succeed())
+			}).Should(Succeed())
 		}
 		// What the last status has woken may still be under way.
 		var before map[string]int

@@ -112,6 +112,9 @@ func (p *pass) writeStatus(ctx context.Context, api client.Client, status v1alph
 	if some(err, isPutOff) {
 		return false, nil
 	}
+	if err == nil {
+		p.state.status, p.state.statusVersion = status, answer.GetResourceVersion()
+	}
 	return true, client.IgnoreNotFound(err)
 }
 

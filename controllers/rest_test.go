@@ -20,11 +20,11 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// fleetSize is what a platform team may have in one cluster.
-const fleetSize = 200
+// fleetSize is more than the operator has workers.
+const fleetSize = 50
 
 // restFor is how long the fleet is watched at rest: a loop of writes would show within it, since an app is reconciled in milliseconds.
-const restFor = 15 * time.Second
+const restFor = 5 * time.Second
 
 var (
 	writingVerbs    = []string{"POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION"}

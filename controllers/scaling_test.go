@@ -13,7 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -143,10 +142,7 @@ var _ = Describe("A child that has lost its owner reference", func() {
 
 	It("does not get it back while the app is being deleted, which a late cache does not show", func() {
 		w := settled()
-		app := &unstructured.Unstructured{}
-		app.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("GracefulApp"))
-		Expect(api.Get(ctx, w.key, app)).To(Succeed())
-		w.remembered = memory{"Unstructured": app}
+		w.remembered = memory{}.with(fetch(w, storedApp()))
 		Expect(api.Delete(ctx, w.app())).To(Succeed())
 		for _, d := range derivedFields {
 			object := w.stored(d)
@@ -291,4 +287,42 @@ var _ = Describe("The writes for one app", func() {
 		Expect(w.budget().Spec.MaxUnavailable.IntValue()).To(Equal(1))
 		Expect(w.conditions()).To(ConsistOf(available))
 	})
+
+	It("are none for a status that the cache does not show yet", func() {
+		w := settled()
+		w.setReplicas(3)
+		w.reconcile()
+		w.rollOut()
+		late := fetch(w, storedApp())
+		Expect(w.reconcile()).To(Equal([]string{"Patch status GracefulApp"}))
+		w.events.take()
+		w.remembered = memory{}.with(late)
+		Expect(w.reconcile()).To(BeEmpty())
+		Expect(w.events.take()).To(BeEmpty())
+		w.forget()
+		Expect(w.conditions()).To(ConsistOf(available))
+	})
+
+	// The clock stands still, so that a write that is put off never comes.
+	It("do not delay Ready while pods come and go one by one", func() {
+		w := settled()
+		for _, replicas := range []int32{6, 2, 6} {
+			w.setReplicas(replicas)
+			w.writesIn(1)
+			for running := int32(0); running <= replicas; running++ {
+				w.runPods(running, 1)
+				w.writesIn(2)
+			}
+			Expect(w.conditions()).To(ContainElement(available))
+		}
+	})
 })
+
+// runPods writes the Deployment's status while some pods are ready and others drain.
+func (w *world) runPods(ready, draining int32) {
+	GinkgoHelper()
+	d := w.deployment()
+	d.Status = appsv1.DeploymentStatus{ObservedGeneration: d.Generation, Replicas: ready, UpdatedReplicas: ready, ReadyReplicas: ready,
+		AvailableReplicas: ready, TerminatingReplicas: &draining}
+	Expect(api.Status().Update(ctx, d)).To(Succeed())
+}

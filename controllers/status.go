@@ -44,7 +44,8 @@ func (p pass) status(now time.Time) v1alpha1.GracefulAppStatus {
 	return status
 }
 
-// differOnlyInCounts tells whether two statuses differ in nothing but the numbers of pods and the messages, which quote them.
+// differOnlyInCounts tells whether two statuses differ in nothing but the numbers of pods, the condition Draining, which is one of them, and the
+// messages, which quote them.
 func differOnlyInCounts(a, b v1alpha1.GracefulAppStatus) bool {
 	return apiequality.Semantic.DeepEqual(withoutCounts(a), withoutCounts(b))
 }
@@ -52,6 +53,7 @@ func differOnlyInCounts(a, b v1alpha1.GracefulAppStatus) bool {
 func withoutCounts(status v1alpha1.GracefulAppStatus) v1alpha1.GracefulAppStatus {
 	status = *status.DeepCopy()
 	copyCounts(&status, nil)
+	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionDraining)
 	for i := range status.Conditions {
 		status.Conditions[i].Message = ""
 	}
@@ -148,7 +150,7 @@ func (p pass) progressReason() string {
 		return v1alpha1.ReasonProgressing
 	}
 	switch {
-	case d.Status.Replicas != p.replicas() || last.Reason == v1alpha1.ReasonScaling:
+	case last.Reason == v1alpha1.ReasonScaling, last.Reason != v1alpha1.ReasonProgressing && d.Status.Replicas != p.replicas():
 		return v1alpha1.ReasonScaling
 	case p.err == nil && len(p.changes) == 0 && d.Status.ObservedGeneration >= d.Generation &&
 		(last.Status == metav1.ConditionTrue || last.Reason == v1alpha1.ReasonUnavailable):

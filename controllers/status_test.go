@@ -47,6 +47,7 @@ func deploymentSays(kind appsv1.DeploymentConditionType, status corev1.Condition
 func TestStatus(t *testing.T) {
 	ready := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAvailable}
 	scaling := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonScaling}
+	progressing := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonProgressing}
 	unavailable := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonUnavailable}
 	updated := []children.Change{{Action: children.Update, Kind: "Deployment", Name: "hello"}}
 	tests := []struct {
@@ -92,6 +93,12 @@ func TestStatus(t *testing.T) {
 			last: &ready,
 			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{1, 1, 1, 1})}},
 			want: []string{"Ready=False Scaling", "Reconciling=True Scaling"},
+		},
+		{
+			name: "the first pods of a new app are missing: it is a rollout",
+			last: &progressing,
+			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{0, 0, 0, 0})}},
+			want: []string{"Ready=False Progressing", "Reconciling=True Progressing"},
 		},
 		{
 			name: "the pods of a scale up are not ready yet",

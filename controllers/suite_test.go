@@ -44,8 +44,9 @@ var _ = BeforeSuite(func() {
 		ErrorIfCRDPathMissing:    true,
 		ControlPlaneStartTimeout: 2 * time.Minute, // a busy machine needs more than the default of 20 s
 	}
-	// Room for a fleet's Services: the default has 254 addresses for the whole suite.
-	environment.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.0.0.0/16")
+	environment.ControlPlane.GetAPIServer().Configure().
+		Set("service-cluster-ip-range", "10.0.0.0/16"). // room for a fleet's Services: the default has 254 addresses for the whole suite
+		Set("watch-cache", "false")                     // a list comes from etcd, and does not wait until a cache has caught up
 	var err error
 	config, err = environment.Start()
 	DeferCleanup(environment.Stop) // before the check: half a start leaves processes too

@@ -9,8 +9,9 @@ import (
 )
 
 // In every state, the operator writes at most 12 times per minute for one app: another controller that undoes each write would otherwise be
-// answered at the speed of the network. The first reconcile after a change of the app's spec is not counted. Replicas, owned objects and status
-// have shares of their own, so that none of them waits for another.
+// answered at the speed of the network. The first reconcile after a change of the app's spec is not counted, and the status has its whole share
+// again, so that users see what became of their change. Replicas, owned objects and status have shares of their own, so that none of them waits
+// for another.
 const (
 	writesPerMinute = 2 + 5 + 5
 	// scaleBurst and scaleInterval give 1 + 60/60 = 2 writes of the replicas in any minute.
@@ -19,9 +20,9 @@ const (
 	// objectBurst and objectInterval give 3 + 60/30 = 5 writes of the owned objects; 3 are one for each of them.
 	objectBurst    = 3
 	objectInterval = 30 * time.Second
-	// statusBurst and statusInterval give 2 + 60/20 = 5 writes of the status.
-	statusBurst    = 2
-	statusInterval = 20 * time.Second
+	// statusBurst and statusInterval give 3 + 60/30 = 5 writes of the status.
+	statusBurst    = 3
+	statusInterval = 30 * time.Second
 )
 
 // writeBudget bounds the writes for one app.
@@ -38,8 +39,12 @@ func newWriteBudget() writeBudget {
 	return writeBudget{
 		scale:   rate.NewLimiter(rate.Every(scaleInterval), scaleBurst),
 		objects: rate.NewLimiter(rate.Every(objectInterval), objectBurst),
-		status:  rate.NewLimiter(rate.Every(statusInterval), statusBurst),
+		status:  newStatusLimiter(),
 	}
+}
+
+func newStatusLimiter() *rate.Limiter {
+	return rate.NewLimiter(rate.Every(statusInterval), statusBurst)
 }
 
 // tooManyWritesError puts a write off.
@@ -91,8 +96,11 @@ func (b *writeBudget) takeObject(now time.Time, w write) time.Duration {
 	return takeFrom(b.objects, now, cost)
 }
 
-// begin a reconcile. An object that the last one did not refuse waits no longer.
-func (b *writeBudget) begin() {
+// begin a reconcile, the first after a change of the app's spec or another. An object that the last one did not refuse waits no longer.
+func (b *writeBudget) begin(changed bool) {
+	if changed {
+		b.status = newStatusLimiter()
+	}
 	b.waiting = slices.DeleteFunc(b.waiting, func(target string) bool { return !slices.Contains(b.refused, target) })
 	b.refused, b.takenOver = nil, ""
 }

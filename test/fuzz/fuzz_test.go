@@ -84,6 +84,8 @@ func startAPIServer(t *testing.T) client.WithWatch {
 		CRDDirectoryPaths: []string{"../../config/crd/bases"}, ErrorIfCRDPathMissing: true,
 		ControlPlaneStartTimeout: 2 * time.Minute, // a busy machine needs more than the default of 20 s
 	}
+	// A list then comes from etcd, and does not wait until a cache has caught up.
+	environment.ControlPlane.GetAPIServer().Configure().Set("watch-cache", "false")
 	config, err := environment.Start()
 	t.Cleanup(func() { _ = environment.Stop() })
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// maxWrites for one app within writeWindow, apart from those of the first pass after a change of the app's generation.
+	// maxWrites for one app within writeWindow, counted from the first pass after a change of the app's generation, which is left out.
 	maxWrites   = 12
 	writeWindow = time.Minute
 )
@@ -117,6 +117,7 @@ func checkDeletions(writes []write) error {
 
 func (e *testEnv) checkRate(writes []write, changed bool) error {
 	if changed {
+		e.counted = nil
 		return nil
 	}
 	for _, w := range writes {
