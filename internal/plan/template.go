@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -48,25 +47,13 @@ func deriveTemplate(in *input) {
 	grace := int64(in.timing.TerminationGracePeriodSeconds)
 	template.Spec.TerminationGracePeriodSeconds = &grace
 	defaultAtomicFields(&template.Spec)
-	if len(template.Spec.TopologySpreadConstraints) == 0 {
-		template.Spec.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{spreadOverNodes(in)}
-	}
+	spread(in)
 	for _, s := range in.servers {
 		deriveServer(s, in)
 	}
 	for i := range template.Spec.Containers {
 		c := &template.Spec.Containers[i]
 		c.Lifecycle = withPreStop(c.Lifecycle, in.timing.PreStopSeconds)
-	}
-}
-
-// spreadOverNodes wishes for, and does not insist on, an even number of pods per node, so that the loss of one is not the loss
-// of all. Pods of another revision do not count (matchLabelKeys), or the new pods of a rollout would go where the old ones are few.
-func spreadOverNodes(in *input) corev1.TopologySpreadConstraint {
-	return corev1.TopologySpreadConstraint{
-		MaxSkew: 1, TopologyKey: corev1.LabelHostname, WhenUnsatisfiable: corev1.ScheduleAnyway,
-		LabelSelector:  &metav1.LabelSelector{MatchLabels: in.selectorLabels()},
-		MatchLabelKeys: []string{appsv1.DefaultDeploymentUniqueLabelKey},
 	}
 }
 
