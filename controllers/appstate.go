@@ -23,6 +23,7 @@ type appState struct {
 	// status is the one that was written last, and statusVersion the resource version that the app got by it.
 	status        v1alpha1.GracefulAppStatus
 	statusVersion string
+	stuck         stuckState
 }
 
 // correct gives an app the status that was written last if the cache does not show it yet. Else the same status would be written again, which

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -35,6 +36,8 @@ type GracefulAppReconciler struct {
 	states  appStates
 	failing failingApps
 	running runningReconciles
+	// podLists lets one list of pods run at a time.
+	podLists sync.Mutex
 }
 
 // +kubebuilder:rbac:groups=apps.gracefulapp.dev,resources=gracefulapps,verbs=list;watch
@@ -49,11 +52,11 @@ type GracefulAppReconciler struct {
 // +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingadmissionpolicies;validatingadmissionpolicybindings,verbs=list;watch
 // +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=mutatingadmissionpolicies;mutatingadmissionpolicybindings,verbs=list;watch
 // +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingwebhookconfigurations;mutatingwebhookconfigurations,verbs=list;watch
-// +kubebuilder:rbac:groups="",resources=pods,verbs=create
+// +kubebuilder:rbac:groups="",resources=pods,verbs=create;list
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // Reads come from the cache, so no verb get is needed. Quotas, admission policies and webhook configurations are only watched: see watchCauses.
-// Pods are created by dry run only, at admission.
+// Pods are created by dry run only, at admission, and listed only while an app is not Ready: see observeStuck.
 
 // Reconcile brings one app to what its spec says, and its status to what is. Owner references clean up after a deleted app. A change of the
 // app interrupts it where it waits for a slow answer.
@@ -89,6 +92,7 @@ func (r *GracefulAppReconciler) reconcile(ctx context.Context, req ctrl.Request)
 	p.state.answers.Begin(p.now, later(p.now.Add(-rejectedRetry), r.failing.lastCause(app.Namespace)))
 	r.apply(ctx, api, &p)
 	r.failing.set(req.NamespacedName, p.err != nil)
+	r.observeStuck(ctx, &p)
 
 	status := p.status(p.now)
 	written, err := p.writeStatus(ctx, api, status)
@@ -105,17 +109,20 @@ func (r *GracefulAppReconciler) reconcile(ctx context.Context, req ctrl.Request)
 // isGone asks the API server whether the app still exists. A deletion with --cascade=orphan takes the owner references away, which a late cache
 // shows before the deletion; to restore one would have the garbage collector delete the object.
 func (r *GracefulAppReconciler) isGone(ctx context.Context, app *v1alpha1.GracefulApp) (bool, error) {
-	reader := r.Live
-	if reader == nil {
-		reader = r.Client
-	}
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("GracefulAppList"))
-	err := reader.List(ctx, list, client.InNamespace(app.Namespace), client.MatchingFields{"metadata.name": app.Name})
+	err := r.live().List(ctx, list, client.InNamespace(app.Namespace), client.MatchingFields{"metadata.name": app.Name})
 	if err != nil {
 		return false, fmt.Errorf("reading the app before its owner reference is restored: %w", err)
 	}
 	return len(list.Items) == 0 || list.Items[0].GetUID() != app.UID || list.Items[0].GetDeletionTimestamp() != nil, nil
+}
+
+func (r *GracefulAppReconciler) live() client.Reader {
+	if r.Live != nil {
+		return r.Live
+	}
+	return r.Client
 }
 
 // SetupWithManager registers the controller and its watches. From then on the reconciler's writes are limited.

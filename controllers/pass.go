@@ -34,7 +34,9 @@ type pass struct {
 	last    lastApply
 	changes []children.Change
 	err     error
-	// wait is how long it takes until a write that was put off is allowed, 0 if none was.
+	// stuck is why pods do not become available.
+	stuck children.Stuck
+	// wait is how long it takes until a write or a list of pods that was put off is allowed, 0 if none was.
 	wait time.Duration
 }
 
@@ -118,8 +120,7 @@ func (p *pass) writeStatus(ctx context.Context, api client.Client, status v1alph
 	return true, client.IgnoreNotFound(err)
 }
 
-// result: what a retry can heal backs off, what it cannot waits for the watch event that changes it. A write that was put off is due after
-// its wait.
+// result: what a retry can heal backs off, what it cannot waits for the watch event that changes it. What was put off is due after its wait.
 func (p *pass) result() (ctrl.Result, error) {
 	after := time.Duration(0)
 	switch {

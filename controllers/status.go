@@ -124,7 +124,7 @@ func (p pass) progress() verdict {
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonReplicaFailure, c.Message}
 	}
 	if c := deploymentCondition(d, appsv1.DeploymentProgressing); c != nil && c.Status == corev1.ConditionFalse {
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonProgressDeadlineExceeded, c.Message}
+		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonProgressDeadlineExceeded, strings.TrimSuffix(c.Message, ".") + p.why()}
 	}
 	want, s := p.replicas(), d.Status
 	if s.Replicas == want && s.UpdatedReplicas == want && s.ReadyReplicas == want && s.AvailableReplicas == want {
@@ -170,7 +170,7 @@ func (p pass) counts() string {
 	if n := status.TerminatingReplicas; n != nil && *n > 0 {
 		text += fmt.Sprintf(", %d more draining", *n)
 	}
-	return text
+	return text + p.why()
 }
 
 func deploymentCondition(d *appsv1.Deployment, kind appsv1.DeploymentConditionType) *appsv1.DeploymentCondition {

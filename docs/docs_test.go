@@ -117,7 +117,7 @@ func anchorsOf(all []page, path string) []string {
 }
 
 // kubectlVerbs that documents may use.
-var kubectlVerbs = []string{"apply", "patch", "scale", "wait", "get", "explain", "rollout", "delete", "drain", "edit", "annotate", "label", "replace"}
+var kubectlVerbs = []string{"apply", "patch", "scale", "wait", "get", "explain", "rollout", "delete", "drain", "edit", "annotate", "label", "replace", "logs"}
 
 // TestCommands: what stands in a shell block or as inline code exists. The README's own commands run in the end-to-end tests too.
 func TestCommands(t *testing.T) {

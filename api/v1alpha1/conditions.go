@@ -44,7 +44,8 @@ const AnnotationAllowDeletion = "apps.gracefulapp.dev/allow-deletion"
 // operator sets it on the Deployment, to the version that made the pod template.
 const AnnotationDerivation = "apps.gracefulapp.dev/derivation"
 
-// Reasons. Each is used by the conditions that its comment names, and by the event of the same name.
+// Reasons. Each is used by the conditions that its comment names, and by the event of the same name. The messages of Progressing, Scaling,
+// Unavailable, Paused and ProgressDeadlineExceeded name a pod that is stuck, if there is one, and why.
 const (
 	// ReasonAvailable (Ready=True): every desired replica is up to date and available.
 	ReasonAvailable = "Available"

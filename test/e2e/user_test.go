@@ -10,10 +10,12 @@ import (
 )
 
 var _ = Describe("An app", Ordered, func() {
-	var namespace string
+	var namespace, stuck string
 	BeforeAll(func() {
-		namespace = newNamespace()
+		namespace, stuck = newNamespace(), newNamespace()
 		Expect(apply(namespace, hello(shortTiming))).To(Succeed())
+		// It has a minute to say so, while the other specs run. Nothing listens at the registry's port.
+		Expect(apply(stuck, strings.ReplaceAll(hello(shortTiming), "hello:0.1.0", "127.0.0.1:1/nope:1"))).To(Succeed())
 	})
 	replicas := func() string { return field(namespace, "deploy/hello", "{.spec.replicas}/{.status.availableReplicas}") }
 
@@ -61,6 +63,14 @@ var _ = Describe("An app", Ordered, func() {
 			return field(namespace, "deploy/hello", "{.spec.template.spec.terminationGracePeriodSeconds}")
 		}).Should(Equal("16"))
 		waitReady(namespace)
+	})
+
+	It("says which pod is stuck and why", func() {
+		pod := kubectl("get", "pods", "-n", stuck, "-o", "jsonpath={.items[0].metadata.name}")
+		other := kubectl("get", "pods", "-n", stuck, "-o", "jsonpath={.items[1].metadata.name}")
+		const why = ": container hello: ImagePullBackOff: ErrImagePull: "
+		Eventually(func() string { return kubectl("get", "gapp", "hello", "-n", stuck, "-o", "wide") }).
+			Should(And(Or(ContainSubstring(pod+why), ContainSubstring(other+why)), ContainSubstring("; 1 more not ready")))
 	})
 
 	It("takes its children along when it is deleted", func() {

@@ -1,0 +1,228 @@
+package controllers
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/children"
+)
+
+const (
+	stuckPodName = "hello-7d9f-abcde"
+	pullError    = `failed to pull and unpack image "nope:1": not found`
+	pullReason   = "; pod " + stuckPodName + ": container hello: ImagePullBackOff: ErrImagePull: " + pullError
+)
+
+// onListOfPods calls do before each list of pods.
+func (w *world) onListOfPods(do func(context.Context) error) {
+	w.Live = interceptor.NewClient(api, interceptor.Funcs{
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			if _, ok := list.(*corev1.PodList); ok {
+				if err := do(ctx); err != nil {
+					return err
+				}
+			}
+			return c.List(ctx, list, opts...)
+		},
+	})
+}
+
+func (w *world) countListsOfPods() *int {
+	n := 0
+	w.onListOfPods(func(context.Context) error { n++; return nil })
+	return &n
+}
+
+// surge writes the Deployment's status as its controller would while one new pod is not available.
+func (w *world) surge() {
+	GinkgoHelper()
+	d := w.deployment()
+	n := *d.Spec.Replicas
+	d.Status = appsv1.DeploymentStatus{ObservedGeneration: d.Generation, Replicas: n + 1, UpdatedReplicas: 1, ReadyReplicas: n, AvailableReplicas: n}
+	Expect(api.Status().Update(ctx, d)).To(Succeed())
+}
+
+// stuckPod is one that the Deployment's newest ReplicaSet would have made.
+func (w *world) stuckPod(reason, message string) *corev1.Pod {
+	GinkgoHelper()
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: stuckPodName, Namespace: w.namespace, Labels: map[string]string{"apps.gracefulapp.dev/name": "hello", "pod-template-hash": "7d9f"},
+			OwnerReferences: []metav1.OwnerReference{{
+				APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "hello-7d9f", UID: "8b0e5c1a-0000-4000-8000-000000000001", Controller: new(true),
+			}},
+		},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "hello", Image: "nope:1"}}},
+	}
+	Expect(api.Create(ctx, pod)).To(Succeed())
+	DeferCleanup(func() {
+		Expect(client.IgnoreNotFound(api.Delete(ctx, pod, client.GracePeriodSeconds(0)))).To(Succeed())
+	})
+	w.says(pod, reason, message)
+	return pod
+}
+
+// says writes the pod's status as the kubelet would.
+func (w *world) says(pod *corev1.Pod, reason, message string) {
+	GinkgoHelper()
+	pod.Status.Phase = corev1.PodPending
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
+		Name: "hello", Image: "nope:1", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}},
+	}}
+	Expect(api.Status().Update(ctx, pod)).To(Succeed())
+}
+
+// runFor reconciles as a work queue does: at once, and whenever a pass has asked for it.
+func (w *world) runFor(d time.Duration) (writes int) {
+	GinkgoHelper()
+	for end := w.clock.Now().Add(d); ; {
+		result, err := w.tryNow()
+		Expect(err).NotTo(HaveOccurred())
+		writes += len(w.writes)
+		next := w.clock.Now().Add(result.RequeueAfter)
+		if result.RequeueAfter == 0 || next.After(end) {
+			w.clock.SetTime(end)
+			return writes
+		}
+		w.clock.SetTime(next)
+	}
+}
+
+// rollingOut is an app whose new pod does not become available.
+func rollingOut() *world {
+	GinkgoHelper()
+	w := settled()
+	w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = "nope:1" })
+	w.runFor(0)
+	w.surge()
+	return w
+}
+
+var _ = Describe("A rollout that is stuck", func() {
+	It("says within a minute which pod and why, until it goes on", func() {
+		w := rollingOut()
+		pod := w.stuckPod("ErrImagePull", pullError)
+		w.runFor(time.Minute)
+		Expect(w.readyMessage()).To(HaveSuffix(pullReason))
+		Expect(w.conditions()).To(ConsistOf("Ready=False Progressing", "Reconciling=True Progressing"), "a pull may still succeed")
+
+		By("writing no status while the kubelet only changes its words")
+		w.says(pod, "ImagePullBackOff", `Back-off pulling image "nope:1": ErrImagePull: `+pullError)
+		Expect(w.runFor(10 * time.Minute)).To(BeZero())
+		Expect(w.readyMessage()).To(HaveSuffix(pullReason))
+
+		By("remembering nothing")
+		w.GracefulAppReconciler = &GracefulAppReconciler{Client: w.Client, Recorder: w.events, Clock: w.clock}
+		Expect(w.runFor(time.Minute)).To(BeZero(), "the operator was restarted")
+
+		By("showing another reason")
+		w.says(pod, "CreateContainerConfigError", `secret "token" not found`)
+		w.runFor(time.Minute)
+		Expect(w.readyMessage()).To(HaveSuffix(`container hello: CreateContainerConfigError: secret "token" not found`))
+
+		By("forgetting the pods of another spec")
+		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = "hello:0.2.0" })
+		w.runFor(0)
+		Expect(w.readyMessage()).NotTo(ContainSubstring(stuckPodName))
+	})
+
+	It("is healed, and the pod is no longer named", func() {
+		w := rollingOut()
+		w.stuckPod("ErrImagePull", pullError)
+		w.runFor(time.Minute)
+		Expect(w.readyMessage()).To(ContainSubstring(stuckPodName))
+		w.rollOut()
+		w.runFor(0)
+		Expect(w.conditions()).To(ConsistOf(available))
+		Expect(w.readyMessage()).NotTo(ContainSubstring(stuckPodName))
+	})
+
+	It("does not name a pod that only has the labels", func() {
+		w := rollingOut()
+		pod := w.stuckPod("ErrImagePull", pullError)
+		pod.OwnerReferences = nil
+		Expect(api.Update(ctx, pod)).To(Succeed())
+		w.runFor(time.Minute)
+		Expect(w.readyMessage()).NotTo(ContainSubstring(stuckPodName))
+	})
+
+	It("costs less than two lists of pods a minute in the long run, and none when the app is Ready", func() {
+		w := rollingOut()
+		lists := w.countListsOfPods()
+		w.stuckPod("ErrImagePull", pullError)
+		w.runFor(time.Hour)
+		Expect(*lists).To(BeNumerically("~", 60, 10))
+
+		w.rollOut()
+		*lists = 0
+		w.runFor(time.Hour)
+		Expect(w.conditions()).To(ConsistOf(available))
+		Expect(*lists).To(BeZero())
+	})
+
+	It("is scaled and gets its status although the list of pods does not end", func() {
+		w := rollingOut()
+		w.runFor(0)
+		w.clock.SetTime(w.clock.Now().Add(stuckAfter))
+		w.setReplicas(5)
+		other := newWorld()
+		other.create()
+		lists := 0
+		w.onListOfPods(func(ctx context.Context) error {
+			lists++
+			Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(5), "the list comes before the scaling")
+			deadline, ok := ctx.Deadline()
+			Expect(ok && time.Until(deadline) <= podListTimeout).To(BeTrue(), "the list never ends")
+
+			By("holding no other worker meanwhile")
+			_, err := w.Reconcile(ctx, ctrl.Request{NamespacedName: other.key})
+			Expect(err).NotTo(HaveOccurred())
+			other.surge()
+			w.clock.SetTime(w.clock.Now().Add(stuckAfter))
+			result, err := w.Reconcile(ctx, ctrl.Request{NamespacedName: other.key})
+			Expect(err).NotTo(HaveOccurred())
+			Expect(result.RequeueAfter).To(Equal(podListRetry))
+			return context.DeadlineExceeded
+		})
+		_, err := w.tryNow()
+		Expect(err).NotTo(HaveOccurred())
+		Expect(lists).To(Equal(1))
+		Expect(w.writes[0]).To(Equal(scaling))
+		Expect(w.readyMessage()).To(ContainSubstring("of 5 replicas"))
+	})
+})
+
+func TestMessageNamesTheStuckPod(t *testing.T) {
+	app := &v1alpha1.GracefulApp{Spec: v1alpha1.GracefulAppSpec{Replicas: new(int32(2))}}
+	stuck := children.Stuck{Pod: "hello-1", Reason: "cannot be scheduled: \x1b[2J" + strings.Repeat("0/2 nodes\n", 1000), Others: 3}
+	deadline := deploymentSays(appsv1.DeploymentProgressing, corev1.ConditionFalse)
+	tests := []struct {
+		name   string
+		modify []func(*appsv1.Deployment)
+		start  string
+	}{
+		{name: "in progress", start: "2 of 2 replicas are available, 2 ready, 1 up to date; pod hello-1: cannot be scheduled: \uFFFD[2J0/2 nodes 0/2"},
+		{name: "past the deadline", modify: []func(*appsv1.Deployment){deadline}, start: "the server's words; pod hello-1: cannot be scheduled: \uFFFD[2J0/2 nodes 0/2"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := pass{app: app, observed: children.Observed{Deployment: observedDeployment([4]int32{3, 1, 2, 2}, tt.modify...)}, stuck: stuck}
+			got := p.verdict().message
+			if !strings.HasPrefix(got, tt.start) || !strings.HasSuffix(got, " …; 3 more not ready") || len(got) > 2*maxStuckBytes {
+				t.Errorf("got %d bytes: %s", len(got), got)
+			}
+		})
+	}
+}

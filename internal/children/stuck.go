@@ -1,0 +1,72 @@
+package children
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Stuck is the pod that best shows why an app has too few available pods. The zero value: none of its pods shows a reason.
+type Stuck struct {
+	Pod string
+	// Reason is what the scheduler or the kubelet says about the pod.
+	Reason string
+	// Others is the number of the other pods that are stuck.
+	Others int
+}
+
+type stuckPod struct {
+	*corev1.Pod
+	reason
+	// replicaSetSince is the creation time of the oldest pod of its ReplicaSet, which stands for the age of the ReplicaSet.
+	replicaSetSince time.Time
+}
+
+// FindStuck chooses the pod. It chooses the same one as long as that pod exists and is stuck, so that the status stays the same: a pod that fails
+// before one that is slow, of the newest ReplicaSet, and there the oldest. A pod is slow if it is not ready after the startup budget.
+func FindStuck(deployment string, pods []corev1.Pod, budget time.Duration, now time.Time) Stuck {
+	since := map[string]time.Time{}
+	var stuck []stuckPod
+	for i := range pods {
+		pod := &pods[i]
+		owner := metav1.GetControllerOfNoCopy(pod)
+		if !isPodOf(deployment, pod, owner) || !isActive(pod) {
+			continue
+		}
+		if first, ok := since[owner.Name]; !ok || pod.CreationTimestamp.Time.Before(first) {
+			since[owner.Name] = pod.CreationTimestamp.Time
+		}
+		if why := reasonOf(pod, budget, now); why.text != "" {
+			stuck = append(stuck, stuckPod{Pod: pod, reason: why})
+		}
+	}
+	if len(stuck) == 0 {
+		return Stuck{}
+	}
+	for i := range stuck {
+		stuck[i].replicaSetSince = since[metav1.GetControllerOfNoCopy(stuck[i]).Name]
+	}
+	first := slices.MinFunc(stuck, byImportance)
+	return Stuck{Pod: first.Name, Reason: first.text, Others: len(stuck) - 1}
+}
+
+func byImportance(a, b stuckPod) int {
+	return cmp.Or(cmp.Compare(a.rank, b.rank), b.replicaSetSince.Compare(a.replicaSetSince),
+		a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
+}
+
+// isPodOf tells whether a ReplicaSet of the Deployment made the pod: the Deployment controller names the ReplicaSet after the Deployment and the
+// pod template's hash. Any other pod may bear the same labels.
+func isPodOf(deployment string, pod *corev1.Pod, owner *metav1.OwnerReference) bool {
+	return owner != nil && owner.Kind == "ReplicaSet" && owner.Name == deployment+"-"+pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
+}
+
+// isActive tells whether the ReplicaSet counts the pod: it replaces those that are terminating or have ended.
+func isActive(pod *corev1.Pod) bool {
+	return pod.DeletionTimestamp == nil && pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed
+}
