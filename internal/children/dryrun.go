@@ -56,16 +56,30 @@ func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Ver
 	return v
 }
 
-// tryOut applies the child as it would be applied, as a dry run. What somebody else has written into a child need not go together
+// tryOut applies the child as it would be applied, as a dry run. What another client has written into a child need not go together
 // with what we apply (takeOver sees to that), and a name that is taken says nothing about the spec: then it is tried under a fresh name.
 func (c child) tryOut(ctx context.Context, api client.Client, taken bool) error {
 	if !taken {
 		_, err := c.apply(ctx, api, "", client.DryRunAll)
-		if c.object == nil || !apierrors.IsInvalid(err) || !slices.ContainsFunc(c.object.GetManagedFields(), isUpdate) {
+		if c.object == nil || !apierrors.IsInvalid(err) || changesImmutable(err) || !slices.ContainsFunc(c.object.GetManagedFields(), isUpdate) {
 			return err
 		}
 	}
 	return c.tryFresh(ctx, api)
+}
+
+// immutable are the API server's words for a field that an update may not change (ValidateImmutableField, ValidateServiceUpdate). A fresh object
+// would be taken.
+var immutable = []string{"field is immutable", "may not change once set", "can not be unset"}
+
+func changesImmutable(err error) bool {
+	status := apierrors.APIStatus(nil)
+	if !errors.As(err, &status) || status.Status().Details == nil {
+		return false
+	}
+	return slices.ContainsFunc(status.Status().Details.Causes, func(c metav1.StatusCause) bool {
+		return slices.ContainsFunc(immutable, func(words string) bool { return strings.Contains(c.Message, words) })
+	})
 }
 
 // tryFresh applies the child under a fresh name, as a dry run, so that the verdict depends on no other field manager.

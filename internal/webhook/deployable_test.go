@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
 // refusedByServer are specs that every check of ours lets pass, and what kubectl says of them.
@@ -186,6 +187,24 @@ func describeDeployable() {
 		})
 		Eventually(func() error { return api.Create(ctx, hello(in(n)), client.DryRunAll) }).
 			Should(MatchError(ContainSubstring("two is unlucky here")))
+	})
+
+	It("is refused for a change of a field that is immutable, also once another client has annotated the Service", func() {
+		n := namespace(nil)
+		app := hello(in(n))
+		Expect(api.Create(ctx, app)).To(Succeed())
+		p, errs, _ := plan.For(app, plan.Running{})
+		Expect(errs).To(BeEmpty())
+		Expect(api.Apply(ctx, p.Service, client.FieldOwner(plan.FieldManager))).To(Succeed())
+		service := &corev1.Service{}
+		Expect(api.Get(ctx, client.ObjectKeyFromObject(app), service)).To(Succeed())
+		service.Annotations = map[string]string{"example.com/note": "annotated"}
+		Expect(api.Update(ctx, service, client.FieldOwner("kubectl-annotate"))).To(Succeed())
+		address := func(app *v1alpha1.GracefulApp) {
+			app.Spec.Service = &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{ClusterIP: "10.0.0.77"}}
+		}
+		Eventually(func() error { return patch(app.DeepCopy(), address) }).Should(
+			MatchError(And(ContainSubstring("spec.service.spec.clusterIPs[0]: Invalid value"), ContainSubstring("may not change once set"))))
 	})
 
 	It("is accepted with a warning beside foreign objects that are in its way", func() {
