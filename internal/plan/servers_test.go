@@ -192,3 +192,14 @@ func TestHookThatWaitsBesideAnotherCommand(t *testing.T) {
 		}
 	}
 }
+
+// TestContainerRestartIsATightenedRule: an app that keeps version 1 goes on, and is told what version 2 would refuse.
+func TestContainerRestartIsATightenedRule(t *testing.T) {
+	never := func(app *v1alpha1.GracefulApp) {
+		container(app).RestartPolicy = new(corev1.ContainerRestartPolicyNever)
+	}
+	p, errs, _ := plan.For(hello(never, ask("1")), plan.Running{})
+	if len(errs) > 0 || len(p.Outdated) != 1 || p.Outdated[0].Field != "spec.template.spec.containers[0].restartPolicy" {
+		t.Errorf("version 1: errors %v, outdated %v, want no errors and one on the container's restartPolicy", errs, p.Outdated)
+	}
+}

@@ -32,6 +32,16 @@ var tightened = []tightenedCheck{
 		since: 2,
 		find:  ofFurther(checkProbeBounds, checkProbeGrace, checkStartupBudget, checkHookDuration, checkEnvironment, checkRequestVariable, checkStopSignal),
 	},
+	{
+		Rule: Rule{
+			Number:  "9",
+			Rule:    "`restartPolicy` of a container is Always or left out; that of an init container may be any (from derivation version 2 on)",
+			Why:     "a container that has ended for good leaves its pod not Ready, and no Deployment replaces such a pod",
+			Instead: "leave it out, and `restartPolicyRules` too",
+		},
+		since: 2,
+		find:  checkContainerRestart,
+	},
 }
 
 // checkTightened finds the rules that the app's derivation version has.

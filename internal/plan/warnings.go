@@ -65,6 +65,10 @@ var warnings = []caution{
 		warnEach(warnStopSignal)},
 	{Warning{"readiness gates", "no pod is Ready before somebody sets their conditions; while nobody does, a rollout waits and the old pods " +
 		"serve on", "look that the controller which sets them runs"}, warnReadinessGates},
+	{Warning{"an init container with `restartPolicy: Never`", "each failure leaves a failed pod behind, and the next one is created without a backoff",
+		"leave it out: a failed init container is restarted, with a backoff"}, warnInitRestart},
+	{Warning{"a restart rule `RestartAllContainers`", "the kubelet kills all containers of the pod without a grace period",
+		"leave the rule out"}, warnRestartOfAll},
 	{Warning{"on adoption: `spec.service` changes what the clients of the Service see", "they may lose requests",
 		"what the Service has, and change it at a quiet hour"}, warnAdoptedService},
 	{Warning{"a foreign PodDisruptionBudget", "with two of them on a pod every eviction fails, so none is made; with one replica a drain may wait for ever",

@@ -107,6 +107,9 @@ func pod(t draw, p *corev1.PodSpec) {
 			c.Ports = []corev1.ContainerPort{{Name: fmt.Sprintf("sidecar%d", i), ContainerPort: 4180 + int32(i)}}
 			c.StartupProbe, c.LivenessProbe = probe(t, "sidecar startup"), probe(t, "sidecar liveness")
 		}
+		if t.odd("restart policy of an init container", 4) {
+			c.RestartPolicy, c.RestartPolicyRules = restart(t)
+		}
 		p.InitContainers = append(p.InitContainers, c)
 	}
 	if t.odd("field of the pod", 2) {
@@ -178,7 +181,28 @@ func container(t draw, name string) corev1.Container {
 		c.Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(seldom(t, "cpu", "100m", "0.5", "-1", "1e3"))}
 		c.Resources.Limits = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(seldom(t, "limit", "2000", "1m"))}
 	}
+	if t.odd("restart policy", 10) {
+		c.RestartPolicy, c.RestartPolicyRules = restart(t)
+	}
 	return c
+}
+
+// restart draws the restart policy of a container, with a rule or without.
+func restart(t draw) (*corev1.ContainerRestartPolicy, []corev1.ContainerRestartRule) {
+	policy := rapid.SampledFrom([]corev1.ContainerRestartPolicy{
+		corev1.ContainerRestartPolicyAlways, corev1.ContainerRestartPolicyOnFailure, corev1.ContainerRestartPolicyNever, "Sometimes", "",
+	}).Draw(t.T, "container restart policy")
+	if rapid.Bool().Draw(t.T, "restart rule left out") {
+		return &policy, nil
+	}
+	rule := corev1.ContainerRestartRule{
+		Action: seldomOf(t, "restart action", corev1.ContainerRestartRuleActionRestart, corev1.ContainerRestartRuleActionRestartAllContainers, "Stop"),
+		ExitCodes: &corev1.ContainerRestartRuleOnExitCodes{
+			Operator: seldomOf(t, "exit codes", corev1.ContainerRestartRuleOnExitCodesOpIn, corev1.ContainerRestartRuleOnExitCodesOpNotIn, "Is"),
+			Values:   []int32{seldomInt(t, "exit code", 42, -1, 0, 256)},
+		},
+	}
+	return maybe(t, "policy beside a rule", rapid.Just(policy)), []corev1.ContainerRestartRule{rule}
 }
 
 func probe(t draw, label string) *corev1.Probe {
