@@ -84,7 +84,7 @@ func checkStartupBudget(in *input, s server) field.ErrorList {
 	if s.written.StartupProbe == nil || !hasHandler(probe) || boundedProbe(s.written.StartupProbe) != nil {
 		return nil
 	}
-	guaranteed := guaranteedBudget(probe)
+	guaranteed := certainStartBudget(probe)
 	if guaranteed > int64(start) {
 		return nil
 	}
@@ -123,7 +123,7 @@ func boundedProbe(p *corev1.Probe) error {
 				n.name, n.value, timing.MaxInputSeconds)
 		}
 	}
-	if sum := budget(p); sum > timing.MaxTerminationGracePeriodSeconds {
+	if sum := startBudget(p); sum > timing.MaxTerminationGracePeriodSeconds {
 		return fmt.Errorf("initialDelaySeconds %d + periodSeconds %d x failureThreshold %d = %d is more than %d (three days)",
 			p.InitialDelaySeconds, p.PeriodSeconds, p.FailureThreshold, sum, timing.MaxTerminationGracePeriodSeconds)
 	}

@@ -91,13 +91,19 @@ func hasHandler(p *corev1.Probe) bool {
 	return p != nil && (p.HTTPGet != nil || p.TCPSocket != nil || p.Exec != nil || p.GRPC != nil)
 }
 
-// budget is how long a probe may fail, in seconds; 0 without a probe.
-func budget(p *corev1.Probe) int64 {
+// startBudget is how long a container may take until the probe has succeeded once, in seconds; 0 without a probe.
+func startBudget(p *corev1.Probe) int64 {
 	if p == nil {
 		return 0
 	}
-	return int64(p.InitialDelaySeconds) + int64(p.PeriodSeconds)*int64(p.FailureThreshold)
+	return int64(p.InitialDelaySeconds) + patience(p)
 }
 
-// guaranteedBudget is the part of the budget that is certain: the first probe falls anywhere in the first period.
-func guaranteedBudget(p *corev1.Probe) int64 { return budget(p) - int64(p.PeriodSeconds) }
+// certainStartBudget leaves a period out, because the first probe falls anywhere in the first one.
+func certainStartBudget(p *corev1.Probe) int64 { return startBudget(p) - int64(p.PeriodSeconds) }
+
+// patience is how long a container that runs may fail the probe, in seconds. The initial delay is over by then: it counts from the container's start.
+func patience(p *corev1.Probe) int64 { return int64(p.PeriodSeconds) * int64(p.FailureThreshold) }
+
+// certainPatience leaves a period out, because the first failure falls anywhere in the first one.
+func certainPatience(p *corev1.Probe) int64 { return patience(p) - int64(p.PeriodSeconds) }

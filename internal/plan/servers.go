@@ -90,9 +90,9 @@ func (in *input) startupBudget() int32 {
 	var sidecars, slowest int64
 	for _, s := range in.servers {
 		if s.native {
-			sidecars += budget(s.derived.StartupProbe)
+			sidecars += startBudget(s.derived.StartupProbe)
 		} else {
-			slowest = max(slowest, budget(s.derived.StartupProbe))
+			slowest = max(slowest, startBudget(s.derived.StartupProbe))
 		}
 	}
 	return int32(sidecars + slowest)
@@ -102,8 +102,8 @@ func (in *input) startupBudget() int32 {
 func (in *input) livenessBudget() int32 {
 	var shortest int64
 	for _, s := range in.servers {
-		if p := s.derived.LivenessProbe; p != nil && (shortest == 0 || budget(p) < shortest) {
-			shortest = budget(p)
+		if p := s.derived.LivenessProbe; p != nil && (shortest == 0 || patience(p) < shortest) {
+			shortest = patience(p)
 		}
 	}
 	return int32(shortest)

@@ -43,8 +43,9 @@ var warnings = []caution{
 		warnEach(warnLivenessByPort)},
 	{Warning{"readiness and liveness on one endpoint", "a pod that should only leave the rotation is restarted", "two endpoints"},
 		warnEach(warnSharedEndpoint)},
-	{Warning{"an explicit liveness budget of R or less", "a server busy with its longest request may be killed",
-		"a higher `failureThreshold`, or leave it out; the budget counts as that of the startup probe"}, warnEach(warnImpatientLiveness)},
+	{Warning{"a liveness probe that is patient for R or less", "a server busy with its longest request may be killed",
+		"a higher `failureThreshold`, or leave it out. It is patient for period x (threshold - 1): the first failure falls anywhere in the first " +
+			"period, and initialDelay is over by then"}, warnEach(warnImpatientLiveness)},
 	{Warning{"t3 over 600", "cluster autoscaler waits 600 s at most and then kills", "raise its `--max-graceful-termination-sec` too"},
 		warnLongGracePeriod},
 	{Warning{"`shareProcessNamespace`", "the app is not PID 1 of its container", "look whether SIGTERM reaches it, or leave it out"},

@@ -102,12 +102,14 @@ func warnImpatientLiveness(in *input, s server) []string {
 	if s.written.LivenessProbe == nil || !hasHandler(probe) || boundedProbe(s.written.LivenessProbe) != nil {
 		return nil
 	}
-	guaranteed, r := guaranteedBudget(probe), int64(in.timing.RequestSeconds)
-	if guaranteed > r {
+	patient, r := certainPatience(probe), int64(in.timing.RequestSeconds)
+	if patient > r {
 		return nil
 	}
-	return warning("container %q: the livenessProbe's certain budget, %d s, is not more than requestSeconds %d: a server busy with "+
-		"its longest request may be killed; raise failureThreshold or leave it out", s.written.Name, guaranteed, r)
+	return warning("container %q: the livenessProbe is patient for %d s (periodSeconds %d x (failureThreshold %d - 1), for the first failure falls "+
+		"anywhere in the first period), which is not more than requestSeconds %d: a server busy with its longest request may be killed; raise "+
+		"failureThreshold to %d or leave it out", s.written.Name, patient, probe.PeriodSeconds, probe.FailureThreshold, r,
+		r/int64(probe.PeriodSeconds)+2)
 }
 
 func warnLongGracePeriod(in *input) []string {
