@@ -117,7 +117,8 @@ type TimingSpec struct {
 	StartupSeconds int32 `json:"startupSeconds,omitempty"`
 
 	// The longest request that the app must finish, in seconds. 1 to 86400, required. Decides t1 and how patient the
-	// liveness probe is with a busy server. The app reads it from GRACEFUL_REQUEST_SEC, from derivation version 2 on.
+	// liveness probe is with a busy server: up to 300 s, unless the probe has a failureThreshold of its own. The app reads
+	// it from GRACEFUL_REQUEST_SEC, from derivation version 2 on.
 	// +kubebuilder:validation:Minimum=1
 	// +required
 	RequestSeconds int32 `json:"requestSeconds,omitempty"`

@@ -47,7 +47,7 @@ func newInputOf(version int32, app *v1alpha1.GracefulApp, running Running) *inpu
 		app:     app,
 		running: running,
 		version: version,
-		timing:  timing.Derive(app.Spec.Timing, nativeSidecars(app.Spec.Template.Spec)),
+		timing:  deriveTiming(version, &app.Spec),
 		serving: servingContainer(&app.Spec.Template),
 	}
 	in.template = withNamedPort(in)
@@ -55,6 +55,15 @@ func newInputOf(version int32, app *v1alpha1.GracefulApp, running Running) *inpu
 	in.servers = in.findServers()
 	deriveTemplate(in)
 	return in
+}
+
+// deriveTiming: version 1 knows no bound of the liveness probe's patience.
+func deriveTiming(version int32, spec *v1alpha1.GracefulAppSpec) timing.Timing {
+	t := timing.Derive(spec.Timing, nativeSidecars(spec.Template.Spec))
+	if version < 2 {
+		return t.WithPatience(t.RequestSeconds)
+	}
+	return t
 }
 
 // servingContainer is the index of the main container: the one that the annotation names, else the first.

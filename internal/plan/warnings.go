@@ -43,9 +43,11 @@ var warnings = []caution{
 		warnEach(warnLivenessByPort)},
 	{Warning{"readiness and liveness on one endpoint", "a pod that should only leave the rotation is restarted", "two endpoints"},
 		warnEach(warnSharedEndpoint)},
-	{Warning{"a liveness probe that is patient for R or less", "a server busy with its longest request may be killed",
+	{Warning{"a liveness probe that is patient for R or less, if R is at most 300", "a server busy with its longest request may be killed",
 		"a higher `failureThreshold`, or leave it out. It is patient for period x (threshold - 1): the first failure falls anywhere in the first " +
 			"period, and initialDelay is over by then"}, warnEach(warnImpatientLiveness)},
+	{Warning{"R over 300, and no `failureThreshold` of the liveness probe", "the derived patience follows R up to 300 s only, for a deadlocked server must not " +
+		"stay for hours", "a `failureThreshold`: patience = period x threshold"}, warnEach(warnBoundedPatience)},
 	{Warning{"t3 over 600", "cluster autoscaler waits 600 s at most and then kills", "raise its `--max-graceful-termination-sec` too"},
 		warnLongGracePeriod},
 	{Warning{"`shareProcessNamespace`", "the app is not PID 1 of its container", "look whether SIGTERM reaches it, or leave it out"},

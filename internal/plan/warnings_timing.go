@@ -99,7 +99,7 @@ func warnHeadless(in *input) []string {
 
 func warnImpatientLiveness(in *input, s server) []string {
 	probe := s.derived.LivenessProbe
-	if s.written.LivenessProbe == nil || !hasHandler(probe) || boundedProbe(s.written.LivenessProbe) != nil {
+	if s.written.LivenessProbe == nil || !hasHandler(probe) || boundedProbe(s.written.LivenessProbe) != nil || in.exceedsPatience() {
 		return nil
 	}
 	patient, r := certainPatience(probe), int64(in.timing.RequestSeconds)
@@ -110,6 +110,22 @@ func warnImpatientLiveness(in *input, s server) []string {
 		"anywhere in the first period), which is not more than requestSeconds %d: a server busy with its longest request may be killed; raise "+
 		"failureThreshold to %d or leave it out", s.written.Name, patient, probe.PeriodSeconds, probe.FailureThreshold, r,
 		r/int64(probe.PeriodSeconds)+2)
+}
+
+// exceedsPatience tells whether R is so long that it no longer says how long a server may fail its liveness probe. Then the owner's own
+// failureThreshold does, whatever it is.
+func (in *input) exceedsPatience() bool {
+	return in.version >= 2 && in.timing.RequestSeconds > timing.MaxPatienceSeconds
+}
+
+func warnBoundedPatience(in *input, s server) []string {
+	written, probe := s.written.LivenessProbe, s.derived.LivenessProbe
+	if !in.exceedsPatience() || !hasHandler(probe) || written != nil && written.FailureThreshold != 0 {
+		return nil
+	}
+	return warning("container %q: requestSeconds is %d, but a livenessProbe without a failureThreshold of its own is patient for %d s at most: a server "+
+		"that fails it for so long is restarted, and its requests get %d s to end; write failureThreshold into the livenessProbe to set another patience",
+		s.written.Name, in.timing.RequestSeconds, patience(probe), in.timing.LivenessGraceSeconds)
 }
 
 func warnLongGracePeriod(in *input) []string {

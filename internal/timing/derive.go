@@ -8,13 +8,13 @@
 //	t3 grace period          t1 + t2 + 5, and 5 more for each native sidecar
 //	startup probe            period clamp(ceil(S/30), 1, 10), budget max(2S, S + 10)
 //	readiness probe          period 5, budget 15
-//	liveness probe           period 10, budget 10 x max(3, ceil(R/10) + 2)
-//	liveness grace           min(t3, t2 + R + 5), of a restart that a failed startup or liveness probe brings
+//	liveness probe           period 10, budget 10 x max(3, ceil(min(R, 300)/10) + 2)
+//	liveness grace           min(t3, t2 + min(R, 300) + 5), of a restart that a failed startup or liveness probe brings
 //	minReadySeconds          t2
 //	progressDeadlineSeconds  max(600, startup budget + minReadySeconds + 60)
 //
 // A probe's budget is its initialDelay + period x threshold. For another period, the threshold is ceil(budget/period), for
-// readiness and liveness at least 3, and for startup and liveness so many that period x (threshold - 1) exceeds S and R.
+// readiness and liveness at least 3, and for startup and liveness so many that period x (threshold - 1) exceeds S and min(R, 300).
 // A pod dies in the order preStop (t2), SIGTERM and shutdown (t1), SIGKILL at t3; hence the law t3 > t1 + t2.
 package timing
 
@@ -31,6 +31,11 @@ const (
 	// MaxTerminationGracePeriodSeconds is three days, more than two inputs at their bound.
 	MaxTerminationGracePeriodSeconds = 3 * MaxInputSeconds
 )
+
+// MaxPatienceSeconds bounds how far the liveness probe's patience, and the grace period of a restart, follow R. A server that holds connections for
+// hours may well answer its probe meanwhile, and one that is deadlocked must not stay for hours. Kubernetes waits as long for the pods of a node
+// that does not answer: the API server adds a toleration of 300 s to each pod (DefaultTolerationSeconds).
+const MaxPatienceSeconds = 300
 
 const (
 	// shutdownMarginSeconds is what the app gets beyond its longest request to close connections and exit.
@@ -96,13 +101,12 @@ func Derive(spec v1alpha1.TimingSpec, sidecars int) Timing {
 	t1 := orElse(spec.ShutdownSeconds, min(spec.RequestSeconds, math.MaxInt32-shutdownMarginSeconds)+shutdownMarginSeconds)
 	t2 := orElse(spec.PreStopSeconds, defaultPreStopSeconds)
 	t3 := orElse(spec.TerminationGracePeriodSeconds, defaultGrace(t1, t2, sidecars))
-	return Timing{
+	t := Timing{
 		StartupSeconds:                s,
 		RequestSeconds:                r,
 		ShutdownSeconds:               t1,
 		PreStopSeconds:                t2,
 		TerminationGracePeriodSeconds: t3,
-		LivenessGraceSeconds:          min(t3, clamp(t2, 0, MaxInputSeconds)+r+livenessGraceMarginSeconds),
 		MinReadySeconds:               clamp(t2, 0, MaxInputSeconds),
 		Startup: Probe{
 			PeriodSeconds:   clamp(ceilDiv(s, startupProbesPerStart), 1, maxStartupPeriodSeconds),
@@ -111,14 +115,21 @@ func Derive(spec v1alpha1.TimingSpec, sidecars int) Timing {
 			OutlastsSeconds: s,
 		},
 		Readiness: Probe{PeriodSeconds: 5, TimeoutSeconds: 2, BudgetSeconds: 15, MinFailureThreshold: minFailures},
-		Liveness: Probe{
-			PeriodSeconds:       10,
-			TimeoutSeconds:      5,
-			BudgetSeconds:       10 * max(minFailures, ceilDiv(r, 10)+2),
-			OutlastsSeconds:     r,
-			MinFailureThreshold: minFailures,
-		},
 	}
+	return t.WithPatience(min(r, MaxPatienceSeconds))
+}
+
+// WithPatience returns the timing with a liveness probe that a server may fail for so many seconds, and a restart that leaves its requests as many.
+func (t Timing) WithPatience(seconds int32) Timing {
+	t.LivenessGraceSeconds = min(t.TerminationGracePeriodSeconds, clamp(t.PreStopSeconds, 0, MaxInputSeconds)+seconds+livenessGraceMarginSeconds)
+	t.Liveness = Probe{
+		PeriodSeconds:       10,
+		TimeoutSeconds:      5,
+		BudgetSeconds:       10 * max(minFailures, ceilDiv(seconds, 10)+2),
+		OutlastsSeconds:     seconds,
+		MinFailureThreshold: minFailures,
+	}
+	return t
 }
 
 func defaultGrace(t1, t2 int32, sidecars int) int32 {

@@ -107,22 +107,29 @@ func TestDeriveLivenessOutlastsTheLongestRequest(t *testing.T) {
 		name      string
 		request   int32
 		threshold int32
+		grace     int32
 	}{
-		{"a short request gets Kubernetes' default of 3", 1, 3},
-		{"10 s is the last with 3", 10, 3},
-		{"11 s needs 4", 11, 4},
-		{"60 s", 60, 8},
-		{"the bound", timing.MaxInputSeconds, 8_642},
+		{"a short request gets Kubernetes' default of 3", 1, 3, 11},
+		{"10 s is the last with 3", 10, 3, 20},
+		{"11 s needs 4", 11, 4, 21},
+		{"60 s", 60, 8, 70},
+		{"the bound of the patience", timing.MaxPatienceSeconds, 32, 310},
+		{"above it", timing.MaxPatienceSeconds + 1, 32, 310},
+		{"the bound of the request", timing.MaxInputSeconds, 32, 310},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			probe := timing.Derive(v1alpha1.TimingSpec{StartupSeconds: 1, RequestSeconds: tt.request}, 0).Liveness
+			derived := timing.Derive(v1alpha1.TimingSpec{StartupSeconds: 1, RequestSeconds: tt.request}, 0)
+			probe := derived.Liveness
 			threshold := probe.FailureThreshold(probe.PeriodSeconds)
 			if threshold != tt.threshold {
 				t.Errorf("threshold = %d, want %d", threshold, tt.threshold)
 			}
-			if guaranteed := probe.PeriodSeconds * (threshold - 1); guaranteed <= tt.request {
-				t.Errorf("the guaranteed part of the budget, %d s, does not exceed the request, %d s", guaranteed, tt.request)
+			if certain, busy := probe.PeriodSeconds*(threshold-1), min(tt.request, timing.MaxPatienceSeconds); certain <= busy {
+				t.Errorf("the certain part of the patience, %d s, does not exceed %d s", certain, busy)
+			}
+			if derived.LivenessGraceSeconds != tt.grace {
+				t.Errorf("grace period of a restart = %d s, want %d s", derived.LivenessGraceSeconds, tt.grace)
 			}
 		})
 	}

@@ -1,0 +1,53 @@
+package plan_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
+)
+
+// TestPatienceWithALongRequest: a failureThreshold of the owner's own is the way to another patience, and then nothing is warned about.
+func TestPatienceWithALongRequest(t *testing.T) {
+	request := func(seconds int32) func(*v1alpha1.GracefulApp) {
+		return func(app *v1alpha1.GracefulApp) { app.Spec.Timing.RequestSeconds = seconds }
+	}
+	threshold := func(n int32) func(*v1alpha1.GracefulApp) {
+		return func(app *v1alpha1.GracefulApp) { container(app).LivenessProbe.FailureThreshold = n }
+	}
+	openPort := func(app *v1alpha1.GracefulApp) { container(app).LivenessProbe = nil }
+	const bounded, impatient = "write failureThreshold into the livenessProbe", "a server busy with its longest request may be killed"
+	tests := []struct {
+		name   string
+		modify []func(*v1alpha1.GracefulApp)
+		want   int32 // seconds
+		warned string
+	}{
+		{"R at the bound", []func(*v1alpha1.GracefulApp){request(300)}, 320, ""},
+		{"R at the bound, and a shorter patience", []func(*v1alpha1.GracefulApp){request(300), threshold(3)}, 30, impatient},
+		{"R above the bound", []func(*v1alpha1.GracefulApp){request(301)}, 320, bounded},
+		{"R above the bound, without a probe", []func(*v1alpha1.GracefulApp){request(10_800), openPort}, 320, bounded},
+		{"R above the bound, and a shorter patience", []func(*v1alpha1.GracefulApp){request(10_800), threshold(3)}, 30, ""},
+		{"R above the bound, and a longer patience", []func(*v1alpha1.GracefulApp){request(10_800), threshold(1082)}, 10_820, ""},
+		{"version 1 knows no bound", []func(*v1alpha1.GracefulApp){request(10_800), ask("1")}, 10_820, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p, errs, warnings := plan.For(hello(tt.modify...), plan.Running{})
+			if len(errs) > 0 {
+				t.Fatal(errs)
+			}
+			if p.Timing.LivenessBudgetSeconds != tt.want {
+				t.Errorf("patient for %d s, want %d s", p.Timing.LivenessBudgetSeconds, tt.want)
+			}
+			for _, text := range []string{bounded, impatient} {
+				warned := slices.ContainsFunc(warnings, func(w string) bool { return strings.Contains(w, text) })
+				if warned != (text == tt.warned) {
+					t.Errorf("warned %q: %t; warnings: %q", text, warned, warnings)
+				}
+			}
+		})
+	}
+}
