@@ -25,6 +25,8 @@ type Plan struct {
 	Outdated field.ErrorList
 
 	origin origin
+	// serving are the names of the containers that get requests.
+	serving []string
 }
 
 // For plans the app beside its live objects. With field errors the spec breaks an invariant and the Plan has no objects: nothing may be
@@ -60,6 +62,7 @@ func (in *input) build() (Plan, error) {
 		PodDisruptionBudget: disruptionBudgetConfiguration(in),
 		Derivation:          in.derivation(),
 		origin:              in.origin(),
+		serving:             in.serverNames(),
 	}, nil
 }
 

@@ -84,6 +84,14 @@ func (in *input) isServer(name string) bool {
 	return slices.ContainsFunc(in.servers, func(s server) bool { return s.written.Name == name })
 }
 
+func (in *input) serverNames() []string {
+	var names []string
+	for _, s := range in.servers {
+		names = append(names, s.written.Name)
+	}
+	return names
+}
+
 // startupBudget is how long the servers of a pod may take to start: native sidecars start one after another, then the containers at once.
 // A spec of at most maxSpecBytes cannot have so many that the sum exceeds int32.
 func (in *input) startupBudget() int32 {

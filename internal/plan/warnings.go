@@ -100,6 +100,9 @@ func Warnings() []Warning {
 	for _, w := range warnings {
 		all = append(all, w.Warning)
 	}
+	for _, w := range podWarnings {
+		all = append(all, w.Warning)
+	}
 	return append(all, warnedElsewhere...)
 }
 

@@ -34,6 +34,7 @@ func named(name string) func(*v1alpha1.GracefulApp) {
 var _ = Describe("A GracefulApp", Ordered, func() {
 	Context("when it is admitted", describeAdmission)
 	Context("tried out at the API server", describeDeployable)
+	Context("whose pods the API server changes", describeAdmittedPod)
 	Context("derived by a version", describeDerivation)
 	Context("that adopts", describeAdoption)
 	Context("judged by CEL and Go", describeParity)
