@@ -42,6 +42,17 @@ func TestNoServiceTargetsTheHook(t *testing.T) {
 	}
 }
 
+// TestShownAppsRequestCPU: what people copy does not starve.
+func TestShownAppsRequestCPU(t *testing.T) {
+	for where, app := range shownApps(t) {
+		derived, _, _ := plan.For(app, plan.Running{})
+		pod := app.Spec.Template.Spec
+		for _, w := range derived.AdmittedPod(pod, pod) {
+			t.Errorf("%s: %s", where, w)
+		}
+	}
+}
+
 func numberOf(t *testing.T, pod corev1.PodSpec, port intstr.IntOrString) int32 {
 	t.Helper()
 	for _, c := range pod.Containers {

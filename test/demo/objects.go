@@ -6,6 +6,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
@@ -33,6 +34,17 @@ const (
 	connections     = 20 // of a generator to a workload, for keep-alive
 )
 
+// CPU requests keep the pods from starving beside the node's own processes. The generators need one too, or the servers' would starve them. The
+// sum of ten pods, two generators and what a cluster runs fits one core.
+const (
+	serverCPU    = "50m"
+	generatorCPU = "100m"
+)
+
+func requesting(cpu string) corev1.ResourceRequirements {
+	return corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}}
+}
+
 func labels() map[string]string { return map[string]string{testbed.PartOf: namespace} }
 
 // helloContainer is the same for both workloads; what makes the difference is added by whoever runs it.
@@ -49,6 +61,7 @@ func helloContainer(image string) corev1.Container {
 			{Name: "http", ContainerPort: 8080},
 			{Name: "admin", ContainerPort: 8081}, // of the hook; the Service does not target it
 		},
+		Resources: requesting(serverCPU),
 	}
 }
 
@@ -129,7 +142,7 @@ func loadgen(image, node string, share int, appIP, twinIP string) *corev1.Pod {
 			RestartPolicy:                 corev1.RestartPolicyNever,
 			TerminationGracePeriodSeconds: new(int64(testbed.LoadgenGraceSeconds)),
 			EnableServiceLinks:            new(false),
-			Containers:                    []corev1.Container{{Name: "loadgen", Image: image, Args: args}},
+			Containers:                    []corev1.Container{{Name: "loadgen", Image: image, Args: args, Resources: requesting(generatorCPU)}},
 		},
 	}
 }
