@@ -54,9 +54,6 @@ func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Ver
 	if err == nil {
 		v.Warnings = append(v.Warnings, p.AdmittedPod(sent.Spec, pod.Spec)...)
 	}
-	if grace, t3 := pod.Spec.TerminationGracePeriodSeconds, p.Timing.TerminationGracePeriodSeconds; err == nil && *grace != int64(t3) {
-		v.warn("a policy of the cluster sets the pods' terminationGracePeriodSeconds to %d in place of t3 = %d", *grace, t3)
-	}
 	return v
 }
 

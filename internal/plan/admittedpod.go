@@ -29,6 +29,38 @@ var podWarnings = []podCaution{
 		},
 		find: warnNoCPURequest,
 	},
+	{
+		Warning: Warning{
+			When:    "an injected container that ends before t2 is over",
+			Why:     "without a preStop hook of t2 it gets SIGTERM at once, and the app behind it still serves",
+			Instead: "an injector that makes it a native sidecar, or gives it a preStop `sleep` of t2",
+		},
+		find: warnInjectedContainer,
+	},
+	{
+		Warning: Warning{
+			When:    "injected native sidecars without room in t3",
+			Why:     "they stop one after another when the app is gone",
+			Instead: "the `spec.timing.terminationGracePeriodSeconds` that the message names",
+		},
+		find: warnInjectedSidecars,
+	},
+	{
+		Warning: Warning{
+			When:    "a policy that changes the pods' grace period",
+			Why:     "they end by another t3 than the timing says; with t1 + t2 or less, requests are lost",
+			Instead: "exempt the app's pods from the policy, or set a t3 that it leaves alone",
+		},
+		find: warnChangedGrace,
+	},
+	{
+		Warning: Warning{
+			When:    "a policy that changes a probe or the preStop hook of the app's containers",
+			Why:     "the pods start, serve and end by other numbers than the timing says, or another container answers the probe",
+			Instead: "look whether the change is harmless, or exempt the app's pods from the policy",
+		},
+		find: warnChangedContainers,
+	},
 }
 
 // AdmittedPod returns warnings about the pods that will really run. admitted is what the API server answers to the dry run of sent.

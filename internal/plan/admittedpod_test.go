@@ -16,6 +16,10 @@ func requests(cpu string) corev1.ResourceRequirements {
 	return corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}}
 }
 
+func requesting(cpu string) func(*v1alpha1.GracefulApp) {
+	return func(app *v1alpha1.GracefulApp) { container(app).Resources = requests(cpu) }
+}
+
 // admitted plans the app and returns the warnings about a pod of it that the API server has changed.
 func admitted(t *testing.T, app *v1alpha1.GracefulApp, change func(*corev1.PodSpec)) []string {
 	t.Helper()
@@ -66,6 +70,72 @@ func TestNoCPURequest(t *testing.T) {
 			for i, want := range tt.want {
 				if !strings.HasPrefix(got[i], want) {
 					t.Errorf("warning %q, want %q", got[i], want)
+				}
+			}
+		})
+	}
+}
+
+// TestInjected judges what a mesh, a webhook or a policy makes of a pod with t1 10, t2 5 and t3 20.
+func TestInjected(t *testing.T) {
+	container := func(name string, preStop *corev1.LifecycleHandler) corev1.Container {
+		return corev1.Container{Name: name, Image: "mesh:1", Lifecycle: &corev1.Lifecycle{PreStop: preStop}}
+	}
+	beside := func(preStop *corev1.LifecycleHandler) func(*corev1.PodSpec) {
+		return func(p *corev1.PodSpec) { p.Containers = append(p.Containers, container("istio-proxy", preStop)) }
+	}
+	native := func(grace int64) func(*corev1.PodSpec) {
+		return func(p *corev1.PodSpec) {
+			c := container("istio-proxy", nil)
+			c.RestartPolicy = new(corev1.ContainerRestartPolicyAlways)
+			p.InitContainers, p.TerminationGracePeriodSeconds = append(p.InitContainers, corev1.Container{Name: "istio-init"}, c), &grace
+		}
+	}
+	grace := func(seconds int64) func(*corev1.PodSpec) {
+		return func(p *corev1.PodSpec) { p.TerminationGracePeriodSeconds = &seconds }
+	}
+	sleep := func(seconds int64) *corev1.LifecycleHandler {
+		return &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: seconds}}
+	}
+	tests := []struct {
+		name   string
+		change func(*corev1.PodSpec)
+		want   []string
+	}{
+		{"nothing", func(*corev1.PodSpec) {}, nil},
+		{"only defaults", func(p *corev1.PodSpec) {
+			p.Containers[0].LivenessProbe.SuccessThreshold, p.Containers[0].LivenessProbe.HTTPGet.Scheme = 1, corev1.URISchemeHTTP
+			p.Containers[0].Lifecycle.PreStop.HTTPGet.Scheme = corev1.URISchemeHTTP
+		}, nil},
+		{"a container without a hook", beside(nil), []string{`container "istio-proxy" is injected into the pods, and its preStop hook holds SIGTERM back for 0 s`}},
+		{"one whose hook is too short", beside(sleep(4)), []string{"holds SIGTERM back for 4 s, less than preStopSeconds (t2) 5"}},
+		{"one whose command waits too short", beside(exec("sleep", "4")), []string{"holds SIGTERM back for 4 s"}},
+		{"one whose hook is t2", beside(sleep(5)), nil},
+		{"one whose hook is its own matter", beside(exec("/agent", "wait")), nil},
+		{"a native sidecar without room", native(20), []string{"native sidecars are injected into the pods (istio-proxy)", "set spec.timing.terminationGracePeriodSeconds to 25"}},
+		{"a native sidecar with room", native(21), []string{"to 21 in place of t3 = 20"}},
+		{"a longer grace period", grace(30), []string{"to 30 in place of t3 = 20"}},
+		{"a grace period above t1 + t2", grace(16), []string{"to 16 in place of t3 = 20"}},
+		{"a grace period of t1 + t2", grace(15), []string{"to 15 in place of t3 = 20, which is not more than t1 + t2 = 15: SIGKILL cuts requests short"}},
+		{"a probe that asks the sidecar", func(p *corev1.PodSpec) {
+			p.Containers[0].ReadinessProbe.HTTPGet.Path = "/app-health/hello/readyz"
+		}, []string{`changes or removes readinessProbe of container "hello"`}},
+		{"no probes and no hook", func(p *corev1.PodSpec) {
+			c := &p.Containers[0]
+			c.StartupProbe, c.ReadinessProbe, c.LivenessProbe, c.Lifecycle = nil, nil, nil, nil
+		}, []string{`changes or removes startupProbe, readinessProbe, livenessProbe, lifecycle.preStop of container "hello"`}},
+		{"another kind of hook", func(p *corev1.PodSpec) { p.Containers[0].Lifecycle.PreStop = sleep(5) }, []string{`lifecycle.preStop of container "hello"`}},
+		{"a less patient probe", func(p *corev1.PodSpec) { p.Containers[0].LivenessProbe.FailureThreshold = 1 }, []string{`livenessProbe of container "hello"`}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := strings.Join(admitted(t, hello(requesting("50m")), tt.change), "\n")
+			if len(tt.want) == 0 && got != "" {
+				t.Errorf("warnings %q, want none", got)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(got, want) {
+					t.Errorf("warnings %q, want %q", got, want)
 				}
 			}
 		})

@@ -84,8 +84,6 @@ var warnings = []caution{
 var warnedElsewhere = []Warning{
 	{"a foreign object of the app's name", "it is not touched, and nothing is made while it is in the way",
 		"delete or rename it, or [adopt it](adoption.md)"},
-	{"a policy that changes the pods' grace period", "they end by another t3 than the timing says",
-		"exempt the app's pods from the policy, or set a t3 that it leaves alone"},
 	{"a refusal that passes", "a quota is exhausted, or a ServiceAccount does not exist yet: no change of the spec heals that",
 		"raise the quota, make the ServiceAccount; it is tried again"},
 	{"a dry run that could not be made", "a webhook in its way does not answer or knows no dry run, the namespace is going away, or the API " +

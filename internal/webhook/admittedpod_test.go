@@ -3,6 +3,7 @@ package webhook
 import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,4 +37,68 @@ func describeAdmittedPod() {
 		})).To(Succeed())
 		Eventually(tried(app)).Should(BeEmpty())
 	})
+
+	It("warns of an injected sidecar, and of a shorter grace period and probes that a policy has changed", func() {
+		n := namespace(nil)
+		mutatePods(n, jsonPatch(`[
+			JSONPatch{op: "add", path: "/spec/containers/-", value: Object.spec.containers{name: "istio-proxy", image: "proxy:1"}},
+			JSONPatch{op: "add", path: "/spec/terminationGracePeriodSeconds", value: 15},
+			JSONPatch{op: "replace", path: "/spec/containers/0/readinessProbe/httpGet/path", value: "/app-health/hello/readyz"}
+		]`))
+		Eventually(tried(hello(in(n)))).Should(ConsistOf(
+			HavePrefix(`container "istio-proxy" is injected into the pods, and its preStop hook holds SIGTERM back for 0 s`),
+			HavePrefix("a policy of the cluster sets the pods' terminationGracePeriodSeconds to 15 in place of t3 = 20, which is not more than t1 + t2 = 15"),
+			HavePrefix(`a policy of the cluster changes or removes readinessProbe of container "hello"`),
+		))
+	})
+
+	It("warns of an injected native sidecar that t3 leaves no room", func() {
+		n := namespace(nil)
+		mutatePods(n, jsonPatch(`[JSONPatch{op: "add", path: "/spec/initContainers", value: [
+			Object.spec.initContainers{name: "istio-proxy", image: "proxy:1", restartPolicy: "Always"}]}]`))
+		Eventually(tried(hello(in(n)))).Should(ConsistOf(And(
+			HavePrefix("native sidecars are injected into the pods (istio-proxy)"), HaveSuffix("set spec.timing.terminationGracePeriodSeconds to 25"))))
+		heeded := hello(in(n), func(app *v1alpha1.GracefulApp) { app.Spec.Timing.TerminationGracePeriodSeconds = new(int32(25)) })
+		Expect(tried(heeded)()).To(BeEmpty())
+	})
+}
+
+// mutatePods lets a MutatingAdmissionPolicy change the pods of a namespace until the test ends.
+func mutatePods(namespace string, mutations ...admissionregistrationv1.Mutation) {
+	GinkgoHelper()
+	policy := &admissionregistrationv1.MutatingAdmissionPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: namespace},
+		Spec: admissionregistrationv1.MutatingAdmissionPolicySpec{
+			ReinvocationPolicy: admissionregistrationv1.NeverReinvocationPolicy,
+			MatchConstraints:   &admissionregistrationv1.MatchResources{ResourceRules: createsPods},
+			Mutations:          mutations,
+		},
+	}
+	binding := &admissionregistrationv1.MutatingAdmissionPolicyBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: namespace},
+		Spec:       admissionregistrationv1.MutatingAdmissionPolicyBindingSpec{PolicyName: namespace, MatchResources: only(namespace)},
+	}
+	Expect(api.Create(ctx, policy)).To(Succeed())
+	Expect(api.Create(ctx, binding)).To(Succeed())
+	DeferCleanup(func() {
+		Expect(api.Delete(ctx, binding)).To(Succeed())
+		Expect(api.Delete(ctx, policy)).To(Succeed())
+	})
+}
+
+func only(namespace string) *admissionregistrationv1.MatchResources {
+	return &admissionregistrationv1.MatchResources{
+		NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}},
+	}
+}
+
+var createsPods = []admissionregistrationv1.NamedRuleWithOperations{{RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+	Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
+	Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
+}}}
+
+func jsonPatch(expression string) admissionregistrationv1.Mutation {
+	return admissionregistrationv1.Mutation{
+		PatchType: admissionregistrationv1.PatchTypeJSONPatch, JSONPatch: &admissionregistrationv1.JSONPatch{Expression: expression},
+	}
 }

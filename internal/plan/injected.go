@@ -1,0 +1,133 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/gracefulapp/gracefulapp/internal/timing"
+)
+
+// injected returns those of the containers that were not sent.
+func (p admittedPod) injected(containers []corev1.Container) []corev1.Container {
+	return slices.DeleteFunc(slices.Clone(containers), func(c corev1.Container) bool { return find(c.Name, p.sent) != nil })
+}
+
+// find the container of this name in a pod, nil if there is none.
+func find(name string, pod corev1.PodSpec) *corev1.Container {
+	for _, c := range slices.Concat(pod.InitContainers, pod.Containers) {
+		if c.Name == name {
+			return &c
+		}
+	}
+	return nil
+}
+
+func warnInjectedContainer(p admittedPod) []string {
+	t2 := p.Timing.PreStopSeconds
+	var all []string
+	for _, c := range p.injected(p.admitted.Containers) {
+		if holds, ok := hookSeconds(c); ok && holds < float64(t2) {
+			all = append(all, fmt.Sprintf("container %q is injected into the pods, and its preStop hook holds SIGTERM back for %g s, less than preStopSeconds (t2) %d: it "+
+				"ends while the app still serves; let its injector make it a native sidecar, or give it a preStop sleep of %d s", c.Name, holds, t2, t2))
+		}
+	}
+	return all
+}
+
+// hookSeconds is how long a container's preStop hook holds SIGTERM back; ok is false if that cannot be told.
+func hookSeconds(c corev1.Container) (seconds float64, ok bool) {
+	switch hook := preStopOf(c); {
+	case hook == nil:
+		return 0, true
+	case hook.Sleep != nil:
+		return float64(hook.Sleep.Seconds), true
+	default:
+		w, ok := readableWait(hook)
+		return w.seconds, ok && w.exact
+	}
+}
+
+func warnInjectedSidecars(p admittedPod) []string {
+	sidecars := slices.DeleteFunc(p.injected(p.admitted.InitContainers), func(c corev1.Container) bool { return !isNativeSidecar(c) })
+	grace := p.admitted.TerminationGracePeriodSeconds
+	needed := p.leastGrace() + int64(nativeSidecars(p.admitted))*timing.SidecarSeconds
+	if len(sidecars) == 0 || grace == nil || *grace > needed {
+		return nil
+	}
+	var names []string
+	for _, c := range sidecars {
+		names = append(names, c.Name)
+	}
+	return warning("native sidecars are injected into the pods (%s): they stop one after another when the app is gone, and t3 = %d leaves them no room; set "+
+		"spec.timing.terminationGracePeriodSeconds to %d", strings.Join(names, ", "), *grace, needed+timing.SidecarSeconds)
+}
+
+// leastGrace is t1 + t2, which t3 must exceed.
+func (p admittedPod) leastGrace() int64 {
+	return int64(p.Timing.ShutdownSeconds) + int64(p.Timing.PreStopSeconds)
+}
+
+func warnChangedGrace(p admittedPod) []string {
+	grace, t3 := p.admitted.TerminationGracePeriodSeconds, int64(p.Timing.TerminationGracePeriodSeconds)
+	if grace == nil || *grace == t3 {
+		return nil
+	}
+	text := fmt.Sprintf("a policy of the cluster sets the pods' terminationGracePeriodSeconds to %d in place of t3 = %d", *grace, t3)
+	if *grace <= p.leastGrace() {
+		text += fmt.Sprintf(", which is not more than t1 + t2 = %d: SIGKILL cuts requests short; exempt the app's pods from it", p.leastGrace())
+	}
+	return []string{text}
+}
+
+func warnChangedContainers(p admittedPod) []string {
+	var all []string
+	for _, sent := range slices.Concat(p.sent.InitContainers, p.sent.Containers) {
+		admitted := find(sent.Name, p.admitted)
+		if admitted == nil {
+			continue
+		}
+		if changed := changedFields(sent, *admitted); len(changed) > 0 {
+			all = append(all, fmt.Sprintf("a policy of the cluster changes or removes %s of container %q in the pods; look whether the change is harmless, or exempt "+
+				"the app's pods from it", strings.Join(changed, ", "), sent.Name))
+		}
+	}
+	return all
+}
+
+// changedFields are the probes and the hook that the admitted container lacks or has otherwise.
+func changedFields(sent, admitted corev1.Container) []string {
+	var changed []string
+	for _, f := range []struct {
+		name string
+		kept bool
+	}{
+		{"startupProbe", isKept(sent.StartupProbe, admitted.StartupProbe)},
+		{"readinessProbe", isKept(sent.ReadinessProbe, admitted.ReadinessProbe)},
+		{"livenessProbe", isKept(sent.LivenessProbe, admitted.LivenessProbe)},
+		{"lifecycle.preStop", apiequality.Semantic.DeepDerivative(preStopOf(sent), preStopOf(admitted))},
+	} {
+		if !f.kept {
+			changed = append(changed, f.name)
+		}
+	}
+	return changed
+}
+
+// isKept tells whether the API server admits the probe as it was sent. What was left out may have any value: it was defaulted. DeepDerivative knows
+// no number that was left out.
+func isKept(sent, admitted *corev1.Probe) bool {
+	if sent == nil || admitted == nil {
+		return sent == nil
+	}
+	want := sent.DeepCopy()
+	want.PeriodSeconds = cmp.Or(want.PeriodSeconds, admitted.PeriodSeconds)
+	want.TimeoutSeconds = cmp.Or(want.TimeoutSeconds, admitted.TimeoutSeconds)
+	want.FailureThreshold = cmp.Or(want.FailureThreshold, admitted.FailureThreshold)
+	want.SuccessThreshold = cmp.Or(want.SuccessThreshold, admitted.SuccessThreshold)
+	return apiequality.Semantic.DeepDerivative(want, admitted)
+}
