@@ -2,7 +2,6 @@ package children
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -45,7 +44,7 @@ func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Ver
 	if len(v.Errors) > 0 { // the pod would only repeat them
 		return v
 	}
-	pod, err := podOf(p)
+	pod, err := triedPod(p)
 	sent := pod.DeepCopy()
 	if err == nil {
 		err = api.Create(ctx, pod, client.DryRunAll, client.FieldOwner(plan.FieldManager))
@@ -94,19 +93,6 @@ func (c child) tryFresh(ctx context.Context, api client.Client) error {
 	}
 	want.SetName(name[:min(len(name), longest-len(freshSuffix))] + freshSuffix)
 	return send(ctx, api, want, client.DryRunAll)
-}
-
-func podOf(p plan.Plan) (*corev1.Pod, error) {
-	data, err := json.Marshal(p.Deployment.Spec.Template)
-	if err != nil {
-		return nil, err
-	}
-	pod := &corev1.Pod{}
-	if err := json.Unmarshal(data, pod); err != nil {
-		return nil, err
-	}
-	pod.Namespace, pod.GenerateName = *p.Deployment.Namespace, *p.Deployment.Name+"-"
-	return pod, nil
 }
 
 func (v *Verdict) warn(format string, args ...any) {

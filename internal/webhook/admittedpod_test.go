@@ -61,6 +61,44 @@ func describeAdmittedPod() {
 		heeded := hello(in(n), func(app *v1alpha1.GracefulApp) { app.Spec.Timing.TerminationGracePeriodSeconds = new(int32(25)) })
 		Expect(tried(heeded)()).To(BeEmpty())
 	})
+
+	It("is accepted where a policy forbids pods without a controller", func() {
+		n := namespace(nil)
+		denyPods(n, "has(object.metadata.ownerReferences) && object.metadata.ownerReferences.exists(o, o.apiVersion == 'apps/v1' && o.kind == 'ReplicaSet' && "+
+			"has(o.controller) && o.controller && object.metadata.generateName == o.name + '-' && "+
+			"o.name.endsWith('-' + object.metadata.labels['pod-template-hash']))")
+		bare := &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Name: "bare", Namespace: n},
+			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "bare", Image: "bare:1"}}},
+		}
+		Eventually(func() error { return api.Create(ctx, bare.DeepCopy(), client.DryRunAll) }).Should(MatchError(ContainSubstring("no bare pods")))
+		Expect(tried(hello(in(n)))()).To(BeEmpty())
+	})
+}
+
+// denyPods lets a ValidatingAdmissionPolicy deny pods in a namespace, unless the expression is true, until the test ends.
+func denyPods(namespace, unless string) {
+	GinkgoHelper()
+	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: namespace},
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+			MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: createsPods},
+			Validations:      []admissionregistrationv1.Validation{{Expression: unless, Message: "no bare pods"}},
+		},
+	}
+	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: namespace},
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+			PolicyName: namespace, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
+			MatchResources: only(namespace),
+		},
+	}
+	Expect(api.Create(ctx, policy)).To(Succeed())
+	Expect(api.Create(ctx, binding)).To(Succeed())
+	DeferCleanup(func() {
+		Expect(api.Delete(ctx, binding)).To(Succeed())
+		Expect(api.Delete(ctx, policy)).To(Succeed())
+	})
 }
 
 // mutatePods lets a MutatingAdmissionPolicy change the pods of a namespace until the test ends.
