@@ -32,8 +32,12 @@ func warnInjectedContainer(p admittedPod) []string {
 	var all []string
 	for _, c := range p.injected(p.admitted.Containers) {
 		if holds, ok := hookSeconds(c); ok && holds < float64(t2) {
-			all = append(all, fmt.Sprintf("container %q is injected into the pods, and its preStop hook holds SIGTERM back for %g s, less than preStopSeconds (t2) %d: it "+
-				"ends while the app still serves; let its injector make it a native sidecar, or give it a preStop sleep of %d s", c.Name, holds, t2, t2))
+			problem := "has no preStop hook"
+			if preStopOf(c) != nil {
+				problem = fmt.Sprintf("has a preStop hook of %g s, less than preStopSeconds (t2) %d", holds, t2)
+			}
+			all = append(all, fmt.Sprintf("container %q is injected into the pods and %s, so it ends while the app still serves; let its injector make it a "+
+				"native sidecar, or give it a preStop sleep of %d s", c.Name, problem, t2))
 		}
 	}
 	return all
