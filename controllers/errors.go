@@ -2,6 +2,8 @@ package controllers
 
 import (
 	"errors"
+	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -9,16 +11,31 @@ import (
 )
 
 // some tells whether is holds for the error, or for one of those that it joins.
-func some(err error, is func(error) bool) bool {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, e := range joined.Unwrap() {
-			if some(e, is) {
-				return true
-			}
-		}
-		return false
+func some(err error, is func(error) bool) bool { return slices.ContainsFunc(leaves(err), is) }
+
+// leaves are the errors that an error joins, or the error itself.
+func leaves(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	switch {
+	case err == nil:
+		return nil
+	case !ok:
+		return []error{err}
 	}
-	return err != nil && is(err)
+	var all []error
+	for _, e := range joined.Unwrap() {
+		all = append(all, leaves(e)...)
+	}
+	return all
+}
+
+// textOf an error stands in one line.
+func textOf(err error) string {
+	var all []string
+	for _, e := range leaves(err) {
+		all = append(all, e.Error())
+	}
+	return strings.Join(all, "; ")
 }
 
 // rejected errors say that the same request will be refused again.

@@ -212,6 +212,14 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+func TestErrorsOfSeveralObjectsStandInOneLine(t *testing.T) {
+	err := errors.Join(errors.New("the Service is refused"), errors.Join(errors.New("the Deployment is refused")))
+	status := pass{app: &v1alpha1.GracefulApp{}, err: err}.status(now)
+	if got, want := status.Conditions[0].Message, "the Service is refused; the Deployment is refused"; got != want {
+		t.Errorf("message = %q, want %q", got, want)
+	}
+}
+
 func TestStatusKeepsTheTimingInForceWhileTheSpecIsInvalid(t *testing.T) {
 	inForce := &v1alpha1.TimingStatus{TerminationGracePeriodSeconds: 30}
 	app := &v1alpha1.GracefulApp{Status: v1alpha1.GracefulAppStatus{Timing: inForce}}
