@@ -125,6 +125,7 @@ func TestWhatNeedsTheWebhook(t *testing.T) {
 		"a field of the template": {`{"spec":{"template":{"metadata":{"annotations":{"a":"b"}}}}}`, true},
 		"a service where none is": {`{"spec":{"service":{"spec":{"type":"NodePort"}}}}`, true},
 		"paused":                  {`{"spec":{"paused":true}}`, true},
+		"common metadata":         {`{"spec":{"commonMetadata":{"labels":{"a":"b"}}}}`, true},
 		"the adopt annotation":    {`{"metadata":{"annotations":{"apps.gracefulapp.dev/adopt":"true"}}}`, true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -175,6 +175,29 @@ var _ = Describe("Of a child", func() {
 		})
 	}
 
+	It("one has spec.commonMetadata in its metadata until it is removed there", func() {
+		w := newWorld()
+		w.create(func(app *v1alpha1.GracefulApp) {
+			app.Spec.CommonMetadata = v1alpha1.CommonMetadata{
+				Labels: map[string]string{"team": "shop"}, Annotations: map[string]string{"example.com/owner": "shop"},
+			}
+		})
+		w.settle()
+		template := w.deployment().Spec.Template
+		Expect(template.Labels).NotTo(HaveKey("team"))
+		for _, object := range []client.Object{w.deployment(), fetch(w, &corev1.Service{}), w.budget()} {
+			Expect(object.GetLabels()).To(HaveKeyWithValue("team", "shop"))
+			Expect(object.GetAnnotations()).To(HaveKeyWithValue("example.com/owner", "shop"))
+		}
+		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.CommonMetadata = v1alpha1.CommonMetadata{} })
+		w.settle()
+		for _, object := range []client.Object{w.deployment(), fetch(w, &corev1.Service{}), w.budget()} {
+			Expect(object.GetLabels()).NotTo(HaveKey("team"))
+			Expect(object.GetAnnotations()).NotTo(HaveKey("example.com/owner"))
+		}
+		Expect(w.deployment().Spec.Template).To(Equal(template), "a pod restarts")
+	})
+
 	DescribeTable("one does not see an event for what the app's owner has changed, whether the first try is",
 		func(failure error) {
 			w := newWorld()

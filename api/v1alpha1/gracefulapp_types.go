@@ -83,6 +83,10 @@ type GracefulAppSpec struct {
 	// +optional
 	Service *ServiceTemplate `json:"service,omitempty"`
 
+	// Labels and annotations of the Deployment, the Service and the PodDisruptionBudget. Default: none.
+	// +optional
+	CommonMetadata CommonMetadata `json:"commonMetadata,omitzero"`
+
 	// While true, a changed template waits and the pods that run stay as they are; scaling goes on. So a running Deployment
 	// can be adopted without a restart; while its adoption is paused, the Service does not change either. Default: false,
 	// as in a Deployment.
@@ -169,6 +173,20 @@ type ServiceMetadata struct {
 	Labels map[string]string `json:"labels,omitempty"`
 
 	// Annotations that are added to the Service; many cloud load balancers are configured by them.
+	// +optional
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// CommonMetadata is what a user may set of the metadata of every owned object. It never reaches the pods or the selector, so a change
+// restarts no pod. The operator's own keys win over it, and service.metadata wins for the Service. A key that is removed here is removed from
+// the objects.
+type CommonMetadata struct {
+	// Labels that are added to the Deployment, the Service and the PodDisruptionBudget. Default: none.
+	// +optional
+	Labels map[string]string `json:"labels,omitempty"`
+
+	// Annotations that are added to the Deployment, the Service and the PodDisruptionBudget. Those under
+	// deployment.kubernetes.io/ must be left out, because the Deployment's controller writes them. Default: none.
 	// +optional
 	Annotations map[string]string `json:"annotations,omitempty"`
 }

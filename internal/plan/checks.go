@@ -58,6 +58,8 @@ var checks = []check{
 		checkOwnedContainerFields},
 	{Rule{"9", "`selector`, `publishNotReadyAddresses`, `externalIPs`, type ExternalName and `externalName` of the Service are left out",
 		"they would send requests where no pod is ready to answer, or take over another's address", "leave them out", false}, checkOwnedServiceFields},
+	{Rule{"9", "`commonMetadata` has valid labels and annotations, and none under `deployment.kubernetes.io/`",
+		"the API server would refuse them; the Deployment's controller writes these", "another key, or leave it out", false}, checkCommonMetadata},
 	{Rule{"10", "`GRACEFUL_SHUTDOWN_SEC`, `GRACEFUL_PRESTOP_SEC`, `GRACEFUL_TERMINATION_SEC` are what the timing says",
 		"the declared t1 must be the app's t1", "change `spec.timing`, or leave the variable out", false}, ofMain(checkEnvironment)},
 	{Rule{"12", "the name is a DNS-1035 label of at most 63 characters", "the Service bears it too", "another name", true}, checkName},

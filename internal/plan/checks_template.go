@@ -242,6 +242,11 @@ func checkSelector(in *input) field.ErrorList {
 			errs = append(errs, field.Required(path, fmt.Sprintf("the selector wants %q, or the Service would not find the pods", want)))
 		}
 	}
-	slices.SortFunc(errs, func(a, b *field.Error) int { return strings.Compare(a.Field, b.Field) })
+	return sorted(errs)
+}
+
+// sorted keeps the order of a map out of the message.
+func sorted(errs field.ErrorList) field.ErrorList {
+	slices.SortFunc(errs, func(a, b *field.Error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errs
 }

@@ -26,8 +26,8 @@ func deploymentConfiguration(
 		history = *limit
 	}
 	deployment := appsv1ac.Deployment(in.app.Name, in.app.Namespace).
-		WithLabels(in.childLabels()).
-		WithAnnotations(map[string]string{v1alpha1.AnnotationDerivation: strconv.Itoa(int(in.version))}).
+		WithLabels(in.commonLabels()).
+		WithAnnotations(in.commonAnnotations(map[string]string{v1alpha1.AnnotationDerivation: strconv.Itoa(int(in.version))})).
 		WithOwnerReferences(in.ownerReference()).
 		WithSpec(appsv1ac.DeploymentSpec().
 			// Always sent: a Deployment without replicas falls back to 1.

@@ -168,6 +168,7 @@ func TestWhoMovesToTheNewestDerivation(t *testing.T) {
 		{name: "paused", change: func(a *v1alpha1.GracefulApp) { a.Spec.Paused = new(true) }, want: 1},
 		{name: "history", change: func(a *v1alpha1.GracefulApp) { a.Spec.RevisionHistoryLimit = new(int32(2)) }, want: 1},
 		{name: "labels", change: func(a *v1alpha1.GracefulApp) { a.Labels = map[string]string{"team": "blue"} }, want: 1},
+		{name: "metadata of the owned objects", change: withCommonMetadata(map[string]string{"team": "blue"}, map[string]string{"owner": "blue"}), want: 1},
 		{name: "service", change: func(a *v1alpha1.GracefulApp) {
 			a.Spec.Service = service(corev1.ServicePort{Name: "http", Port: 81})
 		}, want: 1},

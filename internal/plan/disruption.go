@@ -13,7 +13,8 @@ func disruptionBudgetConfiguration(in *input) *policyv1ac.PodDisruptionBudgetApp
 		return nil
 	}
 	return policyv1ac.PodDisruptionBudget(in.app.Name, in.app.Namespace).
-		WithLabels(in.childLabels()).
+		WithLabels(in.commonLabels()).
+		WithAnnotations(in.commonAnnotations(nil)).
 		WithOwnerReferences(in.ownerReference()).
 		WithSpec(policyv1ac.PodDisruptionBudgetSpec().
 			WithMaxUnavailable(intstr.FromInt32(1)).

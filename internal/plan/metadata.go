@@ -30,13 +30,18 @@ func SelectorLabels(app *v1alpha1.GracefulApp) map[string]string {
 	return map[string]string{nameLabel: app.Name}
 }
 
-// PodLabels are the labels that the app's pods bear.
+// PodLabels are the labels that the app's pods bear. The user's value wins, and a check refuses one that contradicts the selector.
 func PodLabels(app *v1alpha1.GracefulApp) map[string]string {
-	return withLabels(app.Spec.Template.Labels, SelectorLabels(app))
+	return withDefaults(app.Spec.Template.Labels, SelectorLabels(app))
 }
 
-func (in *input) childLabels() map[string]string {
-	return map[string]string{nameLabel: in.app.Name, managedByLabel: managedBy}
+// commonLabels and commonAnnotations are those of every owned object. The operator's own win over those of spec.commonMetadata.
+func (in *input) commonLabels() map[string]string {
+	return withDefaults(map[string]string{nameLabel: in.app.Name, managedByLabel: managedBy}, in.spec().CommonMetadata.Labels)
+}
+
+func (in *input) commonAnnotations(own map[string]string) map[string]string {
+	return withDefaults(own, in.spec().CommonMetadata.Annotations)
 }
 
 func (in *input) ownerReference() *metav1ac.OwnerReferenceApplyConfiguration {
@@ -53,13 +58,13 @@ func (in *input) selector() *metav1ac.LabelSelectorApplyConfiguration {
 	return metav1ac.LabelSelector().WithMatchLabels(in.selectorLabels())
 }
 
-// withLabels adds more to labels that the user wrote; the user's value wins, and a check refuses one that contradicts.
-func withLabels(labels, more map[string]string) map[string]string {
-	all := maps.Clone(more)
+// withDefaults returns the values and, for keys that they do not have, the defaults.
+func withDefaults(values, defaults map[string]string) map[string]string {
+	all := maps.Clone(defaults)
 	if all == nil {
 		all = map[string]string{}
 	}
-	maps.Copy(all, labels)
+	maps.Copy(all, values)
 	return all
 }
 

@@ -14,7 +14,8 @@ const defaultServicePort = 80
 func serviceConfiguration(in *input) (*corev1ac.ServiceApplyConfiguration, error) {
 	spec := corev1ac.ServiceSpec()
 	service := corev1ac.Service(in.app.Name, in.app.Namespace).
-		WithLabels(in.childLabels()).
+		WithLabels(in.commonLabels()).
+		WithAnnotations(in.commonAnnotations(nil)).
 		WithOwnerReferences(in.ownerReference()).
 		WithSpec(spec)
 	if given := in.spec().Service; given != nil {

@@ -35,6 +35,9 @@ func (p Plan) Source(kind, path string) string {
 				return path
 			}
 		}
+		if source, ok := commonSource(path); ok {
+			return source
+		}
 		return templatePath.String()
 	case "Pod":
 		if rest, ok := inner("spec"); ok {
@@ -52,7 +55,19 @@ func (p Plan) Source(kind, path string) string {
 		}
 		return specPath.Child("service").String()
 	}
+	if source, ok := commonSource(path); ok {
+		return source
+	}
 	return specPath.String()
+}
+
+// commonSource is the field of spec.commonMetadata from which a label or annotation of an owned object may come.
+func commonSource(path string) (string, bool) {
+	rest, ok := strings.CutPrefix(path, "metadata.")
+	if !ok || !strings.HasPrefix(rest, "labels") && !strings.HasPrefix(rest, "annotations") {
+		return "", false
+	}
+	return commonMetadataPath.String() + "." + rest, true
 }
 
 var envPath = regexp.MustCompile(`^(.*ontainers\[\d+\])\.env\[(\d+)\]`)

@@ -37,6 +37,16 @@ func app(r *rapid.T) *v1alpha1.GracefulApp {
 	if rapid.IntRange(0, 3).Draw(t.T, "selector") == 0 {
 		a.Spec.Selector = &v1alpha1.Selector{MatchLabels: map[string]string{"app": seldom(t, "label", "hello", "other", "bad value")}}
 	}
+	if rapid.IntRange(0, 3).Draw(t.T, "common metadata") == 0 {
+		a.Spec.CommonMetadata = v1alpha1.CommonMetadata{
+			Labels: map[string]string{
+				seldom(t, "common label", "team", "app.kubernetes.io/managed-by", "apps.gracefulapp.dev/name", "bad key"): seldom(t, "team", "shop", "", "bad value"),
+			},
+			Annotations: map[string]string{
+				seldom(t, "common annotation", "owner", "apps.gracefulapp.dev/derivation", "deployment.kubernetes.io/revision", "bad key"): "the shop",
+			},
+		}
+	}
 	pod(t, &a.Spec.Template.Spec)
 	if rapid.Bool().Draw(t.T, "service") {
 		a.Spec.Service = &v1alpha1.ServiceTemplate{Spec: service(t)}

@@ -1,0 +1,73 @@
+package plan_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
+)
+
+func withCommonMetadata(labels, annotations map[string]string) func(*v1alpha1.GracefulApp) {
+	return func(app *v1alpha1.GracefulApp) {
+		app.Spec.CommonMetadata = v1alpha1.CommonMetadata{Labels: labels, Annotations: annotations}
+	}
+}
+
+// TestCommonMetadataChangesNoPod compares the specs of the Deployments: the metadata is outside of them.
+func TestCommonMetadataChangesNoPod(t *testing.T) {
+	before, _, _ := plan.For(hello(), plan.Running{})
+	after, errs, _ := plan.For(hello(withCommonMetadata(map[string]string{"team": "shop"}, map[string]string{"owner": "shop"})), plan.Running{})
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	if diff := cmp.Diff(before.Deployment.Spec, after.Deployment.Spec); diff != "" {
+		t.Errorf("the Deployment's spec (-without +with):\n%s", diff)
+	}
+	if before.Derivation != after.Derivation {
+		t.Errorf("derivation %v, want %v", after.Derivation, before.Derivation)
+	}
+}
+
+func TestCommonMetadataIsValid(t *testing.T) {
+	tests := map[string]struct {
+		labels, annotations map[string]string
+		fields              []string
+	}{
+		"valid":                                   {labels: map[string]string{"team": "shop", "example.com/tier": ""}},
+		"a label's key":                           {labels: map[string]string{"a b": "c"}, fields: []string{"spec.commonMetadata.labels"}},
+		"a label's value":                         {labels: map[string]string{"a": "b c"}, fields: []string{"spec.commonMetadata.labels"}},
+		"an annotation may have any value":        {annotations: map[string]string{"a": "b c"}},
+		"an annotation's key":                     {annotations: map[string]string{"a b": "c"}, fields: []string{"spec.commonMetadata.annotations"}},
+		"what the Deployment's controller writes": {annotations: map[string]string{"deployment.kubernetes.io/revision": "1"}, fields: []string{"spec.commonMetadata.annotations[deployment.kubernetes.io/revision]"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, errs, _ := plan.For(hello(withCommonMetadata(test.labels, test.annotations)), plan.Running{})
+			var fields []string
+			for _, e := range errs {
+				fields = append(fields, e.Field)
+			}
+			if diff := cmp.Diff(test.fields, fields); diff != "" {
+				t.Errorf("fields with errors (-want +got):\n%s%v", diff, errs)
+			}
+		})
+	}
+}
+
+// TestSourceOfMetadata: what the API server or a policy says of an owned object's metadata is told at the field that decides it.
+func TestSourceOfMetadata(t *testing.T) {
+	p, _, _ := plan.For(hello(), plan.Running{})
+	for _, test := range []struct{ kind, path, want string }{
+		{kind: "Deployment", path: "metadata.labels", want: "spec.commonMetadata.labels"},
+		{kind: "PodDisruptionBudget", path: "metadata.annotations[a]", want: "spec.commonMetadata.annotations[a]"},
+		{kind: "Service", path: "metadata.labels", want: "spec.service.metadata.labels"},
+		{kind: "Deployment", path: "metadata.name", want: "metadata.name"},
+		{kind: "PodDisruptionBudget", path: "spec.maxUnavailable", want: "spec"},
+	} {
+		if got := p.Source(test.kind, test.path); got != test.want {
+			t.Errorf("%s %s: %s, want %s", test.kind, test.path, got, test.want)
+		}
+	}
+}
