@@ -121,6 +121,7 @@ func TestWhoWritesAnAppMustBeAllowedToRunPods(t *testing.T) {
 		"another timing": {`{"spec":{"timing":{"preStopSeconds":7}}}`, true},
 		"an adoption":    {`{"metadata":{"annotations":{"apps.gracefulapp.dev/adopt":"true"}}}`, true},
 		"a pause":        {`{"spec":{"paused":true}}`, true},
+		"a strategy":     {`{"spec":{"strategy":{"rollingUpdate":{"maxUnavailable":1}}}}`, true},
 		"an annotation":  {`{"spec":{"commonMetadata":{"annotations":{"a":"b"}}}}`, true},
 		"replicas":       {`{"spec":{"replicas":7}}`, false},
 		"labels":         {`{"metadata":{"labels":{"a":"b"}}}`, false},

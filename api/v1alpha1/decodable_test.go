@@ -62,6 +62,9 @@ func nastyValues(schema *apiextensionsv1.JSONSchemaProps) []string {
 	}
 }
 
+// alwaysRefused is a field that is in the schema only to be refused with a message, so it has no harmless value.
+const alwaysRefused = "spec.minReadySeconds"
+
 // TestNothingUndecodableIsStored puts every nasty value into every node of the schema and sends it to a real API server.
 // Whatever that would store must be readable by our Go types: otherwise one object would end every LIST of the kind, and
 // with it the operator for every app in the cluster.
@@ -70,7 +73,7 @@ func TestNothingUndecodableIsStored(t *testing.T) {
 	api := newRawAPI(t, root)
 	for _, part := range []string{"spec", "status"} {
 		property := root.Properties[part]
-		all := nodes([]string{part}, &property)
+		all := slices.DeleteFunc(nodes([]string{part}, &property), func(n node) bool { return n.String() == alwaysRefused })
 		t.Run(part, func(t *testing.T) {
 			began, sent, stored := time.Now(), 0, 0
 			var mu sync.Mutex

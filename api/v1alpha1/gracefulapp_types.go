@@ -51,6 +51,7 @@ type GracefulAppList struct {
 
 // GracefulAppSpec is a Deployment in which every timing number may be left out.
 // +kubebuilder:validation:XValidation:rule="has(self.selector) == has(oldSelf.selector) && (!has(self.selector) || self.selector == oldSelf.selector)",message="the selector is immutable, because it decides which pods belong to the app; delete the GracefulApp and create it anew to change it",fieldPath=".selector"
+// +kubebuilder:validation:XValidation:rule="!has(self.minReadySeconds)",fieldPath=".minReadySeconds",message="it is derived: a new pod counts as available after t2, when every proxy knows it; set spec.timing.preStopSeconds instead, or leave both out"
 type GracefulAppSpec struct {
 	// Number of desired pods, 0 or more. `kubectl scale`, HorizontalPodAutoscalers and KEDA write it through the scale
 	// subresource. Default: 1. Moves nothing but the number of pods, and from 2 on adds a PodDisruptionBudget. Without effect
@@ -83,7 +84,8 @@ type GracefulAppSpec struct {
 	// +optional
 	Service *ServiceTemplate `json:"service,omitempty"`
 
-	// Labels and annotations of the Deployment, the Service and the PodDisruptionBudget. Default: none.
+	// Labels and annotations of the Deployment, the Service and the PodDisruptionBudget, not of the pods. The operator's own keys
+	// win, and service.metadata wins for the Service. A change restarts no pod. Default: none.
 	// +optional
 	CommonMetadata CommonMetadata `json:"commonMetadata,omitzero"`
 
@@ -92,6 +94,22 @@ type GracefulAppSpec struct {
 	// as in a Deployment.
 	// +optional
 	Paused *bool `json:"paused,omitempty"`
+
+	// How a rollout replaces the pods. Default: maxUnavailable 0 and maxSurge 25%, so that the capacity never drops. A change
+	// restarts no pod.
+	// +optional
+	Strategy RolloutStrategy `json:"strategy,omitzero"`
+
+	// How long a rollout may go without progress before the app is Stalled, in seconds. Init containers count. More than the
+	// startup budget + minReadySeconds. Default: max(600, startup budget + minReadySeconds + 60), and t3 more if maxUnavailable
+	// is not 0, because a new pod may have to wait for the end of an old one. A change restarts no pod.
+	// +kubebuilder:validation:Minimum=1
+	// +optional
+	ProgressDeadlineSeconds *int32 `json:"progressDeadlineSeconds,omitempty"`
+
+	// Must be left out: it is derived from spec.timing.preStopSeconds, in seconds. Default: t2.
+	// +optional
+	MinReadySeconds *int32 `json:"minReadySeconds,omitempty"`
 
 	// Number of old ReplicaSets to keep for `kubectl rollout history`. Default: 10, as in a Deployment.
 	// +kubebuilder:validation:Minimum=0
@@ -177,16 +195,13 @@ type ServiceMetadata struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
-// CommonMetadata is what a user may set of the metadata of every owned object. It never reaches the pods or the selector, so a change
-// restarts no pod. The operator's own keys win over it, and service.metadata wins for the Service. A key that is removed here is removed from
-// the objects.
+// CommonMetadata is what a user may set of the metadata of every owned object.
 type CommonMetadata struct {
-	// Labels that are added to the Deployment, the Service and the PodDisruptionBudget. Default: none.
+	// Labels of the three objects. Default: none.
 	// +optional
 	Labels map[string]string `json:"labels,omitempty"`
 
-	// Annotations that are added to the Deployment, the Service and the PodDisruptionBudget. Those under
-	// deployment.kubernetes.io/ must be left out, because the Deployment's controller writes them. Default: none.
+	// Annotations of the three objects; none under deployment.kubernetes.io/. Default: none.
 	// +optional
 	Annotations map[string]string `json:"annotations,omitempty"`
 }

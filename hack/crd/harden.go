@@ -22,6 +22,10 @@ const (
 	// suffix.
 	maxQuantityLength = 32
 
+	// maxPods bounds a number of pods. The Deployment's controller adds maxSurge to the replicas in 32 bits, and after an overflow no rollout
+	// would begin.
+	maxPods = 1_000_000
+
 	// quantityPattern is what resource.ParseQuantity reads. controller-gen's pattern also lets pass a fraction as the
 	// exponent (1e1.5), which it does not read, and exponents of any length: 1e2147483648 keeps it busy for hours.
 	quantityPattern = `^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,3})?$`
@@ -31,11 +35,22 @@ const (
 	timePattern = `^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$`
 )
 
+// percentages are the texts that a Deployment's strategy reads, by the field's name. More than all pods cannot be missing.
+var percentages = map[string]string{
+	"maxSurge":       `^(0|[1-9][0-9]{0,3})%$`,
+	"maxUnavailable": `^(100|[1-9]?[0-9])%$`,
+}
+
 // harden bounds every node whose values JSON can write and our Go types cannot read. Bounds that are there already and
 // narrower stay.
 func harden(schema *apiextensionsv1.JSONSchemaProps) {
 	walk("", schema, func(path string, node *apiextensionsv1.JSONSchemaProps) {
 		switch {
+		// Before quantities: once hardened, these have a pattern too.
+		case node.XIntOrString && percentages[nameOf(path)] != "":
+			bound(node, 0, maxPods)
+			node.MaxLength = new(int64(maxNameLength))
+			node.Pattern = percentages[nameOf(path)]
 		case isQuantity(node):
 			bound(node, minInt64, maxInt64)
 			node.MaxLength = new(int64(maxQuantityLength))
@@ -67,16 +82,18 @@ func refuseLists(node *apiextensionsv1.JSONSchemaProps) {
 	node.MinItems, node.MaxItems = new(int64(1)), new(int64(0))
 }
 
-// isQuantity tells a resource.Quantity from an intstr.IntOrString: in a schema only the first has a pattern.
+// isQuantity tells a resource.Quantity from an intstr.IntOrString: controller-gen gives only the first a pattern.
 func isQuantity(node *apiextensionsv1.JSONSchemaProps) bool {
 	return node.XIntOrString && node.Pattern != ""
 }
 
-// isPort tells a port from other int-or-strings, such as counts that may be percentages, by its name.
+// isPort tells a port from other int-or-strings by its name.
 func isPort(path string) bool {
-	name := path[strings.LastIndex(path, ".")+1:]
+	name := nameOf(path)
 	return name == "port" || strings.HasSuffix(name, "Port")
 }
+
+func nameOf(path string) string { return path[strings.LastIndex(path, ".")+1:] }
 
 func bound(node *apiextensionsv1.JSONSchemaProps, minimum, maximum float64) {
 	if node.Minimum == nil || *node.Minimum < minimum {

@@ -18,9 +18,12 @@ func TestHarden(t *testing.T) {
 		maxLength        int64
 		pattern          string
 	}{
-		"a port":              {"port", apiextensionsv1.JSONSchemaProps{XIntOrString: true}, 0, 65535, 63, ""},
-		"a target port":       {"targetPort", apiextensionsv1.JSONSchemaProps{XIntOrString: true}, 0, 65535, 63, ""},
-		"a count or percent":  {"maxSurge", apiextensionsv1.JSONSchemaProps{XIntOrString: true}, -2147483648, 2147483647, 63, ""},
+		"a port":               {"port", apiextensionsv1.JSONSchemaProps{XIntOrString: true}, 0, 65535, 63, ""},
+		"a target port":        {"targetPort", apiextensionsv1.JSONSchemaProps{XIntOrString: true}, 0, 65535, 63, ""},
+		"pods or a percentage": {"maxSurge", apiextensionsv1.JSONSchemaProps{XIntOrString: true}, 0, 1_000_000, 63, percentages["maxSurge"]},
+		"hardened before": {"maxUnavailable", apiextensionsv1.JSONSchemaProps{XIntOrString: true, Pattern: percentages["maxUnavailable"]},
+			0, 1_000_000, 63, percentages["maxUnavailable"]},
+		"another count":       {"count", apiextensionsv1.JSONSchemaProps{XIntOrString: true}, -2147483648, 2147483647, 63, ""},
 		"a quantity":          {"limit", apiextensionsv1.JSONSchemaProps{XIntOrString: true, Pattern: "x"}, -9e18, 9e18, 32, quantityPattern},
 		"an int32":            {"n", apiextensionsv1.JSONSchemaProps{Type: "integer", Format: "int32"}, -2147483648, 2147483647, 0, ""},
 		"an int64":            {"n", apiextensionsv1.JSONSchemaProps{Type: "integer", Format: "int64"}, -9e18, 9e18, 0, ""},
@@ -65,6 +68,22 @@ func FuzzQuantityPattern(f *testing.F) {
 			t.Fatalf("%q takes %s", text, took)
 		}
 	})
+}
+
+func TestPercentages(t *testing.T) {
+	for _, test := range []struct {
+		field, text string
+		admitted    bool
+	}{
+		{"maxSurge", "0%", true}, {"maxSurge", "25%", true}, {"maxSurge", "200%", true}, {"maxSurge", "9999%", true},
+		{"maxSurge", "10000%", false}, {"maxSurge", "25", false}, {"maxSurge", "-1%", false}, {"maxSurge", "2.5%", false}, {"maxSurge", "", false},
+		{"maxUnavailable", "0%", true}, {"maxUnavailable", "99%", true}, {"maxUnavailable", "100%", true}, {"maxUnavailable", "101%", false},
+		{"maxUnavailable", "%", false}, {"maxUnavailable", "05%", false},
+	} {
+		if got := regexp.MustCompile(percentages[test.field]).MatchString(test.text); got != test.admitted {
+			t.Errorf("%s %q is admitted: %t, want %t", test.field, test.text, got, test.admitted)
+		}
+	}
 }
 
 func TestTimePatternAdmitsWhatGoWrites(t *testing.T) {

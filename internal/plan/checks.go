@@ -20,8 +20,7 @@ type check struct {
 	find func(*input) field.ErrorList
 }
 
-// checks are the invariants of the spec. All run, so that a user sees every mistake at once. Number 6 is of the derivation, not of the
-// user; number 11, the API server's own opinion of the children, needs an API server and is not here.
+// checks are the invariants of the spec. All run, so that a user sees every mistake at once. Number 11, the API server's own opinion of the children, needs an API server and is not here.
 var checks = []check{
 	{Rule{"1", "t3 > t1 + t2", "SIGKILL would cut requests short", "at least t1 + t2 + 1, or leave t3 out", true}, checkGracePeriod},
 	{Rule{"2", "t1 >= R", "the longest request could not end", "at least R, or leave t1 out", true}, checkShutdown},
@@ -31,6 +30,8 @@ var checks = []check{
 			"anywhere in the first period", false}, ofMain(checkStartupBudget)},
 	{Rule{"5", "a readable `sleep N` in an exec hook is t2, or at most t2 beside another command", "SIGTERM follows as soon as the hook returns",
 		"`sleep` t2, or set `preStopSeconds` to N", false}, ofMain(checkHookDuration)},
+	{Rule{"6", "startup budget + minReadySeconds < `progressDeadlineSeconds`", "a slow start would count as a failed rollout",
+		"a higher number, or leave it out. Init containers and the pull of images count too", false}, checkProgressDeadline},
 	{Rule{"7", "S, R, t1, t2 are at most 86,400, t3 at most 259,200; S and R are at least 1, says the schema", "sums of seconds must fit Kubernetes' fields",
 		"a number within", true}, checkInputBounds},
 	{Rule{"7", "the serving container's probes have numbers of 0 to 86,400, and initialDelay + period x threshold is at most 259,200",
@@ -58,12 +59,17 @@ var checks = []check{
 		checkOwnedContainerFields},
 	{Rule{"9", "`selector`, `publishNotReadyAddresses`, `externalIPs`, type ExternalName and `externalName` of the Service are left out",
 		"they would send requests where no pod is ready to answer, or take over another's address", "leave them out", false}, checkOwnedServiceFields},
+	{Rule{"9", "`minReadySeconds` is left out", "it is derived: t2", "`spec.timing.preStopSeconds`", true}, checkMinReady},
 	{Rule{"9", "`commonMetadata` has valid labels and annotations, and none under `deployment.kubernetes.io/`",
 		"the API server would refuse them; the Deployment's controller writes these", "another key, or leave it out", false}, checkCommonMetadata},
 	{Rule{"10", "`GRACEFUL_SHUTDOWN_SEC`, `GRACEFUL_PRESTOP_SEC`, `GRACEFUL_TERMINATION_SEC` are what the timing says",
 		"the declared t1 must be the app's t1", "change `spec.timing`, or leave the variable out", false}, ofMain(checkEnvironment)},
 	{Rule{"12", "the name is a DNS-1035 label of at most 63 characters", "the Service bears it too", "another name", true}, checkName},
 	{Rule{"12", "the spec is at most 256 KiB of JSON", "etcd would refuse the Deployment that is derived from it", "a ConfigMap", false}, checkSize},
+	{Rule{"", "`strategy.type` is not Recreate", "Recreate ends every pod before a new one starts",
+		"if no two pods can run side by side, `rollingUpdate: {maxSurge: 0, maxUnavailable: 1}`", true}, checkStrategyType},
+	{Rule{"", "`maxSurge` and `maxUnavailable` are not both 0; left out, `maxUnavailable` is 0", "a rollout could replace no pod",
+		"`maxUnavailable: 1`, or leave `maxSurge` out", true}, checkRollingUpdate},
 	{Rule{"", "the template carries `spec.selector`", "the Service would not find the pods", "the labels that the message names", false},
 		checkSelector},
 	{Rule{"", "on adoption: `spec.selector` is the Deployment's and the Service's", "a Deployment's selector cannot change, and a Service with " +

@@ -3,20 +3,14 @@ package plan
 import (
 	"strconv"
 
-	appsv1 "k8s.io/api/apps/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-const (
-	// defaultRevisionHistoryLimit is a Deployment's own default.
-	defaultRevisionHistoryLimit = 10
-	// maxSurge is a Deployment's own default; together with maxUnavailable 0 a rollout never lowers the capacity.
-	maxSurge = "25%"
-)
+// defaultRevisionHistoryLimit is a Deployment's own default.
+const defaultRevisionHistoryLimit = 10
 
 func deploymentConfiguration(
 	in *input, template *corev1ac.PodTemplateSpecApplyConfiguration,
@@ -33,14 +27,10 @@ func deploymentConfiguration(
 			// Always sent: a Deployment without replicas falls back to 1.
 			WithReplicas(in.replicas()).
 			WithMinReadySeconds(in.timing.MinReadySeconds).
-			WithProgressDeadlineSeconds(in.timing.ProgressDeadlineSeconds(in.startupBudget())).
+			WithProgressDeadlineSeconds(in.progressDeadlineSeconds()).
 			WithRevisionHistoryLimit(history).
 			WithSelector(in.selector()).
-			WithStrategy(appsv1ac.DeploymentStrategy().
-				WithType(appsv1.RollingUpdateDeploymentStrategyType).
-				WithRollingUpdate(appsv1ac.RollingUpdateDeployment().
-					WithMaxUnavailable(intstr.FromInt32(0)).
-					WithMaxSurge(intstr.FromString(maxSurge)))).
+			WithStrategy(strategyConfiguration(in)).
 			WithTemplate(template))
 	// Sent only when true: the API server drops a false, so that it would differ from what we applied for ever.
 	if p := in.spec().Paused; p != nil && *p {

@@ -26,8 +26,8 @@ const (
 
 var derivationPath = field.NewPath("metadata", "annotations").Key(v1alpha1.AnnotationDerivation)
 
-// rolledOut are the fields of the spec that change the pods, or how they are replaced. A change of one of them by the owner moves the app to
-// NewestDerivation. The JSON form decides the digest, so a field that is added must be left out while it is unset (omitzero).
+// rolledOut are the fields of the spec that change the pods. A change of one of them by the owner moves the app to NewestDerivation. The strategy
+// and progressDeadlineSeconds are not among them: they roll out nothing, so to move the app with them would restart pods that nobody meant to. The JSON form decides the digest, so a field that is added must be left out while it is unset (omitzero).
 type rolledOut struct {
 	Timing   v1alpha1.TimingSpec    `json:"timing"`
 	Template corev1.PodTemplateSpec `json:"template"`
@@ -140,6 +140,7 @@ func rolledOutPart(d *appsv1ac.DeploymentApplyConfiguration) appsv1ac.Deployment
 	}
 	part := *d.Spec
 	part.Replicas, part.Paused, part.RevisionHistoryLimit = nil, nil, nil
+	part.Strategy, part.ProgressDeadlineSeconds = nil, nil
 	return part
 }
 

@@ -167,6 +167,8 @@ func TestWhoMovesToTheNewestDerivation(t *testing.T) {
 		{name: "replicas", change: func(a *v1alpha1.GracefulApp) { a.Spec.Replicas = new(int32(7)) }, want: 1},
 		{name: "paused", change: func(a *v1alpha1.GracefulApp) { a.Spec.Paused = new(true) }, want: 1},
 		{name: "history", change: func(a *v1alpha1.GracefulApp) { a.Spec.RevisionHistoryLimit = new(int32(2)) }, want: 1},
+		{name: "strategy", change: rolls("0", "1"), want: 1},
+		{name: "progress deadline", change: func(a *v1alpha1.GracefulApp) { a.Spec.ProgressDeadlineSeconds = new(int32(900)) }, want: 1},
 		{name: "labels", change: func(a *v1alpha1.GracefulApp) { a.Labels = map[string]string{"team": "blue"} }, want: 1},
 		{name: "metadata of the owned objects", change: withCommonMetadata(map[string]string{"team": "blue"}, map[string]string{"owner": "blue"}), want: 1},
 		{name: "service", change: func(a *v1alpha1.GracefulApp) {
@@ -240,6 +242,10 @@ func TestDerivationInForce(t *testing.T) {
 			a.Spec.Replicas, a.Generation = new(int32(5)), 2
 		}},
 		{name: "template overwritten and no record", want: 1, modify: func(_ *testing.T, _ *v1alpha1.GracefulApp, r *plan.Running) { overwrite(r) }},
+		{name: "strategy changed and no record", want: 1, modify: func(_ *testing.T, a *v1alpha1.GracefulApp, _ *plan.Running) {
+			rolls("0", "1")(a)
+			a.Generation = 2
+		}},
 		{name: "spec changed and no record", want: 2, modify: func(_ *testing.T, a *v1alpha1.GracefulApp, _ *plan.Running) {
 			a.Spec.Timing.RequestSeconds, a.Generation = 9, 2
 		}},

@@ -78,6 +78,6 @@ func timingStatus(in *input) v1alpha1.TimingStatus {
 		StartupBudgetSeconds:          in.startupBudget(),
 		LivenessBudgetSeconds:         in.livenessBudget(),
 		MinReadySeconds:               in.timing.MinReadySeconds,
-		ProgressDeadlineSeconds:       in.timing.ProgressDeadlineSeconds(in.startupBudget()),
+		ProgressDeadlineSeconds:       in.progressDeadlineSeconds(),
 	}
 }

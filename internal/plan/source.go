@@ -21,35 +21,20 @@ func (in *input) origin() origin {
 // Source is the field of the GracefulApp from which the field of a child, or of a pod made from the template, comes. "" is the whole
 // child. A field that the user did not write is the nearest one that decides it.
 func (p Plan) Source(kind, path string) string {
-	inner := func(part string) (string, bool) {
-		rest, ok := strings.CutPrefix(path, part)
-		return rest, ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
-	}
 	switch kind {
 	case "Deployment":
-		if rest, ok := inner("spec.template.spec"); ok {
-			return p.origin.shift(podPath.String() + rest)
-		}
-		for _, same := range []string{"spec.template", "spec.selector", "spec.replicas", "spec.revisionHistoryLimit", "metadata.name"} {
-			if _, ok := inner(same); ok {
-				return path
-			}
-		}
-		if source, ok := commonSource(path); ok {
-			return source
-		}
-		return templatePath.String()
+		return p.deploymentSource(path)
 	case "Pod":
-		if rest, ok := inner("spec"); ok {
+		if rest, ok := beneath("spec", path); ok {
 			return p.origin.shift(podPath.String() + rest)
 		}
-		if rest, ok := inner("metadata"); ok {
+		if rest, ok := beneath("metadata", path); ok {
 			return templatePath.Child("metadata").String() + rest
 		}
 		return podPath.String()
 	case "Service":
 		for _, same := range []string{"spec", "metadata.labels", "metadata.annotations"} {
-			if _, ok := inner(same); ok {
+			if _, ok := beneath(same, path); ok {
 				return specPath.Child("service").String() + "." + path
 			}
 		}
@@ -61,13 +46,37 @@ func (p Plan) Source(kind, path string) string {
 	return specPath.String()
 }
 
+func (p Plan) deploymentSource(path string) string {
+	if rest, ok := beneath("spec.template.spec", path); ok {
+		return p.origin.shift(podPath.String() + rest)
+	}
+	for _, same := range []string{
+		"spec.template", "spec.selector", "spec.replicas", "spec.strategy", "spec.progressDeadlineSeconds", "spec.revisionHistoryLimit", "metadata.name",
+	} {
+		if _, ok := beneath(same, path); ok {
+			return path
+		}
+	}
+	if source, ok := commonSource(path); ok {
+		return source
+	}
+	return templatePath.String()
+}
+
 // commonSource is the field of spec.commonMetadata from which a label or annotation of an owned object may come.
 func commonSource(path string) (string, bool) {
-	rest, ok := strings.CutPrefix(path, "metadata.")
-	if !ok || !strings.HasPrefix(rest, "labels") && !strings.HasPrefix(rest, "annotations") {
-		return "", false
+	for _, part := range []string{"labels", "annotations"} {
+		if rest, ok := beneath("metadata."+part, path); ok {
+			return commonMetadataPath.Child(part).String() + rest, true
+		}
 	}
-	return commonMetadataPath.String() + "." + rest, true
+	return "", false
+}
+
+// beneath returns the rest of a path that leads to the part or into it.
+func beneath(part, path string) (string, bool) {
+	rest, ok := strings.CutPrefix(path, part)
+	return rest, ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
 var envPath = regexp.MustCompile(`^(.*ontainers\[\d+\])\.env\[(\d+)\]`)

@@ -30,6 +30,14 @@ var warnings = []caution{
 		warnNoReplica},
 	{Warning{"one replica, and t2 under S + 10", "draining its node loses the requests of about S - t2 seconds",
 		"2 replicas, or bridge the gap with a t2 of S + 10"}, warnOneReplica},
+	{Warning{"`maxUnavailable` of one pod or more", "so many replicas are missing during a rollout; if it is all of them, requests are lost until a new pod is ready",
+		"leave it out, unless no two pods can run side by side"}, warnMissingPods},
+	{Warning{"required pod anti-affinity between the app's own pods, and `maxUnavailable` 0", "a new pod needs a node (or zone) without an old one, which ends " +
+		"only after the new one is available: without a spare one the new pod stays Pending", "`strategy.rollingUpdate: {maxSurge: 0, maxUnavailable: 1}`, a spare " +
+		"node, or `preferredDuringSchedulingIgnoredDuringExecution`. Anti-affinity with `matchLabelKeys: [pod-template-hash]` needs none"}, warnAntiAffinity},
+	{Warning{"`hostPort` or `hostNetwork`, and `maxUnavailable` 0", "likewise: a node has each port once", "likewise"}, warnHostPorts},
+	{Warning{"a PersistentVolumeClaim, and `maxUnavailable` 0", "if its access mode is ReadWriteOnce or ReadWriteOncePod, the new pod waits for the old one's volume",
+		"likewise, or a ReadWriteMany volume"}, warnClaims},
 	{Warning{"`internalTrafficPolicy: Local`", "a node whose last pod goes refuses requests, however many pods run elsewhere",
 		"`Cluster`, or leave it out"}, warnInternalTraffic},
 	{Warning{"`externalTrafficPolicy: Local`", "a node whose last pod goes refuses requests until the load balancer's health check has noticed",
@@ -74,6 +82,8 @@ var warnings = []caution{
 		"leave the rule out"}, warnRestartOfAll},
 	{Warning{"on adoption: `spec.service` changes what the clients of the Service see", "they may lose requests",
 		"what the Service has, and change it at a quiet hour"}, warnAdoptedService},
+	{Warning{"on adoption: the Deployment has strategy Recreate or maxSurge 0, and `spec.strategy` is left out", "its pods may be unable to run side by side, and then " +
+		"a rollout never ends", "`strategy.rollingUpdate: {maxSurge: 0, maxUnavailable: 1}`, if so"}, warnAdoptedStrategy},
 	{Warning{"a foreign PodDisruptionBudget", "with two of them on a pod every eviction fails, so none is made; with one replica a drain may wait for ever",
 		"look that it lets pods go one by one, or delete it"}, warnForeignBudget},
 	{Warning{"a HorizontalPodAutoscaler that targets the Deployment", "the GracefulApp keeps its number of replicas, and `spec.replicas` has no " +

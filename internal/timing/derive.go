@@ -11,7 +11,7 @@
 //	liveness probe           period 10, budget 10 x max(3, ceil(min(R, 300)/10) + 2)
 //	liveness grace           min(t3, t2 + min(R, 300) + 5), of a restart that a failed startup or liveness probe brings
 //	minReadySeconds          t2
-//	progressDeadlineSeconds  max(600, startup budget + minReadySeconds + 60)
+//	progressDeadlineSeconds  max(600, startup budget + minReadySeconds + 60); a rollout that ends old pods first has t3 in the budget
 //
 // A probe's budget is its initialDelay + period x threshold. For another period, the threshold is ceil(budget/period), for
 // readiness and liveness at least 3, and for startup and liveness so many that period x (threshold - 1) exceeds S and min(R, 300).
@@ -139,7 +139,7 @@ func defaultGrace(t1, t2 int32, sidecars int) int32 {
 	return t1 + t2 + terminationMarginSeconds + share
 }
 
-// ProgressDeadlineSeconds is how long a rollout may stand still, given how long a container may take to start. It always
+// ProgressDeadlineSeconds is how long a rollout may stand still, given how long a pod may take to start. It always
 // exceeds startupBudgetSeconds + MinReadySeconds, or a slow start would count as a failed rollout.
 func (t Timing) ProgressDeadlineSeconds(startupBudgetSeconds int32) int32 {
 	return max(minProgressDeadlineSeconds, startupBudgetSeconds+t.MinReadySeconds+progressMarginSeconds)

@@ -8,7 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
@@ -37,6 +39,39 @@ func describeParity() {
 		Expect(n).To(BeNumerically(">", 500))
 	})
 
+	It("agree on every strategy around every boundary", func() {
+		for _, surge := range counts() {
+			for _, unavailable := range counts() {
+				app := hello(func(app *v1alpha1.GracefulApp) {
+					app.Spec.Strategy.RollingUpdate = v1alpha1.RollingUpdate{MaxSurge: surge, MaxUnavailable: unavailable}
+				})
+				_, errs, _ := plan.For(app, plan.Running{})
+				want := []string{}
+				for _, err := range errs {
+					want = append(want, err.Field+": "+err.Detail)
+				}
+				Expect(causes(api.Create(ctx, app, client.DryRunAll))).To(Equal(want), "maxSurge %s, maxUnavailable %s", surge, unavailable)
+			}
+		}
+	})
+
+	It("agree on the type of the strategy and on minReadySeconds", func() {
+		for _, kind := range []appsv1.DeploymentStrategyType{"", "RollingUpdate", "Recreate"} {
+			app := hello(func(app *v1alpha1.GracefulApp) {
+				app.Spec.Strategy.Type = kind
+				if kind != "" {
+					app.Spec.MinReadySeconds = new(int32(5))
+				}
+			})
+			_, errs, _ := plan.For(app, plan.Running{})
+			want := []string{}
+			for _, err := range errs {
+				want = append(want, err.Field+": "+err.Detail)
+			}
+			Expect(causes(api.Create(ctx, app, client.DryRunAll))).To(ConsistOf(want), string(kind))
+		}
+	})
+
 	It("agree on names", func() {
 		// Legal names of any custom resource; what is not even that, the API server refuses before it asks CEL.
 		for _, name := range []string{"a", "a-b", "a1", "a.b", "1a", strings.Repeat("a", 63), strings.Repeat("a", 64)} {
@@ -52,6 +87,15 @@ func describeParity() {
 			Expect(got[0]).To(Equal(errs[0].Field+": "+errs[0].Detail), name)
 		}
 	})
+}
+
+// counts are numbers of pods and percentages, and one that is left out.
+func counts() []*intstr.IntOrString {
+	all := []*intstr.IntOrString{nil}
+	for _, text := range []string{"0", "1", "1000000", "0%", "1%", "100%"} {
+		all = append(all, new(intstr.Parse(text)))
+	}
+	return all
 }
 
 // timings are one below, equal and one above every bound, in all combinations.

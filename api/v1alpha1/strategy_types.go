@@ -1,0 +1,35 @@
+package v1alpha1
+
+import (
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// RolloutStrategy decides how a rollout replaces the pods. It changes no pod by itself.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.type) || self.type != 'Recreate'",fieldPath=".type",message="Recreate ends every pod before a new one starts; if no two pods can run side by side, leave the type out and set rollingUpdate.maxSurge to 0 and maxUnavailable to 1"
+type RolloutStrategy struct {
+	// RollingUpdate; Recreate is refused. Default: RollingUpdate.
+	// +kubebuilder:validation:Enum=RollingUpdate;Recreate
+	// +optional
+	Type appsv1.DeploymentStrategyType `json:"type,omitempty"`
+
+	// How many pods a rollout may add and take away at a time. Where no two pods can run side by side, it ends only with maxSurge
+	// 0 and maxUnavailable 1.
+	// +optional
+	RollingUpdate RollingUpdate `json:"rollingUpdate,omitzero"`
+}
+
+// RollingUpdate bounds how many pods a rollout adds and takes away at a time.
+//
+// +kubebuilder:validation:XValidation:rule="!(has(self.maxSurge) && string(self.maxSurge) in ['0', '0%'] && (!has(self.maxUnavailable) || string(self.maxUnavailable) in ['0', '0%']))",fieldPath=".maxUnavailable",message="maxSurge and maxUnavailable (left out: 0) are both 0, so a rollout could replace no pod; set maxUnavailable to 1, which ends an old pod first, or leave maxSurge out"
+type RollingUpdate struct {
+	// Pods beyond spec.replicas, as a number or a percentage, rounded up. Default: 25%, as in a Deployment.
+	// +optional
+	MaxSurge *intstr.IntOrString `json:"maxSurge,omitempty"`
+
+	// Pods that may be missing, as a number or a percentage of spec.replicas, rounded down. With 0, an old pod ends only after a
+	// new one has become available. Default: 0.
+	// +optional
+	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
+}

@@ -1,0 +1,202 @@
+package plan_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	deploymentutil "k8s.io/kubectl/pkg/util/deployment"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
+)
+
+// rolls sets the strategy; "" leaves a field out.
+func rolls(maxSurge, maxUnavailable string) func(*v1alpha1.GracefulApp) {
+	parse := func(text string) *intstr.IntOrString {
+		if text == "" {
+			return nil
+		}
+		return new(intstr.Parse(text))
+	}
+	return func(app *v1alpha1.GracefulApp) {
+		app.Spec.Strategy.RollingUpdate = v1alpha1.RollingUpdate{MaxSurge: parse(maxSurge), MaxUnavailable: parse(maxUnavailable)}
+	}
+}
+
+func replicas(n int32) func(*v1alpha1.GracefulApp) {
+	return func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = &n }
+}
+
+// repels requires that the app's pods keep a distance from pods that have the labels.
+func repels(topologyKey string, labels map[string]string, modify ...func(*corev1.PodAffinityTerm)) func(*v1alpha1.GracefulApp) {
+	term := corev1.PodAffinityTerm{TopologyKey: topologyKey, LabelSelector: &metav1.LabelSelector{MatchLabels: labels}}
+	for _, m := range modify {
+		m(&term)
+	}
+	return func(app *v1alpha1.GracefulApp) {
+		app.Spec.Template.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{
+			RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{term},
+		}}
+	}
+}
+
+func hostPort(app *v1alpha1.GracefulApp) { container(app).Ports[0].HostPort = 8080 }
+
+func hostNetwork(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.HostNetwork = true }
+
+func claim(app *v1alpha1.GracefulApp) {
+	app.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{
+		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "grafana-pvc"},
+	}}}
+}
+
+// TestRolloutsThatCannotEnd warns of what public bug reports showed: a rollout's new pod is Pending for ever.
+func TestRolloutsThatCannotEnd(t *testing.T) {
+	const hostname, zone = corev1.LabelHostname, corev1.LabelTopologyZone
+	own := map[string]string{"apps.gracefulapp.dev/name": "hello"}
+	hash := []string{appsv1.DefaultDeploymentUniqueLabelKey}
+	tests := []struct {
+		name   string
+		modify []func(*v1alpha1.GracefulApp)
+		want   []string
+	}{
+		{"anti-affinity on as many nodes as pods", []func(*v1alpha1.GracefulApp){repels(hostname, own)}, []string{"share a node, and maxUnavailable is 0"}},
+		{"anti-affinity by zone", []func(*v1alpha1.GracefulApp){repels(zone, own)}, []string{"share a zone, and"}},
+		{"anti-affinity by another label", []func(*v1alpha1.GracefulApp){repels("rack", own)}, []string{"share a value of the node label rack, and"}},
+		{"anti-affinity to other pods", []func(*v1alpha1.GracefulApp){repels(hostname, map[string]string{"app": "cache"})}, nil},
+		{"anti-affinity within a revision", []func(*v1alpha1.GracefulApp){repels(hostname, own, func(t *corev1.PodAffinityTerm) { t.MatchLabelKeys = hash })}, nil},
+		{"anti-affinity to other revisions", []func(*v1alpha1.GracefulApp){repels(hostname, own, func(t *corev1.PodAffinityTerm) { t.MismatchLabelKeys = hash })},
+			[]string{"share a node"}},
+		{"anti-affinity to other tenants", []func(*v1alpha1.GracefulApp){repels(hostname, own, func(t *corev1.PodAffinityTerm) {
+			t.MismatchLabelKeys = []string{"apps.gracefulapp.dev/name"}
+		})}, nil},
+		{"anti-affinity in another namespace", []func(*v1alpha1.GracefulApp){repels(hostname, own, func(t *corev1.PodAffinityTerm) { t.Namespaces = []string{"other"} })}, nil},
+		{"anti-affinity in all namespaces", []func(*v1alpha1.GracefulApp){repels(hostname, own, func(t *corev1.PodAffinityTerm) {
+			t.NamespaceSelector = &metav1.LabelSelector{}
+		})}, []string{"share a node"}},
+		{"a host port with anti-affinity", []func(*v1alpha1.GracefulApp){repels(hostname, own), hostPort}, []string{"share a node", "port 8080 of the node"}},
+		{"a host port", []func(*v1alpha1.GracefulApp){hostPort}, []string{"port 8080 of the node (hostPort or hostNetwork) is taken by one pod, and maxUnavailable is 0"}},
+		{"the host's network", []func(*v1alpha1.GracefulApp){hostNetwork}, []string{"port 8080 of the node"}},
+		{"one pod with a claim", []func(*v1alpha1.GracefulApp){replicas(1), rolls("", "0"), claim}, []string{"draining its node",
+			"PersistentVolumeClaim grafana-pvc: if its access mode is ReadWriteOnce or ReadWriteOncePod"}},
+		{"a way out", []func(*v1alpha1.GracefulApp){repels(hostname, own), hostPort, claim, rolls("0", "1")}, []string{"up to 1 of 2 replicas are missing"}},
+		{"a way out with a surge", []func(*v1alpha1.GracefulApp){hostPort, rolls("", "1")}, []string{"up to 1 of 2 replicas are missing"}},
+		{"the only pod ends first", []func(*v1alpha1.GracefulApp){replicas(1), rolls("0", "1")}, []string{"draining its node",
+			"up to 1 of 1 replicas are missing, and requests are lost for about 20 s"}},
+		{"the only pod ends first and has a volume", []func(*v1alpha1.GracefulApp){replicas(1), rolls("0", "1"), claim}, []string{"draining its node",
+			"up to 1 of 1 replicas are missing, and requests are lost for up to 40 s (t3 20 - t2 5 + startupSeconds 25)"}},
+		{"a percentage that comes to nothing", []func(*v1alpha1.GracefulApp){hostPort, rolls("", "25%")}, []string{"maxUnavailable 25% comes to 0 of 2 replicas"}},
+		{"a percentage that must come to one pod", []func(*v1alpha1.GracefulApp){hostPort, rolls("0", "25%")}, []string{"up to 1 of 2 replicas are missing"}},
+		{"no pod yet", []func(*v1alpha1.GracefulApp){hostPort, replicas(0)}, []string{"spec.replicas is 0", "port 8080 of the node"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, errs, warnings := plan.For(hello(tt.modify...), plan.Running{})
+			if len(errs) > 0 || len(warnings) != len(tt.want) {
+				t.Fatalf("errors %v, warnings %q, want %q", errs, warnings, tt.want)
+			}
+			for i, want := range tt.want {
+				if !strings.Contains(warnings[i], want) {
+					t.Errorf("warning %q, want %q", warnings[i], want)
+				}
+			}
+		})
+	}
+}
+
+// TestMissingPodsAreTheControllers compares with the arithmetic of Kubernetes.
+func TestMissingPodsAreTheControllers(t *testing.T) {
+	counts := []string{"0", "1", "2", "5", "0%", "1%", "25%", "50%", "100%"}
+	for _, n := range []int32{1, 2, 3, 4, 10, 100} {
+		for _, surge := range counts {
+			for _, unavailable := range counts {
+				_, errs, warnings := plan.For(hello(replicas(n), rolls(surge, unavailable)), plan.Running{})
+				s, u := intstr.Parse(surge), intstr.Parse(unavailable)
+				zero := strings.TrimSuffix(surge, "%") == "0" && strings.TrimSuffix(unavailable, "%") == "0"
+				if refused := len(errs) > 0; refused != zero {
+					t.Errorf("maxSurge %s, maxUnavailable %s: %v, want refused %t", surge, unavailable, errs, zero)
+				}
+				_, missing, err := deploymentutil.ResolveFenceposts(&s, &u, n)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := fmt.Sprintf("up to %d of %d replicas are missing", min(missing, n), n)
+				if got := strings.Contains(strings.Join(warnings, "\n"), want); got != (missing > 0 && !zero) {
+					t.Errorf("%d replicas, maxSurge %s, maxUnavailable %s: warnings %q, Kubernetes says %d", n, surge, unavailable, warnings, missing)
+				}
+			}
+		}
+	}
+}
+
+// TestProgressDeadline: hello's startup budget is 50 and minReadySeconds 5.
+func TestProgressDeadline(t *testing.T) {
+	for given, refused := range map[int32]bool{1: true, 54: true, 55: true, 56: false, 2_147_483_647: false} {
+		p, errs, _ := plan.For(hello(func(app *v1alpha1.GracefulApp) { app.Spec.ProgressDeadlineSeconds = &given }), plan.Running{})
+		if (len(errs) > 0) != refused {
+			t.Errorf("%d: %v, want refused %t", given, errs, refused)
+		}
+		if !refused && (*p.Deployment.Spec.ProgressDeadlineSeconds != given || p.Timing.ProgressDeadlineSeconds != given) {
+			t.Errorf("%d: the Deployment has %d, the status %d", given, *p.Deployment.Spec.ProgressDeadlineSeconds, p.Timing.ProgressDeadlineSeconds)
+		}
+		if refused && !strings.Contains(errs[0].Detail, "set it to at least 56") {
+			t.Errorf("%d: %v does not say the least number", given, errs)
+		}
+	}
+}
+
+// TestStrategyChangesNoPod: a change of the strategy must not restart pods.
+func TestStrategyChangesNoPod(t *testing.T) {
+	before, _, _ := plan.For(hello(), plan.Running{})
+	after, errs, _ := plan.For(hello(rolls("0", "1"), func(app *v1alpha1.GracefulApp) { app.Spec.ProgressDeadlineSeconds = new(int32(900)) }), plan.Running{})
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	if diff := cmp.Diff(before.Deployment.Spec.Template, after.Deployment.Spec.Template); diff != "" {
+		t.Errorf("the pod template (-before +after):\n%s", diff)
+	}
+	if before.Derivation != after.Derivation {
+		t.Errorf("derivation %v, want %v", after.Derivation, before.Derivation)
+	}
+	if diff := cmp.Diff(before.PodDisruptionBudget, after.PodDisruptionBudget); diff != "" {
+		t.Errorf("the disruption budget still lets pods go one by one (-before +after):\n%s", diff)
+	}
+}
+
+// TestAdoptedStrategy warns where the old strategy may have been needed, until the owner has decided.
+func TestAdoptedStrategy(t *testing.T) {
+	rolling := func(surge, unavailable int32) appsv1.DeploymentStrategy {
+		return appsv1.DeploymentStrategy{Type: appsv1.RollingUpdateDeploymentStrategyType, RollingUpdate: &appsv1.RollingUpdateDeployment{
+			MaxSurge: new(intstr.FromInt32(surge)), MaxUnavailable: new(intstr.FromInt32(unavailable)),
+		}}
+	}
+	for name, test := range map[string]struct {
+		live   appsv1.DeploymentStrategy
+		modify func(*v1alpha1.GracefulApp)
+		warned string
+	}{
+		"Recreate":                      {live: appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType}, modify: rolls("", ""), warned: "has strategy Recreate"},
+		"maxSurge 0":                    {live: rolling(0, 1), modify: rolls("", ""), warned: "has maxSurge 0"},
+		"maxSurge 0, and it is written": {live: rolling(0, 1), modify: rolls("0", "1")},
+		"another rolling update":        {live: rolling(1, 1), modify: rolls("", "")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			app := hello(test.modify)
+			app.UID = "of-hello"
+			live := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "hello"}, Spec: appsv1.DeploymentSpec{
+				Replicas: app.Spec.Replicas, Strategy: test.live, Selector: &metav1.LabelSelector{MatchLabels: plan.SelectorLabels(app)},
+			}}
+			_, errs, warnings := plan.For(app, plan.Running{Deployment: live})
+			got := strings.Join(warnings, "\n")
+			if len(errs) > 0 || strings.Contains(got, "its old pods end first") != (test.warned != "") || !strings.Contains(got, test.warned) {
+				t.Errorf("errors %v, warnings %q, want %q", errs, warnings, test.warned)
+			}
+		})
+	}
+}

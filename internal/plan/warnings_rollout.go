@@ -1,0 +1,165 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// takeFirst is the way out where no new pod can run beside the old ones.
+const takeFirst = "to let a rollout end an old pod first, set spec.strategy.rollingUpdate.maxSurge to 0 and maxUnavailable to 1"
+
+// warnMissingPods says how much capacity a rollout may cost.
+func warnMissingPods(in *input) []string {
+	replicas := in.replicas()
+	missing := in.missingPods(replicas)
+	if missing == 0 || isZero(in.maxUnavailable()) { // of a spec that is refused, nothing is missing
+		return nil
+	}
+	text := fmt.Sprintf("spec.strategy.rollingUpdate: during a rollout up to %d of %d replicas are missing", missing, replicas)
+	s, t2, t3 := int64(in.timing.StartupSeconds), int64(in.timing.PreStopSeconds), int64(in.timing.TerminationGracePeriodSeconds)
+	switch {
+	case missing < replicas:
+	case len(in.repelledWithin())+len(in.nodePorts())+len(in.claims()) > 0:
+		text += fmt.Sprintf(", and requests are lost for up to %d s (t3 %d - t2 %d + startupSeconds %d), because a new pod may have to wait for the end of "+
+			"an old one", t3-t2+s, t3, t2, s)
+	case t2 < s+bridgeMarginSeconds:
+		text += fmt.Sprintf(", and requests are lost for about %d s (startupSeconds %d - preStopSeconds %d)", max(1, s-t2), s, t2)
+	}
+	return []string{text}
+}
+
+// waitsForRoom tells whether a rollout ends an old pod only after a new one has become available.
+func (in *input) waitsForRoom() bool { return in.missingPods(max(1, in.replicas())) == 0 }
+
+// keepsPods says why in numbers.
+func (in *input) keepsPods() string {
+	if given := in.maxUnavailable(); given != defaultMaxUnavailable {
+		return fmt.Sprintf("maxUnavailable %s comes to 0 of %d replicas", given.String(), in.replicas())
+	}
+	return "maxUnavailable is 0"
+}
+
+// warnAntiAffinity: where the app's pods repel each other, the new pod of a rollout needs a node without an old one.
+func warnAntiAffinity(in *input) []string {
+	if !in.waitsForRoom() {
+		return nil
+	}
+	var all []string
+	for _, key := range in.repelledWithin() {
+		all = append(all, fmt.Sprintf("spec.template.spec.affinity.podAntiAffinity (required): no two of the app's pods share a %s, and %s, so a rollout "+
+			"needs a spare one or never ends; %s, or prefer the distance in place of requiring it", domain(key), in.keepsPods(), takeFirst))
+	}
+	return all
+}
+
+// repelledWithin are the topology keys within which required anti-affinity keeps a new pod away from the app's old pods.
+func (in *input) repelledWithin() []string {
+	var keys []string
+	if a := in.template.Spec.Affinity; a != nil && a.PodAntiAffinity != nil {
+		for _, term := range a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution {
+			if !slices.Contains(keys, term.TopologyKey) && in.repelsItself(term) {
+				keys = append(keys, term.TopologyKey)
+			}
+		}
+	}
+	return keys
+}
+
+// domain is the word for the nodes that have the same value of a label.
+func domain(topologyKey string) string {
+	switch topologyKey {
+	case corev1.LabelHostname:
+		return "node"
+	case corev1.LabelTopologyZone:
+		return "zone"
+	}
+	return "value of the node label " + topologyKey
+}
+
+// repelsItself tells whether the term keeps a new pod of the app away from the app's old pods.
+func (in *input) repelsItself(term corev1.PodAffinityTerm) bool {
+	own := in.template.Labels
+	selector, err := metav1.LabelSelectorAsSelector(term.LabelSelector)
+	if err != nil || !selector.Matches(labels.Set(own)) {
+		return false
+	}
+	// The value of this label differs between the old and the new pods of a rollout.
+	if slices.Contains(term.MatchLabelKeys, appsv1.DefaultDeploymentUniqueLabelKey) {
+		return false
+	}
+	if slices.ContainsFunc(term.MismatchLabelKeys, func(key string) bool { _, ok := own[key]; return ok }) {
+		return false
+	}
+	// The labels of namespaces are unknown here, so of the selectors only the one that selects all namespaces counts.
+	anyNamespace := term.NamespaceSelector != nil && len(term.NamespaceSelector.MatchLabels)+len(term.NamespaceSelector.MatchExpressions) == 0
+	ownNamespace := term.NamespaceSelector == nil && len(term.Namespaces) == 0
+	return anyNamespace || ownNamespace || slices.Contains(term.Namespaces, in.app.Namespace)
+}
+
+func warnHostPorts(in *input) []string {
+	ports := in.nodePorts()
+	if len(ports) == 0 || !in.waitsForRoom() {
+		return nil
+	}
+	return warning("port %s of the node (hostPort or hostNetwork) is taken by one pod, and %s, so a rollout needs a node without a pod of the app or never "+
+		"ends; %s", strings.Join(ports, ", "), in.keepsPods(), takeFirst)
+}
+
+// nodePorts are the ports of the node that a pod takes. With hostNetwork the API server makes each container port one of them.
+func (in *input) nodePorts() []string {
+	var ports []string
+	for _, p := range portsOf(in.template.Spec) {
+		switch {
+		case p.HostPort != 0:
+			ports = append(ports, fmt.Sprint(p.HostPort))
+		case in.template.Spec.HostNetwork:
+			ports = append(ports, fmt.Sprint(p.ContainerPort))
+		}
+	}
+	return ports
+}
+
+// warnClaims: the spec does not show the access mode of a claim.
+func warnClaims(in *input) []string {
+	claims := in.claims()
+	if len(claims) == 0 || !in.waitsForRoom() {
+		return nil
+	}
+	return warning("PersistentVolumeClaim %s: if its access mode is ReadWriteOnce or ReadWriteOncePod, a new pod may have to wait for the end of an old "+
+		"one, and %s, so a rollout may never end; %s", strings.Join(claims, ", "), in.keepsPods(), takeFirst)
+}
+
+func (in *input) claims() []string {
+	var claims []string
+	for _, v := range in.template.Spec.Volumes {
+		if v.PersistentVolumeClaim != nil {
+			claims = append(claims, v.PersistentVolumeClaim.ClaimName)
+		}
+	}
+	return claims
+}
+
+// warnAdoptedStrategy: a Deployment that ends old pods first may have to, and only its owner knows.
+func warnAdoptedStrategy(in *input) []string {
+	d := in.running.Deployment
+	if d == nil || !in.adopts(d) || !in.waitsForRoom() {
+		return nil
+	}
+	live := ""
+	switch s := d.Spec.Strategy; {
+	case s.Type == appsv1.RecreateDeploymentStrategyType:
+		live = "strategy Recreate"
+	case s.RollingUpdate != nil && s.RollingUpdate.MaxSurge != nil && isZero(*s.RollingUpdate.MaxSurge):
+		live = "maxSurge 0"
+	default:
+		return nil
+	}
+	return warning("Deployment %s has %s, so its old pods end first, and those of the GracefulApp end last (%s); if no two pods can run side by side, a "+
+		"rollout never ends; %s", d.Name, live, in.keepsPods(), takeFirst)
+}
