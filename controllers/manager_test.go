@@ -75,7 +75,7 @@ var _ = Describe("The manager", func() {
 			Expect(api.Patch(ctx, service, client.MergeFrom(before), client.FieldOwner("kubectl-edit"))).To(Succeed())
 			Eventually(func() string { return fetch(w, &corev1.Service{}).Labels["apps.gracefulapp.dev/name"] }).
 				ShouldNot(Equal(broken))
-			Eventually(isReady).WithTimeout(10 * time.Second).Should(Succeed())
+			Eventually(isReady).WithTimeout(time.Minute).Should(Succeed()) // a status that is put off comes after 30 s of real time
 		}
 	})
 })

@@ -124,7 +124,7 @@ func (p pass) progress() verdict {
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonReplicaFailure, c.Message}
 	}
 	if c := deploymentCondition(d, appsv1.DeploymentProgressing); c != nil && c.Status == corev1.ConditionFalse {
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonProgressDeadlineExceeded, strings.TrimSuffix(c.Message, ".") + p.why()}
+		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonProgressDeadlineExceeded, deadlineExceeded(d, strings.TrimSuffix(c.Message, ".")) + p.why()}
 	}
 	want, s := p.replicas(), d.Status
 	if s.Replicas == want && s.UpdatedReplicas == want && s.ReadyReplicas == want && s.AvailableReplicas == want {
@@ -134,6 +134,16 @@ func (p pass) progress() verdict {
 		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonPaused, p.counts() + "; " + p.pausedBy()}
 	}
 	return verdict{v1alpha1.ConditionReconciling, p.progressReason(), p.counts()}
+}
+
+// deadlineExceeded adds to the words of the Deployment's controller that it goes on: a long init container only delays the pods.
+func deadlineExceeded(d *appsv1.Deployment, words string) string {
+	deadline := ""
+	if n := d.Spec.ProgressDeadlineSeconds; n != nil {
+		deadline = fmt.Sprintf(" (%d)", *n)
+	}
+	return words + "; the rollout goes on, and the app becomes Ready by itself if its pods do; if they need more time, as with long init containers, " +
+		"raise spec.progressDeadlineSeconds" + deadline
 }
 
 func (p pass) pausedBy() string {

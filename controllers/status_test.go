@@ -220,6 +220,24 @@ func TestErrorsOfSeveralObjectsStandInOneLine(t *testing.T) {
 	}
 }
 
+// TestRolloutBeyondItsDeadline: an init container migrates the database for longer than progressDeadlineSeconds. The rollout goes on, so the
+// message must not say otherwise, and the app recovers without a change.
+func TestRolloutBeyondItsDeadline(t *testing.T) {
+	app := &v1alpha1.GracefulApp{Spec: v1alpha1.GracefulAppSpec{Replicas: new(int32(1))}}
+	d := observedDeployment([4]int32{1, 1, 0, 0}, deploymentSays(appsv1.DeploymentProgressing, corev1.ConditionFalse))
+	d.Spec.ProgressDeadlineSeconds = new(int32(600))
+	late := pass{app: app, observed: children.Observed{Deployment: d}}.verdict()
+	want := "the server's words; the rollout goes on, and the app becomes Ready by itself if its pods do; if they need more time, as with long init " +
+		"containers, raise spec.progressDeadlineSeconds (600)"
+	if late.kind != v1alpha1.ConditionStalled || late.message != want {
+		t.Errorf("%s: %q, want %q", late.kind, late.message, want)
+	}
+	d = observedDeployment([4]int32{1, 1, 1, 1}, deploymentSays(appsv1.DeploymentProgressing, corev1.ConditionTrue))
+	if recovered := (pass{app: app, observed: children.Observed{Deployment: d}}).verdict(); recovered.kind != v1alpha1.ConditionReady {
+		t.Errorf("when the pod is available: %v", recovered)
+	}
+}
+
 func TestStatusKeepsTheTimingInForceWhileTheSpecIsInvalid(t *testing.T) {
 	inForce := &v1alpha1.TimingStatus{TerminationGracePeriodSeconds: 30}
 	app := &v1alpha1.GracefulApp{Status: v1alpha1.GracefulAppStatus{Timing: inForce}}

@@ -11,8 +11,8 @@ const (
 	// (kstatus reads it as "in progress").
 	ConditionReconciling = "Reconciling"
 
-	// ConditionStalled is present, and then True, when waiting will not help and somebody has to act (kstatus reads it
-	// as "failed").
+	// ConditionStalled is present, and then True, when no progress is expected unless somebody acts (kstatus reads it as
+	// "failed"). After ReasonProgressDeadlineExceeded and ReasonReplicaFailure the app may still become Ready by itself.
 	ConditionStalled = "Stalled"
 
 	// ConditionDraining is present, and then True, while deleted pods finish their requests. It says nothing about Ready:
@@ -82,7 +82,8 @@ const (
 	// names both values.
 	ReasonAltered = "Altered"
 
-	// ReasonProgressDeadlineExceeded (Ready=False, Stalled): the new pods did not become available in time.
+	// ReasonProgressDeadlineExceeded (Ready=False, Stalled): a rollout made no progress for progressDeadlineSeconds. It goes on, and
+	// the app becomes Ready by itself if its pods do, for example when a long init container has ended.
 	ReasonProgressDeadlineExceeded = "ProgressDeadlineExceeded"
 
 	// ReasonReplicaFailure (Ready=False, Stalled): pods cannot be created, for example for want of quota.
