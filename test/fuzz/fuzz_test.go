@@ -225,7 +225,7 @@ func (j *judges) store(ctx context.Context, a *v1alpha1.GracefulApp) error {
 // repeatedByCEL are the fields that both CEL and Go judge, so both or none must refuse them.
 var repeatedByCEL = []string{
 	"spec.timing.startupSeconds", "spec.timing.requestSeconds", "spec.timing.shutdownSeconds", "spec.timing.preStopSeconds",
-	"spec.timing.terminationGracePeriodSeconds",
+	"spec.timing.terminationGracePeriodSeconds", "spec.strategy.type", "spec.strategy.rollingUpdate.maxUnavailable", "spec.minReadySeconds",
 }
 
 func compareCEL(t rapid.TB, a *v1alpha1.GracefulApp, errs field.ErrorList, refusal error) {

@@ -6,6 +6,7 @@ package fuzz
 import (
 	"fmt"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -47,11 +48,33 @@ func app(r *rapid.T) *v1alpha1.GracefulApp {
 			},
 		}
 	}
+	strategy(t, &a.Spec)
 	pod(t, &a.Spec.Template.Spec)
 	if rapid.Bool().Draw(t.T, "service") {
 		a.Spec.Service = &v1alpha1.ServiceTemplate{Spec: service(t)}
 	}
 	return a
+}
+
+// strategy draws what Kubernetes takes, and around the bounds of it.
+func strategy(t draw, s *v1alpha1.GracefulAppSpec) {
+	s.Strategy.Type = seldomOf(t, "strategy", appsv1.DeploymentStrategyType(""), "RollingUpdate", "Recreate", "Other")
+	count := func(label string) *intstr.IntOrString {
+		if rapid.Bool().Draw(t.T, label+" left out") {
+			return nil
+		}
+		usual := rapid.SampledFrom([]string{"1", "2", "25%", "100%", "0", "0%"}).Draw(t.T, label)
+		return new(intstr.Parse(seldom(t, label, usual, "-1", "101%", "200%", "10000%", "1000000", "1000001", "05%", "2.5%", "many", "", "%")))
+	}
+	s.Strategy.RollingUpdate = v1alpha1.RollingUpdate{MaxSurge: count("maxSurge"), MaxUnavailable: count("maxUnavailable")}
+	if rapid.IntRange(0, 3).Draw(t.T, "progress deadline") == 0 {
+		// Around the shortest startup budget with the derived minReadySeconds, 11 + 5, and above most.
+		s.ProgressDeadlineSeconds = new(seldomInt(t, "progress deadline", rapid.SampledFrom([]int32{600, 3600}).Draw(t.T, "usual deadline"),
+			-1, 0, 1, 15, 16, 17, 2_147_483_647))
+	}
+	if t.odd("minReadySeconds", 20) {
+		s.MinReadySeconds = new(rapid.SampledFrom([]int32{-1, 0, 5}).Draw(t.T, "minReadySeconds"))
+	}
 }
 
 // timing draws boundary triples first: t3 just below, at and above t1 + t2.
@@ -142,6 +165,22 @@ var podFields = []func(t draw, p *corev1.PodSpec){
 		p.PriorityClassName = rapid.SampledFrom([]string{"system-cluster-critical", "no-such-class", "Bad Name"}).Draw(t.T, "priority class")
 	},
 	func(_ draw, p *corev1.PodSpec) { p.HostNetwork = true },
+	func(t draw, p *corev1.PodSpec) {
+		if c := &p.Containers[0]; len(c.Ports) > 0 {
+			c.Ports[0].HostPort = rapid.SampledFrom([]int32{8080, 65_536, -1}).Draw(t.T, "host port")
+		}
+	},
+	func(t draw, p *corev1.PodSpec) {
+		p.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{{
+			TopologyKey:   rapid.SampledFrom([]string{corev1.LabelHostname, corev1.LabelTopologyZone, ""}).Draw(t.T, "topology key"),
+			LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "hello"}},
+		}}}}
+	},
+	func(t draw, p *corev1.PodSpec) {
+		p.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{
+			ClaimName: rapid.SampledFrom([]string{"data", "Bad_Name"}).Draw(t.T, "claim"),
+		}}}}
+	},
 	func(_ draw, p *corev1.PodSpec) { p.ServiceAccountName = "nobody" },
 	func(t draw, p *corev1.PodSpec) {
 		p.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{
