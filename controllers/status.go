@@ -124,7 +124,7 @@ func (p pass) progress() verdict {
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonReplicaFailure, c.Message}
 	}
 	if c := deploymentCondition(d, appsv1.DeploymentProgressing); c != nil && c.Status == corev1.ConditionFalse {
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonProgressDeadlineExceeded, deadlineExceeded(d, strings.TrimSuffix(c.Message, ".")) + p.why()}
+		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonProgressDeadlineExceeded, deadlineExceeded(d, strings.TrimSuffix(c.Message, ".")+p.why())}
 	}
 	want, s := p.replicas(), d.Status
 	if s.Replicas == want && s.UpdatedReplicas == want && s.ReadyReplicas == want && s.AvailableReplicas == want {
