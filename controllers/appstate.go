@@ -3,6 +3,7 @@ package controllers
 import (
 	"crypto/sha256"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
@@ -20,15 +21,23 @@ type appState struct {
 	answers    children.Answers
 	// applied is the digest of the plan that was applied last.
 	applied [sha256.Size]byte
-	// status is the one that was written last, and statusVersion the resource version that the app got by it.
+	// status is the one that was written last, at statusTime, and statusVersion the resource version that the app got by it.
 	status        v1alpha1.GracefulAppStatus
 	statusVersion string
+	statusTime    time.Time
 	stuck         stuckState
 }
 
+// maxCacheDelay is more than a cache needs to show a write. An older resource version than that of the write is then no delay: etcd was restored
+// from a backup.
+const maxCacheDelay = time.Minute
+
 // correct gives an app the status that was written last if the cache does not show it yet. Else the same status would be written again, which
 // counts as a write.
-func (s *appState) correct(app *v1alpha1.GracefulApp) {
+func (s *appState) correct(app *v1alpha1.GracefulApp, now time.Time) {
+	if now.Sub(s.statusTime) >= maxCacheDelay {
+		return
+	}
 	if order, err := resourceversion.CompareResourceVersion(app.ResourceVersion, s.statusVersion); err == nil && order < 0 {
 		app.Status = *s.status.DeepCopy()
 	}

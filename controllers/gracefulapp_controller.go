@@ -81,7 +81,7 @@ func (r *GracefulAppReconciler) reconcile(ctx context.Context, req ctrl.Request)
 	app, undecodable := decode(stored)
 	p := pass{app: app, invalid: undecodable, now: r.Clock.Now()}
 	p.state, p.changed = r.states.of(app)
-	p.state.correct(app)
+	p.state.correct(app, p.now)
 	p.observed, p.err = children.Observe(ctx, r.Client, app)
 	p.unread = p.err != nil
 	if !p.unread && len(undecodable) == 0 {

@@ -115,7 +115,7 @@ func (p *pass) writeStatus(ctx context.Context, api client.Client, status v1alph
 		return false, nil
 	}
 	if err == nil {
-		p.state.status, p.state.statusVersion = status, answer.GetResourceVersion()
+		p.state.status, p.state.statusVersion, p.state.statusTime = status, answer.GetResourceVersion(), p.now
 	}
 	return true, client.IgnoreNotFound(err)
 }
