@@ -270,3 +270,27 @@ func TestExcerpts(t *testing.T) {
 		t.Errorf("only %d excerpts were found", checked)
 	}
 }
+
+var result = regexp.MustCompile(`(?m)^\| [^|]*(?:GracefulApp|Deployment)[^|]* \| \**([\d,]+)\** \| \**([\d,]+)(?: \(\+\d+\))?\** \|$`)
+
+// TestResultsAreTheLabs: the README repeats the sums of the lab's run.
+func TestResultsAreTheLabs(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lab, err := os.ReadFile(filepath.Join(root, "docs/lab.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := result.FindAllStringSubmatch(string(readme), -1)
+	if len(rows) != 4 {
+		t.Errorf("%d workloads were found, want 4", len(rows))
+	}
+	for _, row := range rows {
+		requests, lost := row[1], row[2]
+		if !regexp.MustCompile(`\b` + lost + `(?: \(\+\d+\))? of ` + requests + `\b`).Match(lab) {
+			t.Errorf("docs/lab.md does not say %s of %s", lost, requests)
+		}
+	}
+}

@@ -15,16 +15,17 @@ import (
 // +kubebuilder:resource:shortName=gapp,categories=all
 // +kubebuilder:subresource:status
 // +kubebuilder:subresource:scale:specpath=.spec.replicas,statuspath=.status.replicas,selectorpath=.status.selector
-// +kubebuilder:printcolumn:name="Desired",type=integer,JSONPath=`.spec.replicas`,description="pods that shall run"
-// +kubebuilder:printcolumn:name="ReadyPods",type=integer,JSONPath=`.status.readyReplicas`,description="pods that pass their readiness probe"
+// +kubebuilder:printcolumn:name="Desired",type=integer,JSONPath=`.spec.replicas`,description="desired number of pods"
+// +kubebuilder:printcolumn:name="Ready",type=integer,JSONPath=`.status.readyReplicas`,description="pods that pass their readiness probe"
+// +kubebuilder:printcolumn:name="Up-to-date",type=integer,JSONPath=`.status.updatedReplicas`,description="pods of the newest pod template"
+// +kubebuilder:printcolumn:name="Available",type=integer,JSONPath=`.status.availableReplicas`,description="pods that have been ready for minReadySeconds"
 // +kubebuilder:printcolumn:name="Draining",type=integer,JSONPath=`.status.terminatingReplicas`,description="deleted pods that still finish their requests"
-// +kubebuilder:printcolumn:name="T1",type=integer,JSONPath=`.status.timing.shutdownSeconds`,description="seconds that the application takes to shut down"
-// +kubebuilder:printcolumn:name="T2",type=integer,JSONPath=`.status.timing.preStopSeconds`,description="seconds that the preStop hook lasts"
-// +kubebuilder:printcolumn:name="T3",type=integer,JSONPath=`.status.timing.terminationGracePeriodSeconds`,description="seconds from the start of termination to SIGKILL"
-// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
-// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,description="reason of the condition Ready: Available if every pod is"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:printcolumn:name="PreStop",type=integer,priority=1,JSONPath=`.status.timing.preStopSeconds`,description="duration of the preStop hook, in seconds"
+// +kubebuilder:printcolumn:name="Shutdown",type=integer,priority=1,JSONPath=`.status.timing.shutdownSeconds`,description="time that the app has between SIGTERM and its exit, in seconds"
+// +kubebuilder:printcolumn:name="Grace",type=integer,priority=1,JSONPath=`.status.timing.terminationGracePeriodSeconds`,description="time between the deletion of a pod and SIGKILL, in seconds"
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,description="message of the condition Ready"
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="the name must be a DNS-1035 label, because the Service bears it too: at most 63 characters, lower-case letters, digits and '-', beginning with a letter and ending with a letter or digit",fieldPath=".metadata.name"
 type GracefulApp struct {
 	metav1.TypeMeta `json:",inline"`

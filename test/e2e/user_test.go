@@ -23,9 +23,9 @@ var _ = Describe("An app", Ordered, func() {
 		waitReady(namespace)
 		lines := strings.Split(kubectl("get", "gapp", "-n", namespace), "\n")
 		Expect(strings.Fields(lines[0])).To(Equal([]string{
-			"NAME", "DESIRED", "READYPODS", "DRAINING", "T1", "T2", "T3", "READY", "REASON", "AGE",
+			"NAME", "DESIRED", "READY", "UP-TO-DATE", "AVAILABLE", "DRAINING", "STATUS", "AGE",
 		}))
-		Expect(strings.Fields(lines[1])[:9]).To(Equal([]string{"hello", "2", "2", "0", "6", "5", "16", "True", "Available"}))
+		Expect(strings.Fields(lines[1])[:7]).To(Equal([]string{"hello", "2", "2", "2", "2", "0", "Available"}))
 		Expect(kubectl("get", "all", "-n", namespace)).To(ContainSubstring("gracefulapp.apps.gracefulapp.dev/hello"))
 	})
 
