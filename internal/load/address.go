@@ -8,8 +8,9 @@ import (
 	"slices"
 )
 
-// oneAddress of a name, at random. net.Dialer tries the addresses one after the other, so a pod that refuses would be seen only if all do.
-// A name with addresses of both IP families, such as localhost, may have a server on IPv4 only, so IPv6 counts only if there is no other.
+// oneAddress resolves the host name of an address and returns one of its IP addresses, chosen at random. net.Dialer instead tries all of them
+// in turn, which would hide a pod that refuses connections. The server behind a name with addresses of both IP families, such as localhost, may
+// listen on IPv4 only, so IPv6 addresses are used only if there is no IPv4 address.
 func oneAddress(
 	ctx context.Context, address string, lookup func(ctx context.Context, network, host string) ([]netip.Addr, error),
 ) (string, error) {

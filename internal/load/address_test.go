@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A client that tried the other addresses would hide a pod that refuses.
+// A client that tried the other addresses would hide a pod that refuses connections.
 func TestANameMeansOneOfItsAddresses(t *testing.T) {
 	lookup := func(_ context.Context, _, host string) ([]netip.Addr, error) {
 		if host != "pods.example." {

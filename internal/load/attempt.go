@@ -11,35 +11,36 @@ import (
 	"time"
 )
 
-// seqHeader is how vegeta tells the transport a request's number, idHeader how the server learns it; in servedByHeader the server tells
-// the name of its pod.
+// seqHeader carries the request's number from vegeta to the transport, and idHeader carries the request's ID to the server. The server returns
+// the name of its pod in servedByHeader.
 const (
 	seqHeader      = "X-Vegeta-Seq"
 	idHeader       = "X-Request-Id"
 	servedByHeader = "X-Served-By"
 )
 
-// idleTimeout of a connection, the default of Go's own client.
+// idleTimeout closes an idle connection. It is the default of http.DefaultTransport.
 const idleTimeout = 90 * time.Second
 
-// watcher is the client's transport. It hands each request to one of its lanes and notes what happens to it.
+// recordingTransport is the client's http.RoundTripper. It sends each request through one of its lanes and records the request's connection,
+// response and errors as an attempt.
 //
-// A target that keeps connections has a lane, a pool of one connection, for each of them: a single pool would use the connection last put
-// back again and again, and all requests would go to one pod.
-type watcher struct {
+// A lane is an http.Transport with a pool of one connection. A target with N keep-alive connections has N lanes. One common pool would reuse
+// the connection that was returned last, so all requests would go to one pod.
+type recordingTransport struct {
 	target  string
-	calls   bool // of gRPC
+	calls   bool // the requests are gRPC calls
 	timeout time.Duration
 	lanes   []*http.Transport
-	abort   context.Context // when it ends, requests in flight are given up
+	abort   context.Context // its end cancels requests in flight
 	sent    atomic.Uint64
 
 	mu      sync.Mutex
 	pending map[uint64]*attempt
 }
 
-func newWatcher(t Target) *watcher {
-	w := &watcher{target: t.Name, calls: t.Mode == GRPC, timeout: Timeout, abort: context.Background(), pending: map[uint64]*attempt{}}
+func newRecordingTransport(t Target) *recordingTransport {
+	w := &recordingTransport{target: t.Name, calls: t.Mode == GRPC, timeout: Timeout, abort: context.Background(), pending: map[uint64]*attempt{}}
 	lanes := 1
 	if t.Mode != NewConnection {
 		lanes = t.Connections
@@ -61,41 +62,41 @@ func newWatcher(t Target) *watcher {
 	return w
 }
 
-// attempt is one request, from when it was sent to the end of its answer.
+// attempt is one request from the moment it is sent to the end of its response.
 type attempt struct {
-	ending Ending // written by the goroutine that sends; Resent is not in it yet
+	ending Ending // written by the goroutine that sends; record sets Resent
 
 	mu     sync.Mutex // net/http may call the trace from a goroutine of its own
 	conn   *countedConn
-	mark   uint64 // of conn, when the request was given to it
+	begun  uint64 // conn.begunCounter() when conn got the request
 	reused bool
 	moved  bool
 	resent bool
-	lostBy string        // the pod of the connection on which a resent request was lost
-	idle   time.Duration // of the first connection, before the request
+	lostBy string        // pod of the connection on which a resent request was lost
+	idle   time.Duration // how long the first connection was idle before the request
 }
 
-// gotConn is called for each connection that net/http takes for the request. A second one is a repetition that the caller does not see.
-// If the first connection's mark has not moved, no server has begun the request, so it is sent once, over another connection. Otherwise
-// it was sent, and is lost.
+// gotConn is called for each connection that net/http uses for the request. A second call means that net/http retries the request, which the
+// caller does not see. If the begunCounter of the first connection is unchanged, no server has begun the request, and it only moved to another
+// connection. Otherwise the first try counts as lost.
 func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	conn := info.Conn.(*countedConn) // the transports dial no others
-	used := conn.used.Swap(true)     // info.Reused says so too of a connection that waited for its first request in the pool
+	conn := info.Conn.(*countedConn) // the dial functions return no other type
+	used := conn.used.Swap(true)     // info.Reused is also true for an unused connection from the pool
 	switch {
 	case a.conn == nil:
 		a.reused, a.idle = used, info.IdleTime
-	case a.conn.mark() == a.mark:
+	case a.conn.begunCounter() == a.begun:
 		a.moved = true
 	default:
 		a.resent = true
 		a.lostBy = a.conn.servedBy()
 	}
-	a.conn, a.mark = conn, conn.mark()
+	a.conn, a.begun = conn, conn.begunCounter()
 }
 
-// answered is called when the header of an answer has come.
+// answered is called when the response header has arrived. It stores the name of the pod with the connection.
 func (a *attempt) answered(header http.Header) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -104,7 +105,7 @@ func (a *attempt) answered(header http.Header) {
 	}
 }
 
-// record is the attempt's half of a Record.
+// record returns the fields of the Record that the attempt knows; httpSender adds number, times and error text.
 func (a *attempt) record() Record {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -121,9 +122,9 @@ func (a *attempt) record() Record {
 	return r
 }
 
-// RoundTrip implements http.RoundTripper. The time-out is the context's: http.Client.Timeout would use the deprecated Request.Cancel for
-// a transport that it does not know, and a time-out could not be told from a cancellation.
-func (w *watcher) RoundTrip(req *http.Request) (*http.Response, error) {
+// RoundTrip implements http.RoundTripper. The context has the timeout. http.Client.Timeout would use the deprecated Request.Cancel with a custom
+// transport, and a timeout would look like a cancellation.
+func (w *recordingTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	seq, err := strconv.ParseUint(req.Header.Get(seqHeader), 10, 64)
 	if err != nil {
 		return nil, err
@@ -143,14 +144,14 @@ func (w *watcher) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	a.ending.Status = resp.StatusCode
 	a.answered(resp.Header)
-	if w.calls && resp.StatusCode == http.StatusOK { // another status has no grpc-status to go with it
+	if w.calls && resp.StatusCode == http.StatusOK { // a response with another HTTP status has no grpc-status
 		resp.Body = newCallBody(resp)
 	}
 	resp.Body = &watchedBody{ReadCloser: resp.Body, attempt: a, release: release}
 	return resp, nil
 }
 
-func (w *watcher) register(seq uint64) *attempt {
+func (w *recordingTransport) register(seq uint64) *attempt {
 	a := &attempt{}
 	w.sent.Add(1)
 	w.mu.Lock()
@@ -159,8 +160,8 @@ func (w *watcher) register(seq uint64) *attempt {
 	return a
 }
 
-// take hands out a finished attempt. One that never reached the transport ended in the client itself.
-func (w *watcher) take(seq uint64) *attempt {
+// take removes a finished attempt from the pending ones and returns it. A request that failed before it reached the transport has no attempt.
+func (w *recordingTransport) take(seq uint64) *attempt {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	a, ok := w.pending[seq]
@@ -171,13 +172,13 @@ func (w *watcher) take(seq uint64) *attempt {
 	return a
 }
 
-func (w *watcher) closeIdle() {
+func (w *recordingTransport) closeIdle() {
 	for _, lane := range w.lanes {
 		lane.CloseIdleConnections()
 	}
 }
 
-// watchedBody notes an answer that breaks off.
+// watchedBody is a response body that records the error of an incomplete response.
 type watchedBody struct {
 	io.ReadCloser
 	attempt *attempt
@@ -197,5 +198,5 @@ func (b *watchedBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// requestID is unique over all targets, if their names are.
+// requestID is unique if the names of the targets are unique.
 func requestID(target string, seq uint64) string { return target + "-" + strconv.FormatUint(seq, 10) }

@@ -17,7 +17,7 @@ import (
 
 const wholeAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-// serveRaw is a server below HTTP: serve gets each connection and may break it wherever it likes. It returns the server's URL.
+// serveRaw starts a TCP server, passes each connection to serve, which may break it at any point, and returns the server's URL.
 func serveRaw(t *testing.T, serve func(conn *net.TCPConn, in *bufio.Reader)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -43,10 +43,10 @@ func serveRaw(t *testing.T, serve func(conn *net.TCPConn, in *bufio.Reader)) str
 	return "http://" + l.Addr().String()
 }
 
-// breaking is a server that answers the first request of a connection and breaks the connection at the second.
-type breaking struct{ conns, broken atomic.Int64 }
+// closesAtSecond is a server that answers the first request of each connection and closes the connection at the second.
+type closesAtSecond struct{ conns, broken atomic.Int64 }
 
-func (b *breaking) serve(conn *net.TCPConn, in *bufio.Reader) {
+func (b *closesAtSecond) serve(conn *net.TCPConn, in *bufio.Reader) {
 	b.conns.Add(1)
 	if _, err := http.ReadRequest(in); err != nil {
 		return
@@ -58,7 +58,7 @@ func (b *breaking) serve(conn *net.TCPConn, in *bufio.Reader) {
 }
 
 func TestHiddenRetryIsCountedAsLost(t *testing.T) {
-	var server breaking
+	var server closesAtSecond
 	lost := int64(0)
 	for _, r := range run(t, Target{URL: serveRaw(t, server.serve), Mode: KeepAlive, Connections: 1}, 20) {
 		if (r.Outcome == Lost) != r.Reused || r.Outcome == Lost && (r.Class != Resent || r.Status != http.StatusOK) {
@@ -68,16 +68,16 @@ func TestHiddenRetryIsCountedAsLost(t *testing.T) {
 			lost++
 		}
 	}
-	// The server may break more than that: a repetition can meet another used connection.
+	// The server may close more connections than that: a retry can also use a kept connection.
 	if lost == 0 || lost > server.broken.Load() {
 		t.Errorf("%d lost, the server broke %d", lost, server.broken.Load())
 	}
 }
 
-// The same run with vegeta alone: the losses are there, and nobody sees them. Should this fail one day, net/http has changed, and
-// attempt.gotConn may go.
+// The same run with vegeta alone reports no loss, because net/http retries. If this test fails one day, net/http has stopped to retry and
+// attempt.gotConn is no longer needed.
 func TestWithoutTheTraceTheRetryHidesTheLoss(t *testing.T) {
-	var server breaking
+	var server closesAtSecond
 	url := serveRaw(t, server.serve)
 	attacker := vegeta.NewAttacker(vegeta.Workers(1), vegeta.MaxWorkers(1))
 	targeter := vegeta.NewStaticTargeter(vegeta.Target{Method: http.MethodGet, URL: url})
@@ -91,7 +91,7 @@ func TestWithoutTheTraceTheRetryHidesTheLoss(t *testing.T) {
 		}
 	}
 	if server.broken.Load() == 0 {
-		t.Errorf("%d requests over %d connections: none broke, the test proves nothing", n, server.conns.Load())
+		t.Errorf("%d requests over %d connections: the server closed none, so the test proves nothing", n, server.conns.Load())
 	}
 }
 
@@ -153,16 +153,16 @@ func TestRefused(t *testing.T) {
 func TestTimeout(t *testing.T) {
 	url := serveRaw(t, func(_ *net.TCPConn, in *bufio.Reader) {
 		_, _ = http.ReadRequest(in)
-		_, _ = in.ReadByte() // until the client gives up
+		_, _ = in.ReadByte() // blocks until the client closes the connection
 	})
 	c := newTestClient(t, Target{URL: url, Mode: NewConnection})
-	c.sender.(*httpSender).watcher.timeout = 50 * time.Millisecond
+	c.sender.(*httpSender).transport.timeout = 50 * time.Millisecond
 	if r := runUntil(t, c, func([]Record) bool { return true })[0]; r.Outcome != Lost || r.Class != TimedOut {
 		t.Errorf("got %+v, want a timeout", r)
 	}
 }
 
-// net/http dials for each request that finds no connection, and keeps what it dialled in vain for a later one.
+// net/http dials for each request that finds no idle connection. If another connection becomes idle first, it keeps the new one for a later request.
 func TestAConnectionIsReusedFromItsSecondRequest(t *testing.T) {
 	conn := &countedConn{}
 	for _, want := range []bool{false, true} {

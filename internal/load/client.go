@@ -10,33 +10,33 @@ import (
 	"time"
 )
 
-// Mode is how a target's requests use connections.
+// Mode is the protocol of a target's requests and their use of connections.
 type Mode string
 
 // The modes. All but the first keep a fixed number of connections.
 const (
-	NewConnection Mode = "new"        // a connection for each request, as ab does
-	KeepAlive     Mode = "keep-alive" // used again and again, as wrk and every proxy do; many and a low rate make clients that wake up late
+	NewConnection Mode = "new"        // a new connection for each request, as ab does
+	KeepAlive     Mode = "keep-alive" // reused connections, as wrk and proxies do; many of them at a low rate are mostly idle
 	H2C           Mode = "h2c"        // HTTP/2 without TLS
-	GRPC          Mode = "grpc"       // a unary gRPC call each, over h2c: the path names the method, the query's seconds are its message
-	WebSocket     Mode = "websocket"  // each request is a message that the server sends back
+	GRPC          Mode = "grpc"       // unary gRPC calls over h2c: the path names the method, the query's seconds are the message
+	WebSocket     Mode = "websocket"  // a request is a message that the server echoes
 )
 
 var modes = []Mode{NewConnection, KeepAlive, H2C, GRPC, WebSocket}
 
 const (
-	// Timeout of a request; one that has no answer by then is lost. Longer than any request that the tests and the demo make.
+	// Timeout of a request. A request without a response by then is lost. The tests and the demo send no request that takes as long.
 	Timeout = 30 * time.Second
-	// LateAfter is how long after it was due a request counts as late: far above the scheduling jitter of a busy machine.
+	// LateAfter is the delay after which a request counts as sent late. It is far above the scheduling jitter of a busy machine.
 	LateAfter = 100 * time.Millisecond
 
 	defaultConnections = 20
-	// defaultMaxInFlight bounds goroutines and sockets when answers stop coming: 30 s of waiting at some 130 requests per second.
+	// defaultMaxInFlight bounds goroutines and sockets when responses stop: 30 s of waiting at about 130 requests per second.
 	defaultMaxInFlight = 4000
 	initialWorkers     = 10 // vegeta starts more as needed
 )
 
-// Target is what a Client sends to.
+// Target is a URL with the kind and the rate of the requests that a Client sends to it.
 type Target struct {
 	Name        string  `json:"name"`
 	URL         string  `json:"url"`
@@ -45,23 +45,23 @@ type Target struct {
 	Method      string  `json:"method,omitempty"`      // GET or POST; "" is GET
 	Body        int     `json:"body,omitempty"`        // bytes of a POST
 	Connections int     `json:"connections,omitempty"` // not for NewConnection; 0 means 20
-	MaxInFlight int     `json:"maxInFlight,omitempty"` // beyond it requests go out late; 0 means 4000
+	MaxInFlight int     `json:"maxInFlight,omitempty"` // more requests than that wait and are sent late; 0 means 4000
 }
 
-// Client sends one target's requests.
+// Client sends the requests of one target.
 type Client struct {
 	target Target
 	sender sender
 }
 
-// sender is the part of a Client that knows the protocol: HTTP, gRPC with it, or WebSocket.
+// sender is the part of a Client that implements a protocol: HTTP (with gRPC) or WebSocket.
 type sender interface {
 	run(ctx context.Context, d time.Duration, record func(Record))
 	stop()
-	count() uint64 // of the requests sent
+	count() uint64 // requests sent so far
 }
 
-// NewClient checks the target and prepares its connections; nothing is sent yet.
+// NewClient checks the target and returns a Client for it. It opens no connection.
 func NewClient(t Target) (*Client, error) {
 	if err := t.check(); err != nil {
 		return nil, fmt.Errorf("target %s: %w", t.Name, err)
@@ -78,7 +78,7 @@ func NewClient(t Target) (*Client, error) {
 	return &Client{target: t, sender: newHTTPSender(t)}, nil
 }
 
-// maxBody is far above what a load test posts.
+// maxBody bounds the body of a POST, in bytes.
 const maxBody = 1 << 20
 
 func (t Target) check() error {
@@ -106,7 +106,7 @@ func (t Target) checkBody() error {
 	case t.Mode == WebSocket && t.Method != "":
 		return errors.New("a WebSocket has no method")
 	case t.Mode == GRPC && (t.Method != "" || t.Body > 0):
-		return errors.New("a gRPC call has the method in its path, and a message of its own")
+		return errors.New("a gRPC call takes neither method nor body: its path names the method and its query the message")
 	case t.Method != "" && t.Method != http.MethodGet && t.Method != http.MethodPost:
 		return fmt.Errorf("want the method GET or POST, not %q", t.Method)
 	case t.Body < 0 || t.Body > maxBody:
@@ -117,16 +117,15 @@ func (t Target) checkBody() error {
 	return nil
 }
 
-// Run sends for d, or until Stop if d is 0, and returns when every request has its record. record is called from one goroutine. A Client
-// runs once.
-// When ctx ends, requests in flight are given up and recorded as Cancelled.
+// Run sends requests for the duration d, or until Stop if d is 0. It calls record for each request, from one goroutine, and returns when all
+// requests are recorded. When ctx ends, requests in flight are cancelled and recorded as Cancelled. Run can be called once.
 func (c *Client) Run(ctx context.Context, d time.Duration, record func(Record)) {
 	defer context.AfterFunc(ctx, c.Stop)()
 	c.sender.run(ctx, d, record)
 }
 
-// Stop ends the sending; requests in flight still finish.
+// Stop ends the sending. Requests in flight still finish.
 func (c *Client) Stop() { c.sender.stop() }
 
-// Sent is how many requests have been sent so far, with or without an answer.
+// Sent returns the number of requests sent so far, with or without a response.
 func (c *Client) Sent() uint64 { return c.sender.count() }

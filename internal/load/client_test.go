@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// run sends n requests, due 200 per second, and returns their records in order.
+// run sends n requests at 200 per second and returns their records in order.
 func run(t *testing.T, target Target, n int) []Record {
 	t.Helper()
 	return runUntil(t, newTestClient(t, target), func(records []Record) bool { return len(records) >= n })
@@ -29,12 +29,12 @@ func newTestClient(t *testing.T, target Target) *Client {
 	return c
 }
 
-// runUntil sends until the records suffice: by time a busy machine would send fewer than expected.
-func runUntil(t *testing.T, c *Client, suffice func([]Record) bool) []Record {
+// runUntil sends until enough returns true for the records so far. A busy machine may send fewer requests in a given time.
+func runUntil(t *testing.T, c *Client, enough func([]Record) bool) []Record {
 	t.Helper()
 	var records []Record
 	c.Run(t.Context(), 0, func(r Record) {
-		if records = append(records, r); suffice(records) {
+		if records = append(records, r); enough(records) {
 			c.Stop()
 		}
 	})
@@ -97,7 +97,7 @@ func TestModes(t *testing.T) {
 func TestALoadThatCannotKeepItsRateSaysSo(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(60 * time.Millisecond) }))
 	defer srv.Close()
-	// One at a time of 60 ms each is 16 per second; 200 are due.
+	// One request at a time, 60 ms each, makes 16 per second instead of 200.
 	c := newTestClient(t, Target{URL: srv.URL, Mode: KeepAlive, MaxInFlight: 1})
 	records := runUntil(t, c, func(all []Record) bool { return len(all) == 5 })
 	last := records[len(records)-1]

@@ -13,27 +13,28 @@ import (
 
 const dialTimeout = 10 * time.Second
 
-// countedConn is a connection that knows which pod has answered on it, and whether net/http may repeat a request of its own elsewhere.
+// countedConn is a connection that knows the pod behind it and whether a server may have begun the requests sent on it.
 type countedConn struct {
 	net.Conn
 	written atomic.Uint64 // bytes
 	used    atomic.Bool   // a request was given to it
-	resets  *resets       // nil but for HTTP/2
-	reset   atomic.Bool   // a write has taken the connection's ECONNRESET, which the kernel reports once
+	resets  *resets       // HTTP/2 only
+	reset   atomic.Bool   // a write returned ECONNRESET, which the kernel reports only once
 	pod     atomic.Pointer[string]
 }
 
-// mark moves when what was sent since may have been begun by the server.
+// begunCounter returns a number that increases when the server may have begun the request that was given to the connection last. The cases are
+// those in which net/http retries a request on another connection.
 //
-// Over HTTP/1, with one request at a time, that is any byte written. net/http repeats a GET whose reused connection broke (transport.go,
-// shouldRetryRequest), and a POST only if none was written.
+// HTTP/1: it counts the bytes written. net/http retries a GET on a reused connection that broke, even after bytes were written, and a POST only
+// if no byte was written (transport.go, shouldRetryRequest).
 //
-// Over HTTP/2 it repeats GET and POST, but only when the server has answered for them (h2_bundle.go, http2canRetryError): a stream after
-// the last one that GOAWAY names and one reset with REFUSED_STREAM were not begun (RFC 9113, sections 6.8 and 8.7). For one reset with
-// PROTOCOL_ERROR nobody says so, and net/http repeats it all the same.
-func (c *countedConn) mark() uint64 {
+// HTTP/2: it counts the streams reset with PROTOCOL_ERROR. net/http retries a GET or a POST in three cases (h2_bundle.go, http2canRetryError): the
+// stream is behind the last one that GOAWAY names, it was reset with REFUSED_STREAM, or it was reset with PROTOCOL_ERROR. In the first two cases the
+// server has not begun the request (RFC 9113, sections 6.8 and 8.7). In the third it may have.
+func (c *countedConn) begunCounter() uint64 {
 	if c.resets != nil {
-		return c.resets.seen.Load()
+		return c.resets.count.Load()
 	}
 	return c.written.Load()
 }
@@ -45,11 +46,11 @@ func (c *countedConn) servedBy() string {
 	return ""
 }
 
-// Write over HTTP/2 hides that the server has ended the connection: Read reports it, after the frames that came before the end.
+// Write hides, over HTTP/2, that the server has closed the connection. Read reports the end after the frames that arrived before it.
 //
-// net/http closes the connection when a write fails (h2_bundle.go, cleanupWriteRequest), also one of a frame that matters to no request,
-// such as the RST_STREAM for a stream that GOAWAY refused. It does not read the answers and the GOAWAY that have come already, and fails
-// their requests: "http2: client connection force closed via ClientConn.Close".
+// net/http closes the connection when any write fails (h2_bundle.go, cleanupWriteRequest), even the write of the RST_STREAM for a stream that GOAWAY
+// refused. It then fails all requests of the connection with "http2: client connection force closed via ClientConn.Close", without reading the
+// responses and the GOAWAY that have already arrived.
 func (c *countedConn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	c.written.Add(uint64(n))
@@ -65,11 +66,11 @@ func (c *countedConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Read ends in ECONNRESET where the server reset the connection, also if a write has taken that error from the kernel.
+// Read returns ECONNRESET if the server has reset the connection, even if the kernel already returned that error to a write.
 func (c *countedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if c.resets != nil {
-		c.resets.follow(p[:n])
+		c.resets.scan(p[:n])
 	}
 	if errors.Is(err, io.EOF) && c.reset.Load() {
 		err = &net.OpError{Op: "read", Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: syscall.ECONNRESET}
@@ -99,24 +100,24 @@ func dial(ctx context.Context, network, address string, r *resets) (net.Conn, er
 	return &countedConn{Conn: conn, resets: r}, nil
 }
 
-// resets counts the streams that a server resets with PROTOCOL_ERROR. net/http tells its server of such things (HTTP2Config.CountError),
-// but not its client, so it is read from the connection.
+// resets counts the streams that a server resets with PROTOCOL_ERROR, by reading the frames of the connection. net/http reports such resets to
+// servers (HTTP2Config.CountError) but not to clients.
 type resets struct {
-	seen    atomic.Uint64
-	frame   [frameHeaderBytes + 4]byte // the current frame's header, and the code if it is RST_STREAM
-	have    int                        // bytes of frame
-	payload int                        // bytes of the current frame's payload that are to be skipped
+	count   atomic.Uint64
+	frame   [frameHeaderBytes + 4]byte // header of the current frame, and the error code of an RST_STREAM
+	have    int                        // bytes of frame read so far
+	payload int                        // bytes of the current payload still to be skipped
 }
 
-// Of RFC 9113: sections 4.1, 6.4 and 7.
+// Constants of RFC 9113, sections 4.1, 6.4 and 7.
 const (
 	frameHeaderBytes  = 9
 	frameResetStream  = 3
 	codeProtocolError = 1
 )
 
-// follow takes what was read, frame by frame, wherever reads part them.
-func (r *resets) follow(p []byte) {
+// scan parses the bytes of one read. A read may end anywhere within a frame.
+func (r *resets) scan(p []byte) {
 	for len(p) > 0 {
 		if r.payload > 0 {
 			n := min(r.payload, len(p))
@@ -137,14 +138,14 @@ func (r *resets) follow(p []byte) {
 	}
 }
 
-// next is called with a whole header, and for RST_STREAM once more with its code.
+// next handles a complete frame header. For an RST_STREAM it is called a second time, with the error code.
 func (r *resets) next() {
 	reset := r.frame[3] == frameResetStream
 	switch {
 	case reset && r.have == frameHeaderBytes:
 		return
 	case reset && binary.BigEndian.Uint32(r.frame[frameHeaderBytes:]) == codeProtocolError:
-		r.seen.Add(1)
+		r.count.Add(1)
 	case !reset:
 		r.payload = int(r.frame[0])<<16 | int(r.frame[1])<<8 | int(r.frame[2])
 	}

@@ -13,12 +13,12 @@ import (
 	"testing"
 )
 
-// breaker makes the writes of one of a client's connections fail, while its reads go on.
+// breaker makes the writes on one of a client's connections fail; reads still work.
 type breaker struct {
 	failed chan struct{} // has a value once a write has failed
 
 	mu    sync.Mutex
-	conns map[string]*breakableConn // by the address at the client's end
+	conns map[string]*breakableConn // by the client's address
 }
 
 type breakableConn struct {
@@ -32,7 +32,7 @@ func newBreaker() *breaker {
 }
 
 func (b *breaker) watch(c *Client) {
-	lane := c.sender.(*httpSender).watcher.lanes[0]
+	lane := c.sender.(*httpSender).transport.lanes[0]
 	dial := lane.DialContext
 	lane.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
@@ -66,9 +66,9 @@ func (c *breakableConn) Write(p []byte) (int, error) {
 	return 0, &net.OpError{Op: "write", Net: "tcp", Err: syscall.EPIPE}
 }
 
-// A write that fails does not end the requests that the server has answered, and does not lose those that GOAWAY says it has not begun.
+// A failed write does not fail the requests that the server has answered, nor those that it has not begun according to GOAWAY.
 func TestH2CAnswersAreReadAfterAWriteHasFailed(t *testing.T) {
-	// net/http moves a request when it is done with its stream, that is after the write has failed.
+	// net/http moves a request to another connection when it has finished the stream, which is after the failed write.
 	type connection func(c *rawHTTP2, s []uint32, writeFailed, moved <-chan struct{})
 	for name, tc := range map[string]struct {
 		inFlight int
@@ -108,7 +108,7 @@ func TestH2CAnswersAreReadAfterAWriteHasFailed(t *testing.T) {
 	}
 }
 
-// What the server sent before it reset the connection is read, and then the reset, whether a write met it first or not.
+// The client reads the frames that the server sent before it reset the connection, and then the reset, even if a write got the reset first.
 func TestResetIsReadAfterTheLastFrame(t *testing.T) {
 	const answer = "the last frame"
 	for _, written := range []bool{false, true} {

@@ -1,15 +1,15 @@
-// Package load puts a steady load on a URL and says of each request what became of it.
+// Package load sends requests to a URL at a constant rate and records the outcome of each request.
 //
-//	client.go   checks a target and sends: an open loop, a number per request, no hidden retries
-//	http.go, attempt.go      over HTTP, watching each request on its way through net/http
-//	grpc.go     makes a gRPC call of an HTTP request, and judges its answer
-//	websocket.go, socket.go  over WebSocket, a message for a request
-//	conn.go     what a connection knows of the requests on it
-//	verdict.go  judges: what is lost; which phase of a run it was lost in. Pure
-//	ledger.go   keeps a record of every request
-//	stream.go   the lines that a load generator in a pod prints for whoever runs it
+//	client.go                checks a target and sends its requests
+//	http.go, attempt.go      sends over HTTP and traces each request through net/http
+//	grpc.go                  encodes a gRPC call as an HTTP request and checks its response
+//	websocket.go, socket.go  sends each request as a WebSocket message
+//	conn.go                  a connection that knows whether a server may have begun its requests
+//	verdict.go               decides whether a request was lost, and in which phase of a run; pure
+//	ledger.go                keeps a record of each request
+//	stream.go                the output format of the load generator's pod
 //
-// The loop is open: request n is due at n/rate, whether or not the ones before have been answered, for users do not wait for each
-// other. Latency counts from when the request was due, not from when the client got round to it (coordinated omission). A client that
-// cannot keep its rate says so: see Record.Late.
+// The loop is open: request n is due at n/rate, whether or not the earlier requests have been answered, because users do not wait for each
+// other. Latency is measured from the time at which the request was due, not from the time at which it was sent; this avoids coordinated
+// omission. Record.Late shows whether a client kept its rate.
 package load

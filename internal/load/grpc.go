@@ -15,31 +15,30 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
-// A gRPC call is an HTTP/2 POST: its answer has a message and, in the trailer, its own status ("gRPC over HTTP2" in the documentation of
-// gRPC, PROTOCOL-HTTP2.md). It is written here by hand, over net/http as all other modes, for gRPC's own client repeats calls unseen
-// (transparent retries).
+// A gRPC call is an HTTP/2 POST. Its response has a message and, in the trailer, a status ("gRPC over HTTP2" in the documentation of gRPC,
+// PROTOCOL-HTTP2.md). This file implements it over net/http, like all other modes, because the client of grpc-go retries calls transparently.
 const (
 	callType      = "application/grpc"
 	statusTrailer = "Grpc-Status"
 	textTrailer   = "Grpc-Message"
 	callOK        = "0"
-	// messageHeader is a byte that tells whether the message is compressed, and 4 of its length.
+	// messageHeader is the size of a message's header: one byte for the compression and four for the length.
 	messageHeader = 5
 )
 
 var (
-	errNoStatus  = errors.New("grpc: the answer ended without a grpc-status")
-	errNoMessage = errors.New("grpc: grpc-status 0 without a whole message")
+	errNoStatus  = errors.New("grpc: the response ended without a grpc-status")
+	errNoMessage = errors.New("grpc: grpc-status 0 without a complete message")
 )
 
-// callError is what a server answers with instead of a message.
+// callError is a grpc-status other than OK.
 type callError struct{ status, text string }
 
 func (e *callError) Error() string { return fmt.Sprintf("grpc: grpc-status %s: %s", e.status, e.text) }
 
-// aimedWrong says that the server understood the call and would refuse it again, as it would with a 4xx. All other statuses may be due to the
-// server's end ("Status codes and their use in gRPC" in the documentation of gRPC, statuscodes.md).
-func (e *callError) aimedWrong() bool {
+// isCallersFault reports whether the server would reject the call again, as with an HTTP 4xx. A server that shuts down may return any other status
+// ("Status codes and their use in gRPC" in the documentation of gRPC, statuscodes.md).
+func (e *callError) isCallersFault() bool {
 	switch e.status {
 	case "3", "5", "6", "7", "9", "11", "12", "16":
 		// INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, FAILED_PRECONDITION, OUT_OF_RANGE, UNIMPLEMENTED, UNAUTHENTICATED
@@ -48,8 +47,8 @@ func (e *callError) aimedWrong() bool {
 	return false
 }
 
-// call is the request of a unary call. Its path names the method, and its message is a google.protobuf.Duration of the query's seconds: how
-// long the answer shall take.
+// call returns the HTTP request of a unary call. The path of the target names the method. The message is a google.protobuf.Duration: the seconds
+// in the target's query, after which the server answers.
 func call(target string) (vegeta.Target, error) {
 	u, err := url.Parse(target)
 	if err != nil {
@@ -71,8 +70,8 @@ func call(target string) (vegeta.Target, error) {
 	}, nil
 }
 
-// durationMessage is google.protobuf.Duration in the wire format of protocol buffers: field 1 the seconds, field 2 the rest in nanoseconds,
-// each a tag and a varint, neither if it is 0.
+// durationMessage encodes a google.protobuf.Duration: field 1 has the seconds and field 2 the rest in nanoseconds. Each is a tag and a varint, and
+// a field with the value 0 is left out.
 func durationMessage(seconds float64) []byte {
 	whole, rest := math.Modf(seconds)
 	var message []byte
@@ -88,11 +87,11 @@ func frameMessage(message []byte) []byte {
 	return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(message))), message...)
 }
 
-// callBody is the body of a call's answer; in place of its end it gives the reason why the call has failed, if it has.
+// callBody is the body of a call's response. If the call has failed, Read returns the reason in place of io.EOF.
 type callBody struct {
 	io.ReadCloser
 	resp   *http.Response
-	header []byte // of the first message, as far as it was read
+	header []byte // the bytes read so far of the first message's header
 	read   int64
 }
 
@@ -110,7 +109,7 @@ func (b *callBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// end judges a whole answer. One without a message has its status in the header, for its header is its trailer.
+// end checks a complete response. A response without a message has its grpc-status in the header, because header and trailer are one.
 func (b *callBody) end() error {
 	trailer := b.resp.Trailer
 	if b.resp.Header.Get(statusTrailer) != "" {

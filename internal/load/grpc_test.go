@@ -15,7 +15,7 @@ import (
 
 const method = "/lab.Hello/Say"
 
-func TestCallsAreWhatServersExpect(t *testing.T) {
+func TestCallsAreWellFormed(t *testing.T) {
 	for query, want := range map[string]string{
 		"":              "\x00\x00\x00\x00\x00",
 		"?seconds=0":    "\x00\x00\x00\x00\x00",
@@ -57,10 +57,10 @@ func TestHTTPFailuresOfCalls(t *testing.T) {
 	}
 }
 
-// A method that the server does not have is the caller's fault; all that a server may answer for its own end's sake is a loss.
+// A status that is the caller's fault, such as UNIMPLEMENTED, is no loss. A status that a server may return because it shuts down is a loss.
 func TestCallersFaultsAreNotLost(t *testing.T) {
 	fault := []int{3, 5, 6, 7, 9, 11, 12, 16}
-	for status := 1; status <= 17; status++ { // 17 is none of gRPC's
+	for status := 1; status <= 17; status++ { // gRPC has no status 17
 		url, _ := serveH2C(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set(statusTrailer, strconv.Itoa(status)) // without a message: the header is the trailer
 		})
@@ -76,17 +76,17 @@ func TestCallersFaultsAreNotLost(t *testing.T) {
 	}
 }
 
-// trailer ends a call's answer.
+// trailer sends the trailer, which ends the response of a call.
 func (c *rawHTTP2) trailer(stream uint32, status string) {
 	c.fields(stream, flagEndStream, nil, "grpc-status", status, "grpc-message", "why")
 }
 
-// data sends a part of a call's answer.
+// data sends a part of the response of a call.
 func (c *rawHTTP2) data(stream uint32, flags byte, payload []byte) {
 	c.frame(frameData, flags, stream, payload...)
 }
 
-// message begins a call's answer with its message.
+// message sends the header and the message of the response of a call.
 func (c *rawHTTP2) message(stream uint32) {
 	c.begin(stream, 0)
 	c.data(stream, 0, frameMessage([]byte("hello")))
@@ -99,7 +99,7 @@ func (c *rawHTTP2) answerCalls(streams ...uint32) {
 	}
 }
 
-// Four calls are in flight on one connection when the server does what the row says; then it closes the connection.
+// Each case has four calls in flight on one connection. serve runs, and then the server closes the connection.
 func TestCallsEnd(t *testing.T) {
 	const inFlight = 4
 	type classes map[Class]int // "" is answered
@@ -109,7 +109,7 @@ func TestCallsEnd(t *testing.T) {
 		serve func(c *rawHTTP2, s []uint32)
 		want  classes
 		moved int
-		error string // of the lost ones
+		error string // of the lost calls
 	}{
 		{"GOAWAY behind all, all answered", func(c *rawHTTP2, s []uint32) { c.goAway(s[3]); c.answerCalls(s...) }, classes{"": 4}, 0, ""},
 		{"GOAWAY behind the second", func(c *rawHTTP2, s []uint32) { c.goAway(s[1]); c.answerCalls(s[:2]...) }, classes{"": 4}, 2, ""},
@@ -124,7 +124,7 @@ func TestCallsEnd(t *testing.T) {
 		{"stream refused", func(c *rawHTTP2, s []uint32) {
 			c.reset(s[0], codeRefused)
 			rest(c, s)
-			for again := c.request(); again > 0; again = c.request() { // a request after the four may come before it
+			for again := c.request(); again > 0; again = c.request() { // a later request may arrive before the retry
 				c.answerCalls(again)
 			}
 		}, classes{"": 4}, 1, ""},
@@ -158,13 +158,13 @@ func TestCallsEnd(t *testing.T) {
 		{"nothing but a header", func(c *rawHTTP2, s []uint32) { c.answer(s[0]); rest(c, s) },
 			classes{"": 3, Truncated: 1}, 0, "without a grpc-status"},
 		{"OK without a message", func(c *rawHTTP2, s []uint32) { c.begin(s[0], 0); c.trailer(s[0], "0"); rest(c, s) },
-			classes{"": 3, Truncated: 1}, 0, "without a whole message"},
+			classes{"": 3, Truncated: 1}, 0, "without a complete message"},
 		{"OK with half a message", func(c *rawHTTP2, s []uint32) {
 			c.begin(s[0], 0)
 			c.data(s[0], 0, frameMessage([]byte("hello"))[:8])
 			c.trailer(s[0], "0")
 			rest(c, s)
-		}, classes{"": 3, Truncated: 1}, 0, "without a whole message"},
+		}, classes{"": 3, Truncated: 1}, 0, "without a complete message"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			url := serveRawAnswers(t, func(c *rawHTTP2) {
@@ -186,7 +186,7 @@ func TestCallsEnd(t *testing.T) {
 	}
 }
 
-// A message may come in parts of any size.
+// A message may arrive in parts of any size.
 func TestCallBodiesAreReadInParts(t *testing.T) {
 	answer := frameMessage(bytes.Repeat([]byte("x"), 300))
 	for _, size := range []int{1, 3, 4, 5, 6, 7, 1000} {

@@ -10,17 +10,17 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
-// httpSender sends through vegeta.
+// httpSender sends HTTP requests with vegeta.
 type httpSender struct {
-	target   Target
-	attacker *vegeta.Attacker
-	watcher  *watcher
-	pacer    *pacer
+	target    Target
+	attacker  *vegeta.Attacker
+	transport *recordingTransport
+	pacer     *pacer
 }
 
 func newHTTPSender(t Target) *httpSender {
-	w := newWatcher(t)
-	return &httpSender{target: t, watcher: w, pacer: newPacer(t.Rate), attacker: vegeta.NewAttacker(
+	w := newRecordingTransport(t)
+	return &httpSender{target: t, transport: w, pacer: newPacer(t.Rate), attacker: vegeta.NewAttacker(
 		vegeta.Client(&http.Client{
 			Transport:     w,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -31,15 +31,15 @@ func newHTTPSender(t Target) *httpSender {
 }
 
 func (s *httpSender) run(ctx context.Context, d time.Duration, record func(Record)) {
-	s.watcher.abort = ctx
-	defer s.watcher.closeIdle()
-	// vegeta lets net/http read a body again: a POST is then repeated where no server has begun it, and not lost. See countedConn.mark.
+	s.transport.abort = ctx
+	defer s.transport.closeIdle()
+	// vegeta lets net/http read a body again, so net/http can retry a POST that no server has begun. See countedConn.begunCounter.
 	for result := range s.attacker.Attack(vegeta.NewStaticTargeter(s.target.request()), s.pacer, d, "") {
 		record(s.record(result, s.pacer.due(result.Seq)))
 	}
 }
 
-// request of a target that was checked.
+// request returns the HTTP request of a target that check has accepted.
 func (t Target) request() vegeta.Target {
 	if t.Mode == GRPC {
 		r, _ := call(t.URL)
@@ -53,10 +53,10 @@ func (s *httpSender) stop() {
 	s.attacker.Stop()
 }
 
-func (s *httpSender) count() uint64 { return s.watcher.sent.Load() }
+func (s *httpSender) count() uint64 { return s.transport.sent.Load() }
 
 func (s *httpSender) record(result *vegeta.Result, due time.Time) Record {
-	r := s.watcher.take(result.Seq).record()
+	r := s.transport.take(result.Seq).record()
 	r.Seq, r.Sent = result.Seq, result.Timestamp
 	r.Late, r.Latency = result.Timestamp.Sub(due), result.End().Sub(due)
 	if r.Outcome != Answered {

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// More of RFC 9113, sections 6 and 7.
+// More constants of RFC 9113, sections 6 and 7.
 const (
 	frameData     = 0
 	frameHeaders  = 1
@@ -29,27 +29,27 @@ const (
 	clientPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 )
 
-// rawHTTP2 is a connection of an HTTP/2 server below net/http: it ends streams and connections as the test says.
+// rawHTTP2 is the server's end of an HTTP/2 connection, without net/http: a test can end its streams and the connection in any way.
 type rawHTTP2 struct {
 	*net.TCPConn
 	in    *bufio.Reader
 	acked bool // the client has acknowledged SETTINGS
 }
 
-// serveRawHTTP2 hands the first connection to first, and answers all requests on those after it. It returns the server's URL.
+// serveRawHTTP2 starts a server that passes the first connection to first and answers all requests on later connections. It returns the URL.
 func serveRawHTTP2(t *testing.T, first func(c *rawHTTP2)) string {
 	t.Helper()
 	return serveRawAnswers(t, first, func(c *rawHTTP2, stream uint32) { c.answer(stream) })
 }
 
-// serveRawAnswers answers as it is told.
+// serveRawAnswers is serveRawHTTP2 with a function that answers the requests on later connections.
 func serveRawAnswers(t *testing.T, first func(c *rawHTTP2), answer func(c *rawHTTP2, stream uint32)) string {
 	t.Helper()
 	var conns atomic.Int64
 	return serveRaw(t, func(conn *net.TCPConn, in *bufio.Reader) {
 		c := &rawHTTP2{TCPConn: conn, in: in}
 		if _, err := io.ReadFull(in, make([]byte, len(clientPreface))); err != nil {
-			return // net/http dials for every request that finds no connection, and needs but one
+			return // net/http dials for each request that finds no connection, and uses only one of the new connections
 		}
 		c.frame(frameSettings, 0, 0)
 		if conns.Add(1) == 1 {
@@ -67,8 +67,8 @@ func (c *rawHTTP2) frame(kind, flags byte, stream uint32, payload ...byte) {
 	_, _ = c.Write(append(binary.BigEndian.AppendUint32(header, stream), payload...))
 }
 
-// requests returns the streams of n whole requests, in the order in which they began. A body may end before that of an earlier stream.
-// It waits for the client's SETTINGS too: a connection that is closed with one frame unread is reset.
+// requests reads n complete requests and returns their streams in the order in which they began, which may differ from the order in which they
+// end. It also waits for the client to acknowledge SETTINGS: closing a connection with an unread frame would reset it.
 func (c *rawHTTP2) requests(n int) []uint32 {
 	var streams []uint32
 	for range n {
@@ -81,7 +81,7 @@ func (c *rawHTTP2) requests(n int) []uint32 {
 	return streams
 }
 
-// request returns the stream of the next whole request, 0 if the connection has ended.
+// request returns the stream of the next complete request, or 0 if the connection has ended.
 func (c *rawHTTP2) request() uint32 {
 	for {
 		if stream, ok := c.next(); stream > 0 || !ok {
@@ -90,7 +90,7 @@ func (c *rawHTTP2) request() uint32 {
 	}
 }
 
-// next reads a frame. stream is that of a request if the frame ends it, and 0 otherwise; ok is false if the connection has ended.
+// next reads one frame. stream is not 0 if the frame completes a request. ok is false if the connection has ended.
 func (c *rawHTTP2) next() (stream uint32, ok bool) {
 	var header [frameHeaderBytes]byte
 	if _, err := io.ReadFull(c.in, header[:]); err != nil {
@@ -110,12 +110,12 @@ func (c *rawHTTP2) next() (stream uint32, ok bool) {
 	return 0, true
 }
 
-// begin sends the header of an answer with status 200, by pod-1.
+// begin sends the header of a response with status 200 from pod-1.
 func (c *rawHTTP2) begin(stream uint32, flags byte) {
 	c.fields(stream, flags, []byte{0x88}, "x-served-by", "pod-1") // RFC 7541: entry 8 of the static table
 }
 
-// fields sends a block of what stands in block already, and of names and values, as literals.
+// fields sends a HEADERS frame: block followed by the names and values as literals.
 func (c *rawHTTP2) fields(stream uint32, flags byte, block []byte, namesAndValues ...string) {
 	for i, text := range namesAndValues {
 		if i%2 == 0 {
@@ -145,7 +145,7 @@ func (c *rawHTTP2) reset(stream uint32, code byte) {
 	c.frame(frameResetStream, 0, stream, 0, 0, 0, code)
 }
 
-// Four requests are in flight on one connection when the server does what the row says; then it closes the connection.
+// Each case has four requests in flight on one connection. serve runs, and then the server closes the connection.
 func TestH2CEnds(t *testing.T) {
 	const inFlight = 4
 	type classes map[Class]int // "" is answered
@@ -164,12 +164,12 @@ func TestH2CEnds(t *testing.T) {
 		{"stream refused", func(c *rawHTTP2, s []uint32) {
 			c.reset(s[0], codeRefused)
 			c.answer(s[1:]...)
-			for again := c.request(); again > 0; again = c.request() { // a request after the four may come before it
+			for again := c.request(); again > 0; again = c.request() { // a later request may arrive before the retry
 				c.answer(again)
 			}
 		}, classes{"": 4}, 1},
 		{"stream reset", func(c *rawHTTP2, s []uint32) { c.reset(s[0], codeInternal); c.answer(s[1:]...) }, classes{"": 3, Reset: 1}, 0},
-		// net/http repeats it, though the server may have begun it.
+		// net/http retries the request although the server may have begun it.
 		{"PROTOCOL_ERROR", func(c *rawHTTP2, s []uint32) { c.reset(s[0], codeProtocolError); c.answer(s[1:]...) }, classes{"": 3, Resent: 1}, 0},
 		{"stream reset within its answer", func(c *rawHTTP2, s []uint32) {
 			c.half(s[0])
@@ -209,7 +209,7 @@ func TestH2CEnds(t *testing.T) {
 func TestH2CLossesNameThePod(t *testing.T) {
 	url := serveRawHTTP2(t, func(c *rawHTTP2) {
 		c.answer(c.request())
-		c.reset(c.request(), codeProtocolError) // its repetition goes elsewhere
+		c.reset(c.request(), codeProtocolError) // net/http retries it on another connection
 		c.request()
 	})
 	records := run(t, Target{URL: url, Mode: H2C, Connections: 1, MaxInFlight: 1}, 2)
@@ -218,7 +218,7 @@ func TestH2CLossesNameThePod(t *testing.T) {
 	}
 }
 
-// Frames come in whatever parts the connection reads them.
+// A read may end anywhere within a frame.
 func TestResetsAreCountedInPartsOfFrames(t *testing.T) {
 	frames := append([]byte{0, 0, 5, frameData, 0, 0, 0, 0, 1}, "\x00\x00\x04\x03\x00"...)
 	for _, code := range []byte{codeProtocolError, codeRefused, codeProtocolError} {
@@ -229,10 +229,10 @@ func TestResetsAreCountedInPartsOfFrames(t *testing.T) {
 		var r resets
 		for rest := frames; len(rest) > 0; {
 			n := min(size, len(rest))
-			r.follow(rest[:n])
+			r.scan(rest[:n])
 			rest = rest[n:]
 		}
-		if got := r.seen.Load(); got != 2 || r.have != 0 || r.payload != 0 {
+		if got := r.count.Load(); got != 2 || r.have != 0 || r.payload != 0 {
 			t.Errorf("in parts of %d bytes: %d resets, want 2: %+v", size, got, r.frame)
 		}
 	}

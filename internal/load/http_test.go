@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// serveH2C is an HTTP/2 server without TLS; it returns its URL and the number of connections that have had a request so far. net/http
-// dials for every request that finds no connection: on a busy machine that is several, of which it keeps one.
+// serveH2C starts an HTTP/2 server without TLS. It returns the server's URL and the number of connections that carried a request so far. net/http
+// dials for each request that finds no connection; on a busy machine it opens several and uses one.
 func serveH2C(t *testing.T, handler http.HandlerFunc) (url string, conns *atomic.Int64) {
 	t.Helper()
 	conns = &atomic.Int64{}
@@ -49,7 +49,7 @@ func TestH2CKeepsItsConnections(t *testing.T) {
 	}
 }
 
-// A server that says `Connection: close` on HTTP/2 sends GOAWAY: the client has to go elsewhere, and nothing is lost.
+// A handler that sets `Connection: close` on HTTP/2 makes the server send GOAWAY. The client opens another connection and loses nothing.
 func TestH2CGoawayLosesNothing(t *testing.T) {
 	var n atomic.Int64
 	url, conns := serveH2C(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -57,8 +57,8 @@ func TestH2CGoawayLosesNothing(t *testing.T) {
 			w.Header().Set("Connection", "close")
 		}
 	})
-	// Few in flight: where more wait than the ten that a connection takes, net/http moves a request again and again, and waits 1, 2, 4 … s
-	// before each time but the first (h2_bundle.go, RoundTripOpt).
+	// Only few requests are in flight: if more wait than the ten that a connection accepts, net/http moves a request several times and waits 1, 2,
+	// 4 … s before each move but the first (h2_bundle.go, RoundTripOpt).
 	for _, r := range run(t, Target{URL: url, Mode: H2C, Connections: 1, MaxInFlight: 4}, 60) {
 		if r.Outcome != Answered {
 			t.Errorf("%+v, want it answered", r)
@@ -83,7 +83,7 @@ func TestPostsCarryTheirBody(t *testing.T) {
 	}
 }
 
-// net/http repeats a GET whose kept connection broke, and never a POST of which a byte was sent.
+// net/http retries a GET on a kept connection that broke. It never retries a POST of which it has sent a byte.
 func TestPostsAreNotResent(t *testing.T) {
 	var seen, broken atomic.Int64
 	url := serveRaw(t, func(conn *net.TCPConn, in *bufio.Reader) {
@@ -130,14 +130,14 @@ func TestLateWakersWaitOnTheirConnections(t *testing.T) {
 			t.Errorf("request %d has reused a connection: each takes every 40th request", r.Seq)
 		}
 	}
-	// net/http gives a connection back in the background. On a busy machine, one may come back too late for its next request.
+	// net/http returns a connection to the pool in the background. On a busy machine that may be too late for the next request.
 	if fresh < 40 || fresh > 44 {
 		t.Errorf("%d of %d requests opened a connection, want about 40", fresh, len(records))
 	}
 	if records[80].Idle != 0 {
 		t.Errorf("an answered request has kept how long its connection was idle: %s", records[80].Idle)
 	}
-	// No request is sent before it is due, but the first of the two may be late.
+	// No request is sent before it is due, but the first of the two may have been sent late.
 	if gap := records[80].Sent.Sub(records[40].Sent); gap+records[40].Late < 190*time.Millisecond {
 		t.Errorf("a connection was idle for %s behind a request that was %s late, want about 40/200 s together", gap, records[40].Late)
 	}

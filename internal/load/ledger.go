@@ -9,42 +9,41 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Record is one request.
+// Record describes one request and its outcome.
 type Record struct {
 	Seq     uint64        `json:"seq"`
 	Sent    time.Time     `json:"sent"`
-	Late    time.Duration `json:"lateNanoseconds"`    // from when it was due to when it was sent
-	Latency time.Duration `json:"latencyNanoseconds"` // from when it was due to the end of its answer
+	Late    time.Duration `json:"lateNanoseconds"`    // time from when it was due until it was sent
+	Latency time.Duration `json:"latencyNanoseconds"` // time from when it was due to the end of its response
 	Outcome Outcome       `json:"outcome"`
 	Class   Class         `json:"class,omitempty"`
 	Status  int           `json:"status,omitempty"`
-	Reused  bool          `json:"reused,omitempty"` // over a connection that had served a request before
-	// Moved: its first connection could not take it, and no server has begun it there, so it was taken elsewhere (countedConn.mark says
-	// what net/http does).
+	Reused  bool          `json:"reused,omitempty"` // sent on a connection that had carried a request before
+	// Moved means that net/http sent the request on a second connection, and no server had begun it on the first (see
+	// countedConn.begunCounter).
 	Moved bool `json:"moved,omitempty"`
-	// Of a lost request: what happened, its id as the server got it, the pod that had answered on its connection before, and for how long
-	// that connection had carried nothing.
+	// Error is the client's error; answered requests have none. The fields after it are set for lost requests.
 	Error string        `json:"error,omitempty"`
-	ID    string        `json:"id,omitempty"`
-	Pod   string        `json:"pod,omitempty"`
-	Idle  time.Duration `json:"idleNanoseconds,omitempty"`
+	ID    string        `json:"id,omitempty"`              // value of the request's X-Request-Id header
+	Pod   string        `json:"pod,omitempty"`             // that answered earlier requests on the connection
+	Idle  time.Duration `json:"idleNanoseconds,omitempty"` // how long the connection was idle before the request
 }
 
-// End is when the answer, or the hope for one, ended.
+// End returns the time at which the response ended, or at which the client gave up.
 func (r Record) End() time.Time { return r.Sent.Add(r.Latency - r.Late) }
 
-// Count sums up requests. Requests is the sum of the four outcomes.
+// Count has the number of requests by outcome. Requests is the sum of the four outcomes.
 type Count struct {
 	Requests  int `json:"requests"`
 	Answered  int `json:"answered"`
 	Lost      int `json:"lost"`
 	Cancelled int `json:"cancelled"`
 	Rejected  int `json:"rejected"`
-	Late      int `json:"late"`  // sent more than LateAfter after they were due, whatever their outcome
-	Moved     int `json:"moved"` // see Record
+	Late      int `json:"late"`  // sent more than LateAfter after they were due, with any outcome
+	Moved     int `json:"moved"` // see Record.Moved
 }
 
-// Add returns the sum of both.
+// Add returns the sum of c and other.
 func (c Count) Add(other Count) Count {
 	c.add(other)
 	return c
@@ -81,13 +80,13 @@ func countOf(r Record) Count {
 	return c
 }
 
-// Second counts the requests that were sent within the second that begins at At.
+// Second has the number of requests sent in the second that begins at At.
 type Second struct {
 	At time.Time `json:"at"`
 	Count
 }
 
-// Ledger keeps the record of every request of one target. It is safe for concurrent use.
+// Ledger keeps the records of all requests of one target. It is safe for concurrent use.
 type Ledger struct {
 	mu      sync.Mutex
 	records []Record
@@ -97,11 +96,11 @@ type Ledger struct {
 
 // NewLedger returns an empty ledger.
 func NewLedger() *Ledger {
-	// Microseconds up to twice the time-out (a late request's latency includes its lateness), to three digits.
+	// Microseconds, to three digits, up to twice the timeout: the latency of a late request includes its delay.
 	return &Ledger{latency: hdrhistogram.New(1, int64(2*Timeout/time.Microsecond), 3)}
 }
 
-// Add files a record. Latencies beyond the histogram's range count as its maximum.
+// Add adds a record. A latency beyond the histogram's range counts as the maximum of the range.
 func (l *Ledger) Add(r Record) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -115,7 +114,7 @@ func (l *Ledger) Add(r Record) {
 	}
 }
 
-// Total counts all requests that have ended.
+// Total returns the number of requests that have ended.
 func (l *Ledger) Total() Count {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -129,7 +128,7 @@ func (l *Ledger) Records() []Record {
 	return slices.Clone(l.records)
 }
 
-// Latency of the answered requests.
+// Latency has quantiles of the latency of answered requests.
 type Latency struct {
 	P50  time.Duration `json:"p50Nanoseconds"`
 	P99  time.Duration `json:"p99Nanoseconds"`
@@ -137,7 +136,7 @@ type Latency struct {
 	Max  time.Duration `json:"maxNanoseconds"`
 }
 
-// Latency returns the quantiles so far.
+// Latency returns the quantiles of the records so far.
 func (l *Ledger) Latency() Latency {
 	l.mu.Lock()
 	defer l.mu.Unlock()

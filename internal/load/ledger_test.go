@@ -29,7 +29,7 @@ func TestLedgerLatency(t *testing.T) {
 	for ms := 1; ms <= 1000; ms++ {
 		l.Add(Record{Outcome: Answered, Latency: time.Duration(ms) * time.Millisecond})
 	}
-	l.Add(Record{Outcome: Lost, Latency: Timeout}) // a loss is no latency
+	l.Add(Record{Outcome: Lost, Latency: Timeout}) // the latency of a lost request does not count
 	got := l.Latency()
 	for _, q := range []struct {
 		name      string
@@ -47,7 +47,7 @@ func TestLedgerLatency(t *testing.T) {
 func TestLedgerTakesLatenciesBeyondItsRange(t *testing.T) {
 	l := NewLedger()
 	l.Add(Record{Outcome: Answered, Latency: time.Hour})
-	l.Add(Record{Outcome: Answered, Latency: -time.Microsecond}) // the two clocks' readings may cross
+	l.Add(Record{Outcome: Answered, Latency: -time.Microsecond}) // the clock readings of Sent and due may cross
 	if n := l.Total().Answered; n != 2 {
 		t.Errorf("%d answered, want 2", n)
 	}

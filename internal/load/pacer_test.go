@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// vegeta asks the pacer after each request; its own Stop may lose against requests that are due.
+// vegeta calls Pace after each request. Its own Stop may be delayed by requests that are due.
 func TestStopEndsThePace(t *testing.T) {
 	s := newHTTPSender(Target{Name: "slow", URL: "http://127.0.0.1:1/", Mode: NewConnection, Rate: 0.1, MaxInFlight: 1})
 	if wait, stop := s.pacer.Pace(0, 1); stop || wait != 10*time.Second {

@@ -10,14 +10,14 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// socket is one connection.
+// socket is one WebSocket connection.
 type socket struct {
 	ws  *websocket.Conn
 	pod string
 
-	mu      sync.Mutex // gorilla's connection takes one writer at a time
+	mu      sync.Mutex // gorilla/websocket allows one writer at a time
 	pending map[string]chan error
-	bye     bool // no further message is to be sent
+	bye     bool // the server has sent a goodbye, or the connection has ended: no more messages are sent
 }
 
 func (c *socket) open() bool {
@@ -26,15 +26,15 @@ func (c *socket) open() bool {
 	return !c.bye
 }
 
-// errLeft: nothing was sent, for the server has said goodbye.
-var errLeft = errors.New("the server has said goodbye")
+// errGoodbye means that the message was not sent because the server has sent a goodbye.
+var errGoodbye = errors.New("the server has sent a goodbye")
 
-// ask sends a message; the channel tells when it has come back, or why it will not.
-func (c *socket) ask(text string) (<-chan error, error) {
+// send sends a message. The channel receives nil when the server has echoed it, or the error that prevented the echo.
+func (c *socket) send(text string) (<-chan error, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.bye {
-		return nil, errLeft
+		return nil, errGoodbye
 	}
 	answer := make(chan error, 1)
 	c.pending[text] = answer
@@ -45,10 +45,10 @@ func (c *socket) ask(text string) (<-chan error, error) {
 	return answer, nil
 }
 
-// errServerClosed: the server's Close, or the end of the connection, came before the answer.
+// errServerClosed means that the server closed the WebSocket before it had echoed all messages.
 var errServerClosed = errors.New("the WebSocket was closed with messages unanswered")
 
-// read takes the answers until the connection ends, and then tells all that still wait.
+// read receives messages until the connection ends, and then fails all messages that have no echo.
 func (c *socket) read() {
 	defer func() { _ = c.ws.Close() }()
 	for {
@@ -57,11 +57,11 @@ func (c *socket) read() {
 			c.end(err)
 			return
 		}
-		c.take(string(text))
+		c.receive(string(text))
 	}
 }
 
-func (c *socket) take(text string) {
+func (c *socket) receive(text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if answer := c.pending[text]; answer != nil {
@@ -73,11 +73,11 @@ func (c *socket) take(text string) {
 	c.closeIfDone()
 }
 
-// closeIfDone answers a goodbye as soon as nothing is due any more.
+// closeIfDone sends a Close frame after a goodbye, once all messages are echoed.
 func (c *socket) closeIfDone() {
 	if c.bye && len(c.pending) == 0 {
 		text := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
-		_ = c.ws.WriteControl(websocket.CloseMessage, text, time.Now().Add(dialTimeout)) // the server ends the connection anyway
+		_ = c.ws.WriteControl(websocket.CloseMessage, text, time.Now().Add(dialTimeout)) // if this fails, the server closes the connection anyway
 	}
 }
 

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// TargetUsage is how String writes a Target and ParseTarget reads it.
+// TargetUsage describes the text form of a Target, which String writes and ParseTarget reads.
 const TargetUsage = "NAME=URL,rate=N,mode=new|keep-alive|h2c|grpc|websocket[,connections=N][,method=POST][,body=BYTES]: N requests per second"
 
-// String writes the target as ParseTarget reads it.
+// String returns the text form of the target.
 func (t Target) String() string {
 	text := fmt.Sprintf("%s=%s,rate=%g,mode=%s", t.Name, t.URL, t.Rate, t.Mode)
 	if t.Connections > 0 {
@@ -24,7 +24,7 @@ func (t Target) String() string {
 	return text
 }
 
-// ParseTarget reads what String has written. A URL has no comma.
+// ParseTarget parses the text form of a Target. The URL must not contain a comma.
 func ParseTarget(text string) (Target, error) {
 	name, rest, ok := strings.Cut(text, "=")
 	if !ok || name == "" {

@@ -10,43 +10,43 @@ import (
 	"time"
 )
 
-// Outcome is what became of a request.
+// Outcome is the result of a request.
 type Outcome string
 
 const (
-	Answered  Outcome = "answered"  // its whole answer came, status 2xx
-	Rejected  Outcome = "rejected"  // its whole answer came, 3xx, 4xx or a grpc-status like it: nothing is lost, but the load is aimed wrong
-	Cancelled Outcome = "cancelled" // given up by the client
-	Lost      Outcome = "lost"      // sent, and did not end with its whole answer
+	Answered  Outcome = "answered"  // complete response with status 2xx
+	Rejected  Outcome = "rejected"  // complete response with 3xx, 4xx or a similar grpc-status: not lost, but the client sends wrong requests
+	Cancelled Outcome = "cancelled" // the client gave up
+	Lost      Outcome = "lost"      // sent, and no complete response arrived
 )
 
-// Class says how a request was lost.
+// Class is the way in which a request was lost.
 type Class string
 
 const (
 	Refused     Class = "refused"
-	Reset       Class = "reset" // of the connection, or of the request's stream in HTTP/2
-	EOF         Class = "eof"   // the connection ended before the first byte of the answer
+	Reset       Class = "reset" // reset of the connection or, in HTTP/2, of the stream
+	EOF         Class = "eof"   // the connection ended before the first byte of the response
 	TimedOut    Class = "timeout"
-	Unreachable Class = "unreachable" // no route, or the name was not resolved
-	ServerError Class = "5xx"         // or a grpc-status that is neither OK nor the caller's fault
-	Truncated   Class = "truncated"   // the connection ended within the answer, or a gRPC answer had no status
-	Resent      Class = "resent"      // lost on a broken connection and repeated by net/http, which hides it from the caller
+	Unreachable Class = "unreachable" // no route, or the host name was not resolved
+	ServerError Class = "5xx"         // or a grpc-status that is not OK and not the caller's fault
+	Truncated   Class = "truncated"   // the connection ended within the response, or a gRPC response had no status
+	Resent      Class = "resent"      // lost on a broken connection and retried by net/http, which hides the loss from the caller
 	Other       Class = "other"
 )
 
-// Ending is all that a verdict rests on.
+// Ending is the end of a request, as Judge needs it.
 type Ending struct {
-	Err     error // no answer
-	BodyErr error // the answer broke off, or is a gRPC call's failure
+	Err     error // there is no response
+	BodyErr error // the response is incomplete, or is the failure of a gRPC call
 	Status  int
 	Resent  bool
 }
 
 var errNotSent = errors.New("the request never reached the transport")
 
-// Judge gives the verdict on a request. A request that was resent is lost whatever came of its repetition: a client that does not repeat
-// would have lost it.
+// Judge returns the outcome of a request and, if it was lost, the class of the loss. A request that net/http has retried is lost, even if the
+// retry succeeded: a client that does not retry would have lost it.
 func Judge(e Ending) (Outcome, Class) {
 	var failed *callError
 	switch {
@@ -59,7 +59,7 @@ func Judge(e Ending) (Outcome, Class) {
 	case isTimeout(e.BodyErr):
 		return Lost, TimedOut
 	case errors.As(e.BodyErr, &failed):
-		if failed.aimedWrong() {
+		if failed.isCallersFault() {
 			return Rejected, ""
 		}
 		return Lost, ServerError
@@ -84,22 +84,22 @@ func classify(err error) Class {
 		return Refused
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return Reset
-	// net/http closes a connection itself when it finds that the server has, and may still be writing a body to it.
+	// net/http closes the connection when it sees that the server has closed it, and may still be writing a body at that time.
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, errServerClosed):
 		return EOF
 	}
 	return classifyText(err.Error())
 }
 
-// classifyText knows the errors that net/http does not export.
+// classifyText classifies errors of net/http that are not exported, by their text.
 func classifyText(text string) Class {
 	for _, known := range []struct {
 		part  string
 		class Class
 	}{
-		{"http: server closed idle connection", EOF},                 // and HTTP/1 had it in hand for a request
-		{"http2: server sent GOAWAY and closed the connection", EOF}, // with the request in flight
-		{"http2: client conn could not be established", EOF},         // it was closed before its first request
+		{"http: server closed idle connection", EOF},                 // HTTP/1 had chosen the connection for a request
+		{"http2: server sent GOAWAY and closed the connection", EOF}, // while the request was in flight
+		{"http2: client conn could not be established", EOF},         // the connection was closed before its first request
 		{"stream error: stream ID ", Reset},                          // RST_STREAM
 	} {
 		if strings.Contains(text, known.part) {
@@ -114,18 +114,18 @@ func isTimeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &ne) && ne.Timeout()
 }
 
-// Window is a phase of a run. To is exclusive.
+// Window is a phase of a run, from From (inclusive) to To (exclusive).
 type Window struct {
 	Name     string
 	From, To time.Time
 }
 
-// Between is the name that Phases gives to the time outside all windows.
+// Between is the name that Phases uses for the time outside all windows.
 const Between = "between"
 
-// Phases counts requests by window: a request belongs to the window in which it was sent. One that was lost and was sent
-// outside all windows belongs to the one in which it ended: what a step cut off is that step's loss.
-// Requests come as Seconds and counts are as fine as that; losses are placed exactly.
+// Phases counts requests by window. A request belongs to the window in which it was sent. A lost request that was sent outside all windows belongs
+// to the window in which it ended, because the step of that window cut it off. Losses are placed by their exact times, all other requests by the
+// second in which they were sent.
 func Phases(seconds []Second, losses []Record, windows []Window) map[string]Count {
 	counts := map[string]Count{}
 	for _, s := range seconds {

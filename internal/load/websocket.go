@@ -12,12 +12,12 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// socketIDPrefix begins every message that is a request; the rest is its id. The server sends it back as it came. Any other message from
-// the server is a goodbye: it asks to take further messages elsewhere, which WebSocket itself has no word for, since after a Close frame
-// neither side may send what the other still waits for (RFC 6455, section 5.5.1).
+// socketIDPrefix is the beginning of each message that is a request; the request's ID follows. The server echoes the message. Any other message
+// from the server is a goodbye: it asks the client to send further messages on another connection. WebSocket has no control frame for that: after
+// a Close frame the server may not send the echoes that are still due (RFC 6455, section 5.5.1).
 const socketIDPrefix = "id="
 
-// socketSender sends messages over a fixed number of WebSocket connections. It is the open loop that vegeta is for HTTP.
+// socketSender sends messages on a fixed number of WebSocket connections. It implements the open loop that vegeta implements for HTTP.
 type socketSender struct {
 	target  Target
 	dialer  websocket.Dialer
@@ -28,7 +28,7 @@ type socketSender struct {
 	timeout time.Duration
 }
 
-// socketLane is one connection and, when it ends, the next.
+// socketLane has one connection at a time and replaces it when it ends.
 type socketLane struct {
 	mu   sync.Mutex
 	conn *socket
@@ -59,11 +59,11 @@ func (s *socketSender) run(ctx context.Context, d time.Duration, record func(Rec
 		record(r)
 	}
 	for _, lane := range s.lanes {
-		lane.leave()
+		lane.close()
 	}
 }
 
-// send starts each message when it is due and returns when all have ended.
+// send starts each message when it is due, and returns when all messages have ended.
 func (s *socketSender) send(ctx context.Context, d time.Duration, results chan<- Record) {
 	var inFlight sync.WaitGroup
 	defer inFlight.Wait()
@@ -96,7 +96,7 @@ func (s *socketSender) send(ctx context.Context, d time.Duration, results chan<-
 	}
 }
 
-// message is one request from beginning to end.
+// message sends one message, waits for its echo and returns its record.
 func (s *socketSender) message(ctx context.Context, seq uint64, due time.Time) Record {
 	sent := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
@@ -115,7 +115,7 @@ func (s *socketSender) message(ctx context.Context, seq uint64, due time.Time) R
 }
 
 func (s *socketSender) exchange(ctx context.Context, lane *socketLane, id string) (e Ending, pod string, reused bool) {
-	conn, answer, reused, err := lane.ask(ctx, s, socketIDPrefix+id)
+	conn, answer, reused, err := lane.send(ctx, s, socketIDPrefix+id)
 	if conn != nil {
 		pod = conn.pod
 	}
@@ -133,28 +133,28 @@ func (s *socketSender) exchange(ctx context.Context, lane *socketLane, id string
 	}
 }
 
-// ask sends the text on the lane's connection, or on the next one if the server has said goodbye in between.
-func (l *socketLane) ask(ctx context.Context, s *socketSender, text string) (conn *socket, answer <-chan error, reused bool, err error) {
+// send sends the text on the lane's connection, or on a new one if the server sent a goodbye meanwhile.
+func (l *socketLane) send(ctx context.Context, s *socketSender, text string) (conn *socket, answer <-chan error, reused bool, err error) {
 	for {
 		conn, reused, err = l.connect(ctx, s)
 		if err != nil {
 			return nil, nil, false, err
 		}
-		answer, err = conn.ask(text)
-		if !errors.Is(err, errLeft) {
+		answer, err = conn.send(text)
+		if !errors.Is(err, errGoodbye) {
 			return conn, answer, reused, err
 		}
 	}
 }
 
-// connect returns the lane's connection, a new one if there is none or the server has said goodbye.
+// connect returns the lane's connection. It opens the first one, and a new one after a goodbye.
 func (l *socketLane) connect(ctx context.Context, s *socketSender) (conn *socket, reused bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.conn != nil && l.conn.open() {
 		return l.conn, true, nil
 	}
-	//nolint:bodyclose // the library says that it need not be closed
+	//nolint:bodyclose // gorilla/websocket: the caller need not close it
 	ws, resp, err := s.dialer.DialContext(ctx, "ws"+strings.TrimPrefix(s.target.URL, "http"), nil)
 	if err != nil {
 		return nil, false, err
@@ -164,7 +164,7 @@ func (l *socketLane) connect(ctx context.Context, s *socketSender) (conn *socket
 	return l.conn, false, nil
 }
 
-func (l *socketLane) leave() {
+func (l *socketLane) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.conn != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// serveSockets is a WebSocket server; serve gets each connection. It returns the server's URL.
+// serveSockets starts a WebSocket server, passes each connection to serve and returns the server's URL.
 func serveSockets(t *testing.T, serve func(conn *websocket.Conn)) string {
 	t.Helper()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -25,7 +25,7 @@ func serveSockets(t *testing.T, serve func(conn *websocket.Conn)) string {
 	return srv.URL
 }
 
-// echo sends back what comes; false: the connection has ended.
+// echo reads one message and sends it back. It returns false if the connection has ended.
 func echo(conn *websocket.Conn) bool {
 	kind, text, err := conn.ReadMessage()
 	return err == nil && conn.WriteMessage(kind, text) == nil
@@ -41,7 +41,7 @@ func TestWebSocketMessagesAreAnswered(t *testing.T) {
 		if r.Outcome != Answered {
 			t.Errorf("%+v, want it answered", r)
 		}
-		if !r.Reused { // not always one of the first three messages: a later one of the lane may overtake it
+		if !r.Reused { // not always one of the first three messages: a later message of the same lane may overtake the first
 			conns++
 		}
 	}
@@ -60,7 +60,7 @@ func TestWebSocketGoodbyeLosesNothing(t *testing.T) {
 			}
 		}
 		_ = conn.WriteMessage(websocket.TextMessage, []byte("bye"))
-		for echo(conn) { // until the client's Close
+		for echo(conn) { // until the client sends Close
 		}
 	})
 	for _, r := range run(t, Target{URL: url, Mode: WebSocket, Connections: 1}, 40) {
@@ -98,9 +98,9 @@ func TestWebSocketLosses(t *testing.T) {
 func TestWebSocketTimeout(t *testing.T) {
 	url := serveSockets(t, func(conn *websocket.Conn) {
 		_, _, _ = conn.ReadMessage()
-		_, _, _ = conn.ReadMessage() // until the client gives up
+		_, _, _ = conn.ReadMessage() // blocks until the client closes the connection
 	})
-	c := newTestClient(t, Target{URL: url, Mode: WebSocket})
+	c := newTestClient(t, Target{URL: url, Mode: WebSocket, MaxInFlight: 1})
 	c.sender.(*socketSender).timeout = 50 * time.Millisecond
 	if r := runUntil(t, c, func([]Record) bool { return true })[0]; r.Outcome != Lost || r.Class != TimedOut {
 		t.Errorf("%+v, want a timeout", r)
