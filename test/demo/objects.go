@@ -45,7 +45,7 @@ func requesting(cpu string) corev1.ResourceRequirements {
 	return corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}}
 }
 
-func labels() map[string]string { return map[string]string{testbed.PartOf: namespace} }
+func labels() map[string]string { return map[string]string{testbed.PartOfLabel: namespace} }
 
 // helloContainer is the same for both workloads; what makes the difference is added by whoever runs it.
 func helloContainer(image string) corev1.Container {

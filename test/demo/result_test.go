@@ -83,7 +83,7 @@ func TestCollectPlacesRequestsByTheGeneratorsClock(t *testing.T) {
 	at := func(s int) time.Time { return zero.Add(time.Duration(s)*time.Second - behind) }
 	target := twinName + "/" + string(load.NewConnection)
 	g := &testbed.Generator{
-		Pod: "loadgen-1", Behind: behind,
+		Pod: "loadgen-1", ClockOffset: behind,
 		Losses: map[string][]load.Record{target: {{Sent: at(12), Outcome: load.Lost}}},
 		Summary: []load.Summary{{
 			Target: load.Target{Name: target}, Count: load.Count{Requests: 5, Answered: 4, Lost: 1},

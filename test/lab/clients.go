@@ -242,7 +242,7 @@ func loadgen(from place, image string, all []load.Target) *corev1.Pod {
 	}
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: namespace, GenerateName: "loadgen-", Labels: map[string]string{testbed.PartOf: namespace},
+			Namespace: namespace, GenerateName: "loadgen-", Labels: map[string]string{testbed.PartOfLabel: namespace},
 		},
 		Spec: corev1.PodSpec{
 			NodeSelector:                  map[string]string{corev1.LabelHostname: from.node},

@@ -105,7 +105,7 @@ func secondOpinion(ctx context.Context, r *round) error {
 func (r *round) toolPod(command []string) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: namespace, GenerateName: "tool-" + command[0] + "-", Labels: map[string]string{testbed.PartOf: namespace},
+			Namespace: namespace, GenerateName: "tool-" + command[0] + "-", Labels: map[string]string{testbed.PartOfLabel: namespace},
 		},
 		Spec: corev1.PodSpec{
 			RestartPolicy: corev1.RestartPolicyNever, EnableServiceLinks: new(false),

@@ -23,11 +23,11 @@ func overload(s report.Scenario) (figures string, busy bool) {
 	all := sumOf(s)
 	late, steady := testbed.LateShare(all), testbed.LateShare(s.Steady)
 	figures = fmt.Sprintf("%.1f %% of the requests were sent late (bound %.0f %%), %.1f %% of those in the steady phases (bound %.0f %%); p99 %s",
-		100*late, 100*testbed.MostLate, 100*steady, 100*mostSteadyLate, slowest(s).Round(time.Millisecond))
+		100*late, 100*testbed.MaxLateShare, 100*steady, 100*mostSteadyLate, slowest(s).Round(time.Millisecond))
 	if s.Load1 > 0 {
 		figures += fmt.Sprintf(", load average up to %.1f", s.Load1)
 	}
-	return figures, late > testbed.MostLate || steady > mostSteadyLate
+	return figures, late > testbed.MaxLateShare || steady > mostSteadyLate
 }
 
 func sumOf(s report.Scenario) load.Count {

@@ -54,7 +54,7 @@ func (l *lab) startProxy(ctx context.Context, name, image string) (address strin
 func proxyLabels(name string) map[string]string { return map[string]string{"app": name} }
 
 func proxyMeta(name string) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: map[string]string{testbed.PartOf: namespace}}
+	return metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: map[string]string{testbed.PartOfLabel: namespace}}
 }
 
 func (l *lab) proxyService(name string) *corev1.Service {

@@ -67,11 +67,11 @@ func (t *traffic) all() []sent {
 	for _, g := range t.fleet.Generators {
 		for _, s := range g.Summary {
 			for i := range s.Seconds {
-				s.Seconds[i].At = s.Seconds[i].At.Add(g.Behind)
+				s.Seconds[i].At = s.Seconds[i].At.Add(g.ClockOffset)
 			}
 			losses := g.Losses[s.Name]
 			for i := range losses {
-				losses[i].Sent = losses[i].Sent.Add(g.Behind)
+				losses[i].Sent = losses[i].Sent.Add(g.ClockOffset)
 			}
 			all = append(all, sent{s, losses})
 		}

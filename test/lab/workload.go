@@ -108,7 +108,7 @@ func helloWorkloads() []*workload {
 }
 
 func (w *workload) meta(name string) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: map[string]string{testbed.PartOf: namespace}}
+	return metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: map[string]string{testbed.PartOfLabel: namespace}}
 }
 
 func (w *workload) podLabels() map[string]string { return map[string]string{workloadLabel: w.name} }

@@ -1,5 +1,5 @@
-// Command loadgen puts internal/load into a pod: it sends to one or more targets and prints what became of the requests as lines of
-// JSON (load.Line): progress each second, each lost request as soon as it is known to be lost, and a summary at the end.
+// Command loadgen runs the load clients of internal/load in a pod. It sends requests to one or more targets and prints lines of JSON (load.Line):
+// progress once per second, each lost request at once, and a summary at the end.
 //
 //	loadgen --duration 2m --target slow=http://198.18.0.1/?seconds=0.5,rate=50,mode=new --target fast=http://198.18.0.1/status,rate=100,mode=keep-alive
 package main
@@ -20,11 +20,11 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/load"
 )
 
-// progressPeriod is how often progress is printed.
+// progressPeriod is the interval at which progress is printed.
 const progressPeriod = time.Second
 
 func main() {
-	// The first signal ends the sending and lets requests in flight finish, the second gives them up.
+	// The first signal ends the sending; requests in flight still finish. The second signal cancels them.
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	if err := command(os.Args[1:], os.Stdout, os.Stderr, signals); err != nil {
@@ -57,7 +57,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("loadgen", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.DurationVar(&o.duration, "duration", 0, "how long to send; 0 means until SIGTERM")
+	flags.DurationVar(&o.duration, "duration", 0, "time to send requests; 0 means until SIGTERM")
 	flags.Func("target", load.TargetUsage+"; repeatable", func(text string) error {
 		t, err := load.ParseTarget(text)
 		o.targets = append(o.targets, t)
@@ -78,13 +78,13 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	return o, nil
 }
 
-// generator runs all targets side by side and owns the output.
+// generator sends to all targets concurrently and writes the output.
 type generator struct {
 	targets []load.Target
 	clients []*load.Client
 	ledgers []*load.Ledger
 
-	mu     sync.Mutex // lines do not interleave
+	mu     sync.Mutex // one line is written at a time
 	out    *json.Encoder
 	failed error
 }
@@ -107,7 +107,7 @@ func (g *generator) run(d time.Duration, signals <-chan os.Signal) error {
 	defer abort()
 	var sending sync.WaitGroup
 	for i, c := range g.clients {
-		sending.Go(func() { c.Run(ctx, d, func(r load.Record) { g.file(i, r) }) })
+		sending.Go(func() { c.Run(ctx, d, func(r load.Record) { g.record(i, r) }) })
 	}
 	ended := make(chan struct{})
 	go func() { sending.Wait(); close(ended) }()
@@ -133,7 +133,7 @@ func (g *generator) run(d time.Duration, signals <-chan os.Signal) error {
 	}
 }
 
-func (g *generator) file(i int, r load.Record) {
+func (g *generator) record(i int, r load.Record) {
 	g.ledgers[i].Add(r)
 	if r.Outcome == load.Lost {
 		g.print(load.Line{Lost: &load.Loss{Target: g.targets[i].Name, Record: r}})
@@ -156,7 +156,7 @@ func (g *generator) summary() []load.Summary {
 	return all
 }
 
-// print keeps the first error: a run whose lines are incomplete has failed.
+// print writes one line. It keeps the first error, which makes the run fail: the output is then incomplete.
 func (g *generator) print(line load.Line) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

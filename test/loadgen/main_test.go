@@ -66,14 +66,14 @@ func TestRunUntilSigtermReportsEverything(t *testing.T) {
 		summary = line.Summary
 	}
 	if len(summary) != 2 {
-		t.Fatalf("the last line is no summary of both targets:\n%s", out.String())
+		t.Fatalf("the last line has no summary of both targets:\n%s", out.String())
 	}
 	good, bad := summary[0], summary[1]
 	if good.Name != "good" || good.Requests == 0 || good.Answered != good.Requests {
 		t.Errorf("good target: %+v, want all answered", good)
 	}
 	if bad.Name != "bad" || bad.Lost != lost || bad.Lost < bad.Requests-1 {
-		t.Errorf("bad target: %+v with %d lines of losses, want all but one lost and each on a line", bad, lost)
+		t.Errorf("bad target: %+v with %d lines of losses, want all but one lost, and one line for each loss", bad, lost)
 	}
 	sent := 0
 	for _, s := range good.Seconds {

@@ -6,15 +6,15 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/load"
 )
 
-// ErrTooBusy is a result of its own beside passed and failed: what was lost proves nothing, for the machine did not carry the load.
+// ErrTooBusy is the third result besides passed and failed: the machine was too slow for the load, so a lost request does not prove a fault.
 var ErrTooBusy = errors.New("proves nothing here: too busy")
 
-// ExitTooBusy is the exit code of a program with that result.
+// ExitTooBusy is the exit code of a program that ends with ErrTooBusy.
 const ExitTooBusy = 3
 
-// MostLate of all requests, up to which a loss is taken for what was done to the workloads. The start of pods alone makes up to 5 % late on
-// two cores.
-const MostLate = 0.1
+// MaxLateShare is the share of late requests up to which a loss counts as a fault of the workload. Above it, the result is ErrTooBusy. On two cores
+// the start of pods alone makes up to 5 % of the requests late.
+const MaxLateShare = 0.1
 
-// LateShare of the requests.
+// LateShare returns the share of the requests that were sent late.
 func LateShare(c load.Count) float64 { return float64(c.Late) / float64(max(c.Requests, 1)) }

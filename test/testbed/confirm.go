@@ -12,25 +12,25 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// Confirm stands before a run on a cluster that the user named: operator and load go to a place that may matter to somebody. It shows
-// which cluster KUBECONFIG means and what will happen there, and asks unless the answer is known to be yes.
-func Confirm(what string, yes bool) error {
+// Confirm asks the user before a program changes the cluster of KUBECONFIG, which may be in use. It prints the context and the description of the
+// changes. With yes it does not ask.
+func Confirm(changes string, yes bool) error {
 	where, err := describeContext()
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s\n%s\n", where, what)
+	fmt.Printf("%s\n%s\n", where, changes)
 	if yes {
 		return nil
 	}
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
-		return errors.New("this is another cluster than the embedded one and nobody can be asked: confirm with --yes")
+		return errors.New("this is not the embedded cluster, and there is no terminal to ask for confirmation; pass --yes to confirm")
 	}
 	return ask(os.Stdin, os.Stdout)
 }
 
 func ask(in io.Reader, out io.Writer) error {
-	fmt.Fprint(out, "Go on? [y/N] ")
+	fmt.Fprint(out, "Continue? [y/N] ")
 	answer, err := bufio.NewReader(in).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("reading the answer: %w", err)
@@ -39,7 +39,7 @@ func ask(in io.Reader, out io.Writer) error {
 	case "y", "yes":
 		return nil
 	}
-	return errors.New("not confirmed, nothing was done")
+	return errors.New("not confirmed; nothing was changed")
 }
 
 func describeContext() (string, error) {

@@ -19,15 +19,15 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/load"
 )
 
-// LoadgenGraceSeconds lets requests in flight end: the client's time-out is 30 s.
+// LoadgenGraceSeconds is the grace period of a generator's pod: requests in flight finish within load.Timeout, 30 s.
 const LoadgenGraceSeconds = 40
 
 const (
-	// stopLimit is for the kubelet's part too, which is slow on a busy machine.
+	// stopLimit bounds the end of the generators. It includes time for the kubelet, which is slow on a busy machine.
 	stopLimit = (LoadgenGraceSeconds + 20) * time.Second
-	// maxLine of a generator's output: the summary has one entry per second and target.
+	// maxLine bounds the length of a line. The summary is the longest: it has one entry per second and target.
 	maxLine = 16 << 20
-	// maxStreams is how often a broken log stream is opened, streamPause the time between: a minute, for an API server to come back.
+	// maxStreams is how often a log stream is opened, and streamPause is the time in between: an API server has a minute to restart.
 	maxStreams  = 60
 	streamPause = time.Second
 )
@@ -35,11 +35,11 @@ const (
 // Generator is a load generator's pod as its output shows it.
 type Generator struct {
 	Pod string
-	// Losses by target, Summary, and Behind, which is how far the generator's clock is behind ours, plus the least time that a line took
-	// to us. To be read when the fleet has stopped.
-	Losses  map[string][]load.Record
-	Summary []load.Summary
-	Behind  time.Duration
+	// Losses (by target), Summary and ClockOffset may be read when the fleet has stopped. ClockOffset is the time to add to the generator's clock to
+	// get this program's clock. It includes the shortest time in which a line arrived.
+	Losses      map[string][]load.Record
+	Summary     []load.Summary
+	ClockOffset time.Duration
 
 	mu       sync.Mutex
 	progress map[string]load.Progress
@@ -56,14 +56,14 @@ func (g *Generator) reset() {
 	g.progress, g.Losses, g.Summary = map[string]load.Progress{}, map[string][]load.Record{}, nil
 }
 
-// follow reads the pod's output to its summary. A stream that breaks, as all do when the API server restarts, is read again from its
-// beginning. When the pod is gone there is nothing more to read, and the error is why its last stream broke.
+// follow reads the pod's output up to the summary. If the stream breaks, as it does when the API server restarts, follow reads the output again from
+// its beginning. If the pod no longer exists, follow returns the error of the last stream.
 func (g *Generator) follow(ctx context.Context, t *Testbed) error {
 	var broken error
 	for n := 1; ; n++ {
 		err := g.readOnce(ctx, t)
 		if apierrors.IsNotFound(err) {
-			return fmt.Errorf("%w, and its pod is gone", cmp.Or(broken, err))
+			return fmt.Errorf("%w, and its pod no longer exists", cmp.Or(broken, err))
 		}
 		if err == nil || ctx.Err() != nil || n == maxStreams {
 			return err
@@ -95,21 +95,21 @@ func (g *Generator) read(stream io.Reader) error {
 	for lines.Scan() {
 		var line load.Line
 		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
-			return fmt.Errorf("%s says: %s", g.Pod, lines.Text())
+			return fmt.Errorf("%s printed: %s", g.Pod, lines.Text())
 		}
-		if g.take(line, time.Now()) {
+		if g.add(line, time.Now()) {
 			return nil
 		}
 	}
 	return errors.Join(fmt.Errorf("the output of %s ended without a summary", g.Pod), lines.Err())
 }
 
-// take reports whether the line was the last.
-func (g *Generator) take(line load.Line, arrived time.Time) bool {
+// add stores the content of a line. It returns true for the last line.
+func (g *Generator) add(line load.Line, arrived time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if behind := arrived.Sub(line.At); !g.seen || behind < g.Behind {
-		g.Behind, g.seen = behind, true
+	if offset := arrived.Sub(line.At); !g.seen || offset < g.ClockOffset {
+		g.ClockOffset, g.seen = offset, true
 	}
 	for _, p := range line.Progress {
 		g.progress[p.Target] = p
@@ -121,14 +121,14 @@ func (g *Generator) take(line load.Line, arrived time.Time) bool {
 	return line.Summary != nil
 }
 
-// Fleet is all generators.
+// Fleet is the set of load generators of a run.
 type Fleet struct {
 	testbed    *Testbed
 	Generators []*Generator
-	ended      chan error // one for each
+	ended      chan error // one value for each generator
 }
 
-// StartFleet makes the generators' pods and returns when all send. A fleet that comes with an error is to be removed all the same.
+// StartFleet creates the generators' pods and returns when all of them run. The caller must call Remove even if StartFleet returns an error.
 func (t *Testbed) StartFleet(ctx context.Context, pods []*corev1.Pod) (*Fleet, error) {
 	f := &Fleet{testbed: t, ended: make(chan error, len(pods))}
 	for _, pod := range pods {
@@ -159,7 +159,7 @@ func (f *Fleet) running(ctx context.Context) (Pending, error) {
 	return Done, nil
 }
 
-// Count is what is known so far of the targets whose names begin so.
+// Count returns the counts so far of the targets with this name prefix.
 func (f *Fleet) Count(prefix string) load.Count {
 	var sum load.Count
 	for _, g := range f.Generators {
@@ -174,7 +174,7 @@ func (f *Fleet) Count(prefix string) load.Count {
 	return sum
 }
 
-// Failed tells of a generator that has ended while it should send.
+// Failed returns an error if a generator has ended before Stop.
 func (f *Fleet) Failed() error {
 	select {
 	case err := <-f.ended:
@@ -184,7 +184,7 @@ func (f *Fleet) Failed() error {
 	}
 }
 
-// Stop ends the sending, which the generators take SIGTERM for, and waits for all summaries.
+// Stop deletes the generators' pods, which makes them stop sending at SIGTERM, and waits for their summaries.
 func (f *Fleet) Stop(ctx context.Context) error {
 	if err := f.Remove(ctx); err != nil {
 		return err
@@ -210,7 +210,7 @@ func (f *Fleet) Remove(ctx context.Context) error {
 		pod := &corev1.Pod{}
 		pod.Namespace, pod.Name = f.testbed.Namespace, g.Pod
 		if err := f.testbed.Delete(ctx, pod); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("ending load generator %s: %w", g.Pod, err)
+			return fmt.Errorf("deleting load generator %s: %w", g.Pod, err)
 		}
 	}
 	return nil

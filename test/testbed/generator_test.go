@@ -15,9 +15,9 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/load"
 )
 
-func TestTheQuickestLineTellsTheClocksOffset(t *testing.T) {
+func TestTheFastestLineGivesTheClockOffset(t *testing.T) {
 	zero := time.Unix(1_800_000_000, 0)
-	const behind = 100 * time.Second // the generator's clock
+	const offset = 100 * time.Second // the generator's clock is this far behind
 	g := newGenerator("loadgen-1")
 	lines := []load.Line{
 		{At: zero, Progress: []load.Progress{{Target: "hello/new", Sent: 1}}},
@@ -25,30 +25,30 @@ func TestTheQuickestLineTellsTheClocksOffset(t *testing.T) {
 		{At: zero.Add(2 * time.Second), Summary: []load.Summary{{Count: load.Count{Requests: 1, Lost: 1}}}},
 	}
 	for i, line := range lines {
-		arrived := line.At.Add(behind + time.Duration(len(lines)-i)*time.Millisecond)
-		if last := g.take(line, arrived); last != (i == len(lines)-1) {
+		arrived := line.At.Add(offset + time.Duration(len(lines)-i)*time.Millisecond)
+		if last := g.add(line, arrived); last != (i == len(lines)-1) {
 			t.Errorf("line %d taken as last: %v", i, last)
 		}
 	}
-	if g.Behind != behind+time.Millisecond {
-		t.Errorf("behind by %s, want %s", g.Behind, behind+time.Millisecond)
+	if g.ClockOffset != offset+time.Millisecond {
+		t.Errorf("clock offset %s, want %s", g.ClockOffset, offset+time.Millisecond)
 	}
 	if len(g.Losses["hello/new"]) != 1 || len(g.Summary) != 1 {
 		t.Errorf("losses %v, summary %v; want one of each", g.Losses, g.Summary)
 	}
 }
 
-func TestReadTellsWhatAFailingGeneratorSaid(t *testing.T) {
+func TestReadReturnsTheErrorOfAGenerator(t *testing.T) {
 	g := newGenerator("loadgen-1")
 	if err := g.read(strings.NewReader("loadgen: no --target\n")); err == nil || !strings.Contains(err.Error(), "no --target") {
-		t.Errorf("got %v, want the generator's words", err)
+		t.Errorf("got %v, want the generator's error", err)
 	}
 	if err := g.read(strings.NewReader(`{"at":"2026-01-01T00:00:00Z"}` + "\n")); err == nil || !strings.Contains(err.Error(), "without a summary") {
-		t.Errorf("got %v, want an output without its end refused", err)
+		t.Errorf("got %v, want an error for output without a summary", err)
 	}
 }
 
-// A generator that was killed has no summary; its pod is gone, and to ask for it 60 times only hides why.
+// A generator that was killed prints no summary and its pod no longer exists. Reading its log 60 times would hide the reason.
 func TestFollowEndsWhenThePodIsGone(t *testing.T) {
 	synctest.Test(t, followGone)
 }
@@ -65,7 +65,7 @@ func followGone(t *testing.T) {
 		return true, nil, gone
 	})
 	err := newGenerator("loadgen-1").follow(t.Context(), bed)
-	if err == nil || !strings.Contains(err.Error(), "without a summary, and its pod is gone") {
-		t.Errorf("got %v, want why the output broke off", err)
+	if err == nil || !strings.Contains(err.Error(), "without a summary, and its pod no longer exists") {
+		t.Errorf("got %v, want the reason why the output ended", err)
 	}
 }

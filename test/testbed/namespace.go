@@ -11,10 +11,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// PartOf is the label that marks what a program may delete when it runs again; its value is the namespace.
-const PartOf = "app.kubernetes.io/part-of"
+// PartOfLabel marks the namespace and the objects that a later run may delete. Its value is the name of the namespace.
+const PartOfLabel = "app.kubernetes.io/part-of"
 
-// Clear removes what an earlier run has left, by removing the namespace, and makes it anew.
+// Clear deletes the namespace of an earlier run, if there is one, and creates an empty one.
 func (t *Testbed) Clear(ctx context.Context) error {
 	var ns corev1.Namespace
 	err := t.Get(ctx, client.ObjectKey{Name: t.Namespace}, &ns)
@@ -22,14 +22,14 @@ func (t *Testbed) Clear(ctx context.Context) error {
 		return fmt.Errorf("reading the namespace: %w", err)
 	}
 	if err == nil {
-		if ns.Labels[PartOf] != t.Namespace {
-			return fmt.Errorf("the namespace %s exists and is somebody else's (it lacks the label %s=%s)", t.Namespace, PartOf, t.Namespace)
+		if ns.Labels[PartOfLabel] != t.Namespace {
+			return fmt.Errorf("the namespace %s exists and this program did not create it (it lacks the label %s=%s); delete the namespace or add the label", t.Namespace, PartOfLabel, t.Namespace)
 		}
 		if err := t.Delete(ctx, &ns); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("removing what an earlier run has left: %w", err)
+			return fmt.Errorf("deleting the namespace of an earlier run: %w", err)
 		}
 	}
-	err = t.WaitFor(ctx, "what an earlier run has left to go", 3*time.Minute, func(ctx context.Context) (Pending, error) {
+	err = t.WaitFor(ctx, "the deletion of the namespace of an earlier run", 3*time.Minute, func(ctx context.Context) (Pending, error) {
 		err := t.Get(ctx, client.ObjectKey{Name: t.Namespace}, &ns)
 		if apierrors.IsNotFound(err) {
 			return Done, nil
@@ -39,5 +39,5 @@ func (t *Testbed) Clear(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return t.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: t.Namespace, Labels: map[string]string{PartOf: t.Namespace}}})
+	return t.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: t.Namespace, Labels: map[string]string{PartOfLabel: t.Namespace}}})
 }

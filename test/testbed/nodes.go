@@ -10,7 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Nodes returns those that take ordinary pods.
+// Nodes returns the nodes that are ready and accept ordinary pods.
 func (t *Testbed) Nodes(ctx context.Context) ([]corev1.Node, error) {
 	var all corev1.NodeList
 	if err := t.List(ctx, &all); err != nil {
@@ -24,12 +24,12 @@ func (t *Testbed) Nodes(ctx context.Context) ([]corev1.Node, error) {
 		return !ready || tainted || n.Spec.Unschedulable
 	})
 	if len(usable) == 0 {
-		return nil, errors.New("no node is ready and takes pods")
+		return nil, errors.New("no node is ready and schedulable")
 	}
 	return usable, nil
 }
 
-// Size describes what the run had at its disposal, for the line beneath the table. The embedded cluster's nodes share one machine.
+// Size describes the nodes and the Kubernetes version, for the line below the result table. All nodes of the embedded cluster share one machine.
 func (t *Testbed) Size(ctx context.Context, embedded bool) (string, error) {
 	nodes, err := t.Nodes(ctx)
 	if err != nil {
@@ -37,7 +37,7 @@ func (t *Testbed) Size(ctx context.Context, embedded bool) (string, error) {
 	}
 	version, err := t.Kube.Discovery().ServerVersion()
 	if err != nil {
-		return "", fmt.Errorf("asking for the version: %w", err)
+		return "", fmt.Errorf("reading the Kubernetes version: %w", err)
 	}
 	kubernetes := "Kubernetes " + version.GitVersion
 	if embedded {
@@ -59,6 +59,6 @@ func (t *Testbed) Size(ctx context.Context, embedded bool) (string, error) {
 
 func capacity(n corev1.Node) string {
 	memory := n.Status.Capacity[corev1.ResourceMemory]
-	gib := (memory.Value() + 1<<29) >> 30 // rounded; the kernel keeps some of a machine's memory to itself
+	gib := (memory.Value() + 1<<29) >> 30 // rounded, because the kernel reserves a part of the memory
 	return fmt.Sprintf("%d cores, %d GiB memory", n.Status.Capacity.Cpu().Value(), gib)
 }

@@ -11,10 +11,10 @@ import (
 	"golang.org/x/term"
 )
 
-// plainPeriod is how often progress is printed where lines cannot be redrawn.
+// plainPeriod is the interval at which progress is printed if out is not a terminal.
 const plainPeriod = 10 * time.Second
 
-// Screen prints text and, beneath it, one line of live progress that is redrawn on a terminal.
+// Screen prints text and, below it, one line of progress. A terminal shows only the latest progress.
 type Screen struct {
 	mu       sync.Mutex
 	out      io.Writer
@@ -23,7 +23,7 @@ type Screen struct {
 	printed  time.Time // when progress was last printed as plain text
 }
 
-// NewScreen tells what out can do: lines are redrawn on a terminal only.
+// NewScreen returns a Screen that prints to out. It redraws the progress line only if terminal is true.
 func NewScreen(out io.Writer, terminal bool) *Screen { return &Screen{out: out, terminal: terminal} }
 
 const (
@@ -32,7 +32,7 @@ const (
 	normal    = "\x1b[0m"
 )
 
-// Title begins a chapter.
+// Title prints a heading.
 func (s *Screen) Title(text string) {
 	if s.terminal && os.Getenv("NO_COLOR") == "" {
 		text = bold + text + normal
@@ -40,7 +40,7 @@ func (s *Screen) Title(text string) {
 	s.Say("\n%s", text)
 }
 
-// Say prints a text that stays.
+// Say prints a line that is not redrawn.
 func (s *Screen) Say(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -48,7 +48,7 @@ func (s *Screen) Say(format string, args ...any) {
 	fmt.Fprintf(s.out, format+"\n", args...)
 }
 
-// Progress shows the state of things; on anything but a terminal only every plainPeriod.
+// Progress shows text as the progress line. Without a terminal it prints a line at most once per plainPeriod.
 func (s *Screen) Progress(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,7 +60,7 @@ func (s *Screen) Progress(text string) {
 		return
 	}
 	s.clearLive()
-	fmt.Fprint(s.out, cut(text, s.Width()-1))
+	fmt.Fprint(s.out, truncate(text, s.Width()-1))
 	s.live = true
 }
 
@@ -71,7 +71,7 @@ func (s *Screen) clearLive() {
 	}
 }
 
-// Width is 80 where nobody knows better.
+// Width returns the width of the terminal, or 80 if out is not a terminal.
 func (s *Screen) Width() int {
 	if f, ok := s.out.(*os.File); ok {
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 20 {
@@ -81,14 +81,14 @@ func (s *Screen) Width() int {
 	return 80
 }
 
-func cut(text string, width int) string {
+func truncate(text string, width int) string {
 	if runes := []rune(text); len(runes) > width {
 		return string(runes[:width-1]) + "…"
 	}
 	return text
 }
 
-// Indent sets a text off from ours, for the words of others, and breaks it at width.
+// Indent indents a text that is quoted, such as an error of the API server, and breaks its lines at width.
 func Indent(text string, width int) string {
 	const margin = "    "
 	var out strings.Builder

@@ -28,7 +28,7 @@ func TestProgressIsRareElsewhere(t *testing.T) {
 	}
 	s.Say("done")
 	if out.String() != "so far\ndone\n" {
-		t.Errorf("printed %q, want progress once and nothing redrawn", out.String())
+		t.Errorf("printed %q, want one line of progress, and no line redrawn", out.String())
 	}
 }
 
@@ -43,7 +43,7 @@ func TestAsk(t *testing.T) {
 	for answer, want := range map[string]bool{"y\n": true, "YES\n": true, "n\n": false, "\n": false, "": false, "yellow\n": false} {
 		var out bytes.Buffer
 		if err := ask(strings.NewReader(answer), &out); (err == nil) != want {
-			t.Errorf("answer %q: %v, want it taken as yes: %v", answer, err, want)
+			t.Errorf("answer %q: %v, want it accepted as yes: %v", answer, err, want)
 		}
 	}
 }

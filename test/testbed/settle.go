@@ -15,8 +15,8 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// AppSettled tells whether a GracefulApp has come to rest: as many pods as desired, all of the current template, all serving, none
-// draining. generation is what the last change made: an older object in the cache says nothing about it.
+// AppSettled returns Done when a GracefulApp is settled: it has the desired number of pods, all of them are up to date and Ready, and none is
+// terminating. generation is the object's generation after the last change; the cache may still have an older one.
 func (t *Testbed) AppSettled(ctx context.Context, name string, generation int64) (Pending, error) {
 	var app v1alpha1.GracefulApp
 	if err := t.Get(ctx, client.ObjectKey{Namespace: t.Namespace, Name: name}, &app); err != nil {
@@ -27,9 +27,9 @@ func (t *Testbed) AppSettled(ctx context.Context, name string, generation int64)
 	}
 	if stalled := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionStalled); stalled != nil {
 		if stalled.Reason == v1alpha1.ReasonReplicaFailure {
-			return Pending(messageOf(stalled)), nil // the ReplicaSet's controller tries again; just after an API server's start it is forbidden
+			return Pending(messageOf(stalled)), nil // the ReplicaSet controller retries; just after the API server has started its requests may be forbidden
 		}
-		if stalled.Reason == v1alpha1.ReasonAltered { // the lab's sabotage: its pods are as the policy wants them
+		if stalled.Reason == v1alpha1.ReasonAltered { // the lab's sabotage: a policy alters the pods
 			return t.DeploymentSettled(ctx, name, 0, 0)
 		}
 		return "", fmt.Errorf("GracefulApp %s is stalled: %s: %s", app.Name, stalled.Reason, stalled.Message)
@@ -52,7 +52,8 @@ func messageOf(c *metav1.Condition) string {
 	return c.Reason + ": " + c.Message
 }
 
-// DeploymentSettled tells the same of a plain Deployment. listening is added to a pod's start where no probe tells when it serves.
+// DeploymentSettled is AppSettled for a plain Deployment. listening is the time that each container must have run: a pod without a readiness probe
+// is Ready before its server listens.
 func (t *Testbed) DeploymentSettled(ctx context.Context, name string, generation int64, listening time.Duration) (Pending, error) {
 	var d appsv1.Deployment
 	if err := t.Get(ctx, client.ObjectKey{Namespace: t.Namespace, Name: name}, &d); err != nil {
@@ -67,8 +68,8 @@ func (t *Testbed) DeploymentSettled(ctx context.Context, name string, generation
 	return t.podsSettled(ctx, k8slabels.SelectorFromSet(d.Spec.Selector.MatchLabels), want, listening)
 }
 
-// podsSettled wants as many pods as desired and none besides: status counts do not know the draining ones on every Kubernetes. Each must
-// have run for listening.
+// podsSettled returns Done when there are exactly want pods, none is terminating, and each has run for listening. It counts the pods itself, because
+// some versions of Kubernetes do not count terminating pods in the status.
 func (t *Testbed) podsSettled(ctx context.Context, selector k8slabels.Selector, want int32, listening time.Duration) (Pending, error) {
 	var pods corev1.PodList
 	if err := t.List(ctx, &pods, client.InNamespace(t.Namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
@@ -76,7 +77,7 @@ func (t *Testbed) podsSettled(ctx context.Context, selector k8slabels.Selector, 
 	}
 	for _, pod := range pods.Items {
 		if pod.DeletionTimestamp != nil {
-			return Pending("draining pods, such as " + pod.Name), nil
+			return Pending("terminating pods, such as " + pod.Name), nil
 		}
 		if since := runningSince(&pod); since.IsZero() || time.Since(since) < listening {
 			return Pending(fmt.Sprintf("pod %s is starting%s", pod.Name, waitingReason(&pod))), nil
@@ -97,7 +98,7 @@ func runningSince(pod *corev1.Pod) time.Time {
 	return time.Time{}
 }
 
-// waitingReason names what keeps a pod from starting, such as an image that cannot be pulled.
+// waitingReason returns the reason why a pod does not start, such as ErrImagePull.
 func waitingReason(pod *corev1.Pod) string {
 	for _, c := range pod.Status.ContainerStatuses {
 		if c.State.Waiting != nil && c.State.Waiting.Reason != "" {

@@ -1,4 +1,4 @@
-// Package testbed is what the programs share that try GracefulApp on a running cluster: watches, waiting, the load generators' pods.
+// Package testbed has the code that the demo and the lab share: a client for a running cluster, waiting for conditions, and load generators.
 package testbed
 
 import (
@@ -19,25 +19,25 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// Testbed is a namespace of a cluster: a client that reads from watches and writes directly.
+// Testbed is a client for one namespace of a cluster. It reads from a cache and writes to the API server.
 type Testbed struct {
 	client.Client
 	Namespace string
-	// Direct reads past the watches.
+	// Direct reads from the API server, not from the cache.
 	Direct client.Reader
-	// Kube is for logs, evictions and the version, which controller-runtime's client has not.
+	// Kube is used for logs, evictions and the server version, which the client of controller-runtime does not support.
 	Kube    kubernetes.Interface
 	Watched cache.Cache
-	changed chan struct{} // rings when anything in the namespace has changed
+	changed chan struct{} // receives a value when an object in the namespace has changed
 }
 
-// Connect opens the watches on the namespace, in the cluster that KUBECONFIG means, and waits until they have filled the cache.
+// Connect connects to the cluster of KUBECONFIG and waits until the cache of the namespace is filled.
 func Connect(ctx context.Context, namespace string) (*Testbed, error) {
 	config, err := ctrl.GetConfig()
 	if err != nil {
 		return nil, fmt.Errorf("no cluster: %w", err)
 	}
-	config.QPS, config.Burst = 50, 100 // one user; client-go's default of 5 would delay the steps
+	config.QPS, config.Burst = 50, 100 // client-go's default of 5 requests per second would delay the steps
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
@@ -54,7 +54,7 @@ func Connect(ctx context.Context, namespace string) (*Testbed, error) {
 	}
 	c, err := client.New(config, client.Options{Scheme: scheme, Cache: &client.CacheOptions{
 		Reader:     watched,
-		DisableFor: []client.Object{&corev1.Namespace{}, &corev1.Node{}}, // read once, and not in the namespace that is watched
+		DisableFor: []client.Object{&corev1.Namespace{}, &corev1.Node{}}, // read rarely, and outside the namespace that the cache watches
 	}})
 	if err != nil {
 		return nil, fmt.Errorf("reaching the cluster: %w", err)
@@ -68,14 +68,14 @@ func Connect(ctx context.Context, namespace string) (*Testbed, error) {
 }
 
 func (t *Testbed) watch(ctx context.Context) error {
-	ring := func() {
+	notify := func() {
 		select {
 		case t.changed <- struct{}{}:
-		default: // it rings already
+		default: // a value is already waiting
 		}
 	}
 	handler := clientcache.ResourceEventHandlerFuncs{
-		AddFunc: func(any) { ring() }, UpdateFunc: func(any, any) { ring() }, DeleteFunc: func(any) { ring() },
+		AddFunc: func(any) { notify() }, UpdateFunc: func(any, any) { notify() }, DeleteFunc: func(any) { notify() },
 	}
 	kinds := []client.Object{&v1alpha1.GracefulApp{}, &appsv1.Deployment{}, &corev1.Pod{}, &corev1.Service{}}
 	for _, kind := range kinds {
@@ -96,14 +96,14 @@ func (t *Testbed) watch(ctx context.Context) error {
 	return nil
 }
 
-// Pending is the answer to "is it done?": Done, or else what is missing.
+// Pending describes the missing part of a condition, such as "2 of 3 pods". It is Done if the condition is met.
 type Pending string
 
-// Done is the answer yes.
+// Done means that there is nothing left to wait for.
 const Done Pending = ""
 
-// WaitFor asks check again whenever something has changed in the namespace, and, as some things change by time alone, once a second.
-func (t *Testbed) WaitFor(ctx context.Context, what string, limit time.Duration, check func(context.Context) (Pending, error)) error {
+// WaitFor calls check until it returns Done: after each change in the namespace and once per second, because some conditions depend on time alone.
+func (t *Testbed) WaitFor(ctx context.Context, condition string, limit time.Duration, check func(context.Context) (Pending, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	again := time.NewTicker(time.Second)
@@ -111,7 +111,7 @@ func (t *Testbed) WaitFor(ctx context.Context, what string, limit time.Duration,
 	for {
 		missing, err := check(ctx)
 		if err != nil {
-			return fmt.Errorf("waiting for %s: %w", what, err)
+			return fmt.Errorf("waiting for %s: %w", condition, err)
 		}
 		if missing == Done {
 			return nil
@@ -120,7 +120,7 @@ func (t *Testbed) WaitFor(ctx context.Context, what string, limit time.Duration,
 		case <-t.changed:
 		case <-again.C:
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for %s: %w after %s: %s", what, ctx.Err(), limit, missing)
+			return fmt.Errorf("waiting for %s: %w after %s: %s", condition, ctx.Err(), limit, missing)
 		}
 	}
 }
