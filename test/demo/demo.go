@@ -15,7 +15,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-// demo is one run.
+// demo is one run of the demonstration.
 type demo struct {
 	options
 	*testbed.Screen
@@ -24,12 +24,12 @@ type demo struct {
 	windows []load.Window
 }
 
-// run is the whole demonstration in the order in which the user sees it.
+// run runs all parts of the demonstration in order.
 func (d *demo) run(ctx context.Context) error {
 	if err := d.testbed.Clear(ctx); err != nil {
 		return err
 	}
-	if err := d.refuse(ctx); err != nil {
+	if err := d.showRejection(ctx); err != nil {
 		return err
 	}
 	if err := d.deploy(ctx); err != nil {
@@ -44,33 +44,33 @@ func (d *demo) run(ctx context.Context) error {
 	return err
 }
 
-// refuse shows that a spec under which requests would be lost does not get in, in the API server's own words.
-func (d *demo) refuse(ctx context.Context) error {
+// showRejection applies a spec that would lose requests, and prints the error of the API server.
+func (d *demo) showRejection(ctx context.Context) error {
 	d.Title("1. A spec that would lose requests: t1 = 20 s, t2 = 5 s, t3 = 25 s")
-	app := badApp(d.helloImage)
+	app := rejectedApp(d.helloImage)
 	err := d.testbed.Create(ctx, app)
 	if err == nil {
 		_ = d.testbed.Delete(ctx, app)
-		return errors.New("the API server took it: is the CRD of this version installed?")
+		return errors.New("the API server accepted the spec; install the CRD of this version (make deploy)")
 	}
 	d.Say("The API server answers:\n%s", testbed.Indent(err.Error(), d.Width()))
 	if !strings.Contains(err.Error(), "t3 > t1 + t2") {
-		return errors.New("that is not the refusal that was expected")
+		return errors.New("the API server rejected the spec for another reason than t3 <= t1 + t2")
 	}
 	return nil
 }
 
-// deploy brings up both workloads and draws the timing that was derived for the first.
+// deploy creates both workloads, waits until they are settled and prints the timing that the operator derived for the GracefulApp.
 func (d *demo) deploy(ctx context.Context) error {
-	d.Title(fmt.Sprintf("2. hello as a GracefulApp: starts in %d s, longest request %d s", startSeconds, requestSeconds))
+	d.Title(fmt.Sprintf("2. hello as a GracefulApp: it starts in %d s, its longest request takes %d s", startSeconds, requestSeconds))
 	app := gracefulApp(d.helloImage)
-	deployment, service := twin(d.helloImage)
+	deployment, service := plainDeployment(d.helloImage)
 	for _, object := range []client.Object{app, deployment, service} {
 		if err := d.testbed.Create(ctx, object); err != nil {
 			return fmt.Errorf("applying %s: %w", object.GetName(), err)
 		}
 	}
-	d.after = generations{app.Generation, deployment.Generation}
+	d.after = generations{app: app.Generation, plain: deployment.Generation}
 	start := time.Now()
 	if err := d.settle(ctx, func(missing testbed.Pending) string { return "  waiting: " + string(missing) }); err != nil {
 		return err
@@ -79,14 +79,14 @@ func (d *demo) deploy(ctx context.Context) error {
 		return err
 	}
 	if app.Status.Timing == nil {
-		return errors.New("GracefulApp is Ready, but its status has no timing")
+		return errors.New("the GracefulApp is Ready but has no status.timing")
 	}
-	d.Say("Ready after %.0f s. How each of its pods will end:\n\n%s", time.Since(start).Seconds(), timeline(*app.Status.Timing))
-	d.Say("\nBeside it runs its naive twin, %s: a plain Deployment and Service\nwith the same image, without probes and hook.", twinName)
+	d.Say("Ready after %.0f s. Each of its pods terminates like this:\n\n%s", time.Since(start).Seconds(), timeline(*app.Status.Timing))
+	d.Say("\nFor comparison, %s runs the same image as a plain Deployment\nand Service, without probes and without a preStop hook.", plainName)
 	return nil
 }
 
-// settle waits until both workloads have come to rest, with text as the live line.
+// settle waits until both workloads are settled, and shows text as the progress line.
 func (d *demo) settle(ctx context.Context, text func(missing testbed.Pending) string) error {
 	return d.testbed.WaitFor(ctx, "both workloads to settle", 4*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
 		missing, err := settled(ctx, d.testbed, d.after)
@@ -97,7 +97,7 @@ func (d *demo) settle(ctx context.Context, text func(missing testbed.Pending) st
 	})
 }
 
-// step is a change to both workloads under load.
+// step is a change of both workloads under load.
 type step struct {
 	phase, text, patch string
 }
@@ -115,10 +115,10 @@ func steps() []step {
 	}
 }
 
-// steadyTime is how long the load goes on between two steps.
+// steadyTime is the time of load without a change before each step and after the last.
 const steadyTime = 3 * time.Second
 
-// measure takes both workloads through all steps under load.
+// measure runs all steps on both workloads under load.
 func (d *demo) measure(ctx context.Context) (result, error) {
 	d.Title(fmt.Sprintf("3. %d requests per second to each, through 2 -> 5 -> 1 -> 3 pods and a rollout", ratePerWorkload))
 	f, err := startFleet(ctx, d.testbed, d.loadgenImage)
@@ -133,7 +133,7 @@ func (d *demo) measure(ctx context.Context) (result, error) {
 		if err := d.steady(ctx, f, time.Now().Add(steadyTime), 0); err != nil {
 			return result{}, err
 		}
-		if err := d.take(ctx, f, s); err != nil {
+		if err := d.runStep(ctx, f, s); err != nil {
 			return result{}, err
 		}
 	}
@@ -141,7 +141,7 @@ func (d *demo) measure(ctx context.Context) (result, error) {
 		return result{}, err
 	}
 	took := time.Since(start)
-	d.Progress("ending the load; requests in flight may finish")
+	d.Progress("ending the load; requests in flight finish")
 	if err := f.Stop(ctx); err != nil {
 		return result{}, err
 	}
@@ -151,12 +151,12 @@ func (d *demo) measure(ctx context.Context) (result, error) {
 	}
 	return result{
 		When: start.UTC(), Seconds: int(took.Seconds()), Size: size,
-		App:  collect(f.Generators, d.windows, appName, "GracefulApp "+appName),
-		Twin: collect(f.Generators, d.windows, twinName, "plain Deployment "+twinName),
+		App:   collect(f.Generators, d.windows, appName, "GracefulApp "+appName),
+		Plain: collect(f.Generators, d.windows, plainName, "plain Deployment "+plainName),
 	}, nil
 }
 
-// cleanUp removes the generators however the run ended, also after ctx.
+// cleanUp deletes the generators after success, failure or interruption, so it does not use the context of the run.
 func (d *demo) cleanUp(f *testbed.Fleet) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -165,19 +165,19 @@ func (d *demo) cleanUp(f *testbed.Fleet) {
 	}
 }
 
-// steady lets the load run until both have passed: a time, and a number of requests to each workload.
+// steady lets the load run until the given time, and until each workload has been sent the given number of requests.
 func (d *demo) steady(ctx context.Context, f *testbed.Fleet, until time.Time, requests int) error {
 	return d.testbed.WaitFor(ctx, fmt.Sprintf("%d requests to each", requests), 4*time.Minute, func(context.Context) (testbed.Pending, error) {
 		d.Progress(liveLine(f, "steady load"))
-		if time.Now().Before(until) || min(f.Count(appName+"/").Requests, f.Count(twinName+"/").Requests) < requests {
+		if time.Now().Before(until) || min(f.Count(appName+"/").Requests, f.Count(plainName+"/").Requests) < requests {
 			return "more load", f.Failed()
 		}
 		return testbed.Done, f.Failed()
 	})
 }
 
-// take patches both workloads and waits until they have settled; that time is the step's window.
-func (d *demo) take(ctx context.Context, f *testbed.Fleet, s step) error {
+// runStep patches both workloads and waits until they are settled. That time is the step's window.
+func (d *demo) runStep(ctx context.Context, f *testbed.Fleet, s step) error {
 	from := time.Now()
 	patch := client.RawPatch(types.MergePatchType, []byte(s.patch))
 	app := &v1alpha1.GracefulApp{}
@@ -185,32 +185,32 @@ func (d *demo) take(ctx context.Context, f *testbed.Fleet, s step) error {
 	if err := d.testbed.Patch(ctx, app, patch); err != nil {
 		return fmt.Errorf("%s: patching the GracefulApp: %w", s.text, err)
 	}
-	deployment, _ := twin(d.helloImage)
+	deployment, _ := plainDeployment(d.helloImage)
 	if err := d.testbed.Patch(ctx, deployment, patch); err != nil {
-		return fmt.Errorf("%s: patching the naive Deployment: %w", s.text, err)
+		return fmt.Errorf("%s: patching the plain Deployment: %w", s.text, err)
 	}
-	d.after = generations{app.Generation, deployment.Generation}
+	d.after = generations{app: app.Generation, plain: deployment.Generation}
 	if err := d.settle(ctx, func(testbed.Pending) string { return liveLine(f, s.text) }); err != nil {
 		return fmt.Errorf("%s: %w", s.text, err)
 	}
 	to := time.Now()
 	d.windows = append(d.windows, load.Window{Name: s.phase, From: from, To: to})
 	d.Say("  %-17s  settled after %3.0f s; lost so far: hello %s, naive %s", s.text, to.Sub(from).Seconds(),
-		thousands(f.Count(appName+"/").Lost), thousands(f.Count(twinName+"/").Lost))
+		thousands(f.Count(appName+"/").Lost), thousands(f.Count(plainName+"/").Lost))
 	return nil
 }
 
 func liveLine(f *testbed.Fleet, text string) string {
-	app, naive := f.Count(appName+"/"), f.Count(twinName+"/")
+	app, naive := f.Count(appName+"/"), f.Count(plainName+"/")
 	return fmt.Sprintf("  %-17s  hello %s sent, %s lost   naive %s sent, %s lost", text,
 		thousands(app.Requests), thousands(app.Lost), thousands(naive.Requests), thousands(naive.Lost))
 }
 
 func (d *demo) report(r result) error {
-	d.Title("4. What became of the requests")
+	d.Title("4. Requests and losses")
 	d.Say("%s", table(r))
-	if late, all := r.App.Sum.Late+r.Twin.Sum.Late, r.App.Sum.Requests+r.Twin.Sum.Requests; late > 0 {
-		d.Say("%s of %s requests went out more than %s late, as the machine was busy.\nNone was left out.", thousands(late), thousands(all), load.LateAfter)
+	if late, all := r.App.Sum.Late+r.Plain.Sum.Late, r.App.Sum.Requests+r.Plain.Sum.Requests; late > 0 {
+		d.Say("%s of %s requests were sent more than %s late, because the machine was busy.\nAll of them were sent.", thousands(late), thousands(all), load.LateAfter)
 	}
 	if err := write(r, d.options); err != nil {
 		return err
@@ -218,7 +218,7 @@ func (d *demo) report(r result) error {
 	faults := verdict(r)
 	if len(faults) == 0 {
 		d.Say("\nGracefulApp lost none of %s requests; the plain Deployment lost %s of %s.",
-			thousands(r.App.Total.Requests), thousands(r.Twin.Total.lost()), thousands(r.Twin.Total.Requests))
+			thousands(r.App.Total.Requests), thousands(r.Plain.Total.lost()), thousands(r.Plain.Total.Requests))
 		return nil
 	}
 	for _, loss := range r.App.examples {
@@ -237,8 +237,8 @@ func hints(cluster string) string {
 `
 	text := fmt.Sprintf("\nTry next:"+try, namespace, appName)
 	if cluster == "" {
-		return text + fmt.Sprintf("Remove what the demo made: kubectl delete namespace %s; the operator: make undeploy", namespace)
+		return text + fmt.Sprintf("Remove the demo: kubectl delete namespace %s; remove the operator: make undeploy", namespace)
 	}
-	return fmt.Sprintf("\nThe cluster stays up. Enter it: eval \"$(make -s cluster-env CLUSTER=%[1]s)\"", cluster) + text +
+	return fmt.Sprintf("\nThe cluster keeps running. Use it: eval \"$(make -s cluster-env CLUSTER=%[1]s)\"", cluster) + text +
 		fmt.Sprintf("Remove it: make cluster-down CLUSTER=%s", cluster)
 }

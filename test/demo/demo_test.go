@@ -20,7 +20,7 @@ func TestTimeline(t *testing.T) {
 deleted      SIGTERM                                     ended         SIGKILL
 still serves finishes requests                           at the latest
 t3 = 30 s in all, and t3 > t1 + t2`},
-		{"a short segment still has room for its label", 600, 1, 602, `
+		{"a short segment has room for its label", 600, 1, 602, `
 ├─ t2 = 1 s ─┼─────────────── t1 = 600 s ────────────────┼─ 1 s spare ─┤
 deleted      SIGTERM                                     ended         SIGKILL
 still serves finishes requests                           at the latest

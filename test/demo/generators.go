@@ -11,7 +11,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-// clients are the two kinds of load on each workload; a target is named WORKLOAD/MODE.
+// clients are the two kinds of load on each workload. The name of a target is WORKLOAD/MODE.
 var clients = []struct {
 	mode load.Mode
 	rate float64
@@ -22,7 +22,7 @@ var clients = []struct {
 	{load.KeepAlive, keepAliveRate, "/?seconds=0", "keep-alive, at once"},
 }
 
-// startFleet puts a generator on up to two nodes, each with its share of the load, and returns when all send.
+// startFleet starts a generator on each of up to two nodes, with an equal share of the load, and returns when all of them run.
 func startFleet(ctx context.Context, t *testbed.Testbed, image string) (*testbed.Fleet, error) {
 	nodes, err := t.Nodes(ctx)
 	if err != nil {
@@ -30,7 +30,7 @@ func startFleet(ctx context.Context, t *testbed.Testbed, image string) (*testbed
 	}
 	nodes = nodes[:min(len(nodes), 2)]
 	var app, naive corev1.Service
-	for name, service := range map[string]*corev1.Service{appName: &app, twinName: &naive} {
+	for name, service := range map[string]*corev1.Service{appName: &app, plainName: &naive} {
 		if err := t.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, service); err != nil {
 			return nil, fmt.Errorf("reading Service %s: %w", name, err)
 		}

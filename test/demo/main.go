@@ -1,11 +1,10 @@
-// Command demo shows on a running cluster what GracefulApp is for: a spec that would lose requests is refused, and an app that is scaled
-// and rolled out under load loses none, while a plain Deployment of the same image, beside it, does.
+// Command demo demonstrates GracefulApp on a running cluster. The API server rejects a spec that would lose requests. A GracefulApp that is scaled
+// and rolled out under load loses no request, while a plain Deployment of the same image loses some.
 //
-//	demo confirm                shows which cluster KUBECONFIG means, and asks
-//	demo run                    the demonstration; exits 1 if it proves nothing or a request of GracefulApp was lost
+//	demo confirm    shows the cluster of KUBECONFIG and asks for confirmation
+//	demo run        runs the demonstration; exits with 1 if the GracefulApp lost a request or if the run proves nothing
 //
-// The operator must be deployed already; `make demo` sees to all of it. What is shown comes from the cluster and from the load
-// generators' ledgers alone.
+// The operator must be deployed before; `make demo` does that. All figures come from the cluster and from the records of the load generators.
 package main
 
 import (
@@ -39,7 +38,7 @@ const usage = `usage: demo confirm [--yes]
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends at once
-	// What client-go retries and logs would break the live line; what matters comes back as an error.
+	// Log lines of client-go would break the progress line. They report retries; errors that matter are returned.
 	ctrl.SetLogger(logr.FromSlogHandler(slog.DiscardHandler))
 	os.Exit(command(ctx, os.Args[1:]))
 }
@@ -63,7 +62,7 @@ func command(ctx context.Context, args []string) int {
 		fmt.Fprintf(os.Stderr, "demo: %v\n%s", err, usage)
 		return exitUsage
 	case ctx.Err() != nil:
-		fmt.Fprintln(os.Stderr, "\ndemo: interrupted; the load generators are removed, the rest stays")
+		fmt.Fprintln(os.Stderr, "\ndemo: interrupted; the load generators are deleted, all other objects stay")
 		return exitInterrupted
 	}
 	fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
@@ -88,18 +87,19 @@ func parse(flags *flag.FlagSet, args []string) error {
 
 func runConfirm(args []string) error {
 	flags := flag.NewFlagSet("confirm", flag.ContinueOnError)
-	yes := flags.Bool("yes", false, "do not ask")
+	yes := flags.Bool("yes", false, "do not ask for confirmation")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
-	return testbed.Confirm(fmt.Sprintf("make demo installs there the CRD and the operator (namespace gracefulapp-system), runs up to 12 pods and\n"+
-		"some %d requests per second in the namespace %s, and leaves all but the load there.", ratePerWorkload*2, namespace), *yes)
+	return testbed.Confirm(fmt.Sprintf("make demo installs the CRD and the operator (namespace gracefulapp-system) in\n"+
+		"this cluster. It runs up to 12 pods and about %d requests per second in the\n"+
+		"namespace %s. Afterwards it deletes only the load generators.", ratePerWorkload*2, namespace), *yes)
 }
 
 type options struct {
 	helloImage   string
 	loadgenImage string
-	cluster      string // the embedded cluster's name, for the hints at the end
+	cluster      string // name of the embedded cluster, for the hints at the end
 	jsonFile     string
 	markdownFile string
 }
@@ -109,7 +109,7 @@ func runDemo(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
 	flags.StringVar(&o.helloImage, "hello-image", os.Getenv("HELLO_IMG"), "image of the workload")
 	flags.StringVar(&o.loadgenImage, "loadgen-image", os.Getenv("LOADGEN_IMG"), "image of the load generator")
-	flags.StringVar(&o.cluster, "cluster", "", "name of the embedded cluster, if it is one")
+	flags.StringVar(&o.cluster, "cluster", "", "name of the embedded cluster; empty for any other cluster")
 	flags.StringVar(&o.jsonFile, "json", "", "write the result to this file as JSON")
 	flags.StringVar(&o.markdownFile, "markdown", "", "write the table to this file as Markdown")
 	if err := parse(flags, args); err != nil {

@@ -16,26 +16,26 @@ import (
 )
 
 const (
-	namespace = "graceful-demo"
-	appName   = "hello"
-	twinName  = "hello-naive"
-	twinLabel = "app"
+	namespace  = "graceful-demo"
+	appName    = "hello"
+	plainName  = "hello-naive"
+	plainLabel = "app"
 
-	startSeconds   = 5 // of hello's simulated start
-	requestSeconds = 1 // of a slow request
+	startSeconds   = 5 // simulated start of hello
+	requestSeconds = 1 // duration of a slow request
 	startReplicas  = 2
 )
 
-// Load on each workload, requests per second over all generators: 240 make 20,000 in 85 s and leave two cores room.
+// Load on each workload in requests per second, over all generators. 240 per second make 20,000 requests in 85 s without overloading two cores.
 const (
-	slowRate        = 80  // each over a new connection, requestSeconds long
-	keepAliveRate   = 160 // over kept connections, answered at once
+	slowRate        = 80  // requests of requestSeconds, each on a new connection
+	keepAliveRate   = 160 // requests on keep-alive connections, answered at once
 	ratePerWorkload = slowRate + keepAliveRate
-	connections     = 20 // of a generator to a workload, for keep-alive
+	connections     = 20 // keep-alive connections of a generator to a workload
 )
 
-// CPU requests keep the pods from starving beside the node's own processes. The generators need one too, or the servers' would starve them. The
-// sum of ten pods, two generators and what a cluster runs fits one core.
+// CPU requests guarantee CPU time to the pods on a busy node. The generators have one too; otherwise the servers would take their CPU time. The
+// requests of ten servers, two generators and the cluster's own pods fit on one core.
 const (
 	serverCPU    = "50m"
 	generatorCPU = "100m"
@@ -47,7 +47,7 @@ func requesting(cpu string) corev1.ResourceRequirements {
 
 func labels() map[string]string { return map[string]string{testbed.PartOfLabel: namespace} }
 
-// helloContainer is the same for both workloads; what makes the difference is added by whoever runs it.
+// helloContainer returns the container that both workloads run. gracefulApp adds the probes and the preStop hook.
 func helloContainer(image string) corev1.Container {
 	return corev1.Container{
 		Name:  "hello",
@@ -59,7 +59,7 @@ func helloContainer(image string) corev1.Container {
 		},
 		Ports: []corev1.ContainerPort{
 			{Name: "http", ContainerPort: 8080},
-			{Name: "admin", ContainerPort: 8081}, // of the hook; the Service does not target it
+			{Name: "admin", ContainerPort: 8081}, // for the preStop hook; the Service does not target it
 		},
 		Resources: requesting(serverCPU),
 	}
@@ -85,8 +85,8 @@ func gracefulApp(image string) *v1alpha1.GracefulApp {
 	}
 }
 
-// badApp has the tutorial's numbers but for t3, which is t1 + t2: SIGKILL would come just when the last request may end.
-func badApp(image string) *v1alpha1.GracefulApp {
+// rejectedApp returns an app with t3 = t1 + t2: SIGKILL may come at the moment at which the last request ends.
+func rejectedApp(image string) *v1alpha1.GracefulApp {
 	app := gracefulApp(image)
 	app.Name = "too-short"
 	app.Spec.Timing = v1alpha1.TimingSpec{
@@ -96,10 +96,10 @@ func badApp(image string) *v1alpha1.GracefulApp {
 	return app
 }
 
-// twin is the control: the same image as a simple tutorial deploys it, without probes and hook.
-func twin(image string) (*appsv1.Deployment, *corev1.Service) {
-	selector := map[string]string{twinLabel: twinName}
-	meta := metav1.ObjectMeta{Name: twinName, Namespace: namespace, Labels: labels()}
+// plainDeployment returns the control: the same image as a simple tutorial deploys it, without probes and without a preStop hook.
+func plainDeployment(image string) (*appsv1.Deployment, *corev1.Service) {
+	selector := map[string]string{plainLabel: plainName}
+	meta := metav1.ObjectMeta{Name: plainName, Namespace: namespace, Labels: labels()}
 	return &appsv1.Deployment{
 			ObjectMeta: meta,
 			Spec: appsv1.DeploymentSpec{
@@ -119,11 +119,11 @@ func twin(image string) (*appsv1.Deployment, *corev1.Service) {
 		}
 }
 
-// loadgen sends from a node to both Services by their ClusterIP: a name that is resolved for each new connection would make the cluster's
-// DNS a part of the measurement.
-func loadgen(image, node string, share int, appIP, twinIP string) *corev1.Pod {
+// loadgen returns a generator's pod for one node. It sends to the ClusterIPs of both Services: with host names, each new connection would also
+// measure the cluster's DNS.
+func loadgen(image, node string, share int, appIP, plainIP string) *corev1.Pod {
 	var args []string
-	for _, workload := range []struct{ name, ip string }{{appName, appIP}, {twinName, twinIP}} {
+	for _, workload := range []struct{ name, ip string }{{appName, appIP}, {plainName, plainIP}} {
 		url := "http://" + net.JoinHostPort(workload.ip, "80")
 		for _, client := range clients {
 			target := load.Target{

@@ -8,28 +8,28 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-func TestBadAppBreaksTheInvariantByNothing(t *testing.T) {
-	timing := badApp("hello:0.1.0").Spec.Timing
+func TestRejectedAppHasEqualTimes(t *testing.T) {
+	timing := rejectedApp("hello:0.1.0").Spec.Timing
 	if *timing.TerminationGracePeriodSeconds != *timing.ShutdownSeconds+*timing.PreStopSeconds {
 		t.Errorf("%+v, want t3 = t1 + t2", timing)
 	}
 }
 
-// The comparison is fair: image, environment and port are the same; probes and hook are what GracefulApp is about.
+// The comparison is fair: only the probes and the preStop hook differ.
 func TestBothWorkloadsRunTheSameContainer(t *testing.T) {
 	app := gracefulApp("hello:0.1.0").Spec.Template.Spec.Containers[0]
-	naive, service := twin("hello:0.1.0")
-	plain := naive.Spec.Template.Spec.Containers[0]
+	deployment, service := plainDeployment("hello:0.1.0")
+	plain := deployment.Spec.Template.Spec.Containers[0]
 	app.ReadinessProbe, app.LivenessProbe, app.Lifecycle = nil, nil, nil
 	if diff := cmp.Diff(app, plain); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(service.Spec.Selector, naive.Spec.Template.Labels); diff != "" {
-		t.Errorf("the Service does not follow the pods: %s", diff)
+	if diff := cmp.Diff(service.Spec.Selector, deployment.Spec.Template.Labels); diff != "" {
+		t.Errorf("the Service does not select the pods: %s", diff)
 	}
 }
 
-func TestLoadgenTakesItsShareOfBothWorkloads(t *testing.T) {
+func TestLoadgenSendsItsShareToBothWorkloads(t *testing.T) {
 	pod := loadgen("loadgen:0.1.0", "node-1", 2, "198.19.0.1", "fd00::1")
 	args := strings.Join(pod.Spec.Containers[0].Args, " ")
 	for _, want := range []string{
@@ -46,7 +46,7 @@ func TestLoadgenTakesItsShareOfBothWorkloads(t *testing.T) {
 	}
 }
 
-func TestStepsAreTheScriptOfTheDemo(t *testing.T) {
+func TestSteps(t *testing.T) {
 	var got []string
 	for _, s := range steps() {
 		got = append(got, s.text)

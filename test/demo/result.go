@@ -14,10 +14,10 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-// minimumRequests that each workload must have been sent for the result to mean something.
+// minimumRequests is the least number of requests per workload for a valid result.
 const minimumRequests = 20_000
 
-// The phases of the run, as columns of the table; load.Between is the time outside all steps.
+// The phases of the run are columns of the table. load.Between is the time outside all steps.
 const (
 	scaleUp   = "scale-up"
 	scaleDown = "scale-down"
@@ -26,7 +26,7 @@ const (
 
 var phases = []string{scaleUp, scaleDown, rollout, load.Between}
 
-// row is one line of the table: a workload, or one of its clients.
+// row is one line of the table, for a workload or for one of its clients.
 type row struct {
 	Name     string         `json:"name"`
 	Requests int            `json:"requests"`
@@ -48,7 +48,7 @@ func (r *row) add(counts map[string]load.Count) {
 	}
 }
 
-// workloadResult is what became of the requests to a workload.
+// workloadResult has the counts of the requests to one workload.
 type workloadResult struct {
 	Total    row        `json:"total"`
 	Clients  []row      `json:"clients"`
@@ -56,19 +56,19 @@ type workloadResult struct {
 	examples []load.Loss
 }
 
-// result of a run; all of it comes from the generators' ledgers.
+// result is the result of a run. All counts come from the records of the generators.
 type result struct {
 	When    time.Time      `json:"when"`
 	Seconds int            `json:"seconds"`
 	Size    string         `json:"size"`
 	App     workloadResult `json:"gracefulApp"`
-	Twin    workloadResult `json:"naive"`
+	Plain   workloadResult `json:"naive"`
 }
 
-// maxExamples of lost requests that are shown.
+// maxExamples bounds the lost requests that are printed.
 const maxExamples = 10
 
-// collect places every request in the phase in which it was sent. windows are by our clock.
+// collect counts the requests to a workload by the phase in which they were sent. windows have the times of this program's clock.
 func collect(generators []*testbed.Generator, windows []load.Window, workload, name string) workloadResult {
 	out := workloadResult{Total: newRow(name)}
 	for _, c := range clients {
@@ -105,16 +105,16 @@ func shifted(windows []load.Window, by time.Duration) []load.Window {
 	return windows
 }
 
-// verdict lists why the run failed or proves nothing; empty is success.
+// verdict returns the reasons why the run failed or proves nothing. An empty list means success.
 func verdict(r result) []string {
 	var faults []string
 	if lost := max(r.App.Total.lost(), r.App.Sum.Lost); lost > 0 {
 		faults = append(faults, fmt.Sprintf("GracefulApp lost %d requests", lost))
 	}
-	if r.Twin.Total.Lost[scaleDown] == 0 {
+	if r.Plain.Total.Lost[scaleDown] == 0 {
 		faults = append(faults, "the plain Deployment lost no request at scale-down, so the run proves nothing")
 	}
-	for _, w := range []workloadResult{r.App, r.Twin} {
+	for _, w := range []workloadResult{r.App, r.Plain} {
 		if w.Total.Requests < minimumRequests {
 			faults = append(faults, fmt.Sprintf("%s was sent %d requests, fewer than %d", w.Total.Name, w.Total.Requests, minimumRequests))
 		}
@@ -125,18 +125,18 @@ func verdict(r result) []string {
 	return faults
 }
 
-// failure is the error of a run with faults. Where so many requests went out late that overload explains them, it is testbed.ErrTooBusy; requests
-// that were aimed wrong it does not explain.
+// failure returns the error of a run with faults. It is testbed.ErrTooBusy if so many requests were sent late that an overloaded machine may be the
+// cause. Overload does not explain rejected requests.
 func failure(r result, faults []string) error {
 	text := strings.Join(faults, "\n      ")
-	sum := r.App.Sum.Add(r.Twin.Sum)
+	sum := r.App.Sum.Add(r.Plain.Sum)
 	if late := testbed.LateShare(sum); late > testbed.MaxLateShare && sum.Rejected == 0 {
-		return fmt.Errorf("%w: %.1f %% of the requests went out late (bound %.0f %%)\n      %s", testbed.ErrTooBusy, 100*late, 100*testbed.MaxLateShare, text)
+		return fmt.Errorf("%w: %.1f %% of the requests were sent late (limit %.0f %%)\n      %s", testbed.ErrTooBusy, 100*late, 100*testbed.MaxLateShare, text)
 	}
 	return errors.New(text)
 }
 
 var english = message.NewPrinter(language.English)
 
-// thousands writes 20000 as 20,000.
+// thousands formats 20000 as 20,000.
 func thousands(n int) string { return english.Sprint(n) }

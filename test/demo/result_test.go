@@ -23,8 +23,8 @@ func goodResult() result {
 	}
 	return result{
 		Seconds: 90, Size: "one machine with 2 cores",
-		App:  workload("GracefulApp hello", map[string]int{}),
-		Twin: workload("plain Deployment hello-naive", map[string]int{scaleUp: 1505, scaleDown: 74, rollout: 938, load.Between: 2}),
+		App:   workload("GracefulApp hello", map[string]int{}),
+		Plain: workload("plain Deployment hello-naive", map[string]int{scaleUp: 1505, scaleDown: 74, rollout: 938, load.Between: 2}),
 	}
 }
 
@@ -34,14 +34,14 @@ func TestVerdict(t *testing.T) {
 		spoil func(*result)
 		want  string
 	}{
-		{"passes when only the twin lost", func(*result) {}, ""},
+		{"passes when only the plain Deployment lost", func(*result) {}, ""},
 		{"fails on a single lost request", func(r *result) { r.App.Total.Lost = map[string]int{load.Between: 1} }, "lost 1 requests"},
-		{"fails on a loss that no phase has", func(r *result) { r.App.Sum.Lost = 1 }, "lost 1 requests"},
-		{"fails when the twin lost none at scale-down", func(r *result) { r.Twin.Total.Lost[scaleDown] = 0 }, "proves nothing"},
+		{"fails on a loss outside all phases", func(r *result) { r.App.Sum.Lost = 1 }, "lost 1 requests"},
+		{"fails when the plain Deployment lost none at scale-down", func(r *result) { r.Plain.Total.Lost[scaleDown] = 0 }, "proves nothing"},
 		{"passes with just enough requests", func(r *result) { r.App.Total.Requests = 20_000 }, ""},
 		{"fails with one request too few", func(r *result) { r.App.Total.Requests = 19_999 }, "fewer than 20000"},
-		{"counts the twin's requests too", func(r *result) { r.Twin.Total.Requests = 19_999 }, "hello-naive was sent 19999"},
-		{"fails when the load was aimed wrong", func(r *result) { r.App.Sum.Rejected = 3 }, "3 requests were answered"},
+		{"counts the requests to the plain Deployment too", func(r *result) { r.Plain.Total.Requests = 19_999 }, "hello-naive was sent 19999"},
+		{"fails when requests were rejected", func(r *result) { r.App.Sum.Rejected = 3 }, "3 requests were answered"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := goodResult()
@@ -64,14 +64,14 @@ func TestALossIsOverloadOnlyWhereRequestsWereLate(t *testing.T) {
 		{"a machine with room", 1000, 0, false},
 		{"just below a tenth late", 4246, 0, false},
 		{"just above a tenth late", 4247, 0, true},
-		{"aimed wrong on a busy machine", 20_000, 3, false},
+		{"rejected requests on a busy machine", 20_000, 3, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := goodResult()
 			r.App.Sum.Lost, r.App.Sum.Late, r.App.Sum.Rejected = 1, tc.late, tc.rejected
 			err := failure(r, verdict(r))
 			if errors.Is(err, testbed.ErrTooBusy) != tc.busy || !strings.Contains(err.Error(), "GracefulApp lost 1 requests") {
-				t.Errorf("%v; want too busy %v, and the loss told", err, tc.busy)
+				t.Errorf("%v; want too busy %v, and the loss in the message", err, tc.busy)
 			}
 		})
 	}
@@ -79,11 +79,11 @@ func TestALossIsOverloadOnlyWhereRequestsWereLate(t *testing.T) {
 
 func TestCollectPlacesRequestsByTheGeneratorsClock(t *testing.T) {
 	zero := time.Unix(1_800_000_000, 0)
-	const behind = 100 * time.Second // the generator's clock
-	at := func(s int) time.Time { return zero.Add(time.Duration(s)*time.Second - behind) }
-	target := twinName + "/" + string(load.NewConnection)
+	const offset = 100 * time.Second // the generator's clock is this far behind
+	at := func(s int) time.Time { return zero.Add(time.Duration(s)*time.Second - offset) }
+	target := plainName + "/" + string(load.NewConnection)
 	g := &testbed.Generator{
-		Pod: "loadgen-1", ClockOffset: behind,
+		Pod: "loadgen-1", ClockOffset: offset,
 		Losses: map[string][]load.Record{target: {{Sent: at(12), Outcome: load.Lost}}},
 		Summary: []load.Summary{{
 			Target: load.Target{Name: target}, Count: load.Count{Requests: 5, Answered: 4, Lost: 1},
@@ -94,8 +94,8 @@ func TestCollectPlacesRequestsByTheGeneratorsClock(t *testing.T) {
 		}},
 	}
 	windows := []load.Window{{Name: scaleDown, From: zero.Add(11 * time.Second), To: zero.Add(14 * time.Second)}}
-	got := collect([]*testbed.Generator{g}, windows, twinName, "twin")
-	want := row{Name: "twin", Requests: 5, Lost: map[string]int{scaleDown: 1, load.Between: 0}}
+	got := collect([]*testbed.Generator{g}, windows, plainName, "plain")
+	want := row{Name: "plain", Requests: 5, Lost: map[string]int{scaleDown: 1, load.Between: 0}}
 	if diff := cmp.Diff(want, got.Total); diff != "" {
 		t.Error(diff)
 	}
@@ -126,7 +126,7 @@ plain Deployment hello-naive    21,234           1,505          74      938     
 	}
 	var back result
 	text2, err := os.ReadFile(o.jsonFile)
-	if err != nil || json.Unmarshal(text2, &back) != nil || back.Twin.Total.Lost[rollout] != 938 {
+	if err != nil || json.Unmarshal(text2, &back) != nil || back.Plain.Total.Lost[rollout] != 938 {
 		t.Errorf("JSON %v:\n%s", err, text2)
 	}
 }

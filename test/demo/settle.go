@@ -7,16 +7,16 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-// listenMargin is added to hello's start for the naive twin, which has no probe that would tell when it listens.
+// listenMargin is added to the start time of hello in the plain Deployment, which has no readiness probe.
 const listenMargin = time.Second
 
-// generations are those that the last patches made; an older object in the cache says nothing about them.
-type generations struct{ app, twin int64 }
+// generations are the objects' generations after the last patches. The cache may still have older ones.
+type generations struct{ app, plain int64 }
 
-// settled tells whether both workloads have come to rest.
+// settled returns testbed.Done when both workloads are settled.
 func settled(ctx context.Context, t *testbed.Testbed, after generations) (testbed.Pending, error) {
 	if missing, err := t.AppSettled(ctx, appName, after.app); err != nil || missing != testbed.Done {
 		return missing, err
 	}
-	return t.DeploymentSettled(ctx, twinName, after.twin, startSeconds*time.Second+listenMargin)
+	return t.DeploymentSettled(ctx, plainName, after.plain, startSeconds*time.Second+listenMargin)
 }

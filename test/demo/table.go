@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// columns of the table, after the name.
+// columns are the headings of the table, after the name.
 var columns = []string{"requests", "lost: scale-up", "scale-down", "rollout", "between"}
 
 func cells(r row) []string {
@@ -18,7 +18,7 @@ func cells(r row) []string {
 	return out
 }
 
-// table for a terminal of 80 columns: the clients stand indented beneath their workload.
+// table formats the result for a terminal of 80 columns. The clients of a workload are indented below it.
 func table(r result) string {
 	rows := [][]string{append([]string{""}, columns...)}
 	each(r, func(name string, r row) { rows = append(rows, append([]string{name}, cells(r)[1:]...)) })
@@ -40,7 +40,7 @@ func table(r result) string {
 }
 
 func each(r result, do func(name string, r row)) {
-	for _, w := range []workloadResult{r.App, r.Twin} {
+	for _, w := range []workloadResult{r.App, r.Plain} {
 		do(w.Total.Name, w.Total)
 		for _, c := range w.Clients {
 			do("  "+c.Name, c)
@@ -55,13 +55,13 @@ func caption(r result) string {
 
 func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
-// markdown is the table for the README.
+// markdown formats the result as a Markdown table for the README.
 func markdown(r result) string {
 	var out strings.Builder
 	line := func(cells []string) { fmt.Fprintf(&out, "| %s |\n", strings.Join(cells, " | ")) }
 	line([]string{"", "requests", "lost at scale-up", "at scale-down", "in the rollout", "in between"})
 	line([]string{"---", "---:", "---:", "---:", "---:", "---:"})
-	for _, w := range []workloadResult{r.App, r.Twin} {
+	for _, w := range []workloadResult{r.App, r.Plain} {
 		total := cells(w.Total)
 		for i := range total {
 			total[i] = "**" + total[i] + "**"
@@ -74,7 +74,7 @@ func markdown(r result) string {
 	return out.String() + "\n" + strings.ReplaceAll(caption(r), " -> ", " → ") + "\n"
 }
 
-// write leaves the result in the files that were asked for.
+// write writes the result to the files that the flags name.
 func write(r result, o options) error {
 	if o.jsonFile != "" {
 		text, err := json.MarshalIndent(r, "", "  ")
