@@ -20,45 +20,45 @@ import (
 
 func yamlInto(text string, into any) error { return yaml.Unmarshal([]byte(text), into) }
 
-// unseen are permissions that the audit log cannot show in use, each with the reason.
-var unseen = map[string]string{
-	"list":                               "client-go falls back to it where the API server has no streaming lists (Kubernetes before 1.35)",
-	"create apps deployments":            "server-side apply of what is absent: the API server asks for it too, and logs a patch",
-	"create  services":                   "likewise",
-	"create policy poddisruptionbudgets": "likewise",
-	"update apps.gracefulapp.dev gracefulapps/finalizers": "owner references, where the cluster enforces permission for them",
-	"create authentication.k8s.io tokenreviews":           "a scrape of the metrics",
-	"create authorization.k8s.io subjectaccessreviews":    "a scrape of the metrics",
-	"patch  events": "leader election, if two replicas change places often",
+// notAudited are permissions for which the audit log may show no request, with the reasons.
+var notAudited = map[string]string{
+	"list":                               "client-go uses list if the API server has no streaming lists (Kubernetes before 1.35)",
+	"create apps deployments":            "the API server requires it for a server-side apply that creates the object, and logs the verb patch",
+	"create  services":                   "the API server requires it for a server-side apply that creates the object, and logs the verb patch",
+	"create policy poddisruptionbudgets": "the API server requires it for a server-side apply that creates the object, and logs the verb patch",
+	"update apps.gracefulapp.dev gracefulapps/finalizers": "only a cluster with the admission plugin OwnerReferencesPermissionEnforcement requires it",
+	"create authentication.k8s.io tokenreviews":           "used when Prometheus scrapes the metrics",
+	"create authorization.k8s.io subjectaccessreviews":    "used when Prometheus scrapes the metrics",
+	"patch  events": "used only when the leader changes repeatedly",
 }
 
-// Every verb that the operator has must be in use, and none that it wants may be refused: the API server's own audit log tells, after all
-// that the other tests have made it do.
+// The audit log of the API server, after all other tests, shows that the operator uses every permission that it has and that no request of the
+// operator was forbidden.
 var _ = AfterSuite(func() {
 	file := os.Getenv("CLUSTER_AUDIT_LOG")
 	if file == "" {
-		GinkgoWriter.Println("CLUSTER_AUDIT_LOG is not set: this cluster's audit log cannot be read, and the operator's permissions are not compared with it")
+		GinkgoWriter.Println("CLUSTER_AUDIT_LOG is not set, so the operator's permissions are not compared with the audit log")
 		return
 	}
 	if suite, _ := GinkgoConfiguration(); len(suite.FocusStrings) > 0 {
 		GinkgoWriter.Println("only some tests ran: the operator's permissions are not compared with the audit log")
 		return
 	}
-	used, refused := audited(file)
-	Expect(refused).To(BeEmpty(), "the operator wanted what it may not")
-	Expect(len(used)).To(BeNumerically(">", 10), "the audit log shows next to nothing")
-	var idle []string
+	used, forbidden := audited(file)
+	Expect(forbidden).To(BeEmpty(), "requests of the operator that were forbidden")
+	Expect(len(used)).To(BeNumerically(">", 10), "the audit log has too few requests of the operator")
+	var unused []string
 	for _, permission := range permissions() {
 		verb, _, _ := strings.Cut(permission, " ")
-		if !used[permission] && unseen[permission] == "" && unseen[verb] == "" {
-			idle = append(idle, permission)
+		if !used[permission] && notAudited[permission] == "" && notAudited[verb] == "" {
+			unused = append(unused, permission)
 		}
 	}
-	Expect(idle).To(BeEmpty(), "the operator may what it never does")
+	Expect(unused).To(BeEmpty(), "permissions that the operator never uses")
 })
 
-// audited are the operator's requests, as "verb group resource", and those that were refused.
-func audited(file string) (used map[string]bool, refused []string) {
+// audited returns the operator's requests in the audit log, as "verb group resource", and those that RBAC has forbidden.
+func audited(file string) (used map[string]bool, forbidden []string) {
 	GinkgoHelper()
 	used = map[string]bool{}
 	files, err := filepath.Glob(strings.TrimSuffix(file, ".log") + "*.log")
@@ -75,24 +75,24 @@ func audited(file string) (used map[string]bool, refused []string) {
 			}
 			permission := fmt.Sprintf("%s %s %s", e.Verb, e.ObjectRef.APIGroup, withSub(e.ObjectRef.Resource, e.ObjectRef.Subresource))
 			used[permission] = true
-			if e.ResponseStatus != nil && e.ResponseStatus.Code == 403 && !slices.Contains(refused, permission) && !isVerdict(e.ResponseStatus.Message) {
-				refused = append(refused, permission)
+			if e.ResponseStatus != nil && e.ResponseStatus.Code == 403 && !slices.Contains(forbidden, permission) && !isAdmissionDenial(e.ResponseStatus.Message) {
+				forbidden = append(forbidden, permission)
 			}
 		}
 		Expect(lines.Err()).NotTo(HaveOccurred())
 		Expect(f.Close()).To(Succeed())
 	}
-	return used, refused
+	return used, forbidden
 }
 
-// isVerdict tells a refusal of what was to be made from one of who makes it.
-func isVerdict(message string) bool {
+// isAdmissionDenial reports whether admission denied the object. Otherwise RBAC forbade the request, and the message names the user.
+func isAdmissionDenial(message string) bool {
 	return !strings.Contains(message, "User \"system:serviceaccount:")
 }
 
 func withSub(resource, sub string) string { return strings.TrimSuffix(resource+"/"+sub, "/") }
 
-// permissions of the operator, as "verb group resource".
+// permissions returns the operator's permissions, as "verb group resource".
 func permissions() []string {
 	GinkgoHelper()
 	var all []string
@@ -123,7 +123,7 @@ func permissions() []string {
 	return all
 }
 
-// operatorRoles are bound to the operator's service account.
+// operatorRoles are the roles that are bound to the operator's service account.
 var operatorRoles = []string{
 	"gracefulapp-manager-role", "gracefulapp-certificates-role", "gracefulapp-metrics-auth-role", "gracefulapp-leader-election-role",
 }

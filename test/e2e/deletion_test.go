@@ -12,7 +12,7 @@ import (
 	. "github.com/onsi/gomega"
 )
 
-// shopManifests are in Git before GracefulApp is: as a tool that prunes knows them.
+// shopManifests are the manifests before the adoption, which kubectl apply --prune, an ApplySet and Helm know.
 const shopManifests = `
 apiVersion: apps/v1
 kind: Deployment
@@ -36,7 +36,7 @@ spec:
   ports: [{name: http, port: 80, targetPort: 8080}]
 `
 
-// shopApp adopts them. It is paused: no pod restarts, and where none was, none starts.
+// shopApp adopts the objects of shopManifests. It is paused, so no pod restarts.
 const shopApp = `
 apiVersion: apps.gracefulapp.dev/v1alpha1
 kind: GracefulApp
@@ -63,8 +63,8 @@ const (
 	denial        = "shop is controlled by GracefulApp shop"
 )
 
-// owned are the objects that the policy protects.
-var owned = []string{"deploy/shop", "svc/shop", "pdb/shop"}
+// ownedObjects are the objects that the policy protects.
+var ownedObjects = []string{"deploy/shop", "svc/shop", "pdb/shop"}
 
 func deny() OmegaMatcher {
 	return MatchError(And(ContainSubstring("gracefulapp-owned-objects"), ContainSubstring(denial)))
@@ -76,30 +76,31 @@ func deployShop(namespace string) {
 	awaitControlled(namespace)
 }
 
-// awaitControlled returns when the app controls its three objects.
+// awaitControlled waits until the app controls its three objects.
 func awaitControlled(namespace string) {
 	GinkgoHelper()
-	for _, object := range owned {
+	for _, object := range ownedObjects {
 		Eventually(func() error {
-			_, err := try("", "wait", "-n", namespace, object, "--timeout=10s", "--for=jsonpath={.metadata.ownerReferences[0].name}=shop")
+			_, err := tryKubectl("", "wait", "-n", namespace, object, "--timeout=10s", "--for=jsonpath={.metadata.ownerReferences[0].name}=shop")
 			return err
 		}).Should(Succeed())
 	}
 }
 
-// identities tell whether an object was deleted and created again: UIDs, and the Service's address.
+// identities returns the UIDs of the objects and the IP of the Service. They change if an object is deleted and created again.
 func identities(namespace string) string {
 	GinkgoHelper()
 	return kubectl("get", "-n", namespace, "deploy,rs,svc,pods", "-l", "app=shop", "-o", "jsonpath={range .items[*]}{.metadata.uid} {end}") +
 		kubectl("get", "-n", namespace, "deploy/shop", "svc/shop", "pdb/shop", "-o", "jsonpath={range .items[*]}{.metadata.uid} {.spec.clusterIP} {end}")
 }
 
-func gone(namespace string) func() string {
+// remainingObjects returns a function that lists the objects that still exist.
+func remainingObjects(namespace string) func() string {
 	return func() string { return kubectl("get", "-n", namespace, "deploy,rs,svc,pdb,pods", "-o", "name") }
 }
 
-// These specs need the controllers of Kubernetes: config/owned_test.go has the policy's rows on an API server alone.
-var _ = Describe("What a GracefulApp controls", Ordered, func() {
+// These specs need the controllers of Kubernetes. config/owned_test.go tests the policy on an API server alone.
+var _ = Describe("An object that a GracefulApp controls", Ordered, func() {
 	var namespace, before string
 	BeforeAll(func() {
 		namespace = newNamespace()
@@ -115,11 +116,11 @@ var _ = Describe("What a GracefulApp controls", Ordered, func() {
 		Expect(identities(namespace)).To(Equal(before))
 	}
 	prune := func(flags ...string) error {
-		_, err := try(shopApp, append([]string{"apply", "-n", namespace, "--prune", "-f", "-"}, flags...)...)
+		_, err := tryKubectl(shopApp, append([]string{"apply", "-n", namespace, "--prune", "-f", "-"}, flags...)...)
 		return err
 	}
 
-	It("survives kubectl apply --prune, which succeeds once the objects are excluded", func() {
+	It("is not deleted by kubectl apply --prune, which succeeds after the objects are excluded", func() {
 		Expect(prune("-l", "app.kubernetes.io/part-of=shop")).To(deny())
 		unchanged()
 		kubectl("annotate", "-n", namespace, "deploy/shop", "svc/shop", "kubectl.kubernetes.io/last-applied-configuration-")
@@ -127,9 +128,9 @@ var _ = Describe("What a GracefulApp controls", Ordered, func() {
 		unchanged()
 	})
 
-	It("survives the pruning of an ApplySet, which succeeds once the objects are excluded", func() {
+	It("is not deleted by the pruning of an ApplySet, which succeeds after the objects are excluded", func() {
 		GinkgoT().Setenv("KUBECTL_APPLYSET", "true")
-		_, err := try(shopManifests+"---"+shopApp, "apply", "-n", namespace, "--prune", "--applyset=shop", "-f", "-")
+		_, err := tryKubectl(shopManifests+"---"+shopApp, "apply", "-n", namespace, "--prune", "--applyset=shop", "-f", "-")
 		Expect(err).NotTo(HaveOccurred())
 		Expect(prune("--applyset=shop")).To(deny())
 		unchanged()
@@ -138,7 +139,7 @@ var _ = Describe("What a GracefulApp controls", Ordered, func() {
 		unchanged()
 	})
 
-	It("survives a user who deletes the objects, one by one, all of a kind, and in a dry run", func() {
+	It("is not deleted by kubectl delete: by name, all of a kind, by label, or in a dry run", func() {
 		for _, arguments := range [][]string{
 			{"deploy/shop"},
 			{"svc/shop", "--cascade=background"},
@@ -148,20 +149,20 @@ var _ = Describe("What a GracefulApp controls", Ordered, func() {
 			{"deploy/shop", "--cascade=orphan"},
 			{"svc/shop", "--dry-run=server"},
 		} {
-			_, err := try("", append([]string{"delete", "-n", namespace}, arguments...)...)
+			_, err := tryKubectl("", append([]string{"delete", "-n", namespace}, arguments...)...)
 			Expect(err).To(deny(), "kubectl delete %v", arguments)
 		}
 		unchanged()
 	})
 
-	It("stays when the GracefulApp is deleted with --cascade=orphan, and is free then", func() {
+	It("stays when the GracefulApp is deleted with --cascade=orphan, and can be deleted then", func() {
 		kubectl("delete", "gapp", "shop", "-n", namespace, "--cascade=orphan")
 		unchanged()
 		kubectl("delete", "-n", namespace, "--wait=false", "deploy/shop", "svc/shop", "pdb/shop")
 	})
 })
 
-var _ = Describe("What a GracefulApp has adopted from a Helm release", func() {
+var _ = Describe("An object that a GracefulApp has adopted from a Helm release", func() {
 	var namespace, before string
 	helm := func(arguments ...string) error {
 		_, err := run("../../bin/helm", "", append(arguments, "-n", namespace)...)
@@ -172,7 +173,7 @@ var _ = Describe("What a GracefulApp has adopted from a Helm release", func() {
 		Expect(helm("install", "shop", chart(shopManifests))).To(Succeed())
 	})
 
-	It("survives the upgrade to a chart without it, which succeeds once the objects are to be kept", func() {
+	It("is not deleted by the upgrade to a chart without it, which succeeds with the resource policy keep", func() {
 		Expect(helm("upgrade", "shop", chart(shopManifests, shopApp))).To(Succeed())
 		awaitControlled(namespace)
 		before = identities(namespace)
@@ -183,19 +184,19 @@ var _ = Describe("What a GracefulApp has adopted from a Helm release", func() {
 		Expect(helm("upgrade", "shop", chart(shopApp))).To(Succeed())
 		Expect(identities(namespace)).To(Equal(before))
 		Expect(helm("uninstall", "shop")).To(Succeed())
-		Eventually(gone(namespace)).Should(BeEmpty(), "the release has only the GracefulApp now, and what it controls goes with it")
+		Eventually(remainingObjects(namespace)).Should(BeEmpty(), "the release has only the GracefulApp, and its owned objects are deleted with it")
 	})
 
-	It("survives the release", func() {
+	It("is not deleted by helm uninstall", func() {
 		deployShop(namespace)
 		before = identities(namespace)
-		// Helm 4 skips what another manager's label marks. Helm 3 does not look, and is denied as kubectl is above.
+		// Helm 4 skips an object with the label of another manager. Helm 3 does not, and the policy denies it as it denies kubectl above.
 		Expect(helm("uninstall", "shop")).To(Succeed())
 		Expect(identities(namespace)).To(Equal(before))
 	})
 })
 
-// chart makes one of the manifests and returns its folder.
+// chart writes a Helm chart with the manifests and returns its directory.
 func chart(manifests ...string) string {
 	GinkgoHelper()
 	folder := GinkgoT().TempDir()
@@ -207,15 +208,15 @@ func chart(manifests ...string) string {
 	return folder
 }
 
-var _ = Describe("The deletion of what a GracefulApp controls", func() {
+var _ = Describe("The deletion of an object that a GracefulApp controls", func() {
 	var namespace string
 	BeforeEach(func() {
 		namespace = newNamespace()
 		deployShop(namespace)
 	})
 
-	It("succeeds with the annotation, and the operator creates it again", func() {
-		for i, object := range owned {
+	It("succeeds with the annotation, and the operator creates the object again", func() {
+		for i, object := range ownedObjects {
 			before := field(namespace, object, "{.metadata.uid}")
 			kubectl("annotate", "-n", namespace, object, allowDeletion)
 			kubectl("delete", "-n", namespace, object, "--wait=false", "--cascade="+[]string{"foreground", "background", "background"}[i])
@@ -223,19 +224,19 @@ var _ = Describe("The deletion of what a GracefulApp controls", func() {
 				return kubectl("get", "-n", namespace, object, "--ignore-not-found", "-o", "jsonpath={.metadata.uid}")
 			}).
 				ShouldNot(Or(BeEmpty(), Equal(before)))
-			_, err := try("", "delete", "-n", namespace, object)
+			_, err := tryKubectl("", "delete", "-n", namespace, object)
 			Expect(err).To(deny(), "the new object has no annotation")
 		}
 	})
 
 	for _, cascade := range []string{"background", "foreground"} {
-		It("follows the GracefulApp's, with --cascade="+cascade, func() {
+		It("follows the deletion of the GracefulApp, with --cascade="+cascade, func() {
 			kubectl("delete", "gapp", "shop", "-n", namespace, "--cascade="+cascade)
-			Eventually(gone(namespace)).Should(BeEmpty())
+			Eventually(remainingObjects(namespace)).Should(BeEmpty())
 		})
 	}
 
-	It("follows the namespace's", func() {
+	It("follows the deletion of the namespace", func() {
 		kubectl("delete", "namespace", namespace, "--timeout="+settle.String())
 	})
 })

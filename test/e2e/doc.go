@@ -1,3 +1,3 @@
-// Package e2e does what a user does, with kubectl, on whatever cluster KUBECONFIG names: the operator and the hello image must
-// be there. hack/test-e2e.sh brings an embedded cluster up for it.
+// Package e2e has the end-to-end tests. They use kubectl as a user does, on the cluster of KUBECONFIG. The operator must be deployed there, and the
+// nodes must have the hello image. hack/test-e2e.sh starts an embedded cluster and runs the tests on it.
 package e2e

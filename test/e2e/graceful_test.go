@@ -19,10 +19,10 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
-// The mechanisms by which no request is lost, one after the other and without load: whether they work does not depend on how busy the
-// machine is. The lab proves that they suffice, and only where the machine carries its load.
+// These specs test each step of a pod's termination, without load, so a busy machine does not affect them. The lab tests that these steps are enough
+// under load, on a machine that is fast enough for the load.
 var _ = Describe("A pod that is deleted with a request in flight", Ordered, func() {
-	// One request lasts longer than t2, so SIGTERM comes while it is in flight.
+	// The request lasts longer than t2, so SIGTERM comes while it is in flight.
 	const requestSeconds, t2, t3 = 10, 5, 25
 	var (
 		namespace  string
@@ -42,7 +42,7 @@ var _ = Describe("A pod that is deleted with a request in flight", Ordered, func
 
 		end.watch(namespace, pod.Name)
 		get := func(path string) (string, error) {
-			return try("", "exec", "-n", namespace, other.Name, "--", "/hello", "get", fmt.Sprintf("http://%s:8080%s", pod.Status.PodIP, path))
+			return tryKubectl("", "exec", "-n", namespace, other.Name, "--", "/hello", "get", fmt.Sprintf("http://%s:8080%s", pod.Status.PodIP, path))
 		}
 		go func() {
 			var err error
@@ -51,27 +51,27 @@ var _ = Describe("A pod that is deleted with a request in flight", Ordered, func
 		}()
 		Eventually(func() (string, error) { return get("/status") }).Should(ContainSubstring(`"inFlight":1,`))
 		kubectl("delete", "pod", pod.Name, "-n", namespace, "--wait=false")
-		Eventually(end.over).Should(BeTrue(), "the log of the pod ends")
+		Eventually(end.logEnded).Should(BeTrue(), "the log of the pod ends")
 	})
 
 	It("has the grace period t3", func() {
 		Expect(*pod.Spec.TerminationGracePeriodSeconds).To(BeEquivalentTo(t3))
-		Expect(end.grace()).To(BeEquivalentTo(t3), "what the deletion has granted")
+		Expect(end.grace()).To(BeEquivalentTo(t3), "metadata.deletionGracePeriodSeconds")
 	})
 
 	It("leaves the ready endpoints after the preStop hook began and before SIGTERM", func() {
-		Expect(end.at("draining")).NotTo(BeZero(), "the hook was called")
+		Expect(end.at("draining")).NotTo(BeZero(), "the preStop hook was called")
 		Expect(end.at("shutting down")).NotTo(BeZero(), "SIGTERM came")
-		Expect(end.terminating()).NotTo(BeZero(), "its endpoint was seen as terminating and not ready")
+		Expect(end.terminating()).NotTo(BeZero(), "the endpoint was terminating and not ready")
 		Expect(end.terminating()).To(BeTemporally("<", end.at("shutting down")))
 	})
 
-	It("gets SIGTERM only when the preStop hook has held for t2", func() {
+	It("gets SIGTERM only after the preStop hook has run for t2", func() {
 		Expect(end.at("drained")).To(BeTemporally(">=", end.at("draining").Add(t2*time.Second)))
 		Expect(end.at("shutting down")).To(BeTemporally(">=", end.at("drained")))
 	})
 
-	It("answers the request and ends by itself", func() {
+	It("answers the request and exits", func() {
 		Eventually(answer).Should(Receive(BeNil()))
 		Expect(text).To(Equal(fmt.Sprintf("hello after %ds\n", requestSeconds)))
 		Expect(end.at("ended")).NotTo(BeZero(), "the kubelet did not kill it")
@@ -79,29 +79,29 @@ var _ = Describe("A pod that is deleted with a request in flight", Ordered, func
 	})
 })
 
-// podEnd is the end of a pod as its log and the API server tell it. All clocks are this machine's.
+// podEnd records the termination of a pod from its log and from the API server. Cluster and test run on one machine, so all times have one clock.
 type podEnd struct {
 	mu       sync.Mutex
-	lines    map[string]time.Time // by their messages
+	lines    map[string]time.Time // time of a log line by its message
 	last     string
 	ended    bool
 	endpoint time.Time
 	granted  int64
 }
 
-func (e *podEnd) over() bool { return locked(e, func() bool { return e.ended }) }
+func (e *podEnd) logEnded() bool { return locked(e, func() bool { return e.ended }) }
 
-// at is when the pod logged the message; zero if it did not.
+// at returns the time at which the pod logged the message, or zero.
 func (e *podEnd) at(message string) time.Time {
 	return locked(e, func() time.Time { return e.lines[message] })
 }
 
 func (e *podEnd) lastLine() string { return locked(e, func() string { return e.last }) }
 
-// terminating is when the pod's endpoint was first seen as terminating and not ready.
+// terminating returns the time at which the pod's endpoint was first seen as terminating and not ready.
 func (e *podEnd) terminating() time.Time { return locked(e, func() time.Time { return e.endpoint }) }
 
-// grace is what the deletion has granted, in seconds.
+// grace returns the pod's metadata.deletionGracePeriodSeconds.
 func (e *podEnd) grace() int64 { return locked(e, func() int64 { return e.granted }) }
 
 func locked[T any](e *podEnd, read func() T) T {
@@ -110,13 +110,13 @@ func locked[T any](e *podEnd, read func() T) T {
 	return read()
 }
 
-// watch follows the pod's log, its object and its endpoint until the specs have ended.
+// watch records the pod's log, its object and its endpoint until the specs have ended.
 func (e *podEnd) watch(namespace, pod string) {
 	GinkgoHelper()
 	e.lines = map[string]time.Time{}
 	follow(func(d *bufio.Scanner) {
 		for d.Scan() {
-			e.logged(d.Text())
+			e.addLine(d.Text())
 		}
 		e.mu.Lock()
 		defer e.mu.Unlock()
@@ -126,7 +126,7 @@ func (e *podEnd) watch(namespace, pod string) {
 		for d.Scan() {
 			var event struct{ Object corev1.Pod }
 			if json.Unmarshal(d.Bytes(), &event) == nil {
-				e.deleted(event.Object)
+				e.addPod(event.Object)
 			}
 		}
 	}, "get", "--raw", fmt.Sprintf("/api/v1/namespaces/%s/pods?watch=1&fieldSelector=metadata.name=%s", namespace, pod))
@@ -134,13 +134,13 @@ func (e *podEnd) watch(namespace, pod string) {
 		for d.Scan() {
 			var event struct{ Object discoveryv1.EndpointSlice }
 			if json.Unmarshal(d.Bytes(), &event) == nil {
-				e.sliced(event.Object, pod)
+				e.addSlice(event.Object, pod)
 			}
 		}
 	}, "get", "--raw", fmt.Sprintf("/apis/discovery.k8s.io/v1/namespaces/%s/endpointslices?watch=1", namespace))
 }
 
-func (e *podEnd) logged(text string) {
+func (e *podEnd) addLine(text string) {
 	var line struct {
 		Time time.Time
 		Msg  string
@@ -153,7 +153,7 @@ func (e *podEnd) logged(text string) {
 	e.lines[line.Msg], e.last = line.Time, text
 }
 
-func (e *podEnd) deleted(pod corev1.Pod) {
+func (e *podEnd) addPod(pod corev1.Pod) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if pod.DeletionGracePeriodSeconds != nil {
@@ -161,7 +161,7 @@ func (e *podEnd) deleted(pod corev1.Pod) {
 	}
 }
 
-func (e *podEnd) sliced(slice discoveryv1.EndpointSlice, pod string) {
+func (e *podEnd) addSlice(slice discoveryv1.EndpointSlice, pod string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, p := range slice.Endpoints {
@@ -174,7 +174,7 @@ func (e *podEnd) sliced(slice discoveryv1.EndpointSlice, pod string) {
 	}
 }
 
-// follow reads what a kubectl that does not end prints, until the specs have ended.
+// follow starts a kubectl command that streams, such as logs -f, and passes its output to read until the specs have ended.
 func follow(read func(*bufio.Scanner), args ...string) {
 	GinkgoHelper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -191,6 +191,6 @@ func follow(read func(*bufio.Scanner), args ...string) {
 	DeferCleanup(func() {
 		cancel()
 		reading.Wait()
-		_ = cmd.Wait() // it was killed
+		_ = cmd.Wait() // cancel killed it, so it returns an error
 	})
 }

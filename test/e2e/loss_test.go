@@ -13,22 +13,22 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-// The demo is the test: it fails if a request of the GracefulApp was lost, and also if the naive twin beside it lost none, for then it
-// would prove nothing.
+// The demo is the test. It fails if the GracefulApp lost a request, and also if the plain Deployment lost none, because then the result proves
+// nothing.
 var _ = Describe("Under load, scaling and a rollout", Serial, func() {
-	It("lose no request, while a naive twin loses some", func() {
+	It("lose no request of a GracefulApp, while a plain Deployment loses some", func() {
 		demo := exec.Command("../../bin/demo", "run", "--hello-image", image("HELLO_IMG", "hello:0.1.0"),
 			"--loadgen-image", image("LOADGEN_IMG", "gracefulapp-loadgen:0.1.0"))
 		out, err := demo.CombinedOutput()
 		GinkgoWriter.Print(string(out))
 		kubectl("delete", "namespace", "graceful-demo", "--wait=false")
 		skipIfTooBusy(demo, string(out))
-		Expect(err).NotTo(HaveOccurred(), "what the demo printed stands above")
+		Expect(err).NotTo(HaveOccurred(), "the output of the demo is above")
 	})
 })
 
-// The lab's short form, and the same with a derivation that was broken on purpose: a lab that cannot fail proves nothing. On a machine that
-// cannot carry the load both are skipped: graceful_test.go proves the mechanisms without load.
+// The first spec runs the lab with --quick. The second runs it with a policy that breaks the derived Deployment, to prove that the lab can fail. On a
+// machine that is too slow for the load both are skipped; graceful_test.go tests the same without load.
 var _ = Describe("The loss lab", Serial, func() {
 	run := func(args ...string) (string, error) {
 		lab := exec.Command("../../bin/lab", append([]string{
@@ -45,17 +45,17 @@ var _ = Describe("The loss lab", Serial, func() {
 
 	It("loses no request of any client", func() {
 		_, err := run()
-		Expect(err).NotTo(HaveOccurred(), "what the lab printed stands above")
+		Expect(err).NotTo(HaveOccurred(), "the output of the lab is above")
 	})
 
-	It("fails when a policy takes the preStop hook away", func() {
+	It("fails when a policy removes the preStop hook", func() {
 		out, err := run("--sabotage", "t2=0", "scale")
 		Expect(err).To(HaveOccurred())
 		Expect(out).To(MatchRegexp(`FAILED: aware, .*: \d+ of \d+ requests were lost`))
 	})
 })
 
-// skipIfTooBusy skips the spec with the figures if the program's result is "proves nothing here: too busy".
+// skipIfTooBusy skips the spec if the program exited with ExitTooBusy. The reason contains the figures that the program printed.
 func skipIfTooBusy(program *exec.Cmd, out string) {
 	GinkgoHelper()
 	if program.ProcessState.ExitCode() == testbed.ExitTooBusy {
@@ -63,7 +63,7 @@ func skipIfTooBusy(program *exec.Cmd, out string) {
 	}
 }
 
-// tooBusyLines are the with the figures.
+// tooBusyLines returns the lines that have the figures of an overloaded machine.
 func tooBusyLines(out string) string {
 	var lines []string
 	for line := range strings.Lines(out) {

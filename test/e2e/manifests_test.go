@@ -4,7 +4,7 @@ package e2e
 
 import "fmt"
 
-// hello is an app with short times, so that a test does not take long: it starts in 2 s, and a request takes up to 1 s.
+// hello returns an app with short times, so that tests are fast: it starts in 2 s, and a request takes up to 1 s.
 func hello(timing string) string {
 	return fmt.Sprintf(`
 apiVersion: apps.gracefulapp.dev/v1alpha1

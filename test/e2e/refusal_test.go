@@ -12,7 +12,7 @@ const (
 	manager = "gracefulapp-controller-manager"
 )
 
-// Serial and last in its container: it takes the operator away for a while.
+// The container is Serial because it scales the operator to zero.
 var _ = Describe("t3 = t1 + t2", Ordered, Serial, func() {
 	var namespace string
 	BeforeAll(func() {
@@ -20,18 +20,18 @@ var _ = Describe("t3 = t1 + t2", Ordered, Serial, func() {
 		Expect(apply(namespace, hello(shortTiming))).To(Succeed())
 		waitReady(namespace)
 	})
-	refused := func() {
+	expectRejected := func() {
 		GinkgoHelper()
-		Expect(apply(namespace, hello(equalTiming))).To(MatchError(ContainSubstring(arithmetic)), "apply over an app that exists")
-		_, err := try("", "patch", "gapp", "hello", "-n", namespace, "--type", "merge", "-p", equalPatch)
+		Expect(apply(namespace, hello(equalTiming))).To(MatchError(ContainSubstring(arithmetic)), "apply to an existing app")
+		_, err := tryKubectl("", "patch", "gapp", "hello", "-n", namespace, "--type", "merge", "-p", equalPatch)
 		Expect(err).To(MatchError(ContainSubstring(arithmetic)), "patch")
-		_, err = try(hello(equalTiming), "create", "-n", newNamespace(), "-f", "-")
+		_, err = tryKubectl(hello(equalTiming), "create", "-n", newNamespace(), "-f", "-")
 		Expect(err).To(MatchError(ContainSubstring(arithmetic)), "create")
 	}
 
-	It("is refused with the arithmetic", refused)
+	It("is rejected with the arithmetic", expectRejected)
 
-	It("is refused in the same words while the operator is away, and scaling goes on", func() {
+	It("is rejected with the same message while the operator does not run, and the app can be scaled", func() {
 		before := field(system, "deploy/"+manager, "{.spec.replicas}")
 		DeferCleanup(func() {
 			kubectl("scale", "deploy", manager, "-n", system, "--replicas", before)
@@ -41,12 +41,12 @@ var _ = Describe("t3 = t1 + t2", Ordered, Serial, func() {
 		Eventually(func() string {
 			return kubectl("get", "pods", "-n", system, "-o", "name", "-l", "control-plane=controller-manager")
 		}).Should(BeEmpty())
-		refused()
+		expectRejected()
 		kubectl("patch", "gapp", "hello", "-n", namespace, "--type", "merge", "-p", `{"spec":{"replicas":3}}`)
 		kubectl("scale", "gapp", "hello", "-n", namespace, "--replicas", "1")
 	})
 
-	It("has been made good when the operator is back, and one second more is accepted", func() {
+	It("is scaled when the operator runs again, and a t3 of one more second is accepted", func() {
 		Eventually(func() string { return field(namespace, "deploy/hello", "{.spec.replicas}") }).Should(Equal("1"))
 		waitReady(namespace)
 		Eventually(func() error { return apply(namespace, hello(justEnough)) }).Should(Succeed())

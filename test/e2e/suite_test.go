@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// settle bounds how long a change of replicas, a rollout or a deletion may take: pods start in 5 s, and the machine is small.
+	// settle bounds the time of a change of replicas, a rollout or a deletion. Pods start in 5 s, but the machine may be slow.
 	settle = 3 * time.Minute
 	poll   = 500 * time.Millisecond
 )
@@ -26,10 +26,10 @@ func TestE2E(t *testing.T) {
 	RegisterFailHandler(Fail)
 	SetDefaultEventuallyTimeout(settle)
 	SetDefaultEventuallyPollingInterval(poll)
-	RunSpecs(t, "What a user does")
+	RunSpecs(t, "End-to-end tests")
 }
 
-// go test prints nothing of a suite that passes, so the specs that were skipped and their reasons go to a file, which hack/test-e2e.sh prints.
+// go test prints no output of a suite that passes, so this node writes the skipped specs and the reasons to a file, which hack/test-e2e.sh prints.
 var _ = ReportAfterSuite("skipped specs", func(report Report) {
 	file := os.Getenv("E2E_SKIPPED")
 	if file == "" {
@@ -44,7 +44,7 @@ var _ = ReportAfterSuite("skipped specs", func(report Report) {
 	Expect(os.WriteFile(file, []byte(text.String()), 0o600)).To(Succeed())
 })
 
-// namespace is made anew for each top-level container of specs.
+// newNamespace creates a namespace for a container of specs, which is deleted after them.
 func newNamespace() string {
 	GinkgoHelper()
 	name := fmt.Sprintf("e2e-%d", time.Now().UnixNano()%1_000_000_000)
@@ -53,35 +53,35 @@ func newNamespace() string {
 	return name
 }
 
-// kubectl runs it and returns what it printed to standard output; it must succeed.
+// kubectl runs kubectl, expects it to succeed and returns its standard output.
 func kubectl(args ...string) string {
 	GinkgoHelper()
-	out, err := try("", args...)
+	out, err := tryKubectl("", args...)
 	Expect(err).NotTo(HaveOccurred())
 	return out
 }
 
-// try runs kubectl with an input; the error holds what a user would read.
-func try(input string, args ...string) (string, error) {
+// tryKubectl runs kubectl with a standard input and returns its standard output. The error contains the standard error.
+func tryKubectl(input string, args ...string) (string, error) {
 	return run("kubectl", input, args...)
 }
 
 func run(program, input string, args ...string) (string, error) {
 	cmd := exec.Command(program, args...)
 	cmd.Stdin = strings.NewReader(input)
-	var out, problem bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &problem
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	GinkgoWriter.Printf("$ %s %s\n", program, strings.Join(args, " "))
 	err := cmd.Run()
-	GinkgoWriter.Print(out.String(), problem.String())
+	GinkgoWriter.Print(stdout.String(), stderr.String())
 	if err != nil {
-		return out.String(), fmt.Errorf("%s %s: %w: %s", program, strings.Join(args, " "), err, problem.String())
+		return stdout.String(), fmt.Errorf("%s %s: %w: %s", program, strings.Join(args, " "), err, stderr.String())
 	}
-	return out.String(), nil
+	return stdout.String(), nil
 }
 
 func apply(namespace, manifest string) error {
-	_, err := try(manifest, "apply", "-n", namespace, "-f", "-")
+	_, err := tryKubectl(manifest, "apply", "-n", namespace, "-f", "-")
 	return err
 }
 

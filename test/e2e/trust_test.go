@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 )
 
-// secrets of a namespace that a forged review would like to learn: a quota that is exhausted, Pod Security, a Deployment of the app's name.
+// secrets are objects that the answer to a forged review could reveal: an exhausted quota, and a Deployment with the app's name.
 const secrets = `
 apiVersion: v1
 kind: ResourceQuota
@@ -31,7 +31,7 @@ spec:
     spec: {containers: [{name: secret, image: "secret:1"}]}
 `
 
-// review is what the API server would ask, of an app that would be made in a namespace.
+// review returns the AdmissionReview that the API server would send for a new app in a namespace.
 func review(namespace string) string {
 	object := map[string]any{}
 	Expect(yamlInto(hello(shortTiming), &object)).To(Succeed())
@@ -50,7 +50,7 @@ func review(namespace string) string {
 	return string(data)
 }
 
-// postToWebhook goes through the API server's proxy for Services, by which the webhook sees of us what it sees of a pod: nothing.
+// postToWebhook sends a request to the webhook through the API server's proxy for Services. The webhook gets no client identity, as from a pod.
 func postToWebhook(path, body string) string {
 	GinkgoHelper()
 	configuration, err := config.GetConfig()
@@ -67,30 +67,30 @@ func postToWebhook(path, body string) string {
 }
 
 var _ = Describe("A forged review", func() {
-	It("learns nothing of another namespace, whatever stands there", func() {
+	It("reveals nothing about another namespace", func() {
 		namespace := newNamespace()
 		kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
 		Expect(apply(namespace, secrets)).To(Succeed())
 		Eventually(func() string { return field(namespace, "quota/top-secret-quota", "{.status.hard.pods}") }).Should(Equal("0"))
 
-		By("who may, is told")
-		real := strings.ReplaceAll(hello(shortTiming), "name: hello}", "name: hello, namespace: "+namespace+"}")
-		_, err := try(real, "create", "--dry-run=server", "-f", "-")
-		Expect(err).To(MatchError(ContainSubstring("violates PodSecurity")), "or a forged review would have nothing to learn")
+		By("a user who may create the app is told that Pod Security forbids its pods")
+		manifest := strings.ReplaceAll(hello(shortTiming), "name: hello}", "name: hello, namespace: "+namespace+"}")
+		_, err := tryKubectl(manifest, "create", "--dry-run=server", "-f", "-")
+		Expect(err).To(MatchError(ContainSubstring("violates PodSecurity")), "otherwise a forged review could reveal nothing")
 
-		By("whoever reaches the webhook's port, is not")
+		By("a client that only reaches the webhook's port is not told")
 		post := func(path, namespace string) string { return postToWebhook(path, review(namespace)) }
 		for _, path := range []string{"/", "/validate-apps-gracefulapp-dev-v1alpha1-gracefulapp"} {
 			answer := post(path, namespace)
 			Expect(answer).To(ContainSubstring(`"allowed":true`))
 			Expect(answer).NotTo(ContainSubstring("secret"))
-			Expect(answer).To(Equal(post(path, "there-is-no-such-namespace")), "the answer depends on what stands in the namespace")
+			Expect(answer).To(Equal(post(path, "there-is-no-such-namespace")), "the answer depends on the objects in the namespace")
 		}
 
-		By("by the path that only the API server knows, it would be")
+		By("a client that knows the secret path of the webhook is told")
 		path := kubectl("get", "validatingwebhookconfiguration", "gracefulapp-validating-webhook-configuration",
 			"-o", "jsonpath={.webhooks[0].clientConfig.service.path}")
 		Expect(len(path)).To(BeNumerically(">", 40))
-		Expect(post(path, namespace)).To(ContainSubstring("violates PodSecurity"), "or the answers above prove nothing")
+		Expect(post(path, namespace)).To(ContainSubstring("violates PodSecurity"), "otherwise the answers above prove nothing")
 	})
 })

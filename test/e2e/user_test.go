@@ -14,12 +14,12 @@ var _ = Describe("An app", Ordered, func() {
 	BeforeAll(func() {
 		namespace, stuck = newNamespace(), newNamespace()
 		Expect(apply(namespace, hello(shortTiming))).To(Succeed())
-		// It has a minute to say so, while the other specs run. Nothing listens at the registry's port.
+		// No process listens on the registry's port. The status shows that after a minute, while the other specs run.
 		Expect(apply(stuck, strings.ReplaceAll(hello(shortTiming), "hello:0.1.0", "127.0.0.1:1/nope:1"))).To(Succeed())
 	})
 	replicas := func() string { return field(namespace, "deploy/hello", "{.spec.replicas}/{.status.availableReplicas}") }
 
-	It("becomes Ready, and kubectl get tells the numbers", func() {
+	It("becomes Ready, and kubectl get shows the numbers", func() {
 		waitReady(namespace)
 		lines := strings.Split(kubectl("get", "gapp", "-n", namespace), "\n")
 		Expect(strings.Fields(lines[0])).To(Equal([]string{
@@ -29,7 +29,7 @@ var _ = Describe("An app", Ordered, func() {
 		Expect(kubectl("get", "all", "-n", namespace)).To(ContainSubstring("gracefulapp.apps.gracefulapp.dev/hello"))
 	})
 
-	It("answers through its Service by name, and logs what it does", func() {
+	It("answers through its Service by name, and writes a log", func() {
 		Expect(kubectl("exec", "-n", namespace, "deploy/hello", "--", "/hello", "get", "http://hello."+namespace+"/status")).
 			To(ContainSubstring(`"state"`))
 		Expect(kubectl("logs", "-n", namespace, "deploy/hello")).To(ContainSubstring(`"pid":1`))
@@ -46,12 +46,12 @@ var _ = Describe("An app", Ordered, func() {
 		Expect(apply(namespace, autoscaler)).To(Succeed())
 		kubectl("patch", "hpa", "hello", "-n", namespace, "--type", "merge", "-p", `{"spec":{"minReplicas":2}}`)
 		Eventually(replicas).Should(Equal("2/2"))
-		Expect(field(namespace, "gapp/hello", "{.spec.replicas}")).To(Equal("2"), "the autoscaler writes through /scale")
+		Expect(field(namespace, "gapp/hello", "{.spec.replicas}")).To(Equal("2"), "the autoscaler writes to the scale subresource")
 		kubectl("delete", "hpa", "hello", "-n", namespace)
 		waitReady(namespace)
 	})
 
-	It("keeps a rollout restart and takes back an edit", func() {
+	It("keeps a rollout restart and reverts an edit of the Deployment", func() {
 		before := field(namespace, "deploy/hello", "{.metadata.annotations.deployment\\.kubernetes\\.io/revision}")
 		kubectl("rollout", "restart", "deploy/hello", "-n", namespace)
 		kubectl("rollout", "status", "deploy/hello", "-n", namespace, "--timeout="+settle.String())
@@ -65,7 +65,7 @@ var _ = Describe("An app", Ordered, func() {
 		waitReady(namespace)
 	})
 
-	It("says which pod is stuck and why", func() {
+	It("shows which pod does not start and why", func() {
 		pod := kubectl("get", "pods", "-n", stuck, "-o", "jsonpath={.items[0].metadata.name}")
 		other := kubectl("get", "pods", "-n", stuck, "-o", "jsonpath={.items[1].metadata.name}")
 		const why = ": container hello: ImagePullBackOff: ErrImagePull: "
@@ -73,7 +73,7 @@ var _ = Describe("An app", Ordered, func() {
 			Should(And(Or(ContainSubstring(pod+why), ContainSubstring(other+why)), ContainSubstring("; 1 more not ready")))
 	})
 
-	It("takes its children along when it is deleted", func() {
+	It("is deleted with its owned objects", func() {
 		kubectl("delete", "gapp", "hello", "-n", namespace)
 		Eventually(func() string {
 			return kubectl("get", "deploy,rs,svc,pdb,pods", "-n", namespace, "-o", "name", "-l", "apps.gracefulapp.dev/name=hello")
