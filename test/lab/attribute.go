@@ -8,34 +8,40 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
 )
 
-// disturbance is the part of a pod's life in which a request was lost.
-type disturbance struct {
+// podEvent is the last event of a pod before a request was lost.
+type podEvent struct {
 	pod   report.Pod
-	what  string // starting, deletion, SIGTERM, end
-	since time.Duration
+	name  string        // creation, Ready, deletion, SIGTERM, end
+	since time.Duration // from the event to the loss
 }
 
-// nearTime is how far from a request a pod's disturbance may be to be taken for its cause.
-const nearTime = 30 * time.Second
+// maxCauseAge is the age up to which an event of a pod is taken for the cause of a loss.
+const maxCauseAge = 30 * time.Second
 
-// attribute completes a loss: which pod, how long after what, and which row of failure-modes.md. Pure. kept: its connection had a request
-// before.
-func attribute(loss report.Loss, kept bool, pods []report.Pod) report.Loss {
-	var near disturbance
+// lostRequest is a loss with the facts that attribute needs.
+type lostRequest struct {
+	report.Loss
+	// keepAlive means that the connection was kept from an earlier request.
+	keepAlive bool
+	// listenDelay is the time after Ready in which a pod of the workload may not listen yet.
+	listenDelay time.Duration
+}
+
+// attribute adds to a loss the pod, the pod's last event before the loss and the row of docs/failure-modes.md. Pure.
+func attribute(l lostRequest, pods []report.Pod) report.Loss {
+	loss := l.Loss
+	var cause podEvent
 	if pod, ok := podNamed(pods, loss.Pod); ok {
-		near = phaseAt(pod, loss.Lost)
+		cause = lastEvent(pod, loss.Lost)
 	} else {
-		loss.Guessed = true
-		near = nearest(pods, loss.Lost)
-		loss.Pod = near.pod.Name
+		cause = likelyCause(l, pods)
+		loss.Pod = cause.pod.Name
+		loss.Guessed = loss.Pod != ""
 	}
-	if loss.Pod == "" {
-		loss.Guessed = false
+	if cause.name != "" {
+		loss.Phase = fmt.Sprintf("%.1f s after %s", cause.since.Seconds(), cause.name)
 	}
-	if near.what != "" {
-		loss.Phase = fmt.Sprintf("%.1f s after %s", near.since.Seconds(), near.what)
-	}
-	loss.Row = failureMode(loss, kept, near, served(pods, loss.Sent))
+	loss.Row = failureMode(loss, l.keepAlive, cause, served(pods, loss.Sent))
 	return loss
 }
 
@@ -48,36 +54,45 @@ func podNamed(pods []report.Pod, name string) (report.Pod, bool) {
 	return report.Pod{}, false
 }
 
-// phaseAt is the last thing that had happened to the pod.
-func phaseAt(p report.Pod, at time.Time) disturbance {
-	d := disturbance{pod: p}
-	for _, step := range []struct {
-		what string
+// lastEvent returns the last event of the pod before the given time.
+func lastEvent(p report.Pod, at time.Time) podEvent {
+	last := podEvent{pod: p}
+	for _, e := range []struct {
+		name string
 		at   time.Time
-	}{{"creation", p.Created}, {"Ready", p.Ready}, {"deletion", p.Deleted}, {"SIGTERM", p.Signal}, {"end", p.Ended}} {
-		if !step.at.IsZero() && !step.at.After(at) {
-			d.what, d.since = step.what, at.Sub(step.at)
+	}{
+		{name: "creation", at: p.Created}, {name: "Ready", at: p.Ready}, {name: "deletion", at: p.Deleted},
+		{name: "SIGTERM", at: p.Signal}, {name: "end", at: p.Ended},
+	} {
+		if !e.at.IsZero() && !e.at.After(at) {
+			last.name, last.since = e.name, at.Sub(e.at)
 		}
 	}
-	return d
+	return last
 }
 
-// nearest is the pod that was last disturbed before the loss: created, deleted, signalled or ended. Being Ready disturbs nobody.
-func nearest(pods []report.Pod, at time.Time) disturbance {
-	var best disturbance
+// likelyCause returns the latest event of any pod that can have caused the loss, at most maxCauseAge before it.
+func likelyCause(l lostRequest, pods []report.Pod) podEvent {
+	var latest podEvent
 	for _, p := range pods {
-		d := phaseAt(p, at)
-		if d.what == "" || d.what == "Ready" && d.since > nearTime || d.since > nearTime {
+		e := lastEvent(p, l.Lost)
+		if e.name == "" || e.since > maxCauseAge || e.name == "Ready" && !refusedBeforeListening(l, e.since) {
 			continue
 		}
-		if best.what == "" || d.since < best.since {
-			best = d
+		if latest.name == "" || e.since < latest.since {
+			latest = e
 		}
 	}
-	return best
+	return latest
 }
 
-// served tells whether any pod ran at the time.
+// refusedBeforeListening reports whether a pod that became Ready so long ago can have caused the loss. A pod that is Ready serves, unless it has no
+// readiness probe: then it is Ready before its server listens. Until then its node refuses connections, and a proxy answers 502 or 503.
+func refusedBeforeListening(l lostRequest, sinceReady time.Duration) bool {
+	return sinceReady <= l.listenDelay && (l.Class == load.Refused || l.Class == load.ServerError)
+}
+
+// served reports whether any pod existed and had not ended at the given time.
 func served(pods []report.Pod, at time.Time) bool {
 	for _, p := range pods {
 		if p.Created.Before(at) && (p.Ended.IsZero() || p.Ended.After(at)) {
@@ -87,25 +102,26 @@ func served(pods []report.Pod, at time.Time) bool {
 	return false
 }
 
-// failureMode is the row of docs/failure-modes.md that explains the loss best; "" if none does.
-func failureMode(loss report.Loss, kept bool, d disturbance, served bool) string {
+// failureMode returns the row of docs/failure-modes.md that fits the loss best, or "" if none fits. It tells eight rows apart. Rows with a more special
+// cause, such as C7 or D20, look to the client like D1 or D16.
+func failureMode(loss report.Loss, keepAlive bool, cause podEvent, served bool) string {
 	switch {
 	case !served:
 		return "U6"
-	case loss.Fate == report.Begun && d.pod.ExitCode != nil && *d.pod.ExitCode == exitKilled:
+	case loss.ServerState == report.Begun && cause.pod.ExitCode != nil && *cause.pod.ExitCode == exitKilled:
 		return "D6"
-	case loss.Fate == report.Begun:
+	case loss.ServerState == report.Begun:
 		return "D14"
 	case loss.Class == load.ServerError:
 		return "D4"
-	case d.what == "creation" || d.what == "Ready" && loss.Class == load.Refused:
+	case cause.name == "creation" || cause.name == "Ready" && loss.Class == load.Refused:
 		return "U1"
 	}
 	switch loss.Class {
 	case load.Refused, load.Unreachable, load.TimedOut:
 		return "D1"
 	case load.Reset, load.EOF, load.Resent, load.Truncated:
-		if !kept && loss.Fate == report.NeverSeen && d.what == "SIGTERM" {
+		if !keepAlive && loss.ServerState == report.NeverSeen && cause.name == "SIGTERM" {
 			return "D28"
 		}
 		return "D16"
@@ -113,5 +129,5 @@ func failureMode(loss report.Loss, kept bool, d disturbance, served bool) string
 	return ""
 }
 
-// exitKilled is 128 + SIGKILL.
+// exitKilled is the exit code of a container that SIGKILL ended, 128 + 9.
 const exitKilled = 137

@@ -21,7 +21,7 @@ import (
 const (
 	// settleLimit bounds the wait for a change to come to rest: the slowest is a rollout of six pods with the tutorial's numbers.
 	settleLimit = 6 * time.Minute
-	// listenMargin is added to hello's start where no probe tells when it listens.
+	// listenMargin is added to the start time of hello in pods without a readiness probe.
 	listenMargin = time.Second
 )
 
@@ -78,11 +78,15 @@ func (w *workload) settled(ctx context.Context, t *testbed.Testbed, p profile) (
 	if w.managed {
 		return t.AppSettled(ctx, w.name, w.generation)
 	}
-	listening := time.Duration(0)
-	if !w.probed {
-		listening = time.Duration(p.startSeconds)*time.Second + listenMargin
+	return t.DeploymentSettled(ctx, w.name, w.generation, w.listenDelay(p))
+}
+
+// listenDelay returns the time after Ready in which a pod may not listen yet. Without a readiness probe a pod is Ready as soon as its container runs.
+func (w *workload) listenDelay(p profile) time.Duration {
+	if w.probed {
+		return 0
 	}
-	return t.DeploymentSettled(ctx, w.name, w.generation, listening)
+	return time.Duration(p.startSeconds)*time.Second + listenMargin
 }
 
 // template of the Deployment, derived or given.

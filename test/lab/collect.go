@@ -89,8 +89,8 @@ func (r *round) fill(out *report.Workload, w *workload, all []sent) {
 				seconds[sec.At.Unix()] = sum
 			}
 			for _, record := range s.losses {
-				loss := r.loss(c, s.Name, record, out.Pods)
-				if loss.Fate == report.Finished {
+				loss := r.loss(w, c, s.Name, record, out.Pods)
+				if loss.ServerState == report.Finished {
 					row.FinishedButLost++
 				}
 				out.Losses = append(out.Losses, loss)
@@ -108,22 +108,25 @@ func (r *round) fill(out *report.Workload, w *workload, all []sent) {
 	out.Losses = out.Losses[:min(len(out.Losses), report.MaxLosses)]
 }
 
-func (r *round) loss(client clientKind, target string, record load.Record, pods []report.Pod) report.Loss {
-	fate, pod := report.NeverSeen, record.Pod
-	// The repetition of a resent request bears the same id and went to another pod: what that one knows of it is not the lost one's fate.
+func (r *round) loss(w *workload, client clientKind, target string, record load.Record, pods []report.Pod) report.Loss {
+	state, pod := report.NeverSeen, record.Pod
+	// The retry of a resent request has the same ID and went to another pod. The record of that pod says nothing about the lost request.
 	if record.Class != load.Resent {
-		fate, pod = r.recorder.fate(target, record.Seq, "")
+		state, pod = r.recorder.serverState(target, record.Seq, "")
 	} else if record.Pod != "" {
-		fate, pod = r.recorder.fate(target, record.Seq, record.Pod)
+		state, pod = r.recorder.serverState(target, record.Seq, record.Pod)
 	}
-	return attribute(report.Loss{
-		Client: client.name, ID: record.ID, Sent: record.Sent, Lost: record.End(), Class: record.Class, Error: lossText(record),
-		Fate: fate, Pod: cmp.Or(pod, record.Pod),
-	}, client.mode != load.NewConnection, pods)
+	return attribute(lostRequest{
+		Loss: report.Loss{
+			Client: client.name, ID: record.ID, Sent: record.Sent, Lost: record.End(), Class: record.Class, Error: lossMessage(record),
+			ServerState: state, Pod: cmp.Or(pod, record.Pod),
+		},
+		keepAlive: client.mode != load.NewConnection, listenDelay: w.listenDelay(r.scenario.profile),
+	}, pods)
 }
 
-// lossText is the client's error, and how long the connection had been silent: only a silent one is closed without a goodbye.
-func lossText(r load.Record) string {
+// lossMessage returns the client's error and the time that the connection was idle: a server closes an idle HTTP/1 connection without notice.
+func lossMessage(r load.Record) string {
 	if r.Idle == 0 {
 		return r.Error
 	}

@@ -210,8 +210,8 @@ func (r *recorder) finished(target string) int {
 	return n
 }
 
-// fate looks a request up in all servers' ledgers; in one server's only, if it is known which had the request.
-func (r *recorder) fate(target string, seq uint64, only string) (fate report.Fate, pod string) {
+// serverState looks up a request in the ledgers of all servers, or in the ledger of one pod only if its name is given.
+func (r *recorder) serverState(target string, seq uint64, only string) (state report.ServerState, pod string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for name, p := range r.pods {

@@ -11,7 +11,7 @@ import (
 // lossGroup are losses of one workload that have the same cause: same pod, same step of its life, same end.
 type lossGroup struct {
 	Workload, Pod, Row string
-	Class, Fate        string
+	Class, ServerState string
 	Count, Guessed     int // of Count, the pod is guessed
 	Clients            string
 	First, Last        float64 // seconds since the scenario's begin, when they were sent
@@ -24,11 +24,11 @@ const maxGroups = 25
 
 // lossGroups of a workload, and how many are left out.
 func lossGroups(s Scenario, w Workload) (groups []lossGroup, omitted int) {
-	type key struct{ pod, row, class, fate, step string }
+	type key struct{ pod, row, class, state, step string }
 	members := map[key][]Loss{}
 	var keys []key
 	for _, l := range w.Losses {
-		k := key{l.Pod, l.Row, string(l.Class), string(l.Fate), step(l.Phase)}
+		k := key{l.Pod, l.Row, string(l.Class), string(l.ServerState), step(l.Phase)}
 		if members[k] == nil {
 			keys = append(keys, k)
 		}
@@ -54,7 +54,7 @@ func groupOf(s Scenario, w Workload, losses []Loss) lossGroup {
 	first, last := losses[0], losses[len(losses)-1]
 	since := func(t time.Time) float64 { return t.Sub(s.Begin).Seconds() }
 	g := lossGroup{
-		Workload: w.Name, Pod: first.Pod, Row: first.Row, Class: string(first.Class), Fate: string(first.Fate),
+		Workload: w.Name, Pod: first.Pod, Row: first.Row, Class: string(first.Class), ServerState: string(first.ServerState),
 		Count: len(losses), First: since(first.Sent), Last: since(last.Sent), Phases: first.Phase, Error: first.Error,
 	}
 	if begin, _, ok := strings.Cut(first.Phase, " "); ok && last.Phase != first.Phase {

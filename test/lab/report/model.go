@@ -188,30 +188,31 @@ type Pod struct {
 	Incomplete bool `json:"incomplete,omitempty"`
 }
 
-// Fate is what the server knows of a request that the client lost.
-type Fate string
+// ServerState is the state of a lost request in the servers' own records.
+type ServerState string
 
-// The fates.
+// The states.
 const (
-	NeverSeen Fate = "never seen" // no server has begun it
-	Begun     Fate = "begun"      // and not finished
-	Finished  Fate = "finished"   // the answer got lost
+	NeverSeen ServerState = "never seen" // no server has begun the request
+	Begun     ServerState = "begun"      // a server has begun the request and not finished it
+	Finished  ServerState = "finished"   // a server has finished the request, but the client did not get the response
 )
 
-// Loss is a lost request and what is known of it.
+// Loss is a lost request with its probable cause.
 type Loss struct {
-	Client string     `json:"client"`
-	ID     string     `json:"id"`
-	Sent   time.Time  `json:"sent"`
-	Lost   time.Time  `json:"lost"` // when the client knew
-	Class  load.Class `json:"class"`
-	Error  string     `json:"error,omitempty"`
-	Fate   Fate       `json:"fate"`
-	// Pod that had the request, or whose connection it was; Guessed: the pod whose life was disturbed nearest in time.
+	Client      string      `json:"client"`
+	ID          string      `json:"id"`
+	Sent        time.Time   `json:"sent"`
+	Lost        time.Time   `json:"lost"` // when the client noticed
+	Class       load.Class  `json:"class"`
+	Error       string      `json:"error,omitempty"`
+	ServerState ServerState `json:"fate"` // the name in stored runs
+	// Pod is the pod that got the request, or the pod at the other end of its connection. Guessed means that neither is known; Pod is then the pod
+	// with the latest event before the loss.
 	Pod     string `json:"pod,omitempty"`
 	Guessed bool   `json:"guessed,omitempty"`
-	// Phase of the pod's life: "3.2 s after deletion".
+	// Phase is the time after the pod's last event: "3.2 s after deletion".
 	Phase string `json:"phase,omitempty"`
-	// Row of docs/failure-modes.md: D1.
+	// Row is the row of docs/failure-modes.md, such as D1. It is empty if no row fits.
 	Row string `json:"row,omitempty"`
 }

@@ -169,7 +169,7 @@ func (s *sampler) loaded(w *Workload, out *Scenario) {
 func (s *sampler) loss(p Pod, at time.Time, clients []string) Loss {
 	loss := Loss{
 		Client: clients[2*s.random.IntN(2)], ID: fmt.Sprint("naive/new@node-1#1/", s.random.IntN(9999)), Sent: at, Lost: at.Add(2 * time.Millisecond),
-		Class: load.Refused, Error: "dial tcp 10.96.3.17:80: connect: connection refused", Fate: NeverSeen, Pod: p.Name, Row: "U1",
+		Class: load.Refused, Error: "dial tcp 10.96.3.17:80: connect: connection refused", ServerState: NeverSeen, Pod: p.Name, Row: "U1",
 		Phase: fmt.Sprintf("%.1f s after creation", at.Sub(p.Created).Seconds()), Guessed: s.random.IntN(3) == 0,
 	}
 	if !p.Deleted.IsZero() && at.After(p.Deleted) {
