@@ -5,29 +5,6 @@ import (
 	"strings"
 )
 
-// Markdown is the whole run as a document: the summary, then a section for each scenario.
-func Markdown(run Run) string {
-	var out strings.Builder
-	out.WriteString(Summary(run))
-	for _, s := range run.Scenarios {
-		fmt.Fprintf(&out, "\n## %s: %s\n\n", inline(s.Name), inline(s.Title))
-		for _, line := range verdict(s) {
-			fmt.Fprintf(&out, "- %s\n", inline(line))
-		}
-		cells := escaped(scenarioCells(s))
-		line := 1 // after the head
-		for _, w := range s.Workloads {
-			bold(cells[line]) // a terminal tells the workloads by their indentation
-			line += 1 + len(w.Rows)
-		}
-		out.WriteString("\n" + markdownTable(cells))
-	}
-	if len(run.Scenarios) > 0 {
-		out.WriteString("\n" + paragraph(legend))
-	}
-	return out.String()
-}
-
 // Summary is the short table for a README: lost of requests, scenario by workload.
 func Summary(run Run) string {
 	rows := repeats(run)

@@ -166,14 +166,6 @@ type Row struct {
 // ruleOfThree is -ln(0.05): with no event in N trials, its probability is below that over N, at 95 % confidence.
 const ruleOfThree = 3.0
 
-// UpperBound of the share of lost requests at 95 % confidence if none was lost: 3/N (the rule of three).
-func (r Row) UpperBound() float64 {
-	if r.Requests == 0 {
-		return 1
-	}
-	return ruleOfThree / float64(r.Requests)
-}
-
 // Pod is a pod's life. A zero time has not come or was not seen.
 type Pod struct {
 	Name     string    `json:"name"`
