@@ -14,80 +14,80 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-// adoptScenarios run by name only: each has workloads of its own, which would be columns of their own in the table of all scenarios. A
-// Deployment is adopted once, so each scenario begins with a new namespace.
+// adoptScenarios returns the scenarios that adopt running Deployments. They run only by name, because each has its own workloads, which would add
+// columns to the table of all scenarios. A Deployment can be adopted only once, so each scenario begins with a new namespace.
 func adoptScenarios() []scenario {
-	const note = "a policy makes the operator change the control's Service as it did before it compared the adoption with the live objects"
+	const note = "a policy changes the control's Service as the operator did before it compared an adoption with the live objects"
 	return []scenario{
 		{name: "adopt", title: "Adopt running Deployments and Services, and roll out", replicas: 2, promised: true, controlMustLose: true,
 			note: note, suite: portSuite, steps: adoptRunning},
 		{name: "adopt-paused", title: "Adopt while paused, scale 2 -> 3, then roll out", replicas: 2, promised: true, controlMustLose: true,
 			note: note, suite: portSuite, steps: adoptPaused},
 		{name: "adopt-hpa", title: "Adopt 4 pods of a HorizontalPodAutoscaler with replicas: 2", replicas: 4, promised: true, controlMustLose: true,
-			note: "the lab scales the control as the operator and the autoscaler did in turn", suite: autoscaledSuite, steps: adoptAutoscaled},
-		{name: "adopt-prune", title: "Prune the manifests of what was adopted", replicas: 2, promised: true, controlMustLose: true,
+			note: "the lab scales the control in turns, as an older operator and the autoscaler did", suite: autoscaledSuite, steps: adoptAutoscaled},
+		{name: "adopt-prune", title: "Prune the manifests of adopted objects", replicas: 2, promised: true, controlMustLose: true,
 			note: "the control's objects have the annotation that allows their deletion", suite: prunedSuite, steps: adoptAndPrune},
 	}
 }
 
-// adoptClients are few: up to seven workloads are sent to side by side. A workload gets those that can reach it.
+// adoptClients are the clients of the adopt scenarios. They are few, because up to seven workloads run at once. A workload gets those that can reach it.
 var adoptClients = []clientKind{
-	{name: "new", rate: 40, query: "/?seconds=0", mode: load.NewConnection, plain: true},
-	{name: "slow", rate: 20, query: "/?seconds=%d", mode: load.NewConnection, plain: true},
+	{name: "new", rate: 40, query: "/?seconds=0", mode: load.NewConnection, safeWithSleep: true},
+	{name: "slow", rate: 20, query: "/?seconds=%d", mode: load.NewConnection, safeWithSleep: true},
 	{name: "keep-alive", rate: 60, query: "/?seconds=0", mode: load.KeepAlive},
-	{name: "from outside", rate: 40, query: "/?seconds=0", mode: load.NewConnection, via: viaNodePort, plain: true},
-	{name: "second port", rate: 40, query: "/?seconds=0", mode: load.NewConnection, via: viaSecondPort, plain: true},
+	{name: "from outside", rate: 40, query: "/?seconds=0", mode: load.NewConnection, via: viaNodePort, safeWithSleep: true},
+	{name: "second port", rate: 40, query: "/?seconds=0", mode: load.NewConnection, via: viaSecondPort, safeWithSleep: true},
 }
 
 func adoptSuite(workloads ...*workload) suite {
 	return suite{workloads: workloads, clients: adoptClients, profile: short, ledger: true}
 }
 
-// leg is a part of a run: scenarios that share the workloads.
-type leg struct {
+// batch is a part of a run: scenarios that share their workloads.
+type batch struct {
 	suite     suite
 	scenarios []scenario
 }
 
-// legs of the chosen scenarios, in their order. A scenario with a suite of its own is a leg of its own; those without share the usual suite.
-func legs(chosen []scenario, usual suite) []leg {
-	var all []leg
-	shared := false // the last leg is one of the usual suite
+// batches splits the chosen scenarios into batches, in their order. A scenario with its own suite is a batch alone; the others share the usual suite.
+func batches(chosen []scenario, usual suite) []batch {
+	var all []batch
+	shared := false // the last batch has the usual suite
 	for _, s := range chosen {
 		switch {
 		case s.suite != nil:
-			all, shared = append(all, leg{suite: s.suite(), scenarios: []scenario{s}}), false
+			all, shared = append(all, batch{suite: s.suite(), scenarios: []scenario{s}}), false
 		case shared:
 			last := &all[len(all)-1]
 			last.scenarios = append(last.scenarios, s)
 		default:
-			all, shared = append(all, leg{suite: usual, scenarios: []scenario{s}}), true
+			all, shared = append(all, batch{suite: usual, scenarios: []scenario{s}}), true
 		}
 	}
 	return all
 }
 
-// schedule of a leg after so many scenarios of other legs.
-func (l leg) schedule(before, total int) schedule {
+// schedule returns the schedule of a batch. before is the number of scenarios in earlier batches, total the number in all.
+func (b batch) schedule(before, total int) schedule {
 	return func(found report.Run) (scenario, string, bool) {
 		n := len(found.Scenarios)
-		if n >= len(l.scenarios) {
+		if n >= len(b.scenarios) {
 			return scenario{}, "", false
 		}
-		return l.scenarios[n], fmt.Sprintf("%d of %d", before+n+1, total), true
+		return b.scenarios[n], fmt.Sprintf("%d of %d", before+n+1, total), true
 	}
 }
 
-// runLegs runs the chosen scenarios, as often as there are rounds.
-func (o options) runLegs(ctx context.Context, chosen []scenario, usual suite, rounds int) error {
+// runBatches runs the chosen scenarios, once per round.
+func (o options) runBatches(ctx context.Context, chosen []scenario, usual suite, rounds int) error {
 	chosen = slices.Repeat(chosen, rounds)
 	if o.sabotage != "" && slices.ContainsFunc(chosen, func(s scenario) bool { return s.suite != nil }) {
-		return errors.New("--sabotage breaks the workload aware, which the adopt scenarios do not have")
+		return errors.New("--sabotage changes the workload aware, which the adopt scenarios do not have; run it with other scenarios")
 	}
 	screen := testbed.NewScreen(os.Stdout, term.IsTerminal(int(os.Stdout.Fd())))
 	found := report.Run{}
 	var err error
-	for _, part := range legs(chosen, usual) {
+	for _, part := range batches(chosen, usual) {
 		next := part.schedule(len(found.Scenarios), len(chosen))
 		if found, err = o.measure(ctx, screen, part.suite, found, func(*lab) schedule { return next }); err != nil {
 			break

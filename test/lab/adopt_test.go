@@ -22,7 +22,7 @@ func TestAdoptScenariosRunByNameOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 		if slices.ContainsFunc(chosen, func(s scenario) bool { return s.suite != nil }) {
-			t.Errorf("quick %t: took an adopt scenario that was not named", quick)
+			t.Errorf("quick %t: chose an adopt scenario that was not named", quick)
 		}
 	}
 	chosen, err := choose([]string{"adopt-hpa", "scale"}, false, true, true)
@@ -31,7 +31,7 @@ func TestAdoptScenariosRunByNameOnly(t *testing.T) {
 	}
 }
 
-func TestLegs(t *testing.T) {
+func TestBatches(t *testing.T) {
 	chosen, err := choose([]string{"scale", "rollout", "adopt", "adopt", "scale"}, false, true, true)
 	if err != nil {
 		t.Fatal(err)
@@ -39,10 +39,10 @@ func TestLegs(t *testing.T) {
 	var got [][]string
 	var progress []string
 	before := 0
-	for _, l := range legs(chosen, helloSuite()) {
-		names := []string{l.suite.workloads[0].name}
+	for _, b := range batches(chosen, helloSuite()) {
+		names := []string{b.suite.workloads[0].name}
 		found := report.Run{}
-		for next := l.schedule(before, len(chosen)); ; {
+		for next := b.schedule(before, len(chosen)); ; {
 			s, text, ok := next(found)
 			if !ok {
 				break
@@ -50,18 +50,18 @@ func TestLegs(t *testing.T) {
 			names, progress = append(names, s.name), append(progress, text)
 			found.Scenarios = append(found.Scenarios, report.Scenario{})
 		}
-		got, before = append(got, names), before+len(l.scenarios)
+		got, before = append(got, names), before+len(b.scenarios)
 	}
 	want := [][]string{{"aware", "scale", "rollout"}, {"named", "adopt"}, {"named", "adopt"}, {"aware", "scale"}}
 	if diff := gocmp.Diff(want, got); diff != "" {
-		t.Errorf("first workload and scenarios of each leg (-want +got):\n%s", diff)
+		t.Errorf("first workload and scenarios of each batch (-want +got):\n%s", diff)
 	}
 	if want := []string{"1 of 5", "2 of 5", "3 of 5", "4 of 5", "5 of 5"}; !slices.Equal(want, progress) {
 		t.Errorf("progress %v", progress)
 	}
 }
 
-// The rollout must not change the number of a port, and the Service must reach a port of the old pods and one of the new ones.
+// The rollout must not change the number of a port. The Service must target a port of the old pods, and the GracefulApp a port of the new ones.
 func TestAdopteesKeepTheirPorts(t *testing.T) {
 	for _, a := range append(portAdoptees(), controlAdoptee("control")) {
 		w := a.workload()
@@ -75,12 +75,12 @@ func TestAdopteesKeepTheirPorts(t *testing.T) {
 			}
 		}
 		for _, p := range objects[1].(*corev1.Service).Spec.Ports {
-			if !reaches(p, before) {
+			if !targetsOneOf(p, before) {
 				t.Errorf("%s: its Service targets %s, which no old pod has", a.name, p.TargetPort.String())
 			}
 		}
 		for _, p := range app.Spec.Service.Spec.Ports {
-			if !reaches(p, after) {
+			if !targetsOneOf(p, after) {
 				t.Errorf("%s: its GracefulApp targets %s, which no new pod has", a.name, p.TargetPort.String())
 			}
 		}
@@ -98,8 +98,8 @@ func portsOf(pod corev1.PodSpec) []corev1.ContainerPort {
 	return ports
 }
 
-// reaches tells whether a Service port targets one of the ports; without a target it is the port of the same number.
-func reaches(p corev1.ServicePort, ports []corev1.ContainerPort) bool {
+// targetsOneOf reports whether a Service port targets one of the container ports. Without a targetPort it targets the port of the same number.
+func targetsOneOf(p corev1.ServicePort, ports []corev1.ContainerPort) bool {
 	return slices.ContainsFunc(ports, func(c corev1.ContainerPort) bool {
 		if p.TargetPort.Type == intstr.String {
 			return p.TargetPort.StrVal == c.Name
@@ -143,7 +143,7 @@ func TestAControlIsPromisedNothingWhenItIsAdopted(t *testing.T) {
 	w := controlAdoptee("control").workload()
 	w.managed = true
 	if adoptClients[0].promised(w) {
-		t.Error("a loss of the control would be a fault")
+		t.Error("GracefulApp promises the control something")
 	}
 }
 
@@ -160,32 +160,32 @@ func TestScaleWatch(t *testing.T) {
 	}
 	watch := func() *scaleWatch {
 		s := &scaleWatch{want: 2, pods: map[string]bool{}, stop: func() error { return nil }}
-		s.see(deployment(2))
-		s.see(pod("a", false))
-		s.see(pod("b", false))
+		s.observe(deployment(2))
+		s.observe(pod("a", false))
+		s.observe(pod("b", false))
 		return s
 	}
 	rollout := watch()
-	rollout.see(pod("c", false))
-	rollout.see(pod("a", true))
-	rollout.see(pod("a", true))
+	rollout.observe(pod("c", false))
+	rollout.observe(pod("a", true))
+	rollout.observe(pod("a", true))
 	if err := rollout.end(); err != nil {
 		t.Errorf("a rollout: %v", err)
 	}
 	killed := watch()
-	killed.see(pod("a", true))
+	killed.observe(pod("a", true))
 	if err := killed.end(); err == nil || !strings.Contains(err.Error(), "1 pods were left") {
-		t.Errorf("a pod less: %v", err)
+		t.Errorf("a killed pod: %v", err)
 	}
 	scaled := watch()
-	scaled.see(deployment(1))
-	scaled.see(deployment(2))
+	scaled.observe(deployment(1))
+	scaled.observe(deployment(2))
 	if err := scaled.end(); err == nil || !strings.Contains(err.Error(), "got 1 replicas") {
 		t.Errorf("scaled: %v", err)
 	}
 }
 
-// Two containers of a pod write a ledger each.
+// A pod with two containers writes two ledgers.
 func TestAPodsRecordIsCompleteWhenEachContainerHasEnded(t *testing.T) {
 	r := recorder{pods: map[string]*podRecord{"p": {
 		Pod:    report.Pod{Name: "p", Incomplete: true},
@@ -194,7 +194,7 @@ func TestAPodsRecordIsCompleteWhenEachContainerHasEnded(t *testing.T) {
 	}}, read: make(chan struct{}, 1)}
 	end := []byte(`{"ledger":1,"finished":{"w/new@n#1":[0]},"end":true}`)
 	r.line("p", "hello", end)
-	if !r.pods["p"].Incomplete || !r.over("p", "hello") || r.over("p", "second") {
+	if !r.pods["p"].Incomplete || !r.logEnded("p", "hello") || r.logEnded("p", "second") {
 		t.Error("one container has ended: the record is not complete")
 	}
 	r.line("p", "second", end)

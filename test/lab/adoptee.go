@@ -15,23 +15,23 @@ import (
 
 const (
 	helloPort, secondPort = 8080, 8081
-	// derivedPortName is what the operator calls a serving port without a name.
+	// derivedPortName is the name that the operator gives to a serving port without a name.
 	derivedPortName = "http"
 )
 
-// adoptee is a Deployment with its Service, as both run before a GracefulApp adopts them, and what the GracefulApp writes otherwise.
+// adoptee is a Deployment with its Service before a GracefulApp adopts them, and the differences in the GracefulApp.
 type adoptee struct {
 	name, title string
 	control     bool
-	// before and after are the names of the container port, in the Deployment and in the GracefulApp; "" is a port without a name.
+	// before and after are the names of the container port in the Deployment and in the GracefulApp; "" means no name.
 	before, after string
-	// service has no selector. If its target is a name, it is that of the port before.
+	// service has no selector. A named targetPort is the name before the adoption.
 	service corev1.ServiceSpec
-	// second: a second container serves on secondPort.
+	// second adds a second container, which serves on secondPort.
 	second bool
 }
 
-// portAdoptees cover how a Service can target a port, and how clients can reach it.
+// portAdoptees cover the ways in which a Service targets a port, and the types of Services.
 func portAdoptees() []adoptee {
 	numeric := []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromInt32(helloPort)}}
 	return []adoptee{
@@ -56,7 +56,7 @@ func portAdoptees() []adoptee {
 	}
 }
 
-// unnamedAdoptee is what most scenarios adopt: the Service targets a number, and the container port has no name.
+// unnamedAdoptee is the usual adoptee: the Service targets a port number, and the container port has no name.
 func unnamedAdoptee(name, title string) adoptee {
 	return adoptee{name: name, title: title, service: corev1.ServiceSpec{
 		Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromInt32(helloPort)}},
@@ -69,16 +69,16 @@ func controlAdoptee(title string) adoptee {
 	return a
 }
 
-// portSuite: the control is adopted as well, and renameTarget does to its Service what the operator once did.
+// portSuite has all portAdoptees and a control. The control is adopted too, and renameTarget changes its Service as an older operator did.
 func portSuite() suite {
 	var workloads []*workload
-	for _, a := range append(portAdoptees(), controlAdoptee("its Service targets the name at once")) {
+	for _, a := range append(portAdoptees(), controlAdoptee("Service targets the new name at once")) {
 		workloads = append(workloads, a.workload())
 	}
 	return adoptSuite(workloads...)
 }
 
-// autoscaledSuite: the control is a Deployment as simple tutorials write it.
+// autoscaledSuite has an adoptee with an autoscaler. The control is a plain Deployment as simple tutorials write it.
 func autoscaledSuite() suite {
 	return adoptSuite(unnamedAdoptee("autoscaled", "adopted, with an autoscaler").workload(), &workload{
 		name: "control", share: 1, title: "scaled 4 -> 2 -> 4", control: true, build: naive,
@@ -95,10 +95,10 @@ func (a adoptee) workload() *workload {
 	}
 }
 
-// oldGraceSeconds is Kubernetes' default, which hello's drain and shutdown fit into.
+// oldGraceSeconds is the default of Kubernetes. It is long enough for hello's drain and shutdown.
 const oldGraceSeconds = 30
 
-// build returns the Deployment and its Service. The old pods end gracefully too, so that no loss of a rollout is theirs.
+// build returns the Deployment, its Service and a PodDisruptionBudget. The old pods shut down gracefully too, so they lose no request in a rollout.
 func (a adoptee) build(w *workload, p profile, image string) []client.Object {
 	d := w.deployment(a.container(p, image, a.before))
 	if a.second {
@@ -115,7 +115,7 @@ func (a adoptee) build(w *workload, p profile, image string) []client.Object {
 	}}
 }
 
-// app is what docs/adoption.md has the user write: the template, and the Service as it is.
+// app returns the GracefulApp as docs/adoption.md tells the user to write it: with the template and the existing Service.
 func (a adoptee) app(w *workload, p profile, image string) *v1alpha1.GracefulApp {
 	containers := []corev1.Container{a.container(p, image, a.after)}
 	if a.second {
@@ -144,7 +144,7 @@ func (a adoptee) app(w *workload, p profile, image string) *v1alpha1.GracefulApp
 	return app
 }
 
-// targets are the names of the container ports that the Service targets when the rollout has finished.
+// targets returns the names of the container ports that the Service targets after the rollout.
 func (a adoptee) targets() []string {
 	names := []string{cmp.Or(a.after, derivedPortName)}
 	if a.second {
@@ -154,18 +154,18 @@ func (a adoptee) targets() []string {
 }
 
 func (a adoptee) container(p profile, image, portName string) corev1.Container {
-	return serving(hello(p, image), portName, helloPort)
+	return withPort(hello(p, image), portName, helloPort)
 }
 
 func (a adoptee) secondContainer(p profile, image, portName string) corev1.Container {
-	c := serving(hello(p, image), portName, secondPort)
+	c := withPort(hello(p, image), portName, secondPort)
 	c.Name = "second"
 	c.Env = append(c.Env, corev1.EnvVar{Name: "PORT", Value: strconv.Itoa(secondPort)})
 	return c
 }
 
-// serving names hello's port, and gives it probes and a drain hook by number, which need no name.
-func serving(c corev1.Container, portName string, number int32) corev1.Container {
+// withPort gives the container a port, and probes and a drain hook that use the number of the port.
+func withPort(c corev1.Container, portName string, number int32) corev1.Container {
 	get := func(path string) *corev1.HTTPGetAction {
 		return &corev1.HTTPGetAction{Path: path, Port: intstr.FromInt32(number)}
 	}

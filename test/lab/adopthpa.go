@@ -21,17 +21,17 @@ import (
 )
 
 const (
-	// autoscalerPeriod is how often the HorizontalPodAutoscalers' controller looks (--horizontal-pod-autoscaler-sync-period).
+	// autoscalerPeriod is the default of --horizontal-pod-autoscaler-sync-period.
 	autoscalerPeriod = 15 * time.Second
-	// manifestReplicas is the number in the manifest, which an autoscaler has long changed.
+	// manifestReplicas is the number in the old manifest. The autoscaler has changed the number of the live object.
 	manifestReplicas = 2
 )
 
-// adoptAutoscaled adopts a Deployment that an autoscaler scales, with the number of its old manifest, and hands the autoscaler over.
-// minReplicas needs no metric.
+// adoptAutoscaled adopts a Deployment that an autoscaler scales, with the replicas of the old manifest, and then lets the autoscaler target the
+// GracefulApp. The autoscaler scales to minReplicas, which needs no metric.
 func adoptAutoscaled(ctx context.Context, r *round) error {
 	w, control := r.workloads[0], r.workloads[1]
-	autoscaler := w.autoscaler() // targets the Deployment, as the workload is not managed yet
+	autoscaler := w.autoscaler() // it targets the Deployment, because the workload is not managed yet
 	autoscaler.Spec.MinReplicas = new(int32(r.scenario.replicas))
 	if err := r.Create(ctx, autoscaler); err != nil {
 		return fmt.Errorf("creating the autoscaler: %w", err)
@@ -57,7 +57,7 @@ func adoptAutoscaled(ctx context.Context, r *round) error {
 	if err := r.awaitScaleConflict(ctx, w, true); err != nil {
 		return err
 	}
-	if err := r.handAutoscalerOver(ctx, w); err != nil {
+	if err := r.retargetAutoscaler(ctx, w); err != nil {
 		return err
 	}
 	if err := r.endAdoption(ctx, events); err != nil {
@@ -72,20 +72,20 @@ func adoptAutoscaled(ctx context.Context, r *round) error {
 	return watched.end()
 }
 
-// awaitAutoscaler waits until its controller has seen the Deployment: then the operator, which watches autoscalers too, knows of it.
+// awaitAutoscaler waits until the autoscaler has read the Deployment. By then the operator, which watches autoscalers too, has seen it.
 func (r *round) awaitAutoscaler(ctx context.Context, a *autoscalingv2.HorizontalPodAutoscaler) error {
 	return r.WaitFor(ctx, "the autoscaler", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
 		if err := r.Direct.Get(ctx, client.ObjectKeyFromObject(a), a); err != nil {
 			return "", err
 		}
 		if got := int(a.Status.CurrentReplicas); got != r.scenario.replicas {
-			return testbed.Pending(fmt.Sprintf("it has seen %d replicas", got)), nil
+			return testbed.Pending(fmt.Sprintf("its status.currentReplicas is %d", got)), nil
 		}
 		return testbed.Done, nil
 	})
 }
 
-// scaleInTurn does to the control what the operator, which knew of no autoscaler, and the autoscaler once did.
+// scaleInTurn scales the control down and up, as an older operator, which ignored autoscalers, and the autoscaler did in turn.
 func (r *round) scaleInTurn(ctx context.Context, control *workload) error {
 	for range 2 {
 		for _, n := range []int{manifestReplicas, r.scenario.replicas} {
@@ -103,9 +103,9 @@ func (r *round) scaleInTurn(ctx context.Context, control *workload) error {
 	return nil
 }
 
-// handAutoscalerOver follows docs/adoption.md.
-func (r *round) handAutoscalerOver(ctx context.Context, w *workload) error {
-	const text = "hand the autoscaler over"
+// retargetAutoscaler lets the autoscaler target the GracefulApp, with the steps of docs/adoption.md.
+func (r *round) retargetAutoscaler(ctx context.Context, w *workload) error {
+	const text = "let the autoscaler target the GracefulApp"
 	r.say("  %s", text)
 	r.note(w.name, text)
 	if err := w.scale(ctx, r.Testbed, int32(r.scenario.replicas)); err != nil {
@@ -119,10 +119,10 @@ func (r *round) handAutoscalerOver(ctx context.Context, w *workload) error {
 	return nil
 }
 
-// awaitScaleConflict waits until the app's condition says whether an autoscaler targets the Deployment.
+// awaitScaleConflict waits until the condition ScaleConflict reports, or no longer reports, an autoscaler that targets the Deployment.
 func (r *round) awaitScaleConflict(ctx context.Context, w *workload, want bool) error {
-	what := fmt.Sprintf("%s's ScaleConflict to be %t", w.name, want)
-	return r.WaitFor(ctx, what, adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
+	condition := fmt.Sprintf("%s's ScaleConflict to be %t", w.name, want)
+	return r.WaitFor(ctx, condition, adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
 		var app v1alpha1.GracefulApp
 		if err := r.Get(ctx, client.ObjectKey{Namespace: namespace, Name: w.name}, &app); err != nil {
 			return "", err
@@ -135,13 +135,13 @@ func (r *round) awaitScaleConflict(ctx context.Context, w *workload, want bool) 
 	})
 }
 
-// scaleWatch sees each number of replicas that a Deployment gets, and each number of pods.
+// scaleWatch checks that a Deployment keeps its number of replicas and of pods.
 type scaleWatch struct {
 	want int
 	stop func() error
 
 	mu       sync.Mutex
-	pods     map[string]bool // those that are not terminating
+	pods     map[string]bool // pods that are not terminating
 	problems []string
 }
 
@@ -161,13 +161,13 @@ func (r *round) watchScale(ctx context.Context, w *workload, want int) (*scaleWa
 		if err != nil {
 			return nil, err
 		}
-		see := func(object any) {
+		observe := func(object any) {
 			if o, ok := object.(client.Object); ok && (o.GetName() == w.name || o.GetLabels()[workloadLabel] == w.name) {
-				s.see(o)
+				s.observe(o)
 			}
 		}
 		handler, err := informer.AddEventHandler(clientcache.ResourceEventHandlerFuncs{
-			AddFunc: see, UpdateFunc: func(_, updated any) { see(updated) },
+			AddFunc: observe, UpdateFunc: func(_, updated any) { observe(updated) },
 		})
 		if err != nil {
 			return nil, err
@@ -177,8 +177,8 @@ func (r *round) watchScale(ctx context.Context, w *workload, want int) (*scaleWa
 	return s, nil
 }
 
-// see judges an object. A rollout creates a pod before it deletes another one, so the number of pods never falls below the desired one.
-func (s *scaleWatch) see(object client.Object) {
+// observe checks an object. A rollout creates a pod before it deletes one, so the number of pods must never fall below the desired number.
+func (s *scaleWatch) observe(object client.Object) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch o := object.(type) {
@@ -205,13 +205,13 @@ func (s *scaleWatch) problem(format string, args ...any) {
 	}
 }
 
-// end stops watching, and returns what was wrong. It may be called again.
+// end stops the watch and returns the problems as an error. It may be called twice.
 func (s *scaleWatch) end() error {
 	err := s.stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.problems) > 0 {
-		return fmt.Errorf("the number of replicas was to stay %d: %s", s.want, strings.Join(s.problems, ", "))
+		return fmt.Errorf("%d replicas were expected throughout: %s", s.want, strings.Join(s.problems, ", "))
 	}
 	return err
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-// adoptAndPrune deletes what was adopted, as a tool does that prunes what has left Git.
+// adoptAndPrune deletes the adopted objects, as a GitOps tool does that prunes objects without a manifest.
 func adoptAndPrune(ctx context.Context, r *round) error {
 	if err := r.adoptAndRollOut(ctx); err != nil {
 		return err
@@ -34,8 +34,8 @@ func adoptAndPrune(ctx context.Context, r *round) error {
 	return r.settle(ctx, r.scenario.profile, nil)
 }
 
-// pruned are a workload's objects that the manifests had.
-func pruned(w *workload) []client.Object {
+// prunedObjects returns the objects of a workload that its old manifests had.
+func prunedObjects(w *workload) []client.Object {
 	m := w.meta(w.name)
 	return []client.Object{
 		&policyv1.PodDisruptionBudget{ObjectMeta: m}, &appsv1.Deployment{ObjectMeta: m}, &corev1.Service{ObjectMeta: m},
@@ -49,7 +49,7 @@ func (r *round) prune(ctx context.Context, object client.Object) error {
 func (r *round) pruneProtected(ctx context.Context, w *workload) error {
 	r.say("  prune %s", w.name)
 	r.note(w.name, "prune")
-	for _, object := range pruned(w) {
+	for _, object := range prunedObjects(w) {
 		switch err := r.prune(ctx, object); {
 		case err == nil:
 			return fmt.Errorf("%T %s was deleted: no policy denied it", object, w.name)
@@ -60,13 +60,13 @@ func (r *round) pruneProtected(ctx context.Context, w *workload) error {
 	return nil
 }
 
-// pruneUnprotected returns when the operator has created the objects again.
+// pruneUnprotected deletes objects with the annotation that allows it, and waits until the operator has created them again.
 func (r *round) pruneUnprotected(ctx context.Context, w *workload) error {
 	allow := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{%q:"true"}}}`, v1alpha1.AnnotationAllowDeletion))
 	before := map[types.UID]bool{}
-	r.say("  allow the deletion of %s, and prune it", w.name)
+	r.say("  allow the deletion of %s and prune it", w.name)
 	r.note(w.name, "prune")
-	for _, object := range pruned(w) {
+	for _, object := range prunedObjects(w) {
 		if err := r.Patch(ctx, object, allow); err != nil {
 			return fmt.Errorf("annotating %T %s: %w", object, w.name, err)
 		}
@@ -76,7 +76,7 @@ func (r *round) pruneUnprotected(ctx context.Context, w *workload) error {
 		}
 	}
 	return r.WaitFor(ctx, w.name+" to be created again", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
-		for _, object := range pruned(w)[1:] { // the cache has no PodDisruptionBudgets
+		for _, object := range prunedObjects(w)[1:] { // the cache has no PodDisruptionBudgets
 			if err := r.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil || before[object.GetUID()] {
 				return testbed.Pending(fmt.Sprintf("%T", object)), client.IgnoreNotFound(err)
 			}

@@ -21,9 +21,9 @@ import (
 )
 
 const (
-	// pausedTime is how long the apps stay paused after their adoption: the outage that the control has.
+	// pausedTime is the time for which the apps stay paused after their adoption, and thus the length of the control's outage.
 	pausedTime = 8 * time.Second
-	// adoptLimit bounds the wait for the operator to write what it derives.
+	// adoptLimit bounds the wait for a write of the operator.
 	adoptLimit = time.Minute
 )
 
@@ -44,7 +44,7 @@ func (r *round) adoptAndRollOut(ctx context.Context) error {
 	return r.endAdoption(ctx, events)
 }
 
-// adoptPaused takes the steps of docs/adoption.md.
+// adoptPaused follows the steps of docs/adoption.md.
 func adoptPaused(ctx context.Context, r *round) error {
 	undo, err := r.renameTarget(ctx, "control")
 	if err != nil {
@@ -55,13 +55,13 @@ func adoptPaused(ctx context.Context, r *round) error {
 		return err
 	}
 	n := r.scenario.replicas + 1
-	if _, err := r.eachAdopted(ctx, fmt.Sprintf("scale to %d", n), func(w *workload) error { return w.patch(ctx, r.Testbed, scaling(n)) }); err != nil {
+	if _, err := r.forEachAdopted(ctx, fmt.Sprintf("scale to %d", n), func(w *workload) error { return w.patch(ctx, r.Testbed, scaling(n)) }); err != nil {
 		return err
 	}
 	if err := r.awaitReady(ctx, n); err != nil {
 		return err
 	}
-	events, err := r.eachAdopted(ctx, "roll out", func(w *workload) error { return w.patch(ctx, r.Testbed, `{"spec":{"paused":false}}`) })
+	events, err := r.forEachAdopted(ctx, "roll out", func(w *workload) error { return w.patch(ctx, r.Testbed, `{"spec":{"paused":false}}`) })
 	if err != nil {
 		return err
 	}
@@ -86,9 +86,9 @@ func (r *round) adoptWithoutRestart(ctx context.Context) error {
 	return err
 }
 
-// adopt creates the GracefulApps and returns when they control what runs.
+// adopt creates the GracefulApps and waits until they control the Deployments and Services.
 func (r *round) adopt(ctx context.Context, text string, change func(*v1alpha1.GracefulApp)) ([]*report.Event, error) {
-	events, err := r.eachAdopted(ctx, text, func(w *workload) error {
+	events, err := r.forEachAdopted(ctx, text, func(w *workload) error {
 		app := w.app(w, r.scenario.profile, r.helloImage)
 		change(app)
 		if err := r.Create(ctx, app); err != nil {
@@ -115,12 +115,12 @@ func (r *round) adopt(ctx context.Context, text string, change func(*v1alpha1.Gr
 	})
 }
 
-// endAdoption waits for the rollout, and until the Services target the named ports. Then the annotation goes.
+// endAdoption waits for the rollout and for the Services to target the named ports. Then it removes the adopt annotation.
 func (r *round) endAdoption(ctx context.Context, events []*report.Event) error {
 	if err := r.settle(ctx, r.scenario.profile, events); err != nil {
 		return err
 	}
-	err := r.WaitFor(ctx, "the Services to target names", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
+	err := r.WaitFor(ctx, "the Services to target named ports", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
 		for _, w := range r.adopted() {
 			var s corev1.Service
 			if err := r.Get(ctx, client.ObjectKey{Namespace: namespace, Name: w.name}, &s); err != nil {
@@ -136,7 +136,7 @@ func (r *round) endAdoption(ctx context.Context, events []*report.Event) error {
 		return err
 	}
 	remove := fmt.Sprintf(`{"metadata":{"annotations":{%q:null}}}`, v1alpha1.AnnotationAdopt)
-	if _, err := r.eachAdopted(ctx, "remove the annotation", func(w *workload) error { return w.patch(ctx, r.Testbed, remove) }); err != nil {
+	if _, err := r.forEachAdopted(ctx, "remove the annotation", func(w *workload) error { return w.patch(ctx, r.Testbed, remove) }); err != nil {
 		return err
 	}
 	return r.settle(ctx, r.scenario.profile, nil)
@@ -150,7 +150,7 @@ func targetsOfService(s corev1.Service) []string {
 	return targets
 }
 
-// adopted are the workloads that a GracefulApp adopts, or has adopted.
+// adopted returns the workloads that a GracefulApp adopts or has adopted.
 func (r *round) adopted() []*workload {
 	var all []*workload
 	for _, w := range r.workloads {
@@ -161,8 +161,8 @@ func (r *round) adopted() []*workload {
 	return all
 }
 
-// eachAdopted does the same to all of them, apartTime apart.
-func (r *round) eachAdopted(ctx context.Context, text string, do func(w *workload) error) ([]*report.Event, error) {
+// forEachAdopted calls do for each adopted workload, with changeInterval in between.
+func (r *round) forEachAdopted(ctx context.Context, text string, do func(w *workload) error) ([]*report.Event, error) {
 	var events []*report.Event
 	r.say("  %s", text)
 	for _, w := range r.adopted() {
@@ -170,16 +170,16 @@ func (r *round) eachAdopted(ctx context.Context, text string, do func(w *workloa
 		if err := do(w); err != nil {
 			return nil, fmt.Errorf("%s: %w", text, err)
 		}
-		if err := r.steady(ctx, apartTime); err != nil {
+		if err := r.steady(ctx, changeInterval); err != nil {
 			return nil, err
 		}
 	}
 	return events, nil
 }
 
-// awaitReady waits until each Deployment has so many pods, all of them Ready. A paused app is not Ready, but its pods are.
+// awaitReady waits until each Deployment has the given number of Ready pods. It does not check the app, because a paused app is not Ready.
 func (r *round) awaitReady(ctx context.Context, want int) error {
-	return r.WaitFor(ctx, fmt.Sprintf("%d Ready pods each", want), settleLimit, func(ctx context.Context) (testbed.Pending, error) {
+	return r.WaitFor(ctx, fmt.Sprintf("%d Ready pods in each Deployment", want), settleLimit, func(ctx context.Context) (testbed.Pending, error) {
 		for _, w := range r.adopted() {
 			var d appsv1.Deployment
 			if err := r.Get(ctx, client.ObjectKey{Namespace: namespace, Name: w.name}, &d); err != nil {
@@ -206,7 +206,7 @@ func (r *round) podNames(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// renameTarget has the operator write a Service as it once did on adoption: its target is a name that the running pods do not have.
+// renameTarget installs a policy that changes a Service as an older operator did on adoption: it targets a port name that the running pods do not have.
 func (r *round) renameTarget(ctx context.Context, service string) (undo func(), err error) {
 	undo, err = r.install(ctx, sabotagePolicy(service, admissionregistrationv1.Rule{
 		APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"services"},
@@ -214,14 +214,14 @@ func (r *round) renameTarget(ctx context.Context, service string) (undo func(), 
 	if err != nil {
 		return nil, err
 	}
-	err = r.WaitFor(ctx, "the sabotage to be in force", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
+	err = r.WaitFor(ctx, "the sabotage policy to be in force", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
 		s := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: service}}
 		dryRun := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"lab.gracefulapp.dev/sabotage":"in force"}}}`))
 		if err := r.Patch(ctx, s, dryRun, client.DryRunAll); err != nil {
 			return "", err
 		}
 		if s.Spec.Ports[0].TargetPort != intstr.FromString(derivedPortName) {
-			return "the API server does not know it yet", nil
+			return "the API server does not apply the policy yet", nil
 		}
 		return testbed.Done, nil
 	})

@@ -10,22 +10,21 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-// The calibration finds the rate that this machine can carry today: it sends to workloads at rest, at a low rate and then at twice the rate,
-// and again. The scenarios get at most half of the highest rate that was carried, for a scenario starts pods beside the load.
+// The calibration finds the rate that this machine sustains today. It sends to workloads that do not change, first at a low rate and then each time
+// at twice the rate. The scenarios get at most half of the highest sustained rate, because they start pods while the load runs.
 const (
-	// mostCalibrationLate of a step's requests, up to which the machine carries the rate.
-	mostCalibrationLate = 0.01
-	// calibrationSteps are the rates from the lowest to twice the limit: an eighth of the limit is the least that the scenarios get. At less
-	// the control loses too little to prove anything.
+	// maxCalibrationLate is the share of late requests up to which the machine sustains the rate.
+	maxCalibrationLate = 0.01
+	// calibrationSteps is the number of rates from the lowest to twice the limit. The scenarios get at least an eighth of the limit. At a lower rate
+	// the control loses too few requests to prove anything.
 	calibrationSteps = 4
-	// calibrationTries of a rate: another program's start must not decide.
+	// calibrationTries is the number of tries at one rate, because another program may disturb a single try.
 	calibrationTries = 2
-	// calibrationTime is how long a step sends. Its beginning does not count, in which the generators start and open their connections.
-	calibrationTime, calibrationBegin = 5 * time.Second, 2 * time.Second
+	// calibrationTime is the length of a step. calibrationWarmUp is the part of it that does not count: the generators open their connections.
+	calibrationTime, calibrationWarmUp = 5 * time.Second, 2 * time.Second
 )
 
-// nextRate is what the calibration tries after what it has seen; false: it has seen enough. limit is the highest rate that the scenarios may
-// get. Pure.
+// nextRate returns the rate of the next step after those seen, or false after the last step. limit is the highest rate for the scenarios. Pure.
 func nextRate(limit float64, seen []report.CalibrationStep) (float64, bool) {
 	lowest, highest := 2*limit/(1<<(calibrationSteps-1)), 2*limit
 	if len(seen) == 0 {
@@ -33,7 +32,7 @@ func nextRate(limit float64, seen []report.CalibrationStep) (float64, bool) {
 	}
 	last := seen[len(seen)-1]
 	switch {
-	case carried(last):
+	case sustained(last):
 		return 2 * last.Rate, last.Rate < highest
 	case triesOf(last.Rate, seen) < calibrationTries:
 		return last.Rate, true
@@ -41,19 +40,19 @@ func nextRate(limit float64, seen []report.CalibrationStep) (float64, bool) {
 	return 0, false
 }
 
-// chooseRate returns half of the highest rate that was carried, at most the limit. If none was, it returns half of the lowest, unless so many
-// requests were late at each try that no scenario could pass judgement; then 0. Pure.
+// chooseRate returns half of the highest sustained rate, at most the limit. If no rate was sustained, it returns half of the lowest rate. It returns 0 if
+// even then so many requests were late that each scenario would be too busy for a verdict. Pure.
 func chooseRate(limit float64, seen []report.CalibrationStep) float64 {
 	highest := 0.0
 	for _, s := range seen {
-		if carried(s) || s.LateShare() <= mostSteadyLate && s.Rate == seen[0].Rate {
+		if sustained(s) || s.LateShare() <= maxSteadyLate && s.Rate == seen[0].Rate {
 			highest = max(highest, s.Rate)
 		}
 	}
 	return min(limit, highest/2)
 }
 
-func carried(s report.CalibrationStep) bool { return s.LateShare() <= mostCalibrationLate }
+func sustained(s report.CalibrationStep) bool { return s.LateShare() <= maxCalibrationLate }
 
 func triesOf(rate float64, seen []report.CalibrationStep) int {
 	n := 0
@@ -65,14 +64,14 @@ func triesOf(rate float64, seen []report.CalibrationStep) int {
 	return n
 }
 
-// calibrate sets the pace of the suite. An error that is ErrTooBusy comes with what was seen.
+// calibrate sets the rate of the suite. It returns the steps also with the error ErrTooBusy.
 func (l *lab) calibrate(ctx context.Context) (report.Calibration, error) {
 	var c report.Calibration
 	limit := l.pace
 	if err := l.settle(ctx, l.profile, nil); err != nil {
 		return c, fmt.Errorf("before the calibration: %w", err)
 	}
-	l.say("calibration: at most %.0f %% of the requests may be late", 100*mostCalibrationLate)
+	l.say("calibration: at most %.0f %% of the requests may be late", 100*maxCalibrationLate)
 	for {
 		rate, ok := nextRate(limit, c.Steps)
 		if !ok {
@@ -91,15 +90,15 @@ func (l *lab) calibrate(ctx context.Context) (report.Calibration, error) {
 	if c.Rate == 0 {
 		return c, fmt.Errorf("%w: %s; load average %.1f", testbed.ErrTooBusy, c, l.loadAverage())
 	}
-	l.say("  the scenarios send at rate %.3g", c.Rate)
+	l.say("  the scenarios use rate %.3g", c.Rate)
 	return c, nil
 }
 
-// calibrationStep sends at the suite's pace for a while. Where that does not work it says why: an overloaded machine starts no generators.
+// calibrationStep sends at the suite's rate. If the generators do not start, as on an overloaded machine, the step has the error as its Problem.
 func (l *lab) calibrationStep(ctx context.Context) report.CalibrationStep {
 	step := report.CalibrationStep{Rate: l.pace}
 	r := &round{lab: l, scenario: scenario{profile: l.profile}}
-	l.recorder.forget()
+	l.recorder.reset()
 	err := r.startTraffic(ctx)
 	defer r.traffic.remove()
 	if err == nil {
@@ -113,17 +112,17 @@ func (l *lab) calibrationStep(ctx context.Context) report.CalibrationStep {
 		step.Problem = err.Error()
 		return step
 	}
-	sum := afterBegin(r.traffic.all())
+	sum := countAfterWarmUp(r.traffic.results())
 	step.Requests, step.Late = sum.Requests, sum.Late
 	return step
 }
 
-// afterBegin counts the requests that each target was sent after the generators' start. Pure.
-func afterBegin(all []sent) load.Count {
+// countAfterWarmUp counts the requests that were sent after the warm-up. Pure.
+func countAfterWarmUp(all []targetResult) load.Count {
 	var sum load.Count
 	for _, s := range all {
 		for _, second := range s.Seconds {
-			if second.At.Sub(s.Seconds[0].At) >= calibrationBegin {
+			if second.At.Sub(s.Seconds[0].At) >= calibrationWarmUp {
 				sum = sum.Add(second.Count)
 			}
 		}

@@ -12,10 +12,10 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-// A machine is its capacity here: a step above it has 30 % late.
+// In this test a machine is a capacity: at a rate above it, 30 % of the requests are late.
 func TestCalibration(t *testing.T) {
 	const limit = 0.4
-	hiccup := func(at int) func(int, float64) float64 {
+	disturbed := func(at int) func(int, float64) float64 {
 		return func(n int, _ float64) float64 {
 			if n == at {
 				return 0.3
@@ -23,7 +23,7 @@ func TestCalibration(t *testing.T) {
 			return 0
 		}
 	}
-	carries := func(capacity float64) func(int, float64) float64 {
+	sustains := func(capacity float64) func(int, float64) float64 {
 		return func(_ int, rate float64) float64 {
 			if rate > capacity {
 				return 0.3
@@ -37,13 +37,13 @@ func TestCalibration(t *testing.T) {
 		tried []float64
 		want  float64
 	}{
-		{"a machine with room", carries(5), []float64{0.1, 0.2, 0.4, 0.8}, 0.4},
-		{"twice the limit is too much", carries(0.5), []float64{0.1, 0.2, 0.4, 0.8, 0.8}, 0.2},
-		{"only the lowest", carries(0.1), []float64{0.1, 0.2, 0.2}, 0.05},
-		{"not even the lowest", carries(0.05), []float64{0.1, 0.1}, 0},
+		{"a fast machine", sustains(5), []float64{0.1, 0.2, 0.4, 0.8}, 0.4},
+		{"twice the limit is too much", sustains(0.5), []float64{0.1, 0.2, 0.4, 0.8, 0.8}, 0.2},
+		{"only the lowest", sustains(0.1), []float64{0.1, 0.2, 0.2}, 0.05},
+		{"not even the lowest", sustains(0.05), []float64{0.1, 0.1}, 0},
 		{"the lowest with a few late", func(int, float64) float64 { return 0.04 }, []float64{0.1, 0.1}, 0.05},
-		{"another program starts in the second step", hiccup(1), []float64{0.1, 0.2, 0.2, 0.4, 0.8}, 0.4},
-		{"another program starts in the first step", hiccup(0), []float64{0.1, 0.1, 0.2, 0.4, 0.8}, 0.4},
+		{"another program starts in the second step", disturbed(1), []float64{0.1, 0.2, 0.2, 0.4, 0.8}, 0.4},
+		{"another program starts in the first step", disturbed(0), []float64{0.1, 0.1, 0.2, 0.4, 0.8}, 0.4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var seen []report.CalibrationStep
@@ -66,20 +66,20 @@ func TestCalibration(t *testing.T) {
 	}
 }
 
-func TestAStepWithoutLoadCarriesNothing(t *testing.T) {
+func TestAStepWithoutLoadIsNotSustained(t *testing.T) {
 	for _, s := range []report.CalibrationStep{{Rate: 0.1}, {Rate: 0.1, Requests: 100, Problem: "generators did not start"}} {
-		if carried(s) {
-			t.Errorf("%s: taken for carried", s)
+		if sustained(s) {
+			t.Errorf("%s: counts as sustained", s)
 		}
 	}
 }
 
-func TestTheGeneratorsStartIsNoSteadyLoad(t *testing.T) {
-	s := sent{Summary: load.Summary{Seconds: []load.Second{
+func TestTheWarmUpDoesNotCount(t *testing.T) {
+	s := targetResult{Summary: load.Summary{Seconds: []load.Second{
 		{At: at(0), Count: load.Count{Requests: 1, Late: 1}}, {At: at(1), Count: load.Count{Requests: 10, Late: 10}},
 		{At: at(2), Count: load.Count{Requests: 100, Late: 2}}, {At: at(3), Count: load.Count{Requests: 100}},
 	}}}
-	if got := afterBegin([]sent{s, {}}); got.Requests != 200 || got.Late != 2 {
+	if got := countAfterWarmUp([]targetResult{s, {}}); got.Requests != 200 || got.Late != 2 {
 		t.Errorf("got %d requests, %d late; want 200 and 2", got.Requests, got.Late)
 	}
 }
@@ -114,10 +114,10 @@ func TestExitCodeTellsTooBusyFromFailed(t *testing.T) {
 	}
 }
 
-// The proxies serve when they have found all that their configuration names.
+// The proxies serve only when they have found all workloads that their configuration names.
 func TestProxiesKnowTheSuitesWorkloadsOnly(t *testing.T) {
 	for proxy, file := range proxyFiles {
-		for _, s := range []suite{helloSuite(), helloSuite().short()} {
+		for _, s := range []suite{helloSuite(), helloSuite().quick()} {
 			config, err := proxyConfig(proxy, s.workloads)
 			if err != nil {
 				t.Fatal(err)
@@ -133,12 +133,12 @@ func TestProxiesKnowTheSuitesWorkloadsOnly(t *testing.T) {
 	}
 }
 
-func TestShortFormHasTheControl(t *testing.T) {
-	short := helloSuite().short()
+func TestQuickSuiteHasTheControl(t *testing.T) {
+	short := helloSuite().quick()
 	if len(short.workloads) != 2 || !short.workloads[0].drainAware || !short.workloads[1].control {
 		t.Errorf("want the drain-aware app and the control, got %d workloads", len(short.workloads))
 	}
 	if n := len(helloSuite().workloads); n != 4 {
-		t.Errorf("the full form has %d workloads, want 4", n)
+		t.Errorf("the full suite has %d workloads, want 4", n)
 	}
 }

@@ -19,13 +19,13 @@ import (
 )
 
 const (
-	// settleLimit bounds the wait for a change to come to rest: the slowest is a rollout of six pods with the tutorial's numbers.
+	// settleLimit bounds the wait until a change is settled. The slowest change is a rollout of six pods with the tutorial's times.
 	settleLimit = 6 * time.Minute
 	// listenMargin is added to the start time of hello in pods without a readiness probe.
 	listenMargin = time.Second
 )
 
-// object is what a user changes: the GracefulApp, or the Deployment.
+// object returns the object that a user edits: the GracefulApp, or the Deployment of a plain workload.
 func (w *workload) object() client.Object {
 	if w.managed {
 		return &v1alpha1.GracefulApp{ObjectMeta: w.meta(w.name)}
@@ -33,7 +33,7 @@ func (w *workload) object() client.Object {
 	return &appsv1.Deployment{ObjectMeta: w.meta(w.name)}
 }
 
-// patch is a merge patch, which suits both kinds: replicas and template stand in the same place.
+// patch applies a merge patch. replicas and template have the same paths in both kinds.
 func (w *workload) patch(ctx context.Context, t *testbed.Testbed, body string) error {
 	object := w.object()
 	if err := t.Patch(ctx, object, client.RawPatch(types.MergePatchType, []byte(body))); err != nil {
@@ -43,7 +43,7 @@ func (w *workload) patch(ctx context.Context, t *testbed.Testbed, body string) e
 	return nil
 }
 
-// scale goes through the subresource, as kubectl scale and autoscalers do.
+// scale writes the scale subresource, as kubectl scale and autoscalers do.
 func (w *workload) scale(ctx context.Context, t *testbed.Testbed, replicas int32) error {
 	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas))
 	object := w.object()
@@ -53,7 +53,7 @@ func (w *workload) scale(ctx context.Context, t *testbed.Testbed, replicas int32
 	return w.refresh(ctx, t)
 }
 
-// refresh learns the generation that somebody else's change has made.
+// refresh reads the generation and the replicas, which another client may have changed.
 func (w *workload) refresh(ctx context.Context, t *testbed.Testbed) error {
 	object := w.object()
 	if err := t.Direct.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil {
@@ -67,7 +67,7 @@ func (w *workload) refresh(ctx context.Context, t *testbed.Testbed) error {
 func replicasOf(object client.Object) int32 {
 	switch o := object.(type) {
 	case *v1alpha1.GracefulApp:
-		return *o.Spec.Replicas // the schema has a default
+		return *o.Spec.Replicas // the CRD sets a default
 	case *appsv1.Deployment:
 		return *o.Spec.Replicas
 	}
@@ -89,14 +89,14 @@ func (w *workload) listenDelay(p profile) time.Duration {
 	return time.Duration(p.startSeconds)*time.Second + listenMargin
 }
 
-// template of the Deployment, derived or given.
+// template returns the pod template of the workload's Deployment.
 func (w *workload) template(ctx context.Context, t *testbed.Testbed) (corev1.PodTemplateSpec, error) {
 	d := &appsv1.Deployment{}
 	err := t.Get(ctx, client.ObjectKey{Namespace: namespace, Name: w.name}, d)
 	return d.Spec.Template, err
 }
 
-// settle waits until the workloads have come to rest, and notes when each has in its events.
+// settle waits until all workloads are settled, and stores in each workload's events when it was.
 func (l *lab) settle(ctx context.Context, p profile, events []*report.Event) error {
 	return l.WaitFor(ctx, "the workloads to settle", settleLimit, func(ctx context.Context) (testbed.Pending, error) {
 		var missing testbed.Pending
@@ -115,12 +115,12 @@ func (l *lab) settle(ctx context.Context, p profile, events []*report.Event) err
 				}
 			}
 		}
-		l.live(string(missing))
+		l.showProgress(string(missing))
 		return missing, nil
 	})
 }
 
-// deploy makes the workloads, or gives those that are there the profile; their Services keep their addresses.
+// deploy creates the workloads, or updates existing ones to the profile. Existing Services keep their addresses.
 func (l *lab) deploy(ctx context.Context, p profile) error {
 	if l.deployed == p.name {
 		return nil
@@ -143,7 +143,7 @@ func (l *lab) deploy(ctx context.Context, p profile) error {
 	return nil
 }
 
-// update gives an app or a Deployment the wanted spec.
+// update writes the timing and the template of want to an existing GracefulApp or Deployment.
 func (l *lab) update(ctx context.Context, want client.Object) error {
 	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 		switch want := want.(type) {
@@ -166,7 +166,7 @@ func (l *lab) update(ctx context.Context, want client.Object) error {
 	})
 }
 
-// pods of all workloads.
+// pods returns the pods of one workload, or of all workloads if none is named.
 func (l *lab) pods(ctx context.Context, workloads ...string) ([]corev1.Pod, error) {
 	var pods corev1.PodList
 	if err := l.List(ctx, &pods, client.InNamespace(namespace), client.HasLabels{workloadLabel}); err != nil {

@@ -15,65 +15,65 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-// clientKind is a way in which users send requests. Its rate is per second, shared by all places that it is sent from; a workload gets its
-// share of it.
+// clientKind is a kind of client. Its rate is in requests per second, over all places that it sends from. A workload gets a share of the rate.
 type clientKind struct {
 	name  string
 	rate  float64
 	mode  load.Mode
 	via   via
-	query string // the path and query; %d is the profile's longest request in seconds
-	post  int    // bytes of body; 0 is a GET
-	conns int    // connections of each place at the full rate; 0 means usualConns
-	// plain: safe with the plain sleep hook too, since no connection outlives a request, or the protocol has a goodbye of its own.
-	plain bool
-	// unpromised: HTTP/1.1 leaves a race here that no server can close.
+	query string // path and query; %d stands for the profile's longest request in seconds
+	post  int    // size of the body of a POST; 0 means GET
+	conns int    // connections of each place at the full rate; 0 means defaultConns
+	// safeWithSleep means that a preStop sleep is enough to lose no request: the client keeps no connection, or its protocol lets the server close
+	// one gracefully.
+	safeWithSleep bool
+	// unpromised means that a server cannot avoid a loss: HTTP/1.1 has a race between a request and the close of an idle connection.
 	unpromised bool
 }
 
-// via is the way to the pods.
+// via is the path from a client to the pods.
 type via int
 
 const (
-	viaService    via = iota // from a pod on each node to the Service's ClusterIP
-	viaNodePort              // from outside of the cluster
+	viaService    via = iota // from a pod on each node to the ClusterIP of the Service
+	viaNodePort              // from outside the cluster to the NodePort of the Service
 	viaNginx                 // through nginx, which keeps connections to the ClusterIP
-	viaHAProxy               // through HAProxy, which asks DNS for the pods
-	viaSecondPort            // as viaService, to the Service's second port
+	viaHAProxy               // through HAProxy, which finds the pods through DNS
+	viaSecondPort            // like viaService, to the second port of the Service
 )
 
-// postBytes is a form or a small JSON document.
+// postBytes is the size of a form or a small JSON document.
 const postBytes = 2048
 
-// helloClients at their full rate send 650 requests per second to the app that has to prove most, 1,400 in all. A slow day's machine came to a
-// load of 60 with that, and liveness probes timed out, so usualRate is less.
+// helloClients are the clients of the usual scenarios. At the full rate they send 650 requests per second to the drain-aware app and 1,400 in all. On a
+// slow day that raised the machine's load average to 60, and liveness probes timed out; so usualRate is lower.
 var helloClients = []clientKind{
-	{name: "new", rate: 60, mode: load.NewConnection, query: "/?seconds=0", plain: true},
-	{name: "slow", rate: 40, mode: load.NewConnection, query: "/?seconds=%d", plain: true},
+	{name: "new", rate: 60, mode: load.NewConnection, query: "/?seconds=0", safeWithSleep: true},
+	{name: "slow", rate: 40, mode: load.NewConnection, query: "/?seconds=%d", safeWithSleep: true},
 	{name: "keep-alive", rate: busyRate, mode: load.KeepAlive, query: "/?seconds=0"},
 	{name: "slow keep-alive", rate: 20, mode: load.KeepAlive, query: "/?seconds=%d"},
-	{name: "stream", rate: 10, mode: load.NewConnection, query: "/stream?seconds=%d", plain: true},
+	{name: "stream", rate: 10, mode: load.NewConnection, query: "/stream?seconds=%d", safeWithSleep: true},
 	{name: "POST", rate: 40, mode: load.KeepAlive, query: "/?seconds=0", post: postBytes},
 	{name: "h2c", rate: 40, mode: load.H2C, query: "/?seconds=0", conns: 10},
 	{name: "WebSocket", rate: 40, mode: load.WebSocket, query: "/ws", conns: 10},
-	{name: "from outside", rate: 40, mode: load.NewConnection, query: "/?seconds=0", via: viaNodePort, plain: true},
+	{name: "from outside", rate: 40, mode: load.NewConnection, query: "/?seconds=0", via: viaNodePort, safeWithSleep: true},
 	{name: "keep-alive outside", rate: 30, mode: load.KeepAlive, query: "/?seconds=0", via: viaNodePort},
 	{name: "nginx", rate: 30, mode: load.KeepAlive, query: "/?seconds=0", via: viaNginx},
 	{name: "HAProxy", rate: 30, mode: load.KeepAlive, query: "/?seconds=0", via: viaHAProxy},
-	// 200 connections at each of two places: each wakes up once in 20 s.
+	// 200 connections at each of two places: each sends one request per 20 s.
 	{name: "idle", rate: 20, mode: load.KeepAlive, query: "/?seconds=0", conns: 200, unpromised: true},
 }
 
-// promised tells whether GracefulApp promises a workload's client not to lose anything.
+// promised reports whether GracefulApp promises to lose no request of the client to the workload.
 func (c clientKind) promised(w *workload) bool {
-	return w.managed && !w.control && !c.unpromised && (w.drainAware || c.plain)
+	return w.managed && !w.control && !c.unpromised && (w.drainAware || c.safeWithSleep)
 }
 
-// speaks tells whether a workload understands the client.
-func (c clientKind) speaks(w *workload) bool { return (c.mode == load.GRPC) == w.grpc }
+// sameProtocol reports whether the workload serves the client's protocol.
+func (c clientKind) sameProtocol(w *workload) bool { return (c.mode == load.GRPC) == w.grpc }
 
-// sofar is a promised scenario as far as it has come, by what is counted of each client.
-func (s suite) sofar(count func(workload, client string) load.Count) report.Scenario {
+// partialResult returns the result so far of a promised scenario. count returns the counts of a client.
+func (s suite) partialResult(count func(workload, client string) load.Count) report.Scenario {
 	found := report.Scenario{Promised: true}
 	for _, w := range s.workloads {
 		out := report.Workload{Name: w.name, Control: w.control}
@@ -87,27 +87,27 @@ func (s suite) sofar(count func(workload, client string) load.Count) report.Scen
 	return found
 }
 
-// busyRate is a rate that proves enough even in parts.
+// busyRate is a rate at which even a share of the requests proves enough.
 const busyRate = 250
 
-// share of the client's rate that a workload gets. Few requests on kept connections meet a pod that comes or goes: so that their rows prove
-// something, the control gets all of them.
+// share returns the workload's share of the client's rate. Few requests on keep-alive connections meet a pod that starts or terminates. The control
+// gets the full rate of such a client, so that it loses some.
 func (c clientKind) share(w *workload) float64 {
-	if w.control && !c.plain && c.rate < busyRate {
+	if w.control && !c.safeWithSleep && c.rate < busyRate {
 		return 1
 	}
 	return w.share
 }
 
-// place is where requests are sent from: a node, in a pod's network or in the node's own, which is outside of the cluster's.
+// place is the origin of requests: a node, either in the network of a pod or in the network of the node, which is outside the cluster.
 type place struct {
 	name    string
-	node    string // its hostname label
+	node    string // hostname label of the node
 	outside bool
-	entry   string // for a place outside: another node's address
+	entry   string // for an outside place: address of the node through which it enters
 }
 
-// placesOn has two places on each of up to two nodes. What is outside enters through the other node, if there is one.
+// placesOn returns two places on each of up to two nodes. Requests from outside use the NodePort of the other node, if there is one.
 func placesOn(nodes []corev1.Node) []place {
 	nodes = nodes[:min(len(nodes), 2)]
 	var all []place
@@ -128,7 +128,7 @@ func internalIP(n corev1.Node) string {
 	return ""
 }
 
-// address of a workload as a client of this kind dials it.
+// address returns the address at which this kind of client reaches the workload.
 func (c clientKind) address(w *workload, a addresses, from place) string {
 	switch c.via {
 	case viaNodePort:
@@ -141,21 +141,22 @@ func (c clientKind) address(w *workload, a addresses, from place) string {
 		return net.JoinHostPort(a.services[w.name], strconv.Itoa(int(a.secondPorts[w.name])))
 	}
 	if a.services[w.name] == corev1.ClusterIPNone {
-		// The last dot spares the searches in other domains.
+		// The final dot avoids DNS lookups in the search domains.
 		return net.JoinHostPort(w.name+"."+namespace+".svc.cluster.local.", strconv.Itoa(helloPort))
 	}
 	return net.JoinHostPort(a.services[w.name], "80")
 }
 
-// addresses are IPs, for a name that is resolved for each connection would make DNS a part of the measurement. A headless Service has no
-// other address.
+// addresses are the addresses of the workloads. They are IPs, because with host names each new connection would also measure DNS. Only a headless
+// Service needs its name.
 type addresses struct {
 	services       map[string]string
-	nodePorts      map[string]int32 // 0: none
-	secondPorts    map[string]int32 // 0: none
-	nginx, haproxy string           // ClusterIPs; "" without these proxies
+	nodePorts      map[string]int32 // 0 means none
+	secondPorts    map[string]int32 // 0 means none
+	nginx, haproxy string           // ClusterIPs of the proxies, or ""
 }
 
+// reach reports whether the client has a path to the workload.
 func (a addresses) reach(c clientKind, w *workload) bool {
 	switch c.via {
 	case viaNodePort:
@@ -170,27 +171,29 @@ func (a addresses) reach(c clientKind, w *workload) bool {
 	return true
 }
 
-// usualConns keep each connection of the slowest kind, at 10 requests per second and place, busy every 2 s: within t2, and so before it is closed.
-const usualConns = 20
+// defaultConns is the number of connections of a place. The slowest client sends 10 requests per second and place, so each connection is used every 2 s:
+// within t2, and thus before the server closes it.
+const defaultConns = 20
 
-// connections of a place. They go with the rate: where they do not, a lower rate would make busy connections idle ones, to whom less is promised.
+// connections returns the number of connections of a place. It is proportional to the rate. Otherwise busy connections would be idle at a low rate, and
+// GracefulApp promises less for idle connections.
 func (c clientKind) connections(w *workload, pace float64) int {
-	all := cmp.Or(c.conns, usualConns)
+	all := cmp.Or(c.conns, defaultConns)
 	switch {
 	case c.mode == load.NewConnection:
 		return 0
 	case w.control && !c.unpromised:
-		return all // the more there are, the surer one of them meets a pod that goes
+		return all // more connections make it more likely that one meets a terminating pod
 	}
 	return max(2, int(float64(all)*min(1, c.share(w)*pace)))
 }
 
-// targets of one place; their rates are its share. Their names are unique over all rounds, for the servers file the requests by them.
+// targets returns the targets of one place, with its share of the rates. Their names are unique over all rounds, because the servers' ledgers use them.
 func (s suite) targets(a addresses, p profile, from place, round string) []load.Target {
 	var all []load.Target
 	for _, w := range s.workloads {
 		for _, c := range s.clients {
-			if !c.speaks(w) || !a.reach(c, w) || (c.via == viaNodePort) != from.outside {
+			if !c.sameProtocol(w) || !a.reach(c, w) || (c.via == viaNodePort) != from.outside {
 				continue
 			}
 			path := c.query
@@ -200,7 +203,7 @@ func (s suite) targets(a addresses, p profile, from place, round string) []load.
 			t := load.Target{
 				Name: targetName(w.name, c.name, from.name, round),
 				URL:  "http://" + c.address(w, a, from) + path, Mode: c.mode,
-				Rate: max(leastRate, c.rate*c.share(w)*s.pace/nodesUsed), Connections: c.connections(w, s.pace),
+				Rate: max(minRate, c.rate*c.share(w)*s.pace/nodesUsed), Connections: c.connections(w, s.pace),
 			}
 			if c.post > 0 {
 				t.Method, t.Body = "POST", c.post
@@ -211,24 +214,24 @@ func (s suite) targets(a addresses, p profile, from place, round string) []load.
 	return all
 }
 
-// leastRate of a target, per second, at however low a pace: a generator that is told to end still waits for the next request to be due, and for
-// its answer, within testbed.LoadgenGraceSeconds.
-const leastRate = 0.2
+// minRate is the lowest rate of a target per second. After SIGTERM a generator waits until the next request is due and answered, which must take less
+// than testbed.LoadgenGraceSeconds.
+const minRate = 0.2
 
-// nodesUsed is how many nodes the load is spread over; on a cluster of one, half of it is missing.
+// nodesUsed is the number of nodes that the load is spread over. A cluster with one node gets half of the load.
 const nodesUsed = 2
 
-// targetName is WORKLOAD/CLIENT@PLACE#ROUND, with no space, as it goes into a header.
+// targetName returns WORKLOAD/CLIENT@PLACE#ROUND. It has no space, because it is sent in a header.
 func targetName(workload, client, place, round string) string {
-	return targetsOf(workload, client) + place + "#" + round
+	return targetPrefix(workload, client) + place + "#" + round
 }
 
-// targetsOf is how the names of all targets of a client begin.
-func targetsOf(workload, client string) string {
+// targetPrefix returns the prefix of the names of all targets of a client.
+func targetPrefix(workload, client string) string {
 	return workload + "/" + strings.ReplaceAll(client, " ", "_") + "@"
 }
 
-// parseTarget is targetName's inverse.
+// parseTarget returns the workload and the client of a target name.
 func parseTarget(name string) (workload, client string) {
 	workload, rest, _ := strings.Cut(name, "/")
 	client, _, _ = strings.Cut(rest, "@")
@@ -251,7 +254,7 @@ func loadgen(from place, image string, all []load.Target) *corev1.Pod {
 			TerminationGracePeriodSeconds: new(int64(testbed.LoadgenGraceSeconds)),
 			EnableServiceLinks:            new(false),
 			Containers: []corev1.Container{{Name: "loadgen", Image: image, Args: args,
-				Env: []corev1.EnvVar{onOneProcessor}, Resources: requesting(generatorCPU),
+				Env: []corev1.EnvVar{singleProcessor}, Resources: requesting(generatorCPU),
 			}},
 		},
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-// Whoever is promised something on a kept connection uses it so often that the drain's goodbye reaches it, and idle clients do not, at any
-// rate.
+// At any rate, a client with a promise uses each keep-alive connection so often that a draining server can close it with a response. An idle client
+// does not.
 func TestKeptConnectionsStayBusy(t *testing.T) {
 	s := helloSuite()
 	for _, s.pace = range []float64{1, 0.5, 0.4, 0.1} {
@@ -34,7 +34,7 @@ func TestKeptConnectionsStayBusy(t *testing.T) {
 	}
 }
 
-// At `--rate 0.1` a stream was due every 6.7 s only, generators were killed before their summary, and the lab waited for it in vain.
+// With `--rate 0.1` a stream was due only every 6.7 s. Generators were killed before they printed a summary, and the lab waited for it until its timeout.
 func TestGeneratorsEndWithinTheirGracePeriod(t *testing.T) {
 	s := helloSuite()
 	for _, s.pace = range []float64{0.4, 0.1, 0.01} {
@@ -47,9 +47,9 @@ func TestGeneratorsEndWithinTheirGracePeriod(t *testing.T) {
 	}
 }
 
-// A client that the control does not have is no cause to go on, and neither is one to whom nothing is promised.
-func TestSofarTellsWhatTheControlHasNotLost(t *testing.T) {
-	got := helloSuite().sofar(func(workload, client string) load.Count {
+// A client that the control does not have needs no repetition, nor does a client without a promise.
+func TestPartialResultTellsUnprovenClients(t *testing.T) {
+	got := helloSuite().partialResult(func(workload, client string) load.Count {
 		switch workload + "/" + client {
 		case "naive/new":
 			return load.Count{Requests: 10, Lost: 3}

@@ -14,12 +14,12 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
 )
 
-// ledgerLimit is how long the servers' last words may take from their logs to here.
+// ledgerLimit bounds the wait for the servers' last log lines.
 const ledgerLimit = 10 * time.Second
 
-// collect reconciles what clients and servers have recorded.
+// collect combines the records of the clients and of the servers into the result of a scenario.
 func (r *round) collect(ctx context.Context, begin time.Time) (report.Scenario, error) {
-	all := r.traffic.all()
+	all := r.traffic.results()
 	r.awaitLedgers(ctx, all)
 	s := r.scenario
 	found := report.Scenario{
@@ -36,18 +36,18 @@ func (r *round) collect(ctx context.Context, begin time.Time) (report.Scenario, 
 		}
 		out := report.Workload{
 			Name: w.name, Title: w.title, Control: w.control, Timing: timing(s.profile, template),
-			Pods: r.recorder.lives(w.name, begin),
+			Pods: r.recorder.podTimelines(w.name, begin),
 		}
 		r.fill(&out, w, all)
 		out.Rows = append(out.Rows, r.extra[w.name]...)
 		found.Workloads = append(found.Workloads, out)
 	}
-	found.Steady = within(r.calm, found.Workloads)
+	found.Steady = countWithin(r.steadyPhases, found.Workloads)
 	return found, nil
 }
 
-// awaitLedgers gives the servers' records the time to arrive; what is missing then, judge finds.
-func (r *round) awaitLedgers(ctx context.Context, all []sent) {
+// awaitLedgers waits until the servers' records have arrived, at most ledgerLimit. judge reports missing records.
+func (r *round) awaitLedgers(ctx context.Context, all []targetResult) {
 	if !r.ledger {
 		return
 	}
@@ -71,8 +71,8 @@ func (r *round) awaitLedgers(ctx context.Context, all []sent) {
 	}
 }
 
-// fill adds a workload's rows, seconds and losses.
-func (r *round) fill(out *report.Workload, w *workload, all []sent) {
+// fill adds the rows, seconds and losses of a workload.
+func (r *round) fill(out *report.Workload, w *workload, all []targetResult) {
 	seconds := map[int64]load.Second{}
 	for _, c := range r.clients {
 		row := report.Row{Client: c.name, Promised: c.promised(w)}
@@ -81,7 +81,7 @@ func (r *round) fill(out *report.Workload, w *workload, all []sent) {
 				continue
 			}
 			row.Count = row.Add(s.Count)
-			row.Latency = slower(row.Latency, s.Latency)
+			row.Latency = maxLatency(row.Latency, s.Latency)
 			row.ServerFinished += r.recorder.finished(s.Name)
 			for _, sec := range s.Seconds {
 				sum := seconds[sec.At.Unix()]
@@ -133,15 +133,15 @@ func lossMessage(r load.Record) string {
 	return strings.TrimPrefix(fmt.Sprintf("%s; the connection had been idle for %.1f s", r.Error, r.Idle.Seconds()), "; ")
 }
 
-// slower takes the worse of each quantile: an upper bound, for quantiles of several histograms cannot be added.
-func slower(a, b load.Latency) load.Latency {
+// maxLatency returns the larger value of each quantile. That is an upper bound; quantiles of several histograms cannot be combined exactly.
+func maxLatency(a, b load.Latency) load.Latency {
 	return load.Latency{P50: max(a.P50, b.P50), P99: max(a.P99, b.P99), P999: max(a.P999, b.P999), Max: max(a.Max, b.Max)}
 }
 
-// watchLoad notes the highest load average.
+// watchLoad updates the highest load average of the round.
 func (r *round) watchLoad() { r.load1 = max(r.load1, r.loadAverage()) }
 
-// loadAverage of the machine over one minute, where the cluster is on this machine; else 0.
+// loadAverage returns the load average of this machine over one minute, or 0 if the cluster is not on this machine.
 func (l *lab) loadAverage() float64 {
 	if l.cluster == "" {
 		return 0

@@ -5,13 +5,13 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// onOneProcessor: a second processor would save a pod's program nothing and cost a quarter of its CPU time (measured), of which the others
-// have need.
-var onOneProcessor = corev1.EnvVar{Name: "GOMAXPROCS", Value: "1"}
+// singleProcessor limits a Go program to one processor. A second one would not make the programs of the lab faster and would cost a quarter more CPU
+// time (measured).
+var singleProcessor = corev1.EnvVar{Name: "GOMAXPROCS", Value: "1"}
 
-// CPU requests say who gets how much when the machine has no CPU time left. Without them the kernel gives all of these pods together a fiftieth of
-// what it gives the cluster's DNS alone. A request for the servers only would starve the generators: so all have one, in proportion to
-// what they use, and the sum fits two cores (see TestRequestsFitTwoCores).
+// CPU requests set the pods' shares of the CPU time when the machine is busy. Without requests all of these pods together would get a fiftieth of the
+// CPU time of the cluster's DNS. With requests for the servers alone the generators would starve. So each pod has a request in proportion to its use,
+// and the sum fits two cores (see TestRequestsFitTwoCores).
 const (
 	serverCPU    = "20m"
 	generatorCPU = "100m"

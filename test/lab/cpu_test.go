@@ -6,7 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// The machine that the lab is made for has two cores, on which both nodes run.
+// The lab is made for a machine with two cores, which runs both nodes.
 func TestRequestsFitTwoCores(t *testing.T) {
 	sum := resource.MustParse("0")
 	add := func(times int, cpu string) {
@@ -15,13 +15,13 @@ func TestRequestsFitTwoCores(t *testing.T) {
 		}
 	}
 	const (
-		mostPods = flapMost + (flapMost+3)/4 // with a rollout's surge, which is a quarter by default
-		nodes    = nodesUsed
+		maxPods = maxFlapReplicas + (maxFlapReplicas+3)/4 // with the surge of a rollout, 25 % by default
+		nodes   = nodesUsed
 	)
-	add(len(helloWorkloads())*mostPods, serverCPU)
+	add(len(helloWorkloads())*maxPods, serverCPU)
 	add(2*nodes, generatorCPU)
 	add(2, proxyCPU)
-	add(2*len(tools()), toolCPU)
+	add(2*len(externalTools()), toolCPU)
 	add(2, "100m")                 // CoreDNS
 	add(operatorReplicas+1, "10m") // in a rollout
 	if sum.Cmp(resource.MustParse("2")) > 0 {

@@ -11,12 +11,11 @@ import (
 // fault is a reason why a scenario failed.
 type fault struct {
 	text string
-	// overload: a machine without room for the load can cause it too, as it starves kube-proxy, the kubelet and the servers.
+	// overload means that an overloaded machine can be the cause, because it starves kube-proxy, the kubelet and the servers.
 	overload bool
 }
 
-// judge lists why a scenario failed, or why it proves nothing because the machine was too busy; neither if it passed. It first checks what
-// its own verdict rests on. Pure.
+// judge returns the reasons why a scenario failed, or why the machine was too busy for a verdict. Both lists are empty if the scenario passed. Pure.
 func judge(s report.Scenario) (faults, tooBusy []string) {
 	all := faultsOf(s)
 	figures, busy := overload(s)
@@ -39,7 +38,7 @@ func judge(s report.Scenario) (faults, tooBusy []string) {
 
 func faultsOf(s report.Scenario) []fault {
 	var faults []fault
-	overloadable := func(text string) { faults = append(faults, fault{text: text, overload: true}) }
+	addOverloadable := func(text string) { faults = append(faults, fault{text: text, overload: true}) }
 	controls := 0
 	for _, w := range s.Workloads {
 		if len(w.Rows) == 0 {
@@ -54,7 +53,7 @@ func faultsOf(s report.Scenario) []fault {
 		if w.Control {
 			controls++
 			if _, lost := totals(w); s.ControlMustLose && lost == 0 {
-				overloadable("the control " + w.Name + " lost no request, so it proves nothing")
+				addOverloadable("the control " + w.Name + " lost no request, so it proves nothing")
 			}
 		}
 	}
@@ -62,13 +61,13 @@ func faultsOf(s report.Scenario) []fault {
 		faults = append(faults, fault{text: "there was no control, so the scenario proves nothing"})
 	}
 	if clients := s.Unproven(); s.EachControlMustLose && len(clients) > 0 {
-		overloadable("the control lost none of " + strings.Join(clients, ", ") + ", so their rows prove nothing")
+		addOverloadable("the control lost none of " + strings.Join(clients, ", ") + ", so their rows prove nothing")
 	}
 	return faults
 }
 
-// recorded tells whether every server that has ended said its last word. A log that nobody could read, as while the API server was away,
-// went with its pod.
+// recorded reports whether the record of each ended server is complete. If the API server was not available while a pod ended, the end of the pod's log
+// was not read.
 func recorded(pods []report.Pod) bool {
 	return !slices.ContainsFunc(pods, func(p report.Pod) bool { return p.Incomplete && !p.Ended.IsZero() })
 }
@@ -82,13 +81,13 @@ func judgeRow(r report.Row, promised, recorded bool) []fault {
 		add(false, "no request was sent")
 	}
 	if r.Rejected > 0 {
-		add(false, "%d requests were answered with 3xx, 4xx or a grpc-status like them: the load is aimed wrong", r.Rejected)
+		add(false, "%d requests were answered with 3xx, 4xx or a similar grpc-status: the client sends wrong requests", r.Rejected)
 	}
 	if promised && r.Promised && r.Lost > 0 {
 		add(true, "%d of %d requests were lost", r.Lost, r.Requests)
 	}
 	if r.Promised && recorded && r.ServerFinished > 0 && r.ServerFinished < r.Answered {
-		add(true, "%d requests were answered, and the servers know of %d only", r.Answered, r.ServerFinished)
+		add(true, "%d requests were answered, but the servers' records have only %d of them", r.Answered, r.ServerFinished)
 	}
 	return faults
 }

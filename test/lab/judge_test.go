@@ -40,13 +40,13 @@ func TestJudge(t *testing.T) {
 	tests := []struct {
 		name   string
 		modify []func(*report.Scenario)
-		want   []string // the beginnings of the faults
+		want   []string // prefixes of the faults
 	}{
-		{"nothing lost but by the control and by idle clients", nil, nil},
+		{"only the control and idle clients lost requests", nil, nil},
 		{"one request lost", []func(*report.Scenario){app(row("new", true, 100, 1))}, []string{"aware, new: 1 of 100"}},
 		{"one lost where nothing is promised", []func(*report.Scenario){app(row("new", true, 100, 1)), unpromised}, nil},
 		{"the control lost nothing", []func(*report.Scenario){control(row("new", false, 100, 0))}, []string{"the control naive lost no"}},
-		{"the control lost nothing and need not", []func(*report.Scenario){control(row("new", false, 100, 0)), unpromised}, nil},
+		{"the control lost nothing and does not have to", []func(*report.Scenario){control(row("new", false, 100, 0)), unpromised}, nil},
 		{"one client of the control lost nothing, where each must lose", []func(*report.Scenario){func(s *report.Scenario) {
 			s.EachControlMustLose = true
 			s.Workloads[0].Rows = append(s.Workloads[0].Rows, row("nginx", true, 100, 0))
@@ -59,21 +59,21 @@ func TestJudge(t *testing.T) {
 		}}, []string{"the control node-plain lost no"}},
 		{"there is no control", []func(*report.Scenario){func(s *report.Scenario) { s.Workloads = s.Workloads[:1] }}, []string{"there was no control"}},
 		{"no request was sent", []func(*report.Scenario){app(row("new", true, 0, 0))}, []string{"aware, new: no request"}},
-		{"nobody was measured", []func(*report.Scenario){func(s *report.Scenario) { s.Workloads[0].Rows = nil }}, []string{"aware was sent no"}},
-		{"the servers do not know what was answered", []func(*report.Scenario){app(missing)}, []string{"aware, new: 100 requests were answered"}},
-		{"the servers' own records are gone", []func(*report.Scenario){app(missing), func(s *report.Scenario) {
+		{"no client was measured", []func(*report.Scenario){func(s *report.Scenario) { s.Workloads[0].Rows = nil }}, []string{"aware was sent no"}},
+		{"the servers' records lack answered requests", []func(*report.Scenario){app(missing)}, []string{"aware, new: 100 requests were answered"}},
+		{"the servers' records are incomplete", []func(*report.Scenario){app(missing), func(s *report.Scenario) {
 			s.Workloads[0].Pods = []report.Pod{{Ended: at(1), Incomplete: true}}
 		}}, nil},
-		{"the load was aimed wrong", []func(*report.Scenario){app(rejected)}, []string{"aware, new: 2 requests were answered with"}},
+		{"requests were rejected", []func(*report.Scenario){app(rejected)}, []string{"aware, new: 2 requests were answered with"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got, busy := judge(scenario(tt.modify...))
 			if len(busy) > 0 {
-				t.Errorf("a machine with room is too busy: %q", busy)
+				t.Errorf("a fast machine is too busy: %q", busy)
 			}
-			if len(got) > 0 { // the last are the figures
-				got = slices.DeleteFunc(got, func(f string) bool { return strings.Contains(f, "sent late (bound 10 %)") })
+			if len(got) > 0 { // the last entry has the figures
+				got = slices.DeleteFunc(got, func(f string) bool { return strings.Contains(f, "sent late (limit 10 %)") })
 			}
 			for i := range got {
 				if i < len(tt.want) && strings.HasPrefix(got[i], tt.want[i]) {
@@ -87,7 +87,7 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// A loss counts as overload only where more requests than the bounds allow were sent late; then the scenario neither fails nor passes.
+// A scenario with a loss is too busy, instead of failed, only if the share of late requests exceeds a limit.
 func TestJudgeTellsOverloadFromLoss(t *testing.T) {
 	type figures struct{ requests, lost, late, steady, steadyLate, rejected int }
 	for _, tt := range []struct {
@@ -95,13 +95,13 @@ func TestJudgeTellsOverloadFromLoss(t *testing.T) {
 		figures
 		want report.Result
 	}{
-		{"a loss on a machine with room", figures{requests: 1000, lost: 1, late: 20, steady: 100}, report.Failed},
-		{"at the bound", figures{requests: 1000, lost: 1, late: 100, steady: 100}, report.Failed},
-		{"above the bound", figures{requests: 1000, lost: 1, late: 101, steady: 100}, report.TooBusy},
-		{"the steady phases at their bound", figures{requests: 1000, lost: 1, late: 10, steady: 100, steadyLate: 5}, report.Failed},
-		{"the steady phases above their bound", figures{requests: 1000, lost: 1, late: 10, steady: 100, steadyLate: 6}, report.TooBusy},
-		{"no loss in spite of overload", figures{requests: 1000, late: 500, steady: 100, steadyLate: 50}, report.Passed},
-		{"what overload cannot explain", figures{requests: 1000, lost: 1, late: 500, rejected: 1}, report.Failed},
+		{"a loss on a fast machine", figures{requests: 1000, lost: 1, late: 20, steady: 100}, report.Failed},
+		{"at the limit", figures{requests: 1000, lost: 1, late: 100, steady: 100}, report.Failed},
+		{"above the limit", figures{requests: 1000, lost: 1, late: 101, steady: 100}, report.TooBusy},
+		{"the steady phases at their limit", figures{requests: 1000, lost: 1, late: 10, steady: 100, steadyLate: 5}, report.Failed},
+		{"the steady phases above their limit", figures{requests: 1000, lost: 1, late: 10, steady: 100, steadyLate: 6}, report.TooBusy},
+		{"overload without a loss", figures{requests: 1000, late: 500, steady: 100, steadyLate: 50}, report.Passed},
+		{"a fault that overload cannot cause", figures{requests: 1000, lost: 1, late: 500, rejected: 1}, report.Failed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			row := report.Row{Client: "new", Promised: true, Count: load.Count{
@@ -120,7 +120,7 @@ func TestJudgeTellsOverloadFromLoss(t *testing.T) {
 				return
 			}
 			if last := all[len(all)-1]; !strings.Contains(last, "% of the requests were sent late") || !strings.Contains(last, "load average up to 42.0") {
-				t.Errorf("the last of %q does not say how busy the machine was", all)
+				t.Errorf("the last of %q does not have the figures of the overload", all)
 			}
 		})
 	}
@@ -131,8 +131,8 @@ func TestOnlyWholeSecondsWithinAPhaseCount(t *testing.T) {
 	for n := range 10 {
 		seconds = append(seconds, load.Second{At: at(float64(n)), Count: load.Count{Requests: 1 << n}})
 	}
-	calm := []load.Window{{From: at(1.5), To: at(4)}, {From: at(8), To: at(9)}}
-	got := within(calm, []report.Workload{{Seconds: seconds}})
+	phases := []load.Window{{From: at(1.5), To: at(4)}, {From: at(8), To: at(9)}}
+	got := countWithin(phases, []report.Workload{{Seconds: seconds}})
 	if want := 1<<2 + 1<<3 + 1<<8; got.Requests != want {
 		t.Errorf("got %b requests, want %b", got.Requests, want)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-// lab is a cluster with all workloads, on which scenarios run one after the other.
+// lab runs scenarios, one after the other, on the workloads in a cluster.
 type lab struct {
 	*testbed.Testbed
 	*testbed.Screen
@@ -23,8 +23,8 @@ type lab struct {
 	random    *rand.Rand
 	addresses addresses
 	places    []place
-	deployed  string // the profile that the workloads have
-	counter   int    // of rounds and versions, so that no name comes twice
+	deployed  string // profile of the workloads
+	counter   int    // makes the names of rounds and versions unique
 	current   *round
 }
 
@@ -35,7 +35,7 @@ func newLab(ctx context.Context, o options, s suite, screen *testbed.Screen) (*l
 	}
 	l := &lab{
 		Testbed: t, Screen: screen, options: o, suite: s,
-		random: rand.New(rand.NewPCG(o.seed, o.seed)), // the same seed, the same choices
+		random: rand.New(rand.NewPCG(o.seed, o.seed)), // the same seed makes the same choices
 	}
 	l.say("seed %d", o.seed)
 	if err := t.Clear(ctx); err != nil {
@@ -60,8 +60,8 @@ func newLab(ctx context.Context, o options, s suite, screen *testbed.Screen) (*l
 
 func (l *lab) say(format string, args ...any) { l.Say(format, args...) }
 
-// live is the line that is redrawn: what is going on, and the requests so far.
-func (l *lab) live(text string) {
+// showProgress shows the counts so far and the given text as the progress line.
+func (l *lab) showProgress(text string) {
 	if l.current == nil || l.current.traffic == nil {
 		l.Progress("  " + text)
 		return
@@ -74,19 +74,19 @@ func (l *lab) live(text string) {
 	l.Progress("  lost/sent" + line + "  " + text)
 }
 
-func (l *lab) next() string {
+func (l *lab) nextNumber() string {
 	l.counter++
 	return strconv.Itoa(l.counter)
 }
 
-// version of a template that no one before has had.
-func (l *lab) version() string { return fmt.Sprintf("%d-%s", time.Now().Unix(), l.next()) }
+// version returns a new value for the version annotation of a pod template.
+func (l *lab) version() string { return fmt.Sprintf("%d-%s", time.Now().Unix(), l.nextNumber()) }
 
-// schedule says which scenario comes next, after what was found so far, and how far the run is; ok is false at the end.
+// schedule returns the next scenario after the results so far, and the progress of the run as a text. ok is false at the end of the run.
 type schedule func(found report.Run) (next scenario, progress string, ok bool)
 
-// oneByOne takes the scenarios in their order, as often as there are rounds.
-func oneByOne(all []scenario, rounds int) schedule {
+// inOrder returns a schedule of all scenarios in their order, once per round.
+func inOrder(all []scenario, rounds int) schedule {
 	return func(found report.Run) (scenario, string, bool) {
 		n := len(found.Scenarios)
 		if n >= len(all)*rounds {
@@ -96,11 +96,11 @@ func oneByOne(all []scenario, rounds int) schedule {
 	}
 }
 
-// untilSent takes promised scenarios at random until the drain-aware app was sent so many requests.
+// untilSent returns a schedule of promised scenarios at random, until the drain-aware app has been sent the given number of requests.
 func (l *lab) untilSent(requests int) schedule {
 	var all []scenario
 	for _, s := range scenarios() {
-		if s.promised && !s.tools && (!s.embedded || l.cluster != "") && s.profile.name == "" {
+		if s.promised && !s.needsTools && (!s.needsEmbedded || l.cluster != "") && s.profile.name == "" {
 			all = append(all, s.withDefaults())
 		}
 	}
@@ -119,7 +119,8 @@ func (l *lab) untilSent(requests int) schedule {
 	}
 }
 
-// runAll adds to what other suites have found, and stores it after each scenario, so that an interrupted run is a report too.
+// runAll runs the scenarios of a schedule and adds the results to those of earlier suites. It stores the results after each scenario, so that an
+// interrupted run has a report too.
 func (l *lab) runAll(ctx context.Context, found report.Run, next schedule) (report.Run, error) {
 	machine, err := l.machine(ctx)
 	if err != nil {
@@ -142,8 +143,8 @@ func (l *lab) runAll(ctx context.Context, found report.Run, next schedule) (repo
 			found.Interrupted = true
 			return found, errors.Join(fmt.Errorf("%s: %w", s.name, ctx.Err()), l.store(found))
 		}
-		if err != nil && one.Result() == report.Passed { // the next scenario begins anew, and may well work
-			one = report.Scenario{Name: s.name, Title: s.title, Faults: []string{"it came to no end: " + err.Error()}}
+		if err != nil && one.Result() == report.Passed { // the next scenario may still succeed
+			one = report.Scenario{Name: s.name, Title: s.title, Faults: []string{"it did not end: " + err.Error()}}
 		}
 		found.Scenarios = append(found.Scenarios, one)
 		l.say("%s", outcome(one))

@@ -17,7 +17,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-// machine describes what carries the run.
+// machine returns the nodes, the Kubernetes version and the size of the machine.
 func (l *lab) machine(ctx context.Context) (report.Machine, error) {
 	nodes, err := l.Nodes(ctx)
 	if err != nil {
@@ -25,7 +25,7 @@ func (l *lab) machine(ctx context.Context) (report.Machine, error) {
 	}
 	version, err := l.Kube.Discovery().ServerVersion()
 	if err != nil {
-		return report.Machine{}, fmt.Errorf("asking for the version: %w", err)
+		return report.Machine{}, fmt.Errorf("reading the Kubernetes version: %w", err)
 	}
 	m := report.Machine{Kubernetes: version.GitVersion}
 	for _, n := range nodes {
@@ -39,7 +39,8 @@ func (l *lab) machine(ctx context.Context) (report.Machine, error) {
 	return m, nil
 }
 
-// proxyMode asks kube-proxy itself, from a pod in the node's network; "" where that is not allowed or kube-proxy does not answer.
+// proxyMode returns the mode of the node's kube-proxy. A pod in the node's network asks kube-proxy. proxyMode returns "" if such a pod is not allowed or
+// kube-proxy does not answer.
 func (l *lab) proxyMode(ctx context.Context, node corev1.Node) string {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "ask-kube-proxy-"},
@@ -67,7 +68,7 @@ func (l *lab) proxyMode(ctx context.Context, node corev1.Node) string {
 	if err != nil {
 		return ""
 	}
-	// Beside the answer stands what hello says of it: before it, after it, even on the same line, as the answer ends without a line feed.
+	// The output also has log lines of hello, in any order with the answer and even on the same line, because the answer has no line feed.
 	for _, mode := range []string{"iptables", "nftables", "ipvs"} {
 		if strings.Contains(string(text), mode) {
 			return mode
@@ -76,7 +77,7 @@ func (l *lab) proxyMode(ctx context.Context, node corev1.Node) string {
 	return ""
 }
 
-// findAddresses reads where to send to, and from where.
+// findAddresses sets the addresses of the workloads and the places to send from.
 func (l *lab) findAddresses(ctx context.Context) error {
 	a := addresses{services: map[string]string{}, nodePorts: map[string]int32{}, secondPorts: map[string]int32{}}
 	err := l.WaitFor(ctx, "the Services", time.Minute, func(ctx context.Context) (testbed.Pending, error) {
@@ -105,7 +106,7 @@ func (l *lab) findAddresses(ctx context.Context) error {
 	return nil
 }
 
-// restartAPIServer kills it a second after a change was made; its supervisor starts it again.
+// restartAPIServer kills the API server one second after a change. The embedded cluster starts it again.
 func restartAPIServer(ctx context.Context, r *round) error {
 	for _, n := range []int{5, 1} {
 		events, err := r.begin(ctx, fmt.Sprintf("scale to %d", n), func(w *workload) error { return w.patch(ctx, r.Testbed, scaling(n)) })
@@ -130,11 +131,11 @@ func restartAPIServer(ctx context.Context, r *round) error {
 	return nil
 }
 
-// killComponent of the embedded cluster, by the process that its status shows.
+// killComponent kills a component of the embedded cluster. The status of the cluster has its process ID.
 func (l *lab) killComponent(ctx context.Context, name string) error {
 	out, err := exec.CommandContext(ctx, l.clusterBin, "--name", l.cluster, "status").Output()
 	if err != nil {
-		return fmt.Errorf("asking the embedded cluster for its processes: %w", err)
+		return fmt.Errorf("reading the processes of the embedded cluster: %w", err)
 	}
 	for line := range strings.Lines(string(out)) {
 		fields := strings.Fields(line)

@@ -1,11 +1,13 @@
-// Command lab loses requests on purpose: it puts many kinds of clients on several workloads side by side, disturbs them in all the ways
-// in which clusters do, and tells of every lost request who lost it. GracefulApp must lose none where it promises to, and the control,
-// the same server deployed as simple tutorials do, must lose some, or the run proves nothing.
+// Command lab measures lost requests. Many kinds of clients send requests to several workloads, while the lab scales, rolls out, deletes and drains
+// them. It reports each lost request with its probable cause. A GracefulApp must lose no request that it promises to answer. The control, which is the
+// same server deployed as simple tutorials do, must lose some; otherwise the run proves nothing.
 //
-//	scenario.go  what is done          workload.go   to whom
-//	adopt.go     scenarios with workloads of their own
-//	clients.go   under which load      round.go      one scenario at work
-//	recorder.go  what the pods and the servers say   attribute.go, judge.go  what follows from it (pure)
+//	scenario.go              the scenarios and their steps
+//	adopt.go                 scenarios that adopt running Deployments
+//	workload.go, clients.go  the workloads and the clients
+//	round.go                 runs one scenario
+//	recorder.go              records the pods and the servers' logs
+//	attribute.go, judge.go   find the cause of a loss, and decide whether a scenario passed; pure
 package main
 
 import (
@@ -35,7 +37,7 @@ var version = "dev"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends at once
-	// What client-go retries and logs would break the live line; what matters comes back as an error.
+	// Log lines of client-go would break the progress line. They report retries; errors that matter are returned.
 	ctrl.SetLogger(logr.FromSlogHandler(slog.DiscardHandler))
 	if err := newCommand().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "lab:", err)
@@ -45,7 +47,7 @@ func main() {
 
 const exitFailed = 1
 
-// exitCode tells "the machine is too busy" from a loss.
+// exitCode returns ExitTooBusy if the machine was too busy for a verdict, and exitFailed for other errors.
 func exitCode(err error) int {
 	if errors.Is(err, testbed.ErrTooBusy) {
 		return testbed.ExitTooBusy
@@ -53,14 +55,14 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// defaultRun is where a run is stored, and read again.
+// defaultRun is the file in which a run is stored.
 const defaultRun = "dist/lab.json"
 
 type options struct {
 	helloImage, loadgenImage, nginxImage, haproxyImage, toolsImage string
 
-	cluster    string // the embedded cluster's name, if it is one
-	clusterBin string // the program that runs it
+	cluster    string // name of the embedded cluster; empty for any other cluster
+	clusterBin string // program of the embedded cluster
 	json       string
 	seed       uint64
 	rate       float64
@@ -69,7 +71,7 @@ type options struct {
 
 func newCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use: "lab", Short: "Measure which requests are lost, scenario by scenario, client by client",
+		Use: "lab", Short: "Measure which requests are lost, by scenario and client",
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	root.AddCommand(runCommand(), soakCommand(), recipesCommand(), listCommand(), confirmCommand(), renderCommand())
@@ -86,22 +88,23 @@ func listCommand() *cobra.Command {
 
 func confirmCommand() *cobra.Command {
 	yes := false
-	c := &cobra.Command{Use: "confirm", Short: "Show which cluster KUBECONFIG means, and ask", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-		return testbed.Confirm("make lab installs there the CRD and the operator (namespace gracefulapp-system), rolls out and kills the operator,\n"+
-			"drains a node of the lab's own pods, runs up to 60 pods and some 3,000 requests per second in the namespace "+namespace+".", yes)
+	c := &cobra.Command{Use: "confirm", Short: "Show the cluster of KUBECONFIG and ask for confirmation", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		return testbed.Confirm("make lab installs the CRD and the operator (namespace gracefulapp-system) in\n"+
+			"this cluster, and it rolls out and kills the operator. It cordons nodes and\n"+
+			"evicts its own pods. It runs up to 60 pods and about 3,000 requests per second\nin the namespace "+namespace+".", yes)
 	}}
-	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask for confirmation")
 	return c
 }
 
-// usualRate leaves room on two cores on which the context switches of a slow day cost four times those of a good one (measured: 22 and 6 µs).
+// usualRate does not overload two cores even on a slow day, when a context switch takes 22 µs instead of 6 µs (measured).
 const usualRate = 0.4
 
 func runCommand() *cobra.Command {
 	o := options{seed: rand.Uint64(), json: defaultRun, rate: usualRate}
 	quick, rounds := false, 1
 	c := &cobra.Command{
-		Use: "run [SCENARIO...]", Short: "Run all scenarios but the adopt ones, or those that are named, in that order and that often",
+		Use: "run [SCENARIO...]", Short: "Run the named scenarios in that order, or all scenarios but the adopt ones",
 		RunE: func(c *cobra.Command, names []string) error {
 			chosen, err := choose(names, quick, o.cluster != "", o.toolsImage != "")
 			if err != nil {
@@ -109,14 +112,14 @@ func runCommand() *cobra.Command {
 			}
 			s := helloSuite()
 			if quick {
-				s = s.short()
+				s = s.quick()
 			}
-			return o.runLegs(c.Context(), chosen, s, rounds)
+			return o.runBatches(c.Context(), chosen, s, rounds)
 		},
 	}
 	o.bind(c)
-	c.Flags().BoolVar(&quick, "quick", false, "the short form: two scenarios, and of the workloads only the drain-aware one and the control")
-	c.Flags().IntVar(&rounds, "rounds", rounds, "how often to go through them")
+	c.Flags().BoolVar(&quick, "quick", false, "run only two scenarios, with the drain-aware GracefulApp and the control")
+	c.Flags().IntVar(&rounds, "rounds", rounds, "number of times to run the scenarios")
 	return c
 }
 
@@ -124,13 +127,13 @@ func soakCommand() *cobra.Command {
 	o := options{seed: rand.Uint64(), json: defaultRun, rate: usualRate}
 	requests := 0
 	c := &cobra.Command{
-		Use: "soak", Short: "Run scenarios at random until many requests were sent", Args: cobra.NoArgs,
+		Use: "soak", Short: "Run random scenarios until a number of requests is sent", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.run(c.Context(), helloSuite(), func(l *lab) schedule { return l.untilSent(requests) })
 		},
 	}
 	o.bind(c)
-	c.Flags().IntVar(&requests, "requests", 1_000_000, "to the drain-aware GracefulApp")
+	c.Flags().IntVar(&requests, "requests", 1_000_000, "number of requests to the drain-aware GracefulApp")
 	return c
 }
 
@@ -138,25 +141,25 @@ func (o *options) bind(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.helloImage, "hello-image", os.Getenv("HELLO_IMG"), "image of the workload")
 	f.StringVar(&o.loadgenImage, "loadgen-image", os.Getenv("LOADGEN_IMG"), "image of the load generator")
-	f.StringVar(&o.nginxImage, "nginx-image", os.Getenv("NGINX_IMG"), "image of nginx; none: without it")
-	f.StringVar(&o.haproxyImage, "haproxy-image", os.Getenv("HAPROXY_IMG"), "image of HAProxy; none: without it")
-	f.StringVar(&o.toolsImage, "tools-image", os.Getenv("TOOLS_IMG"), "image with ab, wrk and hey; none: without a second opinion")
-	f.StringVar(&o.cluster, "cluster", "", "name of the embedded cluster, if it is one")
+	f.StringVar(&o.nginxImage, "nginx-image", os.Getenv("NGINX_IMG"), "image of nginx; if empty, no clients send through nginx")
+	f.StringVar(&o.haproxyImage, "haproxy-image", os.Getenv("HAPROXY_IMG"), "image of HAProxy; if empty, no clients send through HAProxy")
+	f.StringVar(&o.toolsImage, "tools-image", os.Getenv("TOOLS_IMG"), "image with ab, wrk and hey; if empty, the scenario second-opinion does not run")
+	f.StringVar(&o.cluster, "cluster", "", "name of the embedded cluster; empty for any other cluster")
 	f.StringVar(&o.clusterBin, "cluster-bin", "bin/cluster", "the program that runs the embedded cluster")
-	f.StringVar(&o.json, "json", o.json, "file for what was found; written after each scenario")
-	f.Float64Var(&o.rate, "rate", o.rate, "the highest share of the full rates; the calibration chooses a lower one where the machine cannot carry twice as much")
-	f.Uint64Var(&o.seed, "seed", o.seed, "of the random choices; the default is another one each time")
-	f.StringVar(&o.sabotage, "sabotage", "", "break what the operator derives, to see the lab fail: "+strings.Join(sabotageNames(), ", "))
+	f.StringVar(&o.json, "json", o.json, "file for the results; written after each scenario")
+	f.Float64Var(&o.rate, "rate", o.rate, "upper limit of the rate, as a share of the full rate; the calibration chooses a lower rate if the machine does not sustain twice the limit")
+	f.Uint64Var(&o.seed, "seed", o.seed, "seed of the random choices; the default is random")
+	f.StringVar(&o.sabotage, "sabotage", "", "change the derived Deployment with a policy, to see the lab fail: "+strings.Join(sabotageNames(), ", "))
 }
 
-// choose takes the named scenarios, in their order and as often as they are named; without names, all that can run here on the usual
+// choose returns the named scenarios, in that order and with repetitions. Without names it returns all scenarios that can run here with the usual
 // workloads.
 func choose(names []string, quick, embedded, tools bool) ([]scenario, error) {
 	missing := func(s scenario) string {
 		switch {
-		case s.embedded && !embedded:
-			return "breaks the cluster itself: it is for the embedded one"
-		case s.tools && !tools:
+		case s.needsEmbedded && !embedded:
+			return "kills components of the cluster; it runs only on the embedded cluster"
+		case s.needsTools && !tools:
 			return "needs --tools-image"
 		}
 		return ""
@@ -169,15 +172,15 @@ func choose(names []string, quick, embedded, tools bool) ([]scenario, error) {
 	for _, name := range names {
 		i := slices.IndexFunc(all, func(s scenario) bool { return s.name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("unknown scenario %s; lab list shows them", name)
+			return nil, fmt.Errorf("unknown scenario %s; run \"lab list\" for the list", name)
 		}
-		if why := missing(all[i]); why != "" {
-			return nil, fmt.Errorf("%s %s", name, why)
+		if reason := missing(all[i]); reason != "" {
+			return nil, fmt.Errorf("scenario %s %s", name, reason)
 		}
 		chosen = append(chosen, all[i])
 	}
 	for i, s := range chosen {
-		s.eachControlMustLose = s.eachControlMustLose && !quick // its rates are too low for that
+		s.eachControlMustLose = s.eachControlMustLose && !quick // the rates of --quick are too low for that
 		chosen[i] = s.withDefaults()
 	}
 	return chosen, nil
@@ -189,13 +192,13 @@ func (o options) run(ctx context.Context, s suite, plan func(*lab) schedule) err
 	return conclude(screen, found, err)
 }
 
-// measure adds a suite's scenarios to what was found before.
+// measure runs the scenarios of a suite and adds the results to found.
 func (o options) measure(ctx context.Context, screen *testbed.Screen, s suite, found report.Run, plan func(*lab) schedule) (report.Run, error) {
 	if o.helloImage == "" || o.loadgenImage == "" {
 		return found, errors.New("--hello-image and --loadgen-image are required")
 	}
 	s.pace = o.rate
-	ctx, stop := context.WithCancel(ctx) // the watches that belong to this suite
+	ctx, stop := context.WithCancel(ctx) // ends the watches of this suite
 	defer stop()
 	l, err := newLab(ctx, o, s, screen)
 	if err != nil {
@@ -224,7 +227,7 @@ func conclude(screen *testbed.Screen, found report.Run, err error) error {
 	return failures(found)
 }
 
-// failures is the run's verdict. A scenario that failed counts for more than one that proves nothing.
+// failures returns the error of a run. Failed scenarios take precedence over scenarios that were too busy.
 func failures(r report.Run) error {
 	var failed, busy []string
 	for _, s := range r.Scenarios {

@@ -24,7 +24,7 @@ const (
 	operatorReplicas   = 2
 )
 
-// autoscale raises minReplicas, which an autoscaler obeys without any metric.
+// autoscale raises minReplicas of an autoscaler, which needs no metric for that.
 func autoscale(ctx context.Context, r *round) error {
 	defer r.removeAutoscalers(ctx)
 	for _, w := range r.workloads {
@@ -66,7 +66,7 @@ func (r *round) removeAutoscalers(ctx context.Context) {
 	}
 }
 
-// awaitReplicas waits until somebody else has changed the number.
+// awaitReplicas waits until the autoscaler has set spec.replicas.
 func (w *workload) awaitReplicas(ctx context.Context, t *testbed.Testbed, want int32) error {
 	return t.WaitFor(ctx, fmt.Sprintf("%s to be scaled to %d", w.name, want), 2*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
 		if err := w.refresh(ctx, t); err != nil {
@@ -79,7 +79,7 @@ func (w *workload) awaitReplicas(ctx context.Context, t *testbed.Testbed, want i
 	})
 }
 
-// killOperator kills all its pods just after a change has been made, twice.
+// killOperator kills all pods of the operator directly after each of three changes.
 func killOperator(ctx context.Context, r *round) error {
 	for _, c := range []struct{ text, body string }{
 		{"scale to 5", scaling(5)}, {"roll out", rollingTo(r.version())}, {"scale to 1", scaling(1)},
@@ -97,7 +97,7 @@ func killOperator(ctx context.Context, r *round) error {
 		if err := r.settle(ctx, r.scenario.profile, events); err != nil {
 			return err
 		}
-		// The next change needs the webhook again.
+		// The next change needs the webhook.
 		if err := r.operatorAvailable(ctx); err != nil {
 			return err
 		}
@@ -105,10 +105,10 @@ func killOperator(ctx context.Context, r *round) error {
 	return nil
 }
 
-// rollOperator restarts it while somebody changes specs all the time: it is a server too.
+// rollOperator rolls out the operator while a client changes specs continuously: the webhook must not lose a request either.
 func rollOperator(ctx context.Context, r *round) error {
-	admission := r.startAdmission(ctx)
-	defer admission.end()
+	client := r.startAdmissionClient(ctx)
+	defer client.end()
 	err := func() error {
 		for range 2 {
 			r.say("  roll out the operator")
@@ -126,16 +126,16 @@ func rollOperator(ctx context.Context, r *round) error {
 		}
 		return nil
 	}()
-	r.extra["aware"] = append(r.extra["aware"], admission.end())
+	r.extra["aware"] = append(r.extra["aware"], client.end())
 	return err
 }
 
-// scaleWithoutOperator: what was asked for meanwhile is done when it is back.
+// scaleWithoutOperator scales the apps while the operator has no pod. The operator scales the Deployments when it runs again.
 func scaleWithoutOperator(ctx context.Context, r *round) error {
-	r.say("  the operator goes")
-	r.note("", "operator to 0 replicas")
-	back := func(ctx context.Context) error {
-		r.note("", "the operator comes back")
+	r.say("  scale the operator to 0")
+	r.note("", "scale the operator to 0")
+	restore := func(ctx context.Context) error {
+		r.note("", fmt.Sprintf("scale the operator to %d", operatorReplicas))
 		if err := r.patchOperator(ctx, scaling(operatorReplicas)); err != nil {
 			return err
 		}
@@ -148,8 +148,8 @@ func scaleWithoutOperator(ctx context.Context, r *round) error {
 	if err == nil {
 		err = r.steady(ctx, 8*time.Second)
 	}
-	if backErr := back(context.WithoutCancel(ctx)); err == nil {
-		err = backErr
+	if restoreErr := restore(context.WithoutCancel(ctx)); err == nil {
+		err = restoreErr
 	}
 	if err != nil {
 		return err
@@ -173,7 +173,7 @@ func (l *lab) operatorAvailable(ctx context.Context) error {
 	return l.WaitFor(ctx, "the operator", 3*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
 		d, err := l.Kube.AppsV1().Deployments(operatorNamespace).Get(ctx, operatorDeployment, metav1.GetOptions{})
 		if err != nil {
-			return testbed.Pending(err.Error()), nil //nolint:nilerr // the API server may be what was killed
+			return testbed.Pending(err.Error()), nil //nolint:nilerr // the scenario may have killed the API server
 		}
 		want := *d.Spec.Replicas
 		if d.Status.ObservedGeneration < d.Generation || d.Status.UpdatedReplicas != want || d.Status.AvailableReplicas != want || d.Status.Replicas != want {
@@ -183,22 +183,22 @@ func (l *lab) operatorAvailable(ctx context.Context) error {
 	})
 }
 
-// admission asks for a change of a spec again and again, as a dry run.
-type admission struct {
+// admissionClient sends dry-run patches of a spec continuously.
+type admissionClient struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 	row     report.Row
 }
 
-// admissionEvery is quick enough for some hundred requests in a rollout of the operator.
-const admissionEvery = 100 * time.Millisecond
+// admissionInterval makes some hundred requests during a rollout of the operator.
+const admissionInterval = 100 * time.Millisecond
 
-func (r *round) startAdmission(ctx context.Context) *admission {
+func (r *round) startAdmissionClient(ctx context.Context) *admissionClient {
 	ctx, stop := context.WithCancel(ctx)
-	a := &admission{stop: stop, row: report.Row{Client: "admission", Promised: true}}
+	a := &admissionClient{stop: stop, row: report.Row{Client: "admission", Promised: true}}
 	ledger := load.NewLedger()
 	a.running.Go(func() {
-		again := time.NewTicker(admissionEvery)
+		again := time.NewTicker(admissionInterval)
 		defer again.Stop()
 		for n := 0; ; n++ {
 			select {
@@ -207,14 +207,14 @@ func (r *round) startAdmission(ctx context.Context) *admission {
 				a.row.Count, a.row.Latency = ledger.Total(), ledger.Latency()
 				return
 			}
-			ledger.Add(r.admit(ctx, n))
+			ledger.Add(r.dryRunPatch(ctx, n))
 		}
 	})
 	return a
 }
 
-// admit is one request; lost is what was refused for want of a webhook.
-func (r *round) admit(ctx context.Context, n int) load.Record {
+// dryRunPatch sends one request. It is lost if the API server could not call the webhook.
+func (r *round) dryRunPatch(ctx context.Context, n int) load.Record {
 	w := r.workloads[0]
 	begin := time.Now()
 	err := r.Patch(ctx, w.object(), client.RawPatch(types.MergePatchType, []byte(rollingTo(fmt.Sprint("admission-", n)))), client.DryRunAll)
@@ -224,14 +224,14 @@ func (r *round) admit(ctx context.Context, n int) load.Record {
 		record.Outcome = load.Cancelled
 	case err != nil && strings.Contains(err.Error(), "failed calling webhook"):
 		record.Outcome = load.Lost
-		r.say("  refused for want of a webhook: %v", err)
+		r.say("  the API server could not call the webhook: %v", err)
 	case err != nil:
 		record.Outcome = load.Rejected
 	}
 	return record
 }
 
-func (a *admission) end() report.Row {
+func (a *admissionClient) end() report.Row {
 	a.stop()
 	a.running.Wait()
 	return a.row

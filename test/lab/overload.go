@@ -10,24 +10,25 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-// A request is late when its generator sends it more than load.LateAfter after it was due. No server can cause that: the generators have a
-// loop for each client and wait for no answer. So the share of late requests tells how far the machine is from carrying the load, and of
-// all figures only that one can turn a fault into "too busy".
+// maxSteadyLate is the limit for the share of late requests in the steady phases of a scenario, in which no pod starts. The calibration saw at most
+// maxCalibrationLate at twice the rate, so a larger share means that another process needs the CPU. testbed.MaxLateShare is the limit for the whole
+// scenario.
 //
-// testbed.MostLate is the bound for a whole scenario. mostSteadyLate is the bound for its steady phases, in which no pod starts: the
-// calibration saw at most mostCalibrationLate at twice the rate, so another process has come.
-const mostSteadyLate = 0.05
+// A request is late if its generator sends it more than load.LateAfter after it was due. A server cannot cause that: the generators have a loop for each
+// client and do not wait for responses. So the share of late requests shows whether the machine is fast enough for the load. No other figure can
+// turn a fault into "too busy".
+const maxSteadyLate = 0.05
 
-// overload tells whether the machine was too busy for a verdict, and the figures that say so. Pure.
+// overload returns whether the machine was too busy for a verdict, and the figures as a text. Pure.
 func overload(s report.Scenario) (figures string, busy bool) {
 	all := sumOf(s)
 	late, steady := testbed.LateShare(all), testbed.LateShare(s.Steady)
-	figures = fmt.Sprintf("%.1f %% of the requests were sent late (bound %.0f %%), %.1f %% of those in the steady phases (bound %.0f %%); p99 %s",
-		100*late, 100*testbed.MaxLateShare, 100*steady, 100*mostSteadyLate, slowest(s).Round(time.Millisecond))
+	figures = fmt.Sprintf("%.1f %% of the requests were sent late (limit %.0f %%), %.1f %% of those in the steady phases (limit %.0f %%); p99 %s",
+		100*late, 100*testbed.MaxLateShare, 100*steady, 100*maxSteadyLate, slowest(s).Round(time.Millisecond))
 	if s.Load1 > 0 {
 		figures += fmt.Sprintf(", load average up to %.1f", s.Load1)
 	}
-	return figures, late > testbed.MaxLateShare || steady > mostSteadyLate
+	return figures, late > testbed.MaxLateShare || steady > maxSteadyLate
 }
 
 func sumOf(s report.Scenario) load.Count {
@@ -38,7 +39,7 @@ func sumOf(s report.Scenario) load.Count {
 	return sum
 }
 
-// slowest is the worst 99th percentile of all clients.
+// slowest returns the highest 99th percentile of all clients.
 func slowest(s report.Scenario) time.Duration {
 	var worst time.Duration
 	for _, w := range s.Workloads {
@@ -49,8 +50,8 @@ func slowest(s report.Scenario) time.Duration {
 	return worst
 }
 
-// within counts the requests that were sent within one of the windows; those of a second that is only partly within do not count. Pure.
-func within(windows []load.Window, workloads []report.Workload) load.Count {
+// countWithin counts the requests that were sent within the windows. It counts whole seconds only. Pure.
+func countWithin(windows []load.Window, workloads []report.Workload) load.Count {
 	var sum load.Count
 	for _, w := range workloads {
 		for _, second := range w.Seconds {

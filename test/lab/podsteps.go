@@ -17,19 +17,19 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-// deletePods deletes three pods of each workload, each when the one before has been replaced.
+// deletePods deletes three pods of each workload, one after the other. It waits for the replacement of each.
 func deletePods(ctx context.Context, r *round) error {
 	return r.onePodEach(ctx, "delete a pod", 3, func(pod *corev1.Pod) error { return r.Delete(ctx, pod) })
 }
 
-// killPods is the nearest to a crash that an API offers: the kubelet sends SIGKILL at once, without a hook.
+// killPods deletes pods with a grace period of 0: the kubelet sends SIGKILL at once, without a preStop hook. That is similar to a crash.
 func killPods(ctx context.Context, r *round) error {
 	return r.onePodEach(ctx, "kill a pod", 2, func(pod *corev1.Pod) error {
 		return r.Delete(ctx, pod, client.GracePeriodSeconds(0))
 	})
 }
 
-// evictPods evicts every pod that was there, one at a time, and asks again while a budget forbids it.
+// evictPods evicts the pods one at a time. It retries while the disruption budget forbids an eviction.
 func evictPods(ctx context.Context, r *round) error {
 	return r.onePodEach(ctx, "evict a pod", r.scenario.replicas, func(pod *corev1.Pod) error { return r.evict(ctx, pod) })
 }
@@ -75,23 +75,23 @@ func (r *round) evict(ctx context.Context, pod *corev1.Pod) error {
 	return r.WaitFor(ctx, "the eviction of "+pod.Name, evictLimit, func(ctx context.Context) (testbed.Pending, error) {
 		err := r.Kube.PolicyV1().Evictions(pod.Namespace).Evict(ctx, eviction)
 		if apierrors.IsTooManyRequests(err) {
-			return "its disruption budget forbids it", nil
+			return "its disruption budget forbids the eviction", nil
 		}
 		return testbed.Done, client.IgnoreNotFound(err)
 	})
 }
 
-// drainLimit bounds the drain of a node with some twelve pods, each of which ends within a few seconds.
+// drainLimit bounds the drain of a node with about twelve pods, each of which ends within seconds.
 const drainLimit = 5 * time.Minute
 
-// drainNodes does what kubectl drain does, with its code, to the workloads' pods on one node after the other.
+// drainNodes drains one node after the other with the code of kubectl drain. It evicts only the pods of the workloads.
 func drainNodes(ctx context.Context, r *round) error {
 	nodes, err := r.Nodes(ctx)
 	if err != nil {
 		return err
 	}
 	if len(nodes) < 2 {
-		return errors.New("one node alone cannot be drained without a loss")
+		return errors.New("the cluster has one node; draining it would lose requests")
 	}
 	for _, node := range nodes[:2] {
 		if err := r.drainAndUncordon(ctx, node); err != nil {
@@ -109,7 +109,7 @@ func (r *round) drainAndUncordon(ctx context.Context, node corev1.Node) error {
 	}
 	cordon := func(want bool) error { return drain.RunCordonOrUncordon(helper, &node, want) }
 	defer func() {
-		helper.Ctx = context.WithoutCancel(ctx) // whatever happens, the node is not left cordoned
+		helper.Ctx = context.WithoutCancel(ctx) // uncordon the node even if the run is cancelled
 		if err := cordon(false); err != nil {
 			r.say("  uncordon %s: %v", node.Name, err)
 		}

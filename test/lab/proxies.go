@@ -14,12 +14,12 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-// proxyStatusPort serves /healthz; proxyconf has the configurations.
+// proxyStatusPort is the port of /healthz in the configurations in proxyconf.
 const proxyStatusPort = 8080
 
-// startProxies runs the stand-ins for a user's ingress, if there are images of them, and returns when they serve.
+// startProxies starts the proxies for which there are images, as examples of an ingress, and waits until they serve.
 func (l *lab) startProxies(ctx context.Context) error {
-	if err := l.settle(ctx, l.profile, nil); err != nil { // they resolve the Services' names when they start
+	if err := l.settle(ctx, l.profile, nil); err != nil { // the proxies resolve the Services' names when they start
 		return err
 	}
 	var err error
@@ -32,7 +32,7 @@ func (l *lab) startProxies(ctx context.Context) error {
 
 func (l *lab) startProxy(ctx context.Context, name, image string) (address string, err error) {
 	if image == "" {
-		l.say("no clients behind %s: no image of it was given", name)
+		l.say("no clients send through %s, because there is no image of it", name)
 		return "", nil
 	}
 	config, err := proxyConfig(name, l.workloads)

@@ -12,11 +12,10 @@ import (
 //go:embed proxyconf
 var proxyTemplates embed.FS
 
-// proxyFiles are where the proxies look for their configuration, in /etc/NAME.
+// proxyFiles are the names of the proxies' configuration files in /etc/NAME.
 var proxyFiles = map[string]string{"nginx": "nginx.conf", "haproxy": "haproxy.cfg"}
 
-// proxyConfig is a proxy's configuration for the workloads, as a ConfigMap of its name: a proxy serves only when it has found all that its
-// configuration names. Pure.
+// proxyConfig returns a ConfigMap with the proxy's configuration for the workloads. A proxy becomes ready only when it has found all of them. Pure.
 func proxyConfig(proxy string, workloads []*workload) (*corev1.ConfigMap, error) {
 	file := proxyFiles[proxy]
 	t, err := template.New(file).Option("missingkey=error").ParseFS(proxyTemplates, "proxyconf/"+file)

@@ -22,8 +22,8 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-// plainArgs make of a recipe's image the server that its users have without us: without the drain contract, as a first deployment starts it.
-// A recipe that is not named has nothing in its image that its users do not have.
+// plainArgs are the arguments that start a recipe's image as a usual server, without the drain contract. A recipe that is not listed has a usual server
+// in its image.
 var plainArgs = map[string][]string{
 	"grpc":     {"-plain"},
 	"jvm":      {"plain"},
@@ -31,20 +31,21 @@ var plainArgs = map[string][]string{
 	"gunicorn": {"--bind=0.0.0.0:8080", "--workers=2", "--threads=32", "--worker-tmp-dir=/tmp"},
 }
 
-// recipeProfile: the servers start within a second or two, and nothing but time tells when a plain one listens.
+// recipeProfile is the profile of the recipes. The servers start within two seconds. The plain ones have no readiness probe, so the lab waits for
+// startSeconds.
 var recipeProfile = profile{name: "recipe", startSeconds: 3, requestSeconds: 1}
 
-// recipeClients leave two cores room for a server twice, of which one may be a JVM or Python. A client of gRPC keeps few connections, and its calls share them.
+// recipeClients do not overload two cores, which run each server twice, even a JVM or Python. A gRPC client has few connections, which its calls share.
 var recipeClients = []clientKind{
-	{name: "new", rate: 40, mode: load.NewConnection, query: "/?seconds=0", plain: true},
-	{name: "slow", rate: 20, mode: load.NewConnection, query: "/?seconds=%d", plain: true},
+	{name: "new", rate: 40, mode: load.NewConnection, query: "/?seconds=0", safeWithSleep: true},
+	{name: "slow", rate: 20, mode: load.NewConnection, query: "/?seconds=%d", safeWithSleep: true},
 	{name: "keep-alive", rate: 80, mode: load.KeepAlive, query: "/?seconds=0"},
 	{name: "slow keep-alive", rate: 10, mode: load.KeepAlive, query: "/?seconds=%d", conns: 10},
-	{name: "gRPC", rate: 80, mode: load.GRPC, query: "/gracefulapp.lab.Hello/Say?seconds=0", conns: 5, plain: true},
-	{name: "slow gRPC", rate: 20, mode: load.GRPC, query: "/gracefulapp.lab.Hello/Say?seconds=%d", conns: 5, plain: true},
+	{name: "gRPC", rate: 80, mode: load.GRPC, query: "/gracefulapp.lab.Hello/Say?seconds=0", conns: 5, safeWithSleep: true},
+	{name: "slow gRPC", rate: 20, mode: load.GRPC, query: "/gracefulapp.lab.Hello/Say?seconds=%d", conns: 5, safeWithSleep: true},
 }
 
-// recipeScenarios are the two that every server meets each day.
+// recipeScenarios returns the scenarios of a recipe: scaling down and a rollout.
 func recipeScenarios(recipe string) []scenario {
 	return []scenario{
 		{name: recipe + "-scale-down", title: recipe + ": scale down 6 -> 3 -> 1", replicas: 6, profile: recipeProfile, promised: true, controlMustLose: true, steps: scaleDown},
@@ -56,7 +57,7 @@ func recipesCommand() *cobra.Command {
 	o := options{seed: rand.Uint64(), json: "dist/recipes.json", rate: 1}
 	folder, rounds := "config/samples/recipes", 1
 	c := &cobra.Command{
-		Use: "recipes [NAME...]", Short: "Run real servers as their recipes say, each beside itself as a plain Deployment",
+		Use: "recipes [NAME...]", Short: "Run the servers of the recipes, each as a GracefulApp and as a plain Deployment",
 		RunE: func(c *cobra.Command, names []string) error {
 			pairs, err := recipePairs(folder, names)
 			if err != nil {
@@ -66,18 +67,18 @@ func recipesCommand() *cobra.Command {
 		},
 	}
 	o.bind(c)
-	c.Flags().StringVar(&folder, "recipes", folder, "folder of the GracefulApps")
-	c.Flags().IntVar(&rounds, "rounds", rounds, "how often to go through the scenarios")
+	c.Flags().StringVar(&folder, "recipes", folder, "directory of the recipes' GracefulApps")
+	c.Flags().IntVar(&rounds, "rounds", rounds, "number of times to run the scenarios")
 	return c
 }
 
-// runPairs measures one server after the other: all at once, their starts alone would keep two cores busy.
+// runPairs measures one server after the other. The start of all servers at once would overload two cores.
 func (o options) runPairs(ctx context.Context, pairs []suite, rounds int) error {
 	screen := testbed.NewScreen(os.Stdout, term.IsTerminal(int(os.Stdout.Fd())))
 	found := report.Run{}
 	var err error
 	for _, pair := range pairs {
-		found, err = o.measure(ctx, screen, pair, found, func(*lab) schedule { return oneByOne(recipeScenarios(pair.workloads[0].name), rounds) })
+		found, err = o.measure(ctx, screen, pair, found, func(*lab) schedule { return inOrder(recipeScenarios(pair.workloads[0].name), rounds) })
 		if err != nil {
 			break
 		}
@@ -85,7 +86,7 @@ func (o options) runPairs(ctx context.Context, pairs []suite, rounds int) error 
 	return conclude(screen, found, err)
 }
 
-// recipePairs has a suite for each recipe, or for those that are named.
+// recipePairs returns a suite for each recipe, or for each named one.
 func recipePairs(folder string, names []string) ([]suite, error) {
 	files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
 	if err != nil {
@@ -114,7 +115,7 @@ func recipePairs(folder string, names []string) ([]suite, error) {
 	return pairs, nil
 }
 
-// recipePair is a recipe's GracefulApp, and its container as a plain Deployment: no probes, no hook.
+// recipePair returns two workloads: a recipe's GracefulApp, and its container as a plain Deployment without probes and without a preStop hook.
 func recipePair(name string, app *v1alpha1.GracefulApp) []*workload {
 	given := app.Spec.Template.Spec.Containers[0]
 	hook := given.Lifecycle != nil && given.Lifecycle.PreStop != nil

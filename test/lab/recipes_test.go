@@ -13,7 +13,7 @@ import (
 
 const recipes = "../../config/samples/recipes"
 
-func TestEachRecipeRunsBesideItselfWithoutUs(t *testing.T) {
+func TestEachRecipeHasAPlainDeployment(t *testing.T) {
 	var names []string
 	pairs := allRecipes(t)
 	for _, pair := range pairs {
@@ -28,15 +28,15 @@ func TestEachRecipeRunsBesideItselfWithoutUs(t *testing.T) {
 		t.Fatalf("workloads (-want +got):\n%s", diff)
 	}
 	for _, pair := range pairs {
-		ours, control := pair.workloads[0], pair.workloads[1]
-		app := ours.build(ours, pair.profile, "")[0].(*v1alpha1.GracefulApp)
+		managed, control := pair.workloads[0], pair.workloads[1]
+		app := managed.build(managed, pair.profile, "")[0].(*v1alpha1.GracefulApp)
 		plain := control.build(control, pair.profile, "")[0].(*appsv1.Deployment)
 		given, bare := app.Spec.Template.Spec.Containers[0], plain.Spec.Template.Spec.Containers[0]
 		if given.Image != bare.Image {
 			t.Errorf("%s: the control has another image, %s", given.Image, bare.Image)
 		}
 		if bare.ReadinessProbe != nil || bare.LivenessProbe != nil || bare.Lifecycle != nil {
-			t.Errorf("%s: the control has what only a recipe gives", given.Image)
+			t.Errorf("%s: the control has a probe or a preStop hook", given.Image)
 		}
 		service := control.build(control, pair.profile, "")[1].(*corev1.Service)
 		if got := service.Spec.Ports[0].TargetPort.StrVal; got != bare.Ports[0].Name {
@@ -45,7 +45,7 @@ func TestEachRecipeRunsBesideItselfWithoutUs(t *testing.T) {
 	}
 }
 
-// gRPC has clients of its own, and the others have none of gRPC.
+// gRPC servers have gRPC clients only, and the other servers have none.
 func TestEachRecipeHasItsClients(t *testing.T) {
 	for _, pair := range allRecipes(t) {
 		clients := map[string][]string{}
@@ -61,10 +61,10 @@ func TestEachRecipeHasItsClients(t *testing.T) {
 			if diff := cmp.Diff(want, clients[w.name]); diff != "" {
 				t.Errorf("clients of %s (-want +got):\n%s", w.name, diff)
 			}
-			// GOAWAY is a goodbye, so the plain sleep hook promises kept connections of gRPC as much as a drain endpoint.
+			// GOAWAY closes a gRPC connection gracefully, so a preStop sleep is enough.
 			for _, c := range pair.clients {
-				want := w.managed && (w.name != "nginx" || c.plain)
-				if got := c.promised(w); c.speaks(w) && got != want {
+				want := w.managed && (w.name != "nginx" || c.safeWithSleep)
+				if got := c.promised(w); c.sameProtocol(w) && got != want {
 					t.Errorf("%s to %s: promised %v, want %v", c.name, w.name, got, want)
 				}
 			}
@@ -81,7 +81,7 @@ func allRecipes(t *testing.T) []suite {
 	return pairs
 }
 
-func TestARecipeThatIsNotThereIsNamed(t *testing.T) {
+func TestAnUnknownRecipeIsNamedInTheError(t *testing.T) {
 	if pairs, err := recipePairs(recipes, []string{"node"}); err != nil || len(pairs) != 1 || len(pairs[0].workloads) != 2 {
 		t.Errorf("want node and its control, got %v, %v", pairs, err)
 	}
@@ -91,6 +91,6 @@ func TestARecipeThatIsNotThereIsNamed(t *testing.T) {
 		}
 	}
 	if _, err := recipePairs(t.TempDir(), nil); err == nil {
-		t.Error("an empty folder is taken for recipes")
+		t.Error("accepted a directory without recipes")
 	}
 }

@@ -15,22 +15,22 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-// recorder sees the lives of all pods of the workloads, and reads what each server says of its requests.
+// recorder records the times of all pods of the workloads, and the requests in the servers' logs.
 type recorder struct {
 	testbed *testbed.Testbed
 
 	mu   sync.Mutex
 	pods map[string]*podRecord
-	// read rings when a server has said something.
+	// read receives a value when a log line was read.
 	read chan struct{}
 }
 
-// podRecord is a pod as it was seen from outside, and from inside by its log.
+// podRecord is a pod as the API server and its logs show it.
 type podRecord struct {
 	report.Pod
-	workload string
-	gone     time.Time
-	// logs tells of each container that ran whether its log has come to its end.
+	workload  string
+	deletedAt time.Time // when the pod's object was deleted
+	// logs has, for each container that ran, whether its log is complete.
 	logs   map[string]bool
 	ledger serverLedger
 }
@@ -41,29 +41,29 @@ func newRecorder(ctx context.Context, t *testbed.Testbed) (*recorder, error) {
 	if err != nil {
 		return nil, err
 	}
-	see := func(object any) {
+	observe := func(object any) {
 		if pod, ok := object.(*corev1.Pod); ok && pod.Labels[workloadLabel] != "" {
-			r.see(ctx, pod)
+			r.observe(ctx, pod)
 		}
 	}
 	_, err = informer.AddEventHandler(clientcache.ResourceEventHandlerFuncs{
-		AddFunc:    see,
-		UpdateFunc: func(_, updated any) { see(updated) },
+		AddFunc:    observe,
+		UpdateFunc: func(_, updated any) { observe(updated) },
 		DeleteFunc: func(object any) {
 			if last, ok := object.(clientcache.DeletedFinalStateUnknown); ok {
 				object = last.Obj
 			}
-			see(object)
+			observe(object)
 			if pod, ok := object.(*corev1.Pod); ok {
-				r.left(pod.Name)
+				r.podDeleted(pod.Name)
 			}
 		},
 	})
 	return r, err
 }
 
-// see takes times as they are seen here: the API's own are whole seconds.
-func (r *recorder) see(ctx context.Context, pod *corev1.Pod) {
+// observe records the times of a pod's events on this program's clock. The times in the API are whole seconds.
+func (r *recorder) observe(ctx context.Context, pod *corev1.Pod) {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -105,43 +105,43 @@ func (p *podRecord) ended(at time.Time, code int32) {
 	p.ExitCode = &code
 }
 
-// left: the pod's object is gone.
-func (r *recorder) left(pod string) {
+// podDeleted records that the pod's object was deleted.
+func (r *recorder) podDeleted(pod string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if p := r.pods[pod]; p != nil {
-		p.gone = time.Now()
+		p.deletedAt = time.Now()
 		if p.Ended.IsZero() {
-			p.Ended = p.gone
+			p.Ended = p.deletedAt
 		}
 	}
 }
 
-// againAfter is how long to wait before a log that broke off, as it does when the API server restarts, is read once more.
-const againAfter = time.Second
+// retryInterval is the time before an interrupted log is read again.
+const retryInterval = time.Second
 
-// follow reads a container's log to its end. A log that broke off is read again from its beginning, for to read a line twice does no harm.
-// What is missing when the pod was killed is missing in the ledger too, and it says so.
+// follow reads a container's log to its end. If the stream breaks, as it does when the API server restarts, follow reads the log again from its
+// beginning; reading a line twice has no effect. If the pod was killed, its ledger is incomplete and has no end line.
 func (r *recorder) follow(ctx context.Context, pod, container string) {
 	for {
 		r.readLog(ctx, pod, container)
-		if r.over(pod, container) {
+		if r.logEnded(pod, container) {
 			return
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(againAfter):
+		case <-time.After(retryInterval):
 		}
 	}
 }
 
-// over: nothing more is to be read.
-func (r *recorder) over(pod, container string) bool {
+// logEnded reports whether there is nothing more to read.
+func (r *recorder) logEnded(pod, container string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.pods[pod]
-	return p == nil || p.logs[container] || !p.gone.IsZero()
+	return p == nil || p.logs[container] || !p.deletedAt.IsZero()
 }
 
 func (r *recorder) readLog(ctx context.Context, pod, container string) {
@@ -183,13 +183,13 @@ func (r *recorder) line(pod, container string, text []byte) {
 	}
 }
 
-// lives returns the workload's pods that lived within the time, oldest first.
-func (r *recorder) lives(workload string, begin time.Time) []report.Pod {
+// podTimelines returns the workload's pods that existed after begin, oldest first.
+func (r *recorder) podTimelines(workload string, begin time.Time) []report.Pod {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var all []report.Pod
 	for _, p := range r.pods {
-		if p.workload == workload && (p.gone.IsZero() || p.gone.After(begin)) {
+		if p.workload == workload && (p.deletedAt.IsZero() || p.deletedAt.After(begin)) {
 			all = append(all, p.Pod)
 		}
 	}
@@ -197,7 +197,7 @@ func (r *recorder) lives(workload string, begin time.Time) []report.Pod {
 	return all
 }
 
-// finished counts the requests of a target that the servers have finished.
+// finished returns the number of requests of a target that the servers have finished.
 func (r *recorder) finished(target string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -227,12 +227,12 @@ func (r *recorder) serverState(target string, seq uint64, only string) (state re
 	return report.NeverSeen, only
 }
 
-// forget drops the pods that are gone; those that live keep their lives and lose their requests.
-func (r *recorder) forget() {
+// reset removes deleted pods, and the recorded requests of all other pods.
+func (r *recorder) reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for name, p := range r.pods {
-		if !p.gone.IsZero() {
+		if !p.deletedAt.IsZero() {
 			delete(r.pods, name)
 			continue
 		}

@@ -11,11 +11,11 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
 )
 
-// renderCommand shows a run that was stored.
+// renderCommand returns the command that shows a stored run.
 func renderCommand() *cobra.Command {
 	var html, echarts, markdown, recipes, picture, scenario string
 	c := &cobra.Command{
-		Use: "render [FILE]", Short: "Show a stored run: as the terminal's table, or in the forms that are asked for", Args: cobra.MaximumNArgs(1),
+		Use: "render [FILE]", Short: "Show a stored run as a table in the terminal, or in the forms of the flags", Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path := defaultRun
 			if len(args) > 0 {
@@ -37,19 +37,19 @@ func renderCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&html, "html", "", "write one self-contained page to this file")
-	f.StringVar(&echarts, "echarts", "test/lab/report/web/node_modules/echarts/dist/echarts.min.js", "the chart library that the page carries; make fetches it")
-	f.StringVar(&markdown, "markdown", "", "write the short table to this file")
-	f.StringVar(&recipes, "recipes", "", "write the table of a run of recipes to this file")
+	f.StringVar(&html, "html", "", "write a self-contained HTML page to this file")
+	f.StringVar(&echarts, "echarts", "test/lab/report/web/node_modules/echarts/dist/echarts.min.js", "chart library that the page contains; make lab-page fetches it")
+	f.StringVar(&markdown, "markdown", "", "write the summary table to this file")
+	f.StringVar(&recipes, "recipes", "", "write the table of a recipes run to this file")
 	f.StringVar(&picture, "png", "", "write a picture of one scenario to this file")
-	f.StringVar(&scenario, "scenario", "scale", "the picture's scenario")
+	f.StringVar(&scenario, "scenario", "scale", "scenario of the picture")
 	return c
 }
 
 func page(w io.Writer, r report.Run, echarts string) error {
 	script, err := os.ReadFile(echarts)
 	if err != nil {
-		return fmt.Errorf("the chart library is missing (make lab-page fetches it): %w", err)
+		return fmt.Errorf("reading the chart library; run make lab-page to fetch it: %w", err)
 	}
 	return report.Page(w, r, script)
 }
@@ -62,7 +62,7 @@ func pictureOf(w io.Writer, r report.Run, name string) error {
 	return report.Picture(w, r.Scenarios[i])
 }
 
-// write does nothing without a path.
+// write writes the content to a file. It does nothing if the path is empty.
 func write(path string, content func(io.Writer) error) error {
 	if path == "" {
 		return nil

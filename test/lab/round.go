@@ -12,23 +12,23 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-// steadyTime is how long the load goes on before the first step and after the last.
+// steadyTime is the time of load without a change before the first step and after the last.
 const steadyTime = 4 * time.Second
 
-// round is one scenario at work.
+// round is one run of a scenario.
 type round struct {
 	*lab
 	scenario scenario
 	events   []*report.Event
 	traffic  *traffic
-	// rows that a step measured by itself.
+	// extra has rows that a step has measured, by workload.
 	extra map[string][]report.Row
 	load1 float64
-	// calm are the phases of steady load without a step.
-	calm []load.Window
+	// steadyPhases are the phases of load without a change.
+	steadyPhases []load.Window
 }
 
-// run brings the workloads to the scenario's beginning, takes them through its steps under load, and tells what was found.
+// run sets the workloads to the state at the beginning of the scenario, runs the steps under load, and returns the result.
 func (l *lab) run(ctx context.Context, s scenario) (report.Scenario, error) {
 	r := &round{lab: l, scenario: s, extra: map[string][]report.Row{}}
 	l.current = r
@@ -37,12 +37,12 @@ func (l *lab) run(ctx context.Context, s scenario) (report.Scenario, error) {
 		return report.Scenario{}, fmt.Errorf("preparing: %w", err)
 	}
 	begin := time.Now()
-	l.recorder.forget()
+	l.recorder.reset()
 	if err := r.startTraffic(ctx); err != nil {
 		return report.Scenario{}, err
 	}
 	defer r.traffic.remove()
-	err := r.take(ctx)
+	err := r.runSteps(ctx)
 	if err == nil {
 		err = r.traffic.stop(ctx)
 	}
@@ -57,7 +57,7 @@ func (l *lab) run(ctx context.Context, s scenario) (report.Scenario, error) {
 	return found, nil
 }
 
-// unfinished is what is known of a round that came to no end: how many requests were late.
+// unfinished returns the result of a round that failed. It has the counts so far, which show whether the machine was too busy.
 func (r *round) unfinished(err error) report.Scenario {
 	s := report.Scenario{Name: r.scenario.name, Title: r.scenario.title, Load1: r.load1}
 	for _, w := range r.workloads {
@@ -65,7 +65,7 @@ func (r *round) unfinished(err error) report.Scenario {
 			{Client: "all", Count: r.traffic.count(w.name)},
 		}})
 	}
-	problem := "it came to no end: " + err.Error()
+	problem := "it did not end: " + err.Error()
 	if figures, busy := overload(s); busy {
 		s.TooBusy = []string{problem, figures}
 	} else {
@@ -86,40 +86,40 @@ func (r *round) prepare(ctx context.Context) error {
 	return r.settle(ctx, r.scenario.profile, nil)
 }
 
-// mostTimes that a scenario's steps are taken for the sake of its control.
-const mostTimes = 3
+// maxStepRuns is the number of times that the steps are run until each client of the control has lost a request.
+const maxStepRuns = 3
 
-// take goes through the steps, with steady load before and after. Which clients of the control meet a pod that goes is chance: where each of
-// them must lose, the steps are taken again until each has. The operator's workloads go through all of it and may still lose nothing.
-func (r *round) take(ctx context.Context) error {
-	if err := r.keepCalm(ctx); err != nil {
+// runSteps runs the steps, with steady load before and after. If each client of the control must lose a request, it repeats the steps until each has,
+// because it is chance whether a client's request meets a terminating pod. GracefulApps may lose nothing in any repetition.
+func (r *round) runSteps(ctx context.Context) error {
+	if err := r.runSteadyPhase(ctx); err != nil {
 		return err
 	}
 	for n := 1; ; n++ {
 		if err := r.scenario.steps(ctx, r); err != nil {
 			return err
 		}
-		if err := r.keepCalm(ctx); err != nil {
+		if err := r.runSteadyPhase(ctx); err != nil {
 			return err
 		}
-		unproven := r.sofar(r.traffic.countClient).Unproven()
-		if !r.scenario.eachControlMustLose || len(unproven) == 0 || n == mostTimes {
+		unproven := r.partialResult(r.traffic.countClient).Unproven()
+		if !r.scenario.eachControlMustLose || len(unproven) == 0 || n == maxStepRuns {
 			return nil
 		}
-		r.say("  the control has lost none of %s so far: once more", strings.Join(unproven, ", "))
+		r.say("  the control has lost no request of %s so far; repeat the steps", strings.Join(unproven, ", "))
 	}
 }
 
-// keepCalm is a phase of steady load that tells what the machine can carry.
-func (r *round) keepCalm(ctx context.Context) error {
+// runSteadyPhase is a phase of load without a change. Its share of late requests shows whether the machine is fast enough.
+func (r *round) runSteadyPhase(ctx context.Context) error {
 	phase := load.Window{From: time.Now()}
 	err := r.steady(ctx, steadyTime)
 	phase.To = time.Now()
-	r.calm = append(r.calm, phase)
+	r.steadyPhases = append(r.steadyPhases, phase)
 	return err
 }
 
-// steady lets the load run for a while, and fails if it does not.
+// steady waits for d. It returns an error if a generator fails meanwhile.
 func (r *round) steady(ctx context.Context, d time.Duration) error {
 	end := time.Now().Add(d)
 	return r.WaitFor(ctx, "steady load", d+time.Minute, func(context.Context) (testbed.Pending, error) {
@@ -128,21 +128,21 @@ func (r *round) steady(ctx context.Context, d time.Duration) error {
 			return "", err
 		}
 		if time.Now().Before(end) {
-			r.live("steady load")
+			r.showProgress("steady load")
 			return "time", nil
 		}
 		return testbed.Done, nil
 	})
 }
 
-// note files an event of a workload; "" is all of them.
+// note adds an event of a workload, or of all workloads if workload is empty.
 func (r *round) note(workload, text string) *report.Event {
 	e := &report.Event{At: time.Now(), Workload: workload, Text: text}
 	r.events = append(r.events, e)
 	return e
 }
 
-// change does the same to all workloads and returns when they have come to rest.
+// change calls do for each workload and waits until all are settled.
 func (r *round) change(ctx context.Context, text string, do func(w *workload) error) error {
 	events, err := r.begin(ctx, text, do)
 	if err != nil {
@@ -154,11 +154,11 @@ func (r *round) change(ctx context.Context, text string, do func(w *workload) er
 	return r.traffic.failed()
 }
 
-// apartTime is for a small machine: twenty pods that start at the same moment would take all of its CPU time from everybody's requests.
-const apartTime = 3 * time.Second
+// changeInterval is the time between the changes of two workloads. If twenty pods started at once, they would take all CPU time of a small machine.
+const changeInterval = 3 * time.Second
 
-// begin does the same to all workloads, one after the other, and does not wait for them. The operator's come last and at once, so that what
-// a scenario does to the operator meets them in the middle.
+// begin calls do for each workload and does not wait until they are settled. The GracefulApps are last, without an interval, so that a scenario that
+// then disturbs the operator does so during their change.
 func (r *round) begin(ctx context.Context, text string, do func(w *workload) error) ([]*report.Event, error) {
 	var events []*report.Event
 	r.say("  %s", text)
@@ -170,7 +170,7 @@ func (r *round) begin(ctx context.Context, text string, do func(w *workload) err
 		if w.managed {
 			continue
 		}
-		if err := r.steady(ctx, apartTime); err != nil {
+		if err := r.steady(ctx, changeInterval); err != nil {
 			return nil, err
 		}
 	}
@@ -187,7 +187,7 @@ func managedLast(a, b *workload) int {
 	return -1
 }
 
-// patch is a change that both kinds take as a merge patch.
+// patch applies a merge patch to all workloads and waits until they are settled.
 func (r *round) patch(ctx context.Context, text, body string) error {
 	return r.change(ctx, text, func(w *workload) error { return w.patch(ctx, r.Testbed, body) })
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-// sabotages break a Deployment that the operator derives, behind its back, as a mutating policy in a cluster can. The lab that does not
-// fail then is no proof of anything. Each is a JSON patch in CEL.
+// sabotages are JSON patches in CEL that break a derived Deployment, as a mutating policy in a cluster can. The lab must fail with each of them;
+// otherwise its results prove nothing.
 var sabotages = map[string]string{
 	"t2=0":             `[JSONPatch{op: "remove", path: "/spec/template/spec/containers/0/lifecycle"}]`,
 	"t3":               `[JSONPatch{op: "replace", path: "/spec/template/spec/terminationGracePeriodSeconds", value: 1}]`,
@@ -25,14 +25,15 @@ var sabotages = map[string]string{
 
 func sabotageNames() []string { return slices.Sorted(maps.Keys(sabotages)) }
 
-// sabotageDerivation puts a MutatingAdmissionPolicy before the drain-aware app's Deployment and makes the app anew. undo removes it.
+// sabotageDerivation installs a MutatingAdmissionPolicy that changes the Deployment of the drain-aware app, and has the workloads deployed again. undo
+// removes the policy.
 func (l *lab) sabotageDerivation(ctx context.Context) (undo func(), err error) {
 	if l.sabotage == "" {
 		return func() {}, nil
 	}
 	expression, ok := sabotages[l.sabotage]
 	if !ok {
-		return nil, fmt.Errorf("unknown sabotage %q; there are %v", l.sabotage, sabotageNames())
+		return nil, fmt.Errorf("unknown sabotage %q; use one of %v", l.sabotage, sabotageNames())
 	}
 	undo, err = l.install(ctx, sabotagePolicy("aware", admissionregistrationv1.Rule{
 		APIGroups: []string{"apps"}, APIVersions: []string{"v1"}, Resources: []string{"deployments"},
@@ -44,11 +45,11 @@ func (l *lab) sabotageDerivation(ctx context.Context) (undo func(), err error) {
 		undo()
 		return nil, err
 	}
-	l.deployed = "to be made anew under the sabotage"
+	l.deployed = "sabotaged" // no profile has this name, so the next scenario deploys the workloads again
 	return undo, nil
 }
 
-// mutation is a policy in force.
+// mutation is a mutating policy with its binding.
 type mutation struct {
 	policy  *admissionregistrationv1.MutatingAdmissionPolicy
 	binding *admissionregistrationv1.MutatingAdmissionPolicyBinding
@@ -64,18 +65,18 @@ func (l *lab) install(ctx context.Context, m mutation) (undo func(), err error) 
 			}
 		}
 	}
-	undo() // what an interrupted run has left
+	undo() // the policy of an interrupted run may still exist
 	m.policy.ResourceVersion, m.binding.ResourceVersion = "", ""
 	for _, object := range []client.Object{m.policy, m.binding} {
 		if err := l.Create(ctx, object); err != nil {
 			undo()
-			return nil, fmt.Errorf("sabotage needs MutatingAdmissionPolicy, which Kubernetes has since 1.36: %w", err)
+			return nil, fmt.Errorf("creating the sabotage policy; MutatingAdmissionPolicy needs Kubernetes 1.36: %w", err)
 		}
 	}
 	return undo, nil
 }
 
-// awaitSabotage waits until the API server has learned of the policy: it does so by its own watch.
+// awaitSabotage waits until the API server applies the policy. It learns of the policy through a watch.
 func (l *lab) awaitSabotage(ctx context.Context) error {
 	var aware *workload
 	for _, w := range l.workloads {
@@ -83,7 +84,7 @@ func (l *lab) awaitSabotage(ctx context.Context) error {
 			aware = w
 		}
 	}
-	return l.WaitFor(ctx, "the sabotage to be in force", time.Minute, func(ctx context.Context) (testbed.Pending, error) {
+	return l.WaitFor(ctx, "the sabotage policy to be in force", time.Minute, func(ctx context.Context) (testbed.Pending, error) {
 		before, err := aware.template(ctx, l.Testbed)
 		if err != nil {
 			return "", err
@@ -101,11 +102,11 @@ func (l *lab) awaitSabotage(ctx context.Context) error {
 		if l.sabotage == "maxUnavailable=1" || timing(short, before) != timing(short, after) || after.Spec.Containers[0].ReadinessProbe == nil {
 			return testbed.Done, nil
 		}
-		return "not in force", nil
+		return "the API server does not apply the policy yet", nil
 	})
 }
 
-// sabotagePolicy changes an object of the lab's namespace by a JSON patch in CEL, whenever it is written.
+// sabotagePolicy returns a policy that applies a JSON patch in CEL to each write of an object in the lab's namespace.
 func sabotagePolicy(object string, kind admissionregistrationv1.Rule, expression string) mutation {
 	const name = "graceful-lab-sabotage"
 	return mutation{

@@ -6,39 +6,39 @@ import (
 	"time"
 )
 
-// scenario is one disturbance. All workloads go through its steps side by side.
+// scenario is a sequence of changes, such as a rollout, that is applied to all workloads.
 type scenario struct {
 	name, title string
 	replicas    int // at the beginning
 	profile     profile
-	// promised: GracefulApp loses nothing; else reason says why it may.
+	// promised means that GracefulApp promises to lose no request. Otherwise reason says why it may lose some.
 	promised bool
 	reason   string
-	// controlMustLose: without a loss of the control the scenario proves nothing and fails; else note says what it proves.
+	// controlMustLose means that the scenario fails if the control loses no request, because then it proves nothing. Otherwise note says why not.
 	controlMustLose bool
 	note            string
-	// eachControlMustLose: so does each client of it.
+	// eachControlMustLose means the same for each client of the control.
 	eachControlMustLose bool
-	// embedded: it breaks the cluster itself, which is for the embedded one only.
-	embedded bool
-	// tools: it needs the image with them.
-	tools bool
-	// quick: part of the short form.
+	// needsEmbedded means that the scenario kills components of the cluster, so it runs only on the embedded cluster.
+	needsEmbedded bool
+	// needsTools means that the scenario needs the image with the external tools.
+	needsTools bool
+	// quick means that lab run --quick includes the scenario.
 	quick bool
-	// suite has the scenario's own workloads; nil: the usual ones.
+	// suite returns the scenario's own workloads; nil means the usual ones.
 	suite func() suite
 	steps func(ctx context.Context, r *round) error
 }
 
 const (
-	weakControl = "a rollout or scaling of the control loses at its own steps; that something else happens meanwhile may add nothing"
-	noReplica   = "with no pod there is nobody to answer; nothing holds requests back until one is Ready"
+	weakControl = "the control loses requests when it is scaled or rolled out, with or without the other disturbance"
+	noReplica   = "without a pod no server can answer, and requests are not queued until a pod is Ready"
 )
 
-// scenarios in the order in which they run.
+// scenarios returns the scenarios in the order in which they run.
 func scenarios() []scenario {
 	return []scenario{
-		{name: "scale-up", title: "Scale up 1 -> 3 -> 6", replicas: 1, promised: true, controlMustLose: true, quick: false, steps: scaleUp},
+		{name: "scale-up", title: "Scale up 1 -> 3 -> 6", replicas: 1, promised: true, controlMustLose: true, steps: scaleUp},
 		{name: "scale-down", title: "Scale down 6 -> 3 -> 1", replicas: 6, promised: true, controlMustLose: true, steps: scaleDown},
 		{name: "scale", title: "kubectl patch 2 -> 5 -> 1 -> 3", replicas: 2, promised: true, controlMustLose: true, eachControlMustLose: true, quick: true, steps: scaleBoth},
 		{name: "flapping", title: "Random replicas every few seconds", replicas: 3, promised: true, controlMustLose: true, steps: flap},
@@ -53,14 +53,14 @@ func scenarios() []scenario {
 		{name: "operator-killed", title: "Scaling and rollout while the operator is killed", replicas: 2, promised: true, controlMustLose: true, note: weakControl, steps: killOperator},
 		{name: "operator-rollout", title: "The operator's own rollout under admission requests", replicas: 2, promised: true, note: "the control has no operator", steps: rollOperator},
 		{name: "operator-absent", title: "kubectl scale while the operator is away", replicas: 2, promised: true, controlMustLose: true, note: weakControl, steps: scaleWithoutOperator},
-		{name: "apiserver-restart", title: "API server killed in the middle of scaling, t2 45 s", replicas: 2, profile: patient, promised: true, controlMustLose: true, note: weakControl, embedded: true, steps: restartAPIServer},
+		{name: "apiserver-restart", title: "API server killed in the middle of scaling, t2 45 s", replicas: 2, profile: longPreStop, promised: true, controlMustLose: true, note: weakControl, needsEmbedded: true, steps: restartAPIServer},
 		{name: "tutorial", title: "The tutorial's numbers: t1 20, t2 5, t3 30; 2 -> 4 -> 1", replicas: 2, profile: tutorial, promised: true, controlMustLose: true, steps: scaleTutorial},
-		{name: "second-opinion", title: "2 -> 5 -> 1 -> 3 and a rollout, thrice, also by wrk, ab and hey", replicas: 2, promised: true, controlMustLose: true, tools: true, steps: secondOpinion},
+		{name: "second-opinion", title: "2 -> 5 -> 1 -> 3 and a rollout, three times, also with wrk, ab and hey", replicas: 2, promised: true, controlMustLose: true, needsTools: true, steps: runExternalTools},
 		{name: "to-zero", title: "n -> 0 -> n", replicas: 2, reason: noReplica, note: "not promised", steps: toZeroAndBack},
 		{name: "evict-single", title: "The only pod is evicted", replicas: 1, note: "not promised",
-			reason: "its successor starts only when it is told to go; two replicas, or t2 longer than the start, bridge that", steps: evictPods},
+			reason: "the new pod starts only after the eviction; use two replicas, or a t2 longer than the start", steps: evictPods},
 		{name: "killed", title: "Forced deletion (SIGKILL at once)", replicas: 3, note: "not promised",
-			reason: "no hook and no signal comes before SIGKILL: a crash", steps: killPods},
+			reason: "SIGKILL comes without a preStop hook and without SIGTERM, as in a crash", steps: killPods},
 	}
 }
 
@@ -78,20 +78,20 @@ func scaleBoth(ctx context.Context, r *round) error { return r.scaleTo(ctx, 5, 1
 func scaleTutorial(ctx context.Context, r *round) error { return r.scaleTo(ctx, 4, 1) }
 
 const (
-	flaps     = 10
-	flapEvery = 2 * time.Second // beside the time in which one workload after the other is changed
-	flapMost  = 6
+	flapCount       = 10
+	flapInterval    = 2 * time.Second // in addition to the intervals between the workloads
+	maxFlapReplicas = 6
 )
 
-// flap changes its mind before the last change has come to rest.
+// flap changes the replicas again before the previous change is settled.
 func flap(ctx context.Context, r *round) error {
-	for range flaps {
-		n := 1 + r.random.IntN(flapMost)
+	for range flapCount {
+		n := 1 + r.random.IntN(maxFlapReplicas)
 		patch := func(w *workload) error { return w.patch(ctx, r.Testbed, scaling(n)) }
 		if _, err := r.begin(ctx, fmt.Sprintf("scale to %d", n), patch); err != nil {
 			return err
 		}
-		if err := r.steady(ctx, flapEvery); err != nil {
+		if err := r.steady(ctx, flapInterval); err != nil {
 			return err
 		}
 	}
@@ -107,7 +107,7 @@ func rollOut(ctx context.Context, r *round) error {
 	return nil
 }
 
-// rollBack takes the old template again when the first new pods serve.
+// rollBack restores the old template when the first new pods serve.
 func rollBack(ctx context.Context, r *round) error {
 	before := r.version()
 	if err := r.patch(ctx, "roll out", rollingTo(before)); err != nil {
@@ -124,9 +124,9 @@ func rollBack(ctx context.Context, r *round) error {
 	return r.patch(ctx, "roll back", rollingTo(before))
 }
 
-// changeTiming lets the operator derive other numbers; the plain Deployments roll out at the same time.
+// changeTiming changes spec.timing, for which the operator derives other numbers. The plain Deployments roll out at the same time.
 func changeTiming(ctx context.Context, r *round) error {
-	defer func() { r.deployed = "changed" }() // so that the next scenario begins with fresh workloads
+	defer func() { r.deployed = "changed" }() // no profile has this name, so the next scenario deploys the workloads again
 	return r.change(ctx, "requestSeconds to 8", func(w *workload) error {
 		if w.managed {
 			return w.patch(ctx, r.Testbed, `{"spec":{"timing":{"requestSeconds":8}}}`)

@@ -21,24 +21,24 @@ func TestChoose(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"rollout", "scale-up", "rollout"}, names(chosen)); diff != "" {
-		t.Errorf("named ones, as they were named (-want +got):\n%s", diff)
+		t.Errorf("named scenarios, in the order of the names (-want +got):\n%s", diff)
 	}
 	if _, err := choose([]string{"rollout", "roll-out"}, false, true, true); err == nil || !strings.Contains(err.Error(), "roll-out") {
 		t.Errorf("an unknown name: %v", err)
 	}
 	if _, err := choose([]string{"apiserver-restart"}, false, false, true); err == nil {
-		t.Error("took a scenario that breaks the cluster to somebody else's cluster")
+		t.Error("chose a scenario that kills components of a cluster that is not the embedded one")
 	}
 	if _, err := choose([]string{"second-opinion"}, false, true, false); err == nil {
-		t.Error("took a scenario whose tools there are not")
+		t.Error("chose a scenario without the image of its tools")
 	}
 	elsewhere, err := choose(nil, false, false, true)
 	if err != nil || len(elsewhere) >= len(scenarios()) {
-		t.Errorf("%d scenarios elsewhere, %v; want all but the embedded ones", len(elsewhere), err)
+		t.Errorf("%d scenarios on another cluster, %v; want all but those for the embedded one", len(elsewhere), err)
 	}
 	quick, err := choose(nil, true, true, true)
 	if err != nil || len(quick) == 0 || len(quick) > 3 {
-		t.Errorf("short form: %v, %v; want up to three", names(quick), err)
+		t.Errorf("--quick: %v, %v; want up to three", names(quick), err)
 	}
 }
 
@@ -50,10 +50,10 @@ func TestScenariosSayWhyTheyPromiseNothing(t *testing.T) {
 		}
 		seen[s.name] = true
 		if !s.promised && s.reason == "" {
-			t.Errorf("%s is not promised and does not say why", s.name)
+			t.Errorf("%s is not promised and has no reason", s.name)
 		}
 		if !s.controlMustLose && s.note == "" {
-			t.Errorf("%s proves nothing and does not say so", s.name)
+			t.Errorf("%s proves nothing and has no note", s.name)
 		}
 		if s.replicas < 1 || s.steps == nil {
 			t.Errorf("%s: %d replicas at the beginning, steps %v", s.name, s.replicas, s.steps != nil)
@@ -65,7 +65,7 @@ func TestTargetNamesCanBeParsed(t *testing.T) {
 	for _, c := range helloClients {
 		name := targetName("aware", c.name, "node-1", "7")
 		if strings.Contains(name, " ") {
-			t.Errorf("%q would not pass as a header", name)
+			t.Errorf("%q is not valid in a header", name)
 		}
 		if w, client := parseTarget(name); w != "aware" || client != c.name {
 			t.Errorf("%q parsed as %q, %q", name, w, client)
@@ -93,7 +93,7 @@ func TestServerLedger(t *testing.T) {
 	}
 	for _, text := range []string{"panic: oh", "{}", `{"level":"INFO"}`} {
 		if _, ok := parseLine([]byte(text)); ok {
-			t.Errorf("took %q for one of hello's lines", text)
+			t.Errorf("accepted %q as a line of hello", text)
 		}
 	}
 }

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// serverLedger is what a server said of the requests that have an id.
+// serverLedger has the requests that a server has logged, by their IDs.
 type serverLedger struct {
 	requests map[string]*requests // by target
 }
 
-// requests of one target, by their numbers.
+// requests has the numbers of the requests of one target.
 type requests struct{ begun, finished set }
 
-// set of numbers, most of them near each other.
+// set is a set of numbers, stored as bits. Most numbers are close to each other.
 type set struct{ bits big.Int }
 
 func (s *set) add(n uint64) { s.bits.SetBit(&s.bits, int(n), 1) }
@@ -30,10 +30,10 @@ func (s *set) count() int {
 	return n
 }
 
-// maxSequence bounds a set's memory; no run of the lab sends as many to one target.
+// maxSequence bounds the memory of a set. No run sends as many requests to one target.
 const maxSequence = 1 << 28
 
-// logLine is a line of hello's log: of its life, or of its ledger (see hello/ledger.go).
+// logLine is a line of hello's log: an event such as "shutting down", or a part of its ledger (see hello/ledger.go).
 type logLine struct {
 	Time     time.Time           `json:"time"`
 	Msg      string              `json:"msg"`
@@ -43,7 +43,7 @@ type logLine struct {
 	End      bool                `json:"end"`
 }
 
-// parseLine tells whether the line is one of hello's.
+// parseLine parses a line of hello's log. It returns false for any other line.
 func parseLine(text []byte) (logLine, bool) {
 	var line logLine
 	err := json.Unmarshal(text, &line)

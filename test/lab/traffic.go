@@ -11,12 +11,12 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-// traffic is all the load of a round: on up to two nodes a generator in a pod, and one outside of the cluster's network.
+// traffic is the load of a round: on each of up to two nodes a generator in the pod network and one in the node's network.
 type traffic struct{ fleet *testbed.Fleet }
 
 func (r *round) startTraffic(ctx context.Context) error {
 	r.traffic = &traffic{}
-	round := r.next()
+	round := r.nextNumber()
 	var pods []*corev1.Pod
 	for _, p := range r.places {
 		if targets := r.targets(r.addresses, r.scenario.profile, p, round); len(targets) > 0 {
@@ -32,17 +32,17 @@ func (r *round) startTraffic(ctx context.Context) error {
 
 func (t *traffic) failed() error { return t.fleet.Failed() }
 
-// stop ends the sending and returns when every request has its record.
+// stop ends the sending and waits until all requests are recorded.
 func (t *traffic) stop(ctx context.Context) error { return t.fleet.Stop(ctx) }
 
-// remove is for whatever end the round took, also after its context.
+// remove deletes the generators after success, failure or interruption, so it does not use the context of the round.
 func (t *traffic) remove() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	_ = t.fleet.Remove(ctx) // the namespace goes with the next run
+	_ = t.fleet.Remove(ctx) // the next run deletes the namespace
 }
 
-// count is what is known of a workload so far.
+// count returns the counts of a workload so far.
 func (t *traffic) count(workload string) load.Count {
 	if t == nil || t.fleet == nil {
 		return load.Count{}
@@ -50,20 +50,20 @@ func (t *traffic) count(workload string) load.Count {
 	return t.fleet.Count(workload + "/")
 }
 
-// countClient is what is known of one of its clients so far.
+// countClient returns the counts of one client of a workload so far.
 func (t *traffic) countClient(workload, client string) load.Count {
-	return t.fleet.Count(targetsOf(workload, client))
+	return t.fleet.Count(targetPrefix(workload, client))
 }
 
-// sent is one target's whole run, by our clock.
-type sent struct {
+// targetResult is the result of a target, with times on this program's clock.
+type targetResult struct {
 	load.Summary
 	losses []load.Record
 }
 
-// all targets' runs; to be asked when the traffic has stopped.
-func (t *traffic) all() []sent {
-	var all []sent
+// results returns the results of all targets. It may be called when the traffic has stopped.
+func (t *traffic) results() []targetResult {
+	var all []targetResult
 	for _, g := range t.fleet.Generators {
 		for _, s := range g.Summary {
 			for i := range s.Seconds {
@@ -73,7 +73,7 @@ func (t *traffic) all() []sent {
 			for i := range losses {
 				losses[i].Sent = losses[i].Sent.Add(g.ClockOffset)
 			}
-			all = append(all, sent{s, losses})
+			all = append(all, targetResult{Summary: s, losses: losses})
 		}
 	}
 	return all

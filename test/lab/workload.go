@@ -20,16 +20,16 @@ const (
 	namespace = "graceful-lab"
 	// workloadLabel is on the pods of every workload.
 	workloadLabel = "lab.gracefulapp.dev/workload"
-	// headlessSuffix of the Service through which HAProxy finds the endpoints by itself.
+	// headlessSuffix is the suffix of the name of the headless Service through which HAProxy finds the pods.
 	headlessSuffix = "-endpoints"
 )
 
-// profile is how slow the workloads are, and so what is derived for them.
+// profile has the times of the workloads, from which the operator derives the timing.
 type profile struct {
 	name           string
 	startSeconds   int32
-	requestSeconds int32 // the longest that is sent
-	// explicit: what is set instead of derived, such as the tutorial's t1, t2 and t3.
+	requestSeconds int32 // longest request
+	// explicit has the times that are set instead of derived, such as the tutorial's t1, t2 and t3.
 	explicit *v1alpha1.TimingSpec
 }
 
@@ -38,8 +38,9 @@ var (
 	tutorial = profile{name: "tutorial", startSeconds: 25, requestSeconds: 5, explicit: &v1alpha1.TimingSpec{
 		ShutdownSeconds: new(int32(20)), PreStopSeconds: new(int32(5)), TerminationGracePeriodSeconds: new(int32(30)),
 	}}
-	// patient outlasts the API server's absence: 18 s on a slow day, and 8 more until kube-proxy had heard of the pods that had gone.
-	patient = profile{name: "patient", startSeconds: 5, requestSeconds: 1, explicit: &v1alpha1.TimingSpec{PreStopSeconds: new(int32(45))}}
+	// longPreStop has a t2 that is longer than a restart of the API server. It took 18 s on a slow day, and 8 s more until kube-proxy had removed the
+	// terminated pods.
+	longPreStop = profile{name: "long preStop", startSeconds: 5, requestSeconds: 1, explicit: &v1alpha1.TimingSpec{PreStopSeconds: new(int32(45))}}
 )
 
 func (p profile) timing() v1alpha1.TimingSpec {
@@ -51,24 +52,24 @@ func (p profile) timing() v1alpha1.TimingSpec {
 	return t
 }
 
-// workload is one of the applications that run side by side under the same load.
+// workload is an application under load.
 type workload struct {
 	name, title string
-	// managed: a GracefulApp; else a plain Deployment.
+	// managed means that it is a GracefulApp. Otherwise it is a plain Deployment.
 	managed bool
-	// control has to lose requests, or the scenario proves nothing.
+	// control means that it must lose requests; otherwise the scenario proves nothing.
 	control bool
-	// probed: a probe tells when a pod serves; without one the lab has to wait for it.
+	// probed means that it has a readiness probe. Without one, the lab waits for the start time.
 	probed bool
-	// drainAware: its hook tells the clients to leave before the server goes.
+	// drainAware means that its preStop hook makes the server close keep-alive connections gracefully.
 	drainAware bool
-	// grpc: it answers gRPC calls, and nothing else.
+	// grpc means that it serves gRPC only.
 	grpc bool
-	port int32 // on which the proxies offer it
-	// share of the clients' rates: the app that has to prove most is sent most.
+	port int32 // of the proxies, for this workload
+	// share is the workload's share of the clients' rates. The drain-aware app gets most, because its promise is the largest.
 	share float64
 	build func(w *workload, p profile, image string) []client.Object
-	// app adopts what build made; nil: nothing does. The workload is managed from then on.
+	// app returns the GracefulApp that adopts the objects of build; nil means no adoption. The workload is managed after that.
 	app func(w *workload, p profile, image string) *v1alpha1.GracefulApp
 	// targets are the names of the container ports that the Service of an adopted workload targets after the rollout.
 	targets []string
@@ -77,23 +78,23 @@ type workload struct {
 	replicas   int32 // as of the last refresh
 }
 
-// suite is what is measured side by side, by whom.
+// suite is a set of workloads that run at once, with the clients that send to them.
 type suite struct {
 	workloads []*workload // in the order of the report
 	clients   []clientKind
-	profile   profile // that the workloads begin with
+	profile   profile // of the workloads at the beginning
 	pace      float64 // share of the clients' rates
-	ledger    bool    // the servers tell which requests they finished
-	proxies   bool    // clients come through proxies too
+	ledger    bool    // the servers log the requests that they finish
+	proxies   bool    // some clients send through proxies
 }
 
-// helloSuite is one server, deployed in four ways.
+// helloSuite returns the usual suite: the server hello, deployed in four ways.
 func helloSuite() suite {
 	return suite{workloads: helloWorkloads(), clients: helloClients, profile: short, ledger: true, proxies: true}
 }
 
-// short is the suite of the short form: what has to prove most, and its control. Four workloads at once leave two cores little room.
-func (s suite) short() suite {
+// quick returns the suite of lab run --quick: the drain-aware app and the control. Four workloads at once need most of two cores.
+func (s suite) quick() suite {
 	s.workloads = slices.DeleteFunc(s.workloads, func(w *workload) bool { return !w.drainAware && !w.control })
 	return s
 }
@@ -117,7 +118,7 @@ func get(path string) *corev1.HTTPGetAction {
 	return &corev1.HTTPGetAction{Path: path, Port: intstr.FromString("http")}
 }
 
-// hello is the container that all workloads have in common.
+// hello returns the container that all workloads run.
 func hello(p profile, image string) corev1.Container {
 	return corev1.Container{
 		Name: "hello", Image: image,
@@ -126,19 +127,19 @@ func hello(p profile, image string) corev1.Container {
 			{Name: "STARTUP_SEC", Value: strconv.Itoa(int(p.startSeconds))},
 			{Name: "REQUEST_SEC", Value: strconv.Itoa(int(p.requestSeconds))},
 			{Name: "LEDGER", Value: "on"},
-			onOneProcessor,
+			singleProcessor,
 		},
 		Resources: requesting(serverCPU),
 	}
 }
 
-func probed(c corev1.Container) corev1.Container {
+func withProbes(c corev1.Container) corev1.Container {
 	c.ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: get("/readyz")}}
 	c.LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: get("/livez")}}
 	return c
 }
 
-// withDrainHook adds the drain endpoint as the hook, on a port that the Service does not target.
+// withDrainHook adds a preStop hook that calls the drain endpoint, on a port that the Service does not target.
 func withDrainHook(c corev1.Container) corev1.Container {
 	c.Env = append(c.Env, corev1.EnvVar{Name: "ADMIN_PORT", Value: "8081"})
 	c.Ports = append(c.Ports, corev1.ContainerPort{Name: "admin", ContainerPort: 8081})
@@ -149,7 +150,7 @@ func withDrainHook(c corev1.Container) corev1.Container {
 }
 
 func managed(w *workload, p profile, image string) []client.Object {
-	c := probed(hello(p, image))
+	c := withProbes(hello(p, image))
 	if w.drainAware {
 		c = withDrainHook(c)
 	}
@@ -169,10 +170,10 @@ func managed(w *workload, p profile, image string) []client.Object {
 	}, w.headless()}
 }
 
-// recipe is what articles about zero downtime recommend: probes, a preStop sleep, the usual grace period, no pod less in a rollout,
-// a disruption budget.
+// recipe returns a Deployment as articles about zero downtime recommend: with probes, a preStop sleep, the default grace period, maxUnavailable 0 and a
+// disruption budget.
 func recipe(w *workload, p profile, image string) []client.Object {
-	c := probed(hello(p, image))
+	c := withProbes(hello(p, image))
 	c.ReadinessProbe.PeriodSeconds = 5
 	c.StartupProbe = &corev1.Probe{ProbeHandler: c.LivenessProbe.ProbeHandler, PeriodSeconds: 1, FailureThreshold: 2*p.startSeconds + 10}
 	c.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 5}}}
@@ -188,7 +189,7 @@ func recipe(w *workload, p profile, image string) []client.Object {
 	}}
 }
 
-// naive is what simple tutorials deploy: no probes, no hook.
+// naive returns a Deployment as simple tutorials show it: without probes and without a preStop hook.
 func naive(w *workload, p profile, image string) []client.Object {
 	return []client.Object{w.deployment(hello(p, image)), w.service(), w.headless()}
 }
@@ -221,7 +222,7 @@ func (w *workload) headless() *corev1.Service {
 	}}
 }
 
-// timing is what a workload's pods really have; template is a derived or a given one.
+// timing returns the times that the workload's pods have, from the pod template of the Deployment.
 func timing(p profile, template corev1.PodTemplateSpec) report.Timing {
 	t := report.Timing{StartupSeconds: p.startSeconds, ShutdownSeconds: helloShutdownSeconds}
 	if grace := template.Spec.TerminationGracePeriodSeconds; grace != nil {
@@ -247,5 +248,5 @@ func timing(p profile, template corev1.PodTemplateSpec) report.Timing {
 	return t
 }
 
-// helloShutdownSeconds is hello's own default for t1.
+// helloShutdownSeconds is the default of hello for t1.
 const helloShutdownSeconds = 20

@@ -21,26 +21,26 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// library is echarts.min.js as npm ci leaves it.
+// library is the path of echarts.min.js after npm ci.
 const library = "web/node_modules/echarts/dist/echarts.min.js"
 
-// browserLimit bounds each test with a browser; it takes some seconds on two cores.
+// browserLimit bounds a test with a browser. A test takes some seconds on two cores.
 const browserLimit = 2 * time.Minute
 
-// complaints are what a browser says against a page, and each address that the page asks for.
-type complaints struct {
+// browserLog collects the errors and messages that a browser reports for a page, and the addresses that the page requests.
+type browserLog struct {
 	mu  sync.Mutex
 	all []string
 	own string // the page's address
 }
 
-func (c *complaints) add(format string, args ...any) {
+func (c *browserLog) add(format string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.all = append(c.all, fmt.Sprintf(format, args...))
 }
 
-func (c *complaints) listen(ev any) {
+func (c *browserLog) listen(ev any) {
 	switch ev := ev.(type) {
 	case *runtime.EventExceptionThrown:
 		c.add("exception: %s", ev.ExceptionDetails.Text)
@@ -57,8 +57,8 @@ func (c *complaints) listen(ev any) {
 	}
 }
 
-// openPage shows the run in a browser; the test is skipped where there is no browser or no library.
-func openPage(t *testing.T, run Run) (context.Context, *complaints) {
+// openPage renders the run and starts a browser. It skips the test if the browser or the chart library is missing.
+func openPage(t *testing.T, run Run) (context.Context, *browserLog) {
 	t.Helper()
 	if _, err := exec.LookPath("chromium"); err != nil {
 		t.Skip("there is no chromium in PATH: apt-get install chromium fonts-dejavu-core")
@@ -74,10 +74,10 @@ func openPage(t *testing.T, run Run) (context.Context, *complaints) {
 	if err := os.WriteFile(path, []byte(rendered(t, run, echarts)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	c := &complaints{own: (&url.URL{Scheme: "file", Path: path}).String()}
+	c := &browserLog{own: (&url.URL{Scheme: "file", Path: path}).String()}
 	ctx, cancel := context.WithTimeout(t.Context(), browserLimit)
 	t.Cleanup(cancel)
-	// Chromium's sandbox does not run as root; the page is our own.
+	// Chromium's sandbox does not run as root. The page is trusted.
 	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithAllocatorOptions(chromedp.ExecPath("chromium"), chromedp.NoSandbox), chromedp.WithListener(c.listen))
 	t.Cleanup(cancel)
 	if _, err := chromedp.Call(ctx, network.Enable, network.EnableParams{}); err != nil {
@@ -102,7 +102,7 @@ func evaluate[T any](ctx context.Context, t *testing.T, expression string) T {
 	return v
 }
 
-// show makes the page as wide as a desktop or a phone, in a scheme, and opens all scenarios.
+// show sets the width and the color scheme, opens all scenarios and waits until the charts are drawn.
 func show(ctx context.Context, t *testing.T, width int64, scheme string) {
 	t.Helper()
 	_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
@@ -113,7 +113,7 @@ func show(ctx context.Context, t *testing.T, width int64, scheme string) {
 	}
 	do(ctx, t, chromedp.EmulateViewport(width, 900))
 	evaluate[bool](ctx, t, `document.querySelectorAll('details').forEach((d) => d.open = true); true`)
-	// Toggling, resizing and the scheme are told to the page a frame or two later, and it draws in the frame after.
+	// The page gets the events a frame or two later and draws in the next frame.
 	drawn := `(() => {
 		const loss = getComputedStyle(document.documentElement).getPropertyValue('--loss').trim();
 		return [...document.querySelectorAll('.chart')].every((c) => {
@@ -128,11 +128,11 @@ func show(ctx context.Context, t *testing.T, width int64, scheme string) {
 	}
 }
 
-func (c *complaints) report(t *testing.T) {
+func (c *browserLog) report(t *testing.T) {
 	t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, complaint := range c.all {
-		t.Error(complaint)
+	for _, text := range c.all {
+		t.Error(text)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// chart is what one panel of the page draws, as small as possible: times are seconds since the scenario's begin. page.js reads it.
+// chart is the data of one panel of the page, for page.js. Times are in seconds since the begin of the scenario.
 type chart struct {
 	Length  float64      `json:"length"`
 	Seconds [][3]float64 `json:"seconds"` // time, answered, lost
@@ -23,8 +23,8 @@ type chartPod struct {
 	Short string      `json:"short"` // for the axis
 	Node  string      `json:"node"`
 	Bands []chartBand `json:"bands"`
-	// Allowance: deleted, SIGTERM, end of t1, SIGKILL; none if nobody deleted it.
-	Allowance []float64 `json:"allowance,omitempty"`
+	// Deadlines are the times of the deletion, SIGTERM, the end of t1 and SIGKILL, or empty if the pod was not deleted.
+	Deadlines []float64 `json:"deadlines,omitempty"`
 	Killed    float64   `json:"killed,omitempty"` // when SIGKILL ended it
 	Exit      *int32    `json:"exit,omitempty"`
 }
@@ -41,7 +41,7 @@ type chartEvent struct {
 	Text    string  `json:"text"`
 }
 
-// chartLoss are the requests that a pod lost in about the same moment.
+// chartLoss counts the requests that a pod lost within one lossInterval.
 type chartLoss struct {
 	At      float64 `json:"at"`
 	Pod     int     `json:"pod"` // index
@@ -49,8 +49,8 @@ type chartLoss struct {
 	Guessed bool    `json:"guessed,omitempty"`
 }
 
-// lossGrain is how close in time losses are drawn as one mark; a mark of two pixels is about as wide on a desktop.
-const lossGrain = 250 * time.Millisecond
+// lossInterval is the time in which the losses of a pod are drawn as one mark. It is about as wide as the mark, two pixels, on a desktop.
+const lossInterval = 250 * time.Millisecond
 
 func chartOf(s Scenario, w Workload) chart {
 	since := func(t time.Time) float64 { return math.Round(t.Sub(s.Begin).Seconds()*1000) / 1000 }
@@ -76,12 +76,12 @@ func chartOf(s Scenario, w Workload) chart {
 }
 
 func chartPodOf(p Pod, t Timing, end time.Time, since func(time.Time) float64) chartPod {
-	out := chartPod{Name: p.Name, Short: short(p.Name), Node: p.Node, Bands: []chartBand{}, Exit: p.ExitCode}
+	out := chartPod{Name: p.Name, Short: shortName(p.Name), Node: p.Node, Bands: []chartBand{}, Exit: p.ExitCode}
 	for _, b := range bands(p, end) {
 		out.Bands = append(out.Bands, chartBand{b.Phase, since(b.From), since(b.To)})
 	}
-	if a, ok := allowanceOf(p, t); ok {
-		out.Allowance = []float64{since(a.Deleted), since(a.Term), since(a.Shutdown), since(a.Kill)}
+	if d, ok := deadlinesOf(p, t); ok {
+		out.Deadlines = []float64{since(d.Deleted), since(d.Term), since(d.Shutdown), since(d.Kill)}
 	}
 	if p.killed() {
 		out.Killed = since(p.Ended)
@@ -89,7 +89,7 @@ func chartPodOf(p Pod, t Timing, end time.Time, since func(time.Time) float64) c
 	return out
 }
 
-// byCreation is the order of the lanes: a rollout reads as a staircase.
+// byCreation sorts pods by their creation, the order of the lanes. In a rollout the lanes look like a staircase.
 func byCreation(pods []Pod) []Pod {
 	sorted := slices.Clone(pods)
 	slices.SortStableFunc(sorted, func(a, b Pod) int {
@@ -98,20 +98,20 @@ func byCreation(pods []Pod) []Pod {
 	return sorted
 }
 
-// shortName is what Kubernetes appends to a pod's name.
-const shortName = 5
+// suffixLength is the length of the random suffix of a pod's name.
+const suffixLength = 5
 
-// short tells the pods of one workload apart.
-func short(name string) string {
-	last := clean(name[strings.LastIndexByte(name, '-')+1:])
-	for utf8.RuneCountInString(last) > shortName {
+// shortName returns the suffix of a pod's name, which differs among the pods of a workload.
+func shortName(name string) string {
+	last := printable(name[strings.LastIndexByte(name, '-')+1:])
+	for utf8.RuneCountInString(last) > suffixLength {
 		_, size := utf8.DecodeRuneInString(last)
 		last = last[size:]
 	}
 	return last
 }
 
-// lossMarks are drawn in the pods' lanes. Losses of no pod that is known are only in the seconds.
+// lossMarks returns the marks in the pods' lanes. A loss without a pod has no mark; it counts only in the seconds.
 func lossMarks(losses []Loss, pods []Pod, since func(time.Time) float64) []chartLoss {
 	lanes := map[string]int{}
 	for i, p := range pods {
@@ -124,7 +124,7 @@ func lossMarks(losses []Loss, pods []Pod, since func(time.Time) float64) []chart
 		if !ok {
 			continue
 		}
-		mark := chartLoss{At: since(l.Lost.Truncate(lossGrain)), Pod: lane, Guessed: l.Guessed}
+		mark := chartLoss{At: since(l.Lost.Truncate(lossInterval)), Pod: lane, Guessed: l.Guessed}
 		if counts[mark]++; counts[mark] == 1 {
 			marks = append(marks, mark)
 		}

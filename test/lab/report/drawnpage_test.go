@@ -47,7 +47,7 @@ func TestPageInABrowser(t *testing.T) {
 	c.report(t)
 }
 
-// checkMarks counts what is drawn against what was given.
+// checkMarks compares the drawn marks with the data.
 func checkMarks(ctx context.Context, t *testing.T, run Run) {
 	t.Helper()
 	type drawn struct {
@@ -59,7 +59,7 @@ func checkMarks(ctx context.Context, t *testing.T, run Run) {
 		Pods   int `json:"pods"`
 	}
 	for i, s := range run.Scenarios {
-		for j, w := range opposed(s.Workloads) {
+		for j, w := range inDisplayOrder(s.Workloads) {
 			got := evaluate[drawn](ctx, t, fmt.Sprintf(`(() => {
 				const element = document.querySelector('[data-scenario="%d"][data-panel="%d"]');
 				const all = echarts.getInstanceByDom(element).getOption().series;
@@ -74,7 +74,7 @@ func checkMarks(ctx context.Context, t *testing.T, run Run) {
 			if got.Lost != total || got.Lanes != len(w.Losses) || got.Events != len(s.eventsOf(w)) || got.Pods != len(w.Pods) {
 				t.Errorf("%s, %s: %+v is drawn of %d losses, %d events, %d pods", s.Name, w.Name, got, total, len(s.eventsOf(w)), len(w.Pods))
 			}
-			// One shape more is the area of the lost requests.
+			// The area of the lost requests is one more shape.
 			if got.Red != got.Marks+1 || total > 0 && got.Marks == 0 {
 				t.Errorf("%s, %s: %d red shapes for %d marks", s.Name, w.Name, got.Red, got.Marks)
 			}
@@ -82,8 +82,8 @@ func checkMarks(ctx context.Context, t *testing.T, run Run) {
 	}
 }
 
-// leastContrast of text is what WCAG 2 wants for its level AA.
-const leastContrast = 4.5
+// minContrast is the contrast of text that WCAG 2 requires for level AA.
+const minContrast = 4.5
 
 func checkContrast(ctx context.Context, t *testing.T) {
 	t.Helper()
@@ -99,7 +99,7 @@ func checkContrast(ctx context.Context, t *testing.T) {
 		return out;
 	})()`)
 	for pair, ratio := range got {
-		if ratio < leastContrast {
+		if ratio < minContrast {
 			t.Errorf("%s has a contrast of %.1f", pair, ratio)
 		}
 	}
@@ -140,12 +140,12 @@ func TestZoomMovesAllPanels(t *testing.T) {
 			return [box.getBoundingClientRect().x + 600, box.getBoundingClientRect().y + 60];
 		})()`)
 		_, err := chromedp.Call(ctx, input.DispatchMouseEvent, input.DispatchMouseEventParams{
-			Type: "mouseWheel", X: at[0], Y: at[1], DeltaX: 0.01, DeltaY: -240, Modifiers: modifiers, // a zero would not be sent, and is missed
+			Type: "mouseWheel", X: at[0], Y: at[1], DeltaX: 0.01, DeltaY: -240, Modifiers: modifiers, // chromedp leaves out a zero, but the browser needs the field
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		do(ctx, t, chromedp.Sleep(300*time.Millisecond)) // ECharts lets several turns of the wheel come together
+		do(ctx, t, chromedp.Sleep(300*time.Millisecond)) // ECharts combines several turns of the wheel
 		return evaluate[string](ctx, t, `[0, 1].map((i) => document.querySelector('[data-scenario="0"][data-panel="' + i + '"]'))
 			.map((e) => Math.round(echarts.getInstanceByDom(e).getOption().dataZoom[0].end)).join()`)
 	}
@@ -165,7 +165,7 @@ func TestAFingerScrollsThePage(t *testing.T) {
 	if _, err := chromedp.Call(ctx, emulation.SetTouchEmulationEnabled, emulation.SetTouchEmulationEnabledParams{Enabled: true}); err != nil {
 		t.Fatal(err)
 	}
-	do(ctx, t, chromedp.Navigate(c.own)) // ECharts asks now whether there are fingers
+	do(ctx, t, chromedp.Navigate(c.own)) // ECharts checks now whether the device has a touch screen
 	show(ctx, t, 375, "dark")
 	at := evaluate[[]float64](ctx, t, `(() => {
 		const box = document.querySelector('[data-scenario="0"][data-panel="1"]'); box.scrollIntoView({ block: 'center' });
@@ -188,24 +188,24 @@ func TestAFingerScrollsThePage(t *testing.T) {
 	c.report(t)
 }
 
-// A page that complains must be seen to complain, or the tests above prove nothing.
-func TestTheBrowserComplains(t *testing.T) {
+// The browser log must show an error of a page, otherwise the tests above prove nothing.
+func TestBrowserLogShowsErrors(t *testing.T) {
 	ctx, c := openPage(t, smallRun())
 	do(ctx, t, chromedp.Navigate(c.own))
 	evaluate[bool](ctx, t, `document.body.appendChild(Object.assign(new Image(), { src: 'http://192.0.2.1/x' })); console.error('oh');
 		setTimeout(() => { throw new Error('thrown') }); true`)
-	do(ctx, t, chromedp.Sleep(300*time.Millisecond)) // it may not be told at once; what comes later is missed, not invented
+	do(ctx, t, chromedp.Sleep(300*time.Millisecond)) // the browser reports errors with a delay
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	all := strings.Join(c.all, "\n")
 	for _, want := range []string{"Content Security Policy", "console: error", "exception: "} {
 		if !strings.Contains(all, want) {
-			t.Errorf("no word of %q in:\n%s", want, all)
+			t.Errorf("no %q in:\n%s", want, all)
 		}
 	}
 }
 
-// After the last second there was no load; drawn to the scenario's end it would be load that nobody sent.
+// After the last second there was no load, so the areas must end there and not at the end of the scenario.
 func TestTheLoadEndsWhereItEnded(t *testing.T) {
 	run := smallRun()
 	s := &run.Scenarios[0]

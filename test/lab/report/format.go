@@ -9,7 +9,7 @@ import (
 	"unicode"
 )
 
-// thousands writes 20000 as 20,000.
+// thousands formats 20000 as 20,000.
 func thousands(n int) string {
 	digits := strconv.Itoa(n)
 	var out strings.Builder
@@ -22,7 +22,7 @@ func thousands(n int) string {
 	return out.String()
 }
 
-// share of the requests that was lost; if none was, the share that is lost at most, at 95 % confidence.
+// share formats the share of the requests that was lost. If none was lost, it formats the upper bound of the share at 95 % confidence.
 func share(requests, lost int) string {
 	switch {
 	case requests == 0:
@@ -33,18 +33,18 @@ func share(requests, lost int) string {
 	return "< " + percent(min(ruleOfThree/float64(requests), 1))
 }
 
-// percent with two significant digits, rounded up, for it is a bad thing's bound: 0.015, 0.15, 1.5, 15.
+// percent formats a share with two significant digits, such as 0.015, 0.15, 1.5 or 15. It rounds up, because the share is an upper bound of losses.
 func percent(share float64) string {
 	p, scale, digits := share*100, 1.0, 0
 	for p > 0 && p*scale < 10 && digits < 6 {
 		scale *= 10
 		digits++
 	}
-	// What floating point adds to an exact number is not rounded up.
+	// The small number keeps a floating-point error from being rounded up.
 	return strconv.FormatFloat(math.Ceil(p*scale-1e-9)/scale, 'f', digits, 64) + " %"
 }
 
-// latency has about three digits; nothing was measured if it is 0.
+// latency formats a duration with about three digits. 0 means that there is no measurement.
 func latency(d time.Duration) string {
 	switch ms := float64(d) / float64(time.Millisecond); {
 	case d <= 0:
@@ -58,11 +58,11 @@ func latency(d time.Duration) string {
 	}
 }
 
-// seconds of a duration, with one digit: as fine as watches are quick.
+// seconds formats a duration in seconds with one decimal, the precision of the watches.
 func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) }
 
-// clean makes a text from a cluster fit for one line of a terminal: it may hold escape sequences and line breaks.
-func clean(text string) string {
+// printable replaces line breaks and unprintable characters, such as escape sequences, in a text from the cluster.
+func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):

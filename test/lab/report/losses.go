@@ -8,27 +8,27 @@ import (
 	"time"
 )
 
-// lossGroup are losses of one workload that have the same cause: same pod, same step of its life, same end.
+// lossGroup counts the losses of a workload that have the same pod, last event of the pod, class, server state and row.
 type lossGroup struct {
 	Workload, Pod, Row string
 	Class, ServerState string
-	Count, Guessed     int // of Count, the pod is guessed
+	Count, Guessed     int // Guessed is the number of losses with a guessed pod
 	Clients            string
-	First, Last        float64 // seconds since the scenario's begin, when they were sent
-	Phases             string  // of the first and the last
-	Error              string  // of the first
+	First, Last        float64 // times of sending, in seconds since the begin of the scenario
+	Phases             string  // of the first and the last loss
+	Error              string  // of the first loss
 }
 
-// maxGroups of a workload are listed: more are not read. The largest come first.
+// maxGroups is the number of groups of a workload that the page shows. The largest groups come first.
 const maxGroups = 25
 
-// lossGroups of a workload, and how many are left out.
+// lossGroups returns the groups of a workload, and the number of groups that are left out.
 func lossGroups(s Scenario, w Workload) (groups []lossGroup, omitted int) {
-	type key struct{ pod, row, class, state, step string }
+	type key struct{ pod, row, class, state, event string }
 	members := map[key][]Loss{}
 	var keys []key
 	for _, l := range w.Losses {
-		k := key{l.Pod, l.Row, string(l.Class), string(l.ServerState), step(l.Phase)}
+		k := key{l.Pod, l.Row, string(l.Class), string(l.ServerState), eventOf(l.Phase)}
 		if members[k] == nil {
 			keys = append(keys, k)
 		}
@@ -44,8 +44,8 @@ func lossGroups(s Scenario, w Workload) (groups []lossGroup, omitted int) {
 	return groups, 0
 }
 
-// step of a phase such as "3.2 s after deletion" is what comes after the number.
-func step(phase string) string {
+// eventOf returns the event of a phase: "s after deletion" of "3.2 s after deletion".
+func eventOf(phase string) string {
 	_, after, _ := strings.Cut(phase, " ")
 	return after
 }
@@ -58,7 +58,7 @@ func groupOf(s Scenario, w Workload, losses []Loss) lossGroup {
 		Count: len(losses), First: since(first.Sent), Last: since(last.Sent), Phases: first.Phase, Error: first.Error,
 	}
 	if begin, _, ok := strings.Cut(first.Phase, " "); ok && last.Phase != first.Phase {
-		g.Phases = begin + " to " + last.Phase // the step is the same
+		g.Phases = begin + " to " + last.Phase // the event is the same
 	}
 	var clients []string
 	for _, l := range losses {
@@ -73,7 +73,7 @@ func groupOf(s Scenario, w Workload, losses []Loss) lossGroup {
 	return g
 }
 
-// When they were sent.
+// When formats the time in which the requests were sent.
 func (g lossGroup) When() string {
 	if first, last := fmt.Sprintf("%.1f s", g.First), fmt.Sprintf("%.1f s", g.Last); first != last {
 		return fmt.Sprintf("%.1f to %s", g.First, last)

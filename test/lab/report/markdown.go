@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// Summary is the short table for a README: lost of requests, scenario by workload.
+// Summary formats a run as a Markdown table with a row for each scenario and a column for each workload.
 func Summary(run Run) string {
 	rows := repeats(run)
 	cells := summaryCells(run, rows)
-	for i, side := range sides(run) {
-		cells[0][i+1] = side.Title
+	for i, column := range workloadColumns(run) {
+		cells[0][i+1] = column.Title
 	}
 	for i, times := range rows {
 		cells[i+1][0] = times[0].Title
@@ -24,17 +24,17 @@ func Summary(run Run) string {
 	return text + paragraph(caption(run))
 }
 
-// special are the characters by which Markdown or HTML would take a cluster's text for markup.
-var special = strings.NewReplacer(`\`, `\\`, `|`, `\|`, "`", "\\`", `*`, `\*`, `_`, `\_`, `[`, `\[`, `]`, `\]`, `~`, `\~`,
+// markup escapes the characters that Markdown or HTML interprets as markup.
+var markup = strings.NewReplacer(`\`, `\\`, `|`, `\|`, "`", "\\`", `*`, `\*`, `_`, `\_`, `[`, `\[`, `]`, `\]`, `~`, `\~`,
 	`<`, `&lt;`, `>`, `&gt;`, `&`, `&amp;`)
 
-func inline(text string) string { return special.Replace(strings.TrimSpace(clean(text))) }
+func escape(text string) string { return markup.Replace(strings.TrimSpace(printable(text))) }
 
 func escaped(cells [][]string) [][]string {
 	out := make([][]string, len(cells))
 	for i, row := range cells {
 		for _, cell := range row {
-			out[i] = append(out[i], inline(cell))
+			out[i] = append(out[i], escape(cell))
 		}
 	}
 	return out
@@ -48,11 +48,11 @@ func bold(row []string) {
 	}
 }
 
-// paragraph keeps the line breaks.
+// paragraph formats a text as a paragraph and keeps its line breaks.
 func paragraph(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
-		lines[i] = inline(line)
+		lines[i] = escape(line)
 	}
 	return strings.Join(lines, "  \n") + "\n"
 }

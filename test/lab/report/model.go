@@ -1,12 +1,12 @@
-// Package report says what a run of the lab found: as JSON, as a table, as one HTML page and as a picture. It measures nothing.
+// Package report stores the results of the lab as JSON and formats them as tables, as an HTML page and as a picture.
 //
-//	model.go     what a run is
-//	store.go     written and read as JSON
-//	totals.go    what follows from a run's numbers; format.go writes them
-//	lives.go     a pod's life as the bands that page and picture draw
-//	table.go     a run as the terminal shows it; markdown.go for documents
-//	page.go      a run as one self-contained page (page/); chart.go is what its charts draw
-//	plot.go      one scenario as a picture
+//	model.go                 the data of a run
+//	store.go                 reads and writes a run as JSON
+//	totals.go, format.go     sums, and the formats of numbers
+//	podphases.go             the phases of a pod
+//	table.go, markdown.go    tables for a terminal and for documents
+//	page.go, chart.go, page/ a self-contained HTML page with charts
+//	plot.go                  a picture of one scenario
 package report
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/load"
 )
 
-// Run is one run of the lab.
+// Run has the results of one run of the lab.
 type Run struct {
 	Begin     time.Time  `json:"begin"`
 	End       time.Time  `json:"end"`
@@ -24,56 +24,56 @@ type Run struct {
 	Seed      uint64     `json:"seed"`    // of the random choices
 	Machine   Machine    `json:"machine"`
 	Scenarios []Scenario `json:"scenarios"`
-	// Calibrations say at which rate each suite was sent to, and why.
+	// Calibrations have the rate of each suite and the steps that led to it.
 	Calibrations []Calibration `json:"calibrations,omitempty"`
-	// Interrupted: the user ended it early, so scenarios are missing.
+	// Interrupted means that the user ended the run early, so scenarios are missing.
 	Interrupted bool `json:"interrupted,omitempty"`
 }
 
-// Machine is what carried the cluster and the load.
+// Machine describes the cluster and the machine of a run.
 type Machine struct {
 	Kubernetes string `json:"kubernetes"` // version
 	Nodes      []Node `json:"nodes"`
-	// CPUs and MemoryGiB of the machine under all nodes; 0 if the cluster is not the embedded one.
+	// CPUs and MemoryGiB are those of the machine that runs all nodes of the embedded cluster. For another cluster they are 0.
 	CPUs      int `json:"cpus,omitempty"`
 	MemoryGiB int `json:"memoryGiB,omitempty"`
 }
 
-// Node of the cluster. Proxy is kube-proxy's mode, "" if not known.
+// Node is a node of the cluster. Proxy is the mode of its kube-proxy, or "" if it is not known.
 type Node struct {
 	Name  string `json:"name"`
 	Proxy string `json:"proxy,omitempty"`
 }
 
-// Scenario is one disturbance, seen by all workloads and clients side by side.
+// Scenario has the results of one scenario for all workloads and clients.
 type Scenario struct {
 	Name  string    `json:"name"`  // for the command line: scale-down
 	Title string    `json:"title"` // for people: Scale down 5 -> 1
 	Begin time.Time `json:"begin"`
 	End   time.Time `json:"end"`
-	// Promised: GracefulApp promises to lose nothing here. If not, Reason says why.
+	// Promised means that GracefulApp promises to lose no request in the scenario. Otherwise Reason says why not.
 	Promised bool   `json:"promised"`
 	Reason   string `json:"reason,omitempty"`
-	// ControlMustLose: the scenario proves nothing if its control lost no request, and fails. Elsewhere Note says so.
+	// ControlMustLose means that the scenario fails if the control lost no request, because then it proves nothing. Otherwise Note says why not.
 	ControlMustLose bool   `json:"controlMustLose"`
 	Note            string `json:"note,omitempty"`
-	// EachControlMustLose: so it does if any client of the control lost none.
+	// EachControlMustLose means the same for each client of the control.
 	EachControlMustLose bool       `json:"eachControlMustLose,omitempty"`
 	Events              []Event    `json:"events"`
 	Workloads           []Workload `json:"workloads"`
-	// Load1 is the machine's load average over one minute, the highest that was seen; a guard against taking noise for loss.
+	// Load1 is the highest load average of the machine over one minute. It helps to tell a loss by overload from a fault.
 	Load1 float64 `json:"load1,omitempty"`
-	// Steady counts the requests of the steady phases, before the first step and after the last.
+	// Steady counts the requests in the steady phases before the first step and after the last.
 	Steady load.Count `json:"steady,omitzero"`
-	// Faults are the reasons why the scenario failed, in words.
+	// Faults are the reasons why the scenario failed.
 	Faults []string `json:"faults,omitempty"`
-	// TooBusy are the same where the machine was too busy to tell a fault from overload, and the figures that say so. A scenario has faults
-	// or is too busy, never both; one that has neither passed.
+	// TooBusy has the possible faults and the figures if the machine was too busy to tell a fault from overload. At most one of Faults and TooBusy is
+	// not empty. The scenario passed if both are empty.
 	TooBusy []string `json:"tooBusy,omitempty"`
 }
 
-// Unproven are the clients that are promised to lose nothing, and of which the control lost none either: that they lost none proves nothing.
-// Where each server has a control of its own, they are named with it.
+// Unproven returns the clients that have a promise and that lost no request of the control either, so their result proves nothing. If each server has its
+// own control, the names include the server.
 func (s Scenario) Unproven() []string {
 	var names []string
 	for _, w := range s.Workloads {
@@ -88,7 +88,7 @@ func (s Scenario) Unproven() []string {
 	return names
 }
 
-// controlsOf a workload: the same server without its recipe, else all that there are.
+// controlsOf returns the control of a workload: the same server without its recipe if there is one, otherwise all controls.
 func (s Scenario) controlsOf(w Workload) (controls []Workload, prefix string) {
 	for _, c := range s.Workloads {
 		switch {
@@ -102,7 +102,7 @@ func (s Scenario) controlsOf(w Workload) (controls []Workload, prefix string) {
 	return controls, ""
 }
 
-// lostNone tells whether the controls have the client, and lost none of its requests.
+// lostNone reports whether the controls have the client and lost none of its requests.
 func lostNone(controls []Workload, client string) bool {
 	known := false
 	for _, w := range controls {
@@ -117,33 +117,33 @@ func lostNone(controls []Workload, client string) bool {
 	return known
 }
 
-// Event is something that was done to a workload, or to all if Workload is empty.
+// Event is a change of a workload, or of all workloads if Workload is empty.
 type Event struct {
 	At       time.Time `json:"at"`
 	Workload string    `json:"workload,omitempty"`
 	Text     string    `json:"text"` // scale to 5
-	// Settled is when the workload had come to rest after it; zero if nobody waited.
+	// Settled is the time at which the workload was settled after the change. It is zero if the lab did not wait for that.
 	Settled time.Time `json:"settled,omitzero"`
 }
 
-// Workload is one application under load.
+// Workload has the results of an application under load.
 type Workload struct {
 	Name    string `json:"name"`    // aware, sleep, recipe, naive
 	Title   string `json:"title"`   // GracefulApp, drain-aware
-	Control bool   `json:"control"` // it has to lose
+	Control bool   `json:"control"` // it must lose requests
 	Timing  Timing `json:"timing"`
 	Rows    []Row  `json:"rows"`
 	Pods    []Pod  `json:"pods"`
-	// Losses in the order in which they were sent; at most MaxLosses, Rows count all.
+	// Losses are the first MaxLosses lost requests in the order of sending. Rows count all.
 	Losses []Loss `json:"losses,omitempty"`
-	// Seconds of all clients together, without gaps.
+	// Seconds have the counts of all clients for each second, without gaps.
 	Seconds []load.Second `json:"seconds"`
 }
 
-// MaxLosses bounds a stored workload's list of losses.
+// MaxLosses bounds the losses that are stored for a workload.
 const MaxLosses = 2000
 
-// Timing of a workload's pods, in seconds.
+// Timing has the times of a workload's pods in seconds.
 type Timing struct {
 	StartupSeconds   int32 `json:"startupSeconds"`
 	ShutdownSeconds  int32 `json:"shutdownSeconds"`               // t1
@@ -151,32 +151,32 @@ type Timing struct {
 	TerminationGrace int32 `json:"terminationGracePeriodSeconds"` // t3
 }
 
-// Row is one client on one workload; clients of the same name on several nodes are one row.
+// Row has the counts of one client to one workload, summed over all places that it sends from.
 type Row struct {
 	Client string `json:"client"` // keep-alive
-	// Promised: GracefulApp promises this client on this workload to lose nothing.
+	// Promised means that GracefulApp promises to lose no request of this client to this workload.
 	Promised bool `json:"promised,omitempty"`
 	load.Count
 	Latency load.Latency `json:"latency"`
-	// ServerFinished counts requests that a server finished. FinishedButLost are among the lost ones; the client never got the answer.
+	// ServerFinished counts the requests that the servers finished. FinishedButLost counts those of them that the client lost.
 	ServerFinished  int `json:"serverFinished"`
 	FinishedButLost int `json:"finishedButLost"`
 }
 
-// ruleOfThree is -ln(0.05): with no event in N trials, its probability is below that over N, at 95 % confidence.
+// ruleOfThree is about -ln(0.05). If no request of N was lost, the probability of a loss is below 3/N at 95 % confidence.
 const ruleOfThree = 3.0
 
-// Pod is a pod's life. A zero time has not come or was not seen.
+// Pod has the times of a pod's events. A zero time means that the event has not happened or was not seen.
 type Pod struct {
 	Name     string    `json:"name"`
 	Node     string    `json:"node"`
 	Created  time.Time `json:"created"`
 	Ready    time.Time `json:"ready,omitzero"`
-	Deleted  time.Time `json:"deleted,omitzero"`   // when its deletion was asked for; preStop begins
+	Deleted  time.Time `json:"deleted,omitzero"`   // deletion was requested; the preStop hook begins
 	Signal   time.Time `json:"signal,omitzero"`    // SIGTERM arrived
 	Ended    time.Time `json:"ended,omitzero"`     // the container ended
 	ExitCode *int32    `json:"exitCode,omitempty"` // 137 is SIGKILL
-	// Incomplete: the server's own record of its requests has no end, so requests may be missing from it.
+	// Incomplete means that the server's record of its requests has no end line, so requests may be missing.
 	Incomplete bool `json:"incomplete,omitempty"`
 }
 

@@ -22,8 +22,8 @@ var (
 	pageJS string
 )
 
-// The charts' options are plain ones of ECharts, made by page.js from the data: what go-echarts writes is JavaScript in which data and code are
-// told apart by a marker within strings ("__f__"), so a pod's name could become code; and colours and sizes are known to the browser only.
+// pageTemplate is the template of the page. page.js makes the options of the charts from JSON data. go-echarts would generate JavaScript, in which a
+// marker within strings ("__f__") separates code from data, so the name of a pod could become code. Also, only the browser knows colors and sizes.
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"thousands": thousands, "share": share, "latency": latency, "outcome": outcome, "seconds": seconds,
 	"arrows": func(text string) string { return strings.ReplaceAll(text, " -> ", " → ") },
@@ -37,24 +37,24 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"lostIn": func(cell string) bool { return cell != "" && cell[0] != '0' },
 }).Parse(pageHTML))
 
-// Page writes a run as one HTML file that needs nothing else: no server, no network. echarts is the text of echarts.min.js; the Makefile gets it
-// by the lock file in web/.
+// Page writes a run as an HTML file that needs no server and no network. echarts is the content of echarts.min.js, in the version of the lock file in
+// web/.
 func Page(w io.Writer, run Run, echarts []byte) error {
-	// Within <script> only these end or confuse it; nothing can escape them from outside.
+	// Only these two texts end or change a <script> element, and they cannot be escaped.
 	if lower := bytes.ToLower(echarts); len(echarts) == 0 || bytes.Contains(lower, []byte("</script")) || bytes.Contains(lower, []byte("<!--")) {
-		return errors.New("the text of echarts.min.js is empty or cannot stand in a page")
+		return errors.New("echarts.min.js is empty, or contains a text that is not allowed in a script element")
 	}
 	view := pageView{
-		Headline: headlineOf(run), Caption: caption(run), Footnote: footnote(run), Legend: legend, Sides: sides(run),
-		Summary: summaryCells(run, slices.Collect(slices.Chunk(run.Scenarios, 1))),             // each has a timeline
-		CSS:     template.CSS(pageCSS), ECharts: template.JS(echarts), JS: template.JS(pageJS), //nolint:gosec // ours, and a pinned library
+		Headline: headlineOf(run), Caption: caption(run), Footnote: footnote(run), Legend: legend, Columns: workloadColumns(run),
+		Summary: summaryCells(run, slices.Collect(slices.Chunk(run.Scenarios, 1))),             // each scenario has a timeline
+		CSS:     template.CSS(pageCSS), ECharts: template.JS(echarts), JS: template.JS(pageJS), //nolint:gosec // trusted: part of this repository, and a pinned library
 		Policy: policy(echarts, []byte(pageJS)),
 	}
 	open := firstOpen(run)
 	for i, s := range run.Scenarios {
 		section := sectionView{Scenario: s, Index: i, Open: i == open, Lines: verdict(s)[1:]}
 		var charts []chart
-		for _, workload := range opposed(s.Workloads) {
+		for _, workload := range inDisplayOrder(s.Workloads) {
 			section.Panels = append(section.Panels, panelOf(s, workload))
 			charts = append(charts, chartOf(s, workload))
 		}
@@ -67,11 +67,11 @@ func Page(w io.Writer, run Run, echarts []byte) error {
 	return nil
 }
 
-// pageView is all that the template shows. What comes from the run is text; the template escapes it.
+// pageView has the data of the template, which escapes all texts of the run.
 type pageView struct {
 	Headline                  headline
 	Caption, Footnote, Legend string
-	Sides                     []side
+	Columns                   []workloadColumn
 	Summary                   [][]string
 	Sections                  []sectionView
 	Charts                    [][]chart
@@ -88,15 +88,15 @@ type sectionView struct {
 	Panels []panelView
 }
 
-// panelView is one workload in one scenario.
+// panelView has the data of one workload in one scenario.
 type panelView struct {
 	Workload
 	Tally   tally
 	Settled string
 	Events  []Event
 	Groups  []lossGroup
-	Omitted int // groups
-	// Unlisted losses are counted in the rows only.
+	Omitted int // groups that are left out
+	// Unlisted is the number of losses that are only in the rows.
 	Unlisted int
 }
 
@@ -108,7 +108,7 @@ func panelOf(s Scenario, w Workload) panelView {
 	return p
 }
 
-// firstOpen is the scenario that is shown at once: the first of those with the worst result.
+// firstOpen returns the scenario that is open at first: the first one with the worst result.
 func firstOpen(run Run) int {
 	open := 0
 	for i, s := range run.Scenarios {
@@ -119,7 +119,7 @@ func firstOpen(run Run) int {
 	return open
 }
 
-// policy allows exactly the scripts of the page and no address at all, so even a text that slipped through could do nothing.
+// policy returns a Content-Security-Policy that allows only the given scripts and no network address. It makes an unescaped text harmless.
 func policy(scripts ...[]byte) string {
 	out := "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'unsafe-inline'; script-src"
 	for _, s := range scripts {

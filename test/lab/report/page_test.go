@@ -18,10 +18,10 @@ func rendered(t *testing.T, run Run, echarts []byte) string {
 	return out.String()
 }
 
-// someScript stands for the library where nothing is drawn.
+// someScript replaces the chart library in tests that draw nothing.
 var someScript = []byte("'use strict';")
 
-func TestPageEscapesWhatTheClusterSays(t *testing.T) {
+func TestPageEscapesTextsOfTheCluster(t *testing.T) {
 	page := rendered(t, sampleRun(), someScript)
 	for _, markup := range []string{"<script>alert", "<img", "onerror=alert(2)>"} {
 		if strings.Contains(page, markup) {
@@ -38,7 +38,7 @@ func TestPageEscapesWhatTheClusterSays(t *testing.T) {
 
 func TestPageNeedsNoNetwork(t *testing.T) {
 	run := sampleRun()
-	run.Scenarios = run.Scenarios[:2] // the third has an address of its own
+	run.Scenarios = run.Scenarios[:2] // the third contains an address
 	page := rendered(t, run, someScript)
 	for _, address := range []string{"http:", "https:", "//cdn", " src=", "@import", "url("} {
 		if strings.Contains(page, address) {
@@ -46,14 +46,14 @@ func TestPageNeedsNoNetwork(t *testing.T) {
 		}
 	}
 	if !strings.Contains(page, "default-src &#39;none&#39;") {
-		t.Error("nothing forbids the network")
+		t.Error("no policy forbids the network")
 	}
 }
 
 func TestPageRefusesAScriptThatEndsItself(t *testing.T) {
 	for _, script := range []string{"", "x = '</SCRIPT>'", "x = '<!--'"} {
 		if err := Page(&bytes.Buffer{}, sampleRun(), []byte(script)); err == nil {
-			t.Errorf("took %q", script)
+			t.Errorf("accepted %q", script)
 		}
 	}
 }
@@ -64,7 +64,7 @@ func TestPageOfNoScenario(t *testing.T) {
 	}
 }
 
-// An hour's run: every scenario that there may be, each as long as the longest, and the control loses all that is kept.
+// The run has 25 scenarios, all of them as long as the longest, and the control has the most losses that are stored.
 func TestPageOfALongRunIsSmall(t *testing.T) {
 	run := sampleRun()
 	long := run.Scenarios[0]
@@ -111,14 +111,14 @@ func TestChart(t *testing.T) {
 	}
 	aware := chartOf(s, s.workload("aware"))
 	for _, p := range aware.Pods {
-		if p.Allowance != nil {
-			if got, want := fmt.Sprint(p.Allowance), "[32.2 37.2 43.2 48.2]"; got != want { // t2 5, t1 6, t3 16
-				t.Errorf("allowance %s, want %s", got, want)
+		if p.Deadlines != nil {
+			if got, want := fmt.Sprint(p.Deadlines), "[32.2 37.2 43.2 48.2]"; got != want { // t2 5, t1 6, t3 16
+				t.Errorf("deadlines %s, want %s", got, want)
 			}
 		}
 	}
 	if text, err := json.Marshal(chartOf(Scenario{}, Workload{})); err != nil || bytes.Contains(text, []byte("null")) {
-		t.Errorf("an empty chart is %s, %v; the page reads lists", text, err)
+		t.Errorf("an empty chart is %s, %v; page.js expects lists", text, err)
 	}
 }
 

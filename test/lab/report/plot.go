@@ -13,7 +13,7 @@ import (
 	"gonum.org/v1/plot/vg/vgimg"
 )
 
-// The picture is laid out as it is shown: 800 CSS pixels (1/96 inch) wide. It has twice as many, for screens that have them.
+// The picture is 800 CSS pixels (1/96 inch) wide, at twice the resolution.
 const (
 	pictureWidth = 600 * vg.Length(1) // points
 	pictureDPI   = 192
@@ -22,17 +22,17 @@ const (
 	headHeight     = 20 * vg.Length(1) // the scenario's title
 	titleHeight    = 16 * vg.Length(1) // a panel's
 	requestsHeight = 92 * vg.Length(1)
-	lanesGap       = 5 * vg.Length(1) // else the axis' 0 touches the first pod's name
+	lanesGap       = 5 * vg.Length(1) // otherwise the 0 of the axis touches the first pod's name
 	laneHeight     = 10 * vg.Length(1)
 	axisHeight     = 22 * vg.Length(1)
 	panelGap       = 8 * vg.Length(1)
 	legendHeight   = 18 * vg.Length(1)
 )
 
-// Picture draws a scenario as a PNG for documents: GracefulApp above, the control below. Its background is white whatever is around it, for a
-// document cannot tell a picture how dark it is.
+// Picture draws a scenario as a PNG: the first workload above, the control below. The background is always white, because an image does not know the
+// color scheme of its document.
 func Picture(w io.Writer, s Scenario) error {
-	workloads := pictured(s)
+	workloads := picturedWorkloads(s)
 	if len(workloads) == 0 {
 		return errors.New("drawing the scenario " + s.Name + ": it has no workload")
 	}
@@ -44,7 +44,7 @@ func Picture(w io.Writer, s Scenario) error {
 	canvas := draw.Crop(draw.New(picture), margin, -margin, margin, -margin)
 
 	head, canvas := split(canvas, headHeight)
-	write(head, ink(10.5).bold(), head.Min.X, head.Max.Y, cut(ink(10.5).bold(), clean(s.Title), head.Max.X-head.Min.X))
+	write(head, newTextStyle(10.5).bold(), head.Min.X, head.Max.Y, truncate(newTextStyle(10.5).bold(), printable(s.Title), head.Max.X-head.Min.X))
 	var panels []draw.Canvas
 	for _, workload := range workloads {
 		var panel draw.Canvas
@@ -59,9 +59,9 @@ func Picture(w io.Writer, s Scenario) error {
 	return nil
 }
 
-// pictured are the first workload and its control, what a reader compares at one glance. A scenario may lack one of them.
-func pictured(s Scenario) []Workload {
-	all := opposed(s.Workloads)
+// picturedWorkloads returns the first workload and the control. A scenario may lack one of them.
+func picturedWorkloads(s Scenario) []Workload {
+	all := inDisplayOrder(s.Workloads)
 	return all[:min(2, len(all))]
 }
 
@@ -71,13 +71,13 @@ func panelHeight(w Workload) vg.Length {
 
 func lanesHeight(w Workload) vg.Length { return vg.Length(max(1, len(w.Pods)))*laneHeight + axisHeight }
 
-// split cuts a strip of that height off the top.
+// split divides a canvas into a strip of the given height at the top and the rest.
 func split(c draw.Canvas, height vg.Length) (strip, rest draw.Canvas) {
 	all := c.Max.Y - c.Min.Y
 	return draw.Crop(c, 0, 0, all-height, 0), draw.Crop(c, 0, 0, 0, -height)
 }
 
-// drawPanels gives all plots the same left edge, so that one moment has one place in all of them.
+// drawPanels draws all plots with the same left edge, so that their time axes are aligned.
 func drawPanels(s Scenario, workloads []Workload, panels []draw.Canvas) {
 	var plots []*plot.Plot
 	var places []draw.Canvas
@@ -100,24 +100,24 @@ func drawPanels(s Scenario, workloads []Workload, panels []draw.Canvas) {
 	}
 }
 
-// drawTitle says what to look for before one has looked.
+// drawTitle draws the name of the workload and the number of its lost requests.
 func drawTitle(c draw.Canvas, w Workload) {
 	t := tallyOf(w)
 	result := thousands(t.Lost) + " of " + thousands(t.Requests) + " requests lost"
 	if t.Unpromised > 0 {
-		result += fmt.Sprintf(", and %s by clients to whom nothing is promised", thousands(t.Unpromised))
+		result += fmt.Sprintf(", and %s by clients without a promise", thousands(t.Unpromised))
 	}
-	name, style := ink(9.5).bold(), ink(9.5).bold()
+	name, style := newTextStyle(9.5).bold(), newTextStyle(9.5).bold()
 	if t.Lost > 0 {
 		style.Color = lossColor
 	}
 	room := c.Max.X - c.Min.X - style.Width(result) - 12
-	text := cut(name, clean(w.Title), room)
+	text := truncate(name, printable(w.Title), room)
 	write(c, name, c.Min.X, c.Max.Y, text)
 	write(c, style, c.Min.X+name.Width(text)+8, c.Max.Y, result)
 }
 
-// basePlot has the time axis that both plots of a panel share.
+// basePlot returns a plot with the time axis that both plots of a panel have.
 func basePlot(c chart) *plot.Plot {
 	p := plot.New()
 	p.BackgroundColor = color.Transparent
@@ -127,7 +127,7 @@ func basePlot(c chart) *plot.Plot {
 		axis.Width = 0
 		axis.Tick.Color = gridColor
 		axis.Tick.Label.Color = softColor
-		axis.Tick.Label.Font = ink(8).Font
+		axis.Tick.Label.Font = newTextStyle(8).Font
 	}
 	return p
 }
@@ -140,11 +140,11 @@ func requestsPlot(c chart) *plot.Plot {
 	for _, s := range c.Seconds {
 		most = max(most, s[1]+s[2])
 	}
-	// Room above the line for how many were lost, and for the events' texts.
+	// Room above the line for the numbers of lost requests and the texts of the events.
 	p.Y.Min, p.Y.Max = 0, most*1.45
 	p.Y.Tick.Marker = plot.TickerFunc(func(_, _ float64) []plot.Tick { return roundTicks(most) })
 	p.Y.Label.Text = "requests/s"
-	p.Y.Label.TextStyle.Font = ink(8).Font
+	p.Y.Label.TextStyle.Font = newTextStyle(8).Font
 	p.Y.Label.TextStyle.Color = softColor
 	p.Add(gridMark{roundTicks(most)}, settlingMark{c}, answeredMark{c}, eventMark{c, true}, lostMark{c})
 	return p
@@ -164,16 +164,16 @@ func lanesPlot(c chart) *plot.Plot {
 	p.Y.Tick.Length = 0
 	var names []plot.Tick
 	for i, pod := range c.Pods {
-		// Centred by the line's height, letters look too high.
-		names = append(names, plot.Tick{Value: -float64(i) - 0.6, Label: clean(pod.Short)})
+		// Letters that are centered by the line height look too high.
+		names = append(names, plot.Tick{Value: -float64(i) - 0.6, Label: printable(pod.Short)})
 	}
 	p.Y.Tick.Marker = plot.ConstantTicks(names)
-	p.Y.Tick.Label.Font = ink(7.5).Font
+	p.Y.Tick.Label.Font = newTextStyle(7.5).Font
 	p.Add(settlingMark{c}, eventMark{c, false}, podMark{c})
 	return p
 }
 
-// roundTicks are about five round numbers from 0 to most.
+// roundTicks returns about five round numbers from 0 to most.
 func roundTicks(most float64) []plot.Tick {
 	step := 1.0
 	for steps := []float64{2, 2.5, 2}; most/step > 6; steps = append(steps[1:], steps[0]) {

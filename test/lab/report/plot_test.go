@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// drawn returns a scenario's picture without its legend, which has all colours, cut into the upper and the lower panel.
+// drawn returns the upper and the lower panel of a scenario's picture. It leaves out the legend, which has all colors.
 func drawn(t *testing.T, s Scenario) (above, below image.Image) {
 	t.Helper()
 	var out bytes.Buffer
@@ -27,21 +27,21 @@ func drawn(t *testing.T, s Scenario) (above, below image.Image) {
 	pixels := func(points float64) int { return int(points * pictureDPI / 72) }
 	top := pixels(float64(margin + headHeight))
 	end := picture.Bounds().Max.Y - pixels(float64(margin+legendHeight))
-	middle := top + pixels(float64(panelHeight(pictured(s)[0])))
-	cutOut := picture.(interface {
+	middle := top + pixels(float64(panelHeight(picturedWorkloads(s)[0])))
+	cropper := picture.(interface {
 		SubImage(r image.Rectangle) image.Image
 	})
 	width := picture.Bounds().Max.X
-	return cutOut.SubImage(image.Rect(0, top, width, middle)), cutOut.SubImage(image.Rect(0, middle, width, end))
+	return cropper.SubImage(image.Rect(0, top, width, middle)), cropper.SubImage(image.Rect(0, middle, width, end))
 }
 
-// perColumn counts the pixels of exactly this colour.
+// perColumn counts the pixels of exactly this color in each column.
 func perColumn(picture image.Image, c color.RGBA) []int {
 	bounds := picture.Bounds()
 	counts := make([]int, bounds.Max.X)
 	for x := range counts {
 		for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
-			if picture.(*image.RGBA).RGBAAt(x, y) == c { // PNG without transparency is read as this
+			if picture.(*image.RGBA).RGBAAt(x, y) == c { // the type of a decoded PNG without transparency
 				counts[x]++
 			}
 		}
@@ -49,7 +49,7 @@ func perColumn(picture image.Image, c color.RGBA) []int {
 	return counts
 }
 
-// columnsOf the picture in which at least so many pixels are of that colour.
+// columnsOf returns the columns that have at least the given number of pixels of a color.
 func columnsOf(picture image.Image, c color.RGBA, pixels int) []int {
 	var found []int
 	for x, n := range perColumn(picture, c) {
@@ -60,7 +60,7 @@ func columnsOf(picture image.Image, c color.RGBA, pixels int) []int {
 	return found
 }
 
-func TestPictureShowsWhoLost(t *testing.T) {
+func TestPictureShowsLosses(t *testing.T) {
 	above, below := drawn(t, sampleRun().Scenarios[0])
 	if n := len(columnsOf(above, lossColor, 1)); n != 0 {
 		t.Errorf("%d columns are red where nothing was lost", n)
@@ -70,7 +70,7 @@ func TestPictureShowsWhoLost(t *testing.T) {
 	}
 }
 
-// lossless is a scenario in which nothing was lost, and then what the test lets be lost.
+// lossless returns a scenario without losses, to which a test can add some.
 func lossless() Scenario {
 	s := sampleRun().Scenarios[0]
 	for i := range s.Workloads {
@@ -101,7 +101,7 @@ func TestPictureMarksEachLosingSecond(t *testing.T) {
 	if none != 0 || one == 0 {
 		t.Errorf("%d pixels are red if nothing was lost, %d if two requests of a second were", none, one)
 	}
-	// Both say "2 lost"; 40 pixels are most of a mark.
+	// Both pictures have the text "2 lost". A mark has somewhat more than 40 pixels.
 	if two < one+40 {
 		t.Errorf("%d pixels are red if one second lost two requests, %d if two lost one each", one, two)
 	}
@@ -113,13 +113,13 @@ func TestPictureShowsThePhases(t *testing.T) {
 	for p, c := range phaseColors {
 		widths[p] = len(columnsOf(above, c.(color.RGBA), 10))
 	}
-	// The hook takes 5 s, the end about 1 s of it all.
+	// The preStop hook takes 5 s, and the shutdown about 1 s.
 	if widths[ready] < 1000 || widths[draining] < 40 || widths[finishing] < 8 || widths[finishing] > widths[draining] {
 		t.Errorf("columns of the phases: %v", widths)
 	}
 }
 
-func TestPictureSaysWhoWasKilled(t *testing.T) {
+func TestPictureShowsKilledPods(t *testing.T) {
 	s := sampleRun().Scenarios[1]
 	w := &s.Workloads[3]
 	w.Losses, w.Rows, w.Seconds = nil, nil, nil // nothing else is red
@@ -140,7 +140,7 @@ func TestPictureHasOneTimeAxis(t *testing.T) {
 		s.Events[i].Workload = ""
 	}
 	for i := range s.Workloads[0].Seconds {
-		s.Workloads[0].Seconds[i].Answered *= 1000 // the axis' labels get wider
+		s.Workloads[0].Seconds[i].Answered *= 1000 // makes the labels of the axis wider
 	}
 	above, below := drawn(t, s)
 	at := columnsOf(above, eventColor, 200)
@@ -167,7 +167,7 @@ func TestPictureEndsTheLoadWhereItEnded(t *testing.T) {
 func TestPictureOfLittle(t *testing.T) {
 	at := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 	for name, s := range map[string]Scenario{
-		"nothing was seen":        {Begin: at, End: at, Workloads: []Workload{{Name: "aware"}, {Name: "naive", Control: true}}},
+		"no data":                 {Begin: at, End: at, Workloads: []Workload{{Name: "aware"}, {Name: "naive", Control: true}}},
 		"only a control":          {Begin: at, End: at.Add(time.Minute), Workloads: []Workload{{Name: "naive", Control: true}}},
 		"events before and after": {Begin: at, End: at.Add(time.Second), Events: []Event{{At: at.Add(-time.Hour), Text: "x"}, {At: at.Add(time.Hour), Text: "y"}}, Workloads: []Workload{{}}},
 		"hostile":                 sampleRun().Scenarios[2],
@@ -209,15 +209,15 @@ func TestEventTexts(t *testing.T) {
 	if diff := cmp.Diff(want, eventTexts(c, 2)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	style := ink(8)
+	style := newTextStyle(8)
 	room := style.Width("…e to 6")
-	if got := brief(style, "scale to 6", room); got != "…to 6" {
+	if got := shorten(style, "scale to 6", room); got != "…to 6" {
 		t.Errorf("%q", got)
 	}
-	if got := brief(style, "kill the operator", room); !strings.HasPrefix(got, "k") || style.Width(got) > room {
+	if got := shorten(style, "kill the operator", room); !strings.HasPrefix(got, "k") || style.Width(got) > room {
 		t.Errorf("%q", got)
 	}
-	if got := brief(style, "scale to 6", 0); got != "" {
+	if got := shorten(style, "scale to 6", 0); got != "" {
 		t.Errorf("%q without any room", got)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// The colours of the page's light form: told apart by lightness too, for not everybody sees them.
+// The colors of the page's light scheme. They differ in lightness too, for readers with a color vision deficiency.
 var (
 	inkColor      = color.RGBA{0x1b, 0x1f, 0x24, 0xff}
 	softColor     = color.RGBA{0x57, 0x60, 0x6a, 0xff}
@@ -30,10 +30,10 @@ var (
 	}
 )
 
-// textStyle is a text's font and colour; its anchor is the top left.
+// textStyle is the font and the color of a text. The anchor of the text is its top left corner.
 type textStyle struct{ text.Style }
 
-func ink(points vg.Length) textStyle {
+func newTextStyle(points vg.Length) textStyle {
 	return textStyle{text.Style{
 		Color: inkColor, Font: plotfont.Font{Typeface: "Liberation", Variant: "Sans", Size: points}, YAlign: text.YTop, Handler: plot.DefaultTextHandler,
 	}}
@@ -66,13 +66,13 @@ func line(c draw.Canvas, stroke color.Color, width, x0, y0, x1, y1 vg.Length) {
 	c.StrokeLine2(draw.LineStyle{Color: stroke, Width: width}, x0, y0, x1, y1)
 }
 
-// hollow is a box of which only the dashed outline is seen: a pod that does not serve yet.
-func hollow(c draw.Canvas, x0, y0, x1, y1 vg.Length) {
+// dashedBox draws a dashed outline, for a pod that does not serve yet.
+func dashedBox(c draw.Canvas, x0, y0, x1, y1 vg.Length) {
 	style := draw.LineStyle{Color: startingColor, Width: 0.75, Dashes: []vg.Length{2, 1.5}}
 	c.StrokeLines(style, []vg.Point{{X: x0, Y: y0}, {X: x1, Y: y0}, {X: x1, Y: y1}, {X: x0, Y: y1}, {X: x0, Y: y0}})
 }
 
-// diamond has a white rim, so that it is seen on any ground and beside its like.
+// diamond draws a mark with a white rim, which makes it visible on any background and next to other marks.
 func diamond(c draw.Canvas, x, y, radius vg.Length) {
 	for _, layer := range []struct {
 		fill   color.Color
@@ -91,7 +91,7 @@ func (m gridMark) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 }
 
-// settlingMark is grey from a change until all was at rest.
+// settlingMark is a grey background from a change until the workload is settled.
 type settlingMark struct{ chart }
 
 func (m settlingMark) Plot(c draw.Canvas, p *plot.Plot) {
@@ -103,7 +103,7 @@ func (m settlingMark) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 }
 
-// answeredMark is the area of the answered requests with that of the lost ones on it.
+// answeredMark is the area of the answered requests, with the area of the lost requests on top.
 type answeredMark struct{ chart }
 
 func (m answeredMark) Plot(c draw.Canvas, p *plot.Plot) {
@@ -111,7 +111,7 @@ func (m answeredMark) Plot(c draw.Canvas, p *plot.Plot) {
 	area := func(from, to func(s [3]float64) float64) (outline, top []vg.Point) {
 		var bottom []vg.Point
 		for _, s := range m.Seconds {
-			// Each is as wide as it is long: after the last one there was no load, which is something else than the last one going on.
+			// Each second has a begin and an end, because there was no load after the last second.
 			for _, at := range []float64{max(0, s[0]), min(max(0, s[0]+1), m.Length)} {
 				top = append(top, vg.Point{X: x(at), Y: y(to(s))})
 				bottom = append(bottom, vg.Point{X: x(at), Y: y(from(s))})
@@ -135,7 +135,7 @@ func (m answeredMark) Plot(c draw.Canvas, p *plot.Plot) {
 	c.FillPolygon(lossColor, outline)
 }
 
-// lostMark marks the seconds that lost requests, also those whose area is too thin to see, and says how many they lost.
+// lostMark marks each second with lost requests, because its area may be too thin to see, and writes the numbers of lost requests.
 type lostMark struct{ chart }
 
 func (m lostMark) Plot(c draw.Canvas, p *plot.Plot) {
@@ -145,23 +145,23 @@ func (m lostMark) Plot(c draw.Canvas, p *plot.Plot) {
 			diamond(c, x(min(max(0, s[0]+0.5), m.Length)), y(s[1]+s[2]), vg.Length(2.2+min(2, math.Sqrt(s[2])/8)))
 		}
 	}
-	style := ink(8).bold().colored(lossColor).centered()
+	style := newTextStyle(8).bold().colored(lossColor).centered()
 	for _, l := range clustersOf(m.chart) {
 		half := style.Width(l.String())/2 + 1
 		at := x((l.From + l.To + 1) / 2)
 		for _, e := range m.Events {
 			if mark := x(e.At); mark > at-half && mark < at {
-				at = mark + half + 2 // beside the line, not across it
+				at = mark + half + 2 // beside the line of the event
 			}
 		}
 		write(c, style, min(max(at, c.Min.X+half), c.Max.X-half), y(l.Top)+10, l.String())
 	}
 }
 
-// closeEvents have no room for a text between them.
+// closeEvents is the distance below which there is no room for a text between two events.
 const closeEvents = 14 * vg.Length(1)
 
-// eventMark is a line at each change, with what was done.
+// eventMark is a line at each change with the text of the change.
 type eventMark struct {
 	chart
 	texts bool
@@ -169,7 +169,7 @@ type eventMark struct {
 
 func (m eventMark) Plot(c draw.Canvas, p *plot.Plot) {
 	x, _ := p.Transforms(&c)
-	style := ink(8).bold().colored(eventColor)
+	style := newTextStyle(8).bold().colored(eventColor)
 	for _, e := range m.Events {
 		line(c, eventColor, 0.75, x(e.At), c.Min.Y, x(e.At), c.Max.Y)
 	}
@@ -182,11 +182,11 @@ func (m eventMark) Plot(c draw.Canvas, p *plot.Plot) {
 		if i+1 < len(texts) {
 			end = x(texts[i+1].From)
 		}
-		write(c, style, x(t.At)+3, c.Max.Y-1, brief(style, clean(t.Text), end-x(t.At)-5))
+		write(c, style, x(t.At)+3, c.Max.Y-1, shorten(style, printable(t.Text), end-x(t.At)-5))
 	}
 }
 
-// podMark draws the pods' lives, a lane each, and in them t2, t1, t3 and the losses.
+// podMark draws a lane for each pod, with the phases of the pod, t2, t1, t3 and the losses.
 type podMark struct{ chart }
 
 func (m podMark) Plot(c draw.Canvas, p *plot.Plot) {
@@ -196,21 +196,21 @@ func (m podMark) Plot(c draw.Canvas, p *plot.Plot) {
 		top, bottom := y(-float64(i))-2, y(-float64(i)-1)+2
 		for _, b := range pod.Bands {
 			switch {
-			case b.To <= 0 || b.From >= m.Length: // not in sight
+			case b.To <= 0 || b.From >= m.Length: // outside the plot
 			case b.Phase == starting:
-				hollow(c, x(b.From), bottom+0.4, x(b.To), top-0.4)
+				dashedBox(c, x(b.From), bottom+0.4, x(b.To), top-0.4)
 			default:
 				box(c, phaseColors[b.Phase], x(b.From), bottom, max(x(b.To), x(b.From)+0.75), top)
 			}
 		}
-		m.allowance(c, pod, x, bottom, top)
+		m.drawDeadlines(c, pod, x, bottom, top)
 	}
 	for _, l := range m.Losses {
 		at, mid, half := x(l.At), y(-float64(l.Pod)-0.5), laneHeight/2-0.5
 		if l.Guessed {
 			half /= 2
 		}
-		box(c, color.White, at-1.1, mid-half, at+1.1, mid+half) // red on purple is not seen by everybody
+		box(c, color.White, at-1.1, mid-half, at+1.1, mid+half) // a white rim, because red on purple has little contrast
 		box(c, lossColor, at-0.75, mid-half, at+0.75, mid+half)
 	}
 }

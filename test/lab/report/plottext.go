@@ -7,7 +7,7 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// cluster is a run of losing seconds that share one number, for theirs would overlap.
+// cluster is a group of seconds with losses that are close to each other. The picture has one number for it, because several would overlap.
 type cluster struct {
 	From, To float64
 	Lost     int
@@ -15,14 +15,14 @@ type cluster struct {
 }
 
 func clustersOf(c chart) []cluster {
-	near := c.Length / 15 // about as wide as a number
+	near := c.Length / 15 // about the width of a number
 	var all []cluster
 	for _, s := range c.Seconds {
 		at, lost, top := max(0, s[0]), int(s[2]), s[1]+s[2]
 		if lost == 0 {
 			continue
 		}
-		// A long chain is broken, or one number stands for all that happened.
+		// The length of a cluster is bounded, otherwise one number might stand for the whole scenario.
 		if n := len(all); n > 0 && at-all[n-1].To < near && at-all[n-1].From < 2*near {
 			last := &all[n-1]
 			last.To, last.Lost, last.Top = at, last.Lost+lost, max(last.Top, top)
@@ -35,8 +35,8 @@ func clustersOf(c chart) []cluster {
 
 func (c cluster) String() string { return thousands(c.Lost) + " lost" }
 
-// cut shortens a text to the room that it has.
-func cut(style textStyle, text string, room vg.Length) string {
+// truncate shortens a text to the given width.
+func truncate(style textStyle, text string, room vg.Length) string {
 	if style.Width(text) <= room {
 		return text
 	}
@@ -50,14 +50,14 @@ func cut(style textStyle, text string, room vg.Length) string {
 	return text + "…"
 }
 
-// eventText is what stands beside an event's line, from there to the next text.
+// eventText is the text beside the line of an event.
 type eventText struct {
-	From float64 // the first event of those that it names
-	At   float64 // the last
+	From float64 // time of the first event in the text
+	At   float64 // time of the last event in the text
 	Text string
 }
 
-// eventTexts joins events that are too close for a text between them.
+// eventTexts returns the texts of the events. It joins the texts of events that are too close to each other.
 func eventTexts(c chart, tooClose float64) []eventText {
 	var all []eventText
 	for i, e := range c.Events {
@@ -71,17 +71,17 @@ func eventTexts(c chart, tooClose float64) []eventText {
 	return all
 }
 
-// brief keeps the end of a text that ends in a number: of "scale to 5", the 5 says most.
-func brief(style textStyle, text string, room vg.Length) string {
+// shorten shortens a text to the given width. It keeps the end of a text that ends in a number, such as "scale to 5".
+func shorten(style textStyle, text string, room vg.Length) string {
 	if text == "" || style.Width(text) <= room || text[len(text)-1] < '0' || text[len(text)-1] > '9' {
-		return cut(style, text, room)
+		return truncate(style, text, room)
 	}
 	for text != "" && style.Width("…"+text) > room {
 		_, size := utf8.DecodeRuneInString(text)
 		text = text[size:]
 	}
 	if _, words, ok := strings.Cut(text, " "); ok {
-		text = words // the first one is cut
+		text = words // without the word that is cut
 	}
 	if text == "" {
 		return ""

@@ -7,14 +7,14 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/load"
 )
 
-// PlainSuffix is what a server's name has as a plain Deployment, beside its recipe's.
+// PlainSuffix is the suffix of the workload that runs a recipe's server as a plain Deployment.
 const PlainSuffix = "-plain"
 
-// Recipes is the table of a run of recipes: lost of requests, server by client, over all scenarios.
+// Recipes formats a recipes run as a Markdown table: lost requests by server and client, over all scenarios.
 func Recipes(run Run) string {
 	cells := [][]string{{"server", "client", "plain Deployment", "as a GracefulApp", ""}}
-	for _, side := range sides(run) {
-		name, plain := strings.CutSuffix(side.Name, PlainSuffix)
+	for _, column := range workloadColumns(run) {
+		name, plain := strings.CutSuffix(column.Name, PlainSuffix)
 		if plain {
 			continue
 		}
@@ -34,7 +34,7 @@ func Recipes(run Run) string {
 	return markdownTable(escaped(cells)) + "\n" + paragraph(caption(run))
 }
 
-// clientsOf a workload, in their order.
+// clientsOf returns the clients of a workload in their order.
 func clientsOf(run Run, workload string) []string {
 	var names []string
 	for _, s := range run.Scenarios {
@@ -47,7 +47,7 @@ func clientsOf(run Run, workload string) []string {
 	return names
 }
 
-// rowOver adds a client's rows of all scenarios; promised is false if any of them is not.
+// rowOver sums the rows of a client over all scenarios. promised is false if any row has no promise.
 func rowOver(run Run, workload, client string) (sum load.Count, promised bool) {
 	promised = true
 	for _, s := range run.Scenarios {

@@ -31,7 +31,7 @@ func TestRecipes(t *testing.T) {
 	}
 }
 
-// A server whose own control lost none is not proven by another one's losses.
+// The losses of one control prove nothing about another server.
 func TestEachRecipeIsProvenByItsOwnControl(t *testing.T) {
 	row := func(client string, lost int) Row {
 		return Row{Client: client, Promised: true, Count: load.Count{Requests: 1000, Lost: lost}}
@@ -49,7 +49,7 @@ func TestEachRecipeIsProvenByItsOwnControl(t *testing.T) {
 	}
 }
 
-// Servers of two protocols have clients of their own; nobody is shown with those of the other.
+// The table shows each server with the clients of its protocol only.
 func TestRecipesShowEachServerItsOwnClients(t *testing.T) {
 	rows := func(clients ...string) (all []Row) {
 		for _, c := range clients {
@@ -62,6 +62,6 @@ func TestRecipesShowEachServerItsOwnClients(t *testing.T) {
 		{Name: "node", Rows: rows("new")}, {Name: "node" + PlainSuffix, Control: true, Rows: rows("new")},
 	}}}})
 	if strings.Contains(text, "| grpc | new") || strings.Contains(text, "| node | gRPC") || !strings.Contains(text, "| grpc | gRPC | 0 of 10 |") {
-		t.Errorf("clients are shown with a server that they do not speak to:\n%s", text)
+		t.Errorf("a server is shown with clients of another protocol:\n%s", text)
 	}
 }

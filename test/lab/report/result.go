@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// Result of a scenario, as tables write it.
+// Result is the result of a scenario, as tables show it.
 type Result string
 
 // The results, from the best to the worst.
 const (
 	Passed  Result = "passed"
-	TooBusy Result = "too busy" // the machine was: the scenario proves nothing
+	TooBusy Result = "too busy" // the machine was too busy, so the scenario proves nothing
 	Failed  Result = "FAILED"
 )
 
@@ -19,7 +19,7 @@ var ranks = map[Result]int{Passed: 0, TooBusy: 1, Failed: 2}
 
 func (r Result) worse(other Result) bool { return ranks[r] > ranks[other] }
 
-// Result of the scenario.
+// Result returns the result of the scenario.
 func (s Scenario) Result() Result {
 	switch {
 	case len(s.Faults) > 0:
@@ -30,25 +30,25 @@ func (s Scenario) Result() Result {
 	return Passed
 }
 
-// Calibration is how the rate of a suite was found.
+// Calibration has the steps that determined the rate of a suite.
 type Calibration struct {
 	Steps []CalibrationStep `json:"steps"`
-	// Rate that was chosen; 0 if the machine was too busy for the lowest.
+	// Rate is the chosen rate, or 0 if the machine was too busy for the lowest rate.
 	Rate float64 `json:"rate"`
 }
 
-// CalibrationStep is what steady load at one rate has shown. The rate is a share of the clients' full rates.
+// CalibrationStep has the counts of a time of load at one rate, which is a share of the clients' full rates.
 type CalibrationStep struct {
 	Rate     float64 `json:"rate"`
 	Requests int     `json:"requests"`
 	Late     int     `json:"late"`
-	// Load1 is the machine's load average over one minute at the end of the step.
+	// Load1 is the machine's load average over one minute, at the end of the step.
 	Load1 float64 `json:"load1,omitempty"`
-	// Problem is why there was no steady load at all, such as generators that did not start in time.
+	// Problem is the error if there was no load, such as generators that did not start in time.
 	Problem string `json:"problem,omitempty"`
 }
 
-// LateShare of the step; all of it where nothing was sent.
+// LateShare returns the share of late requests, or 1 if no request was sent.
 func (s CalibrationStep) LateShare() float64 {
 	if s.Problem != "" || s.Requests == 0 {
 		return 1

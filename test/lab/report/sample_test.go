@@ -8,10 +8,10 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/load"
 )
 
-// hostile is what a cluster might say to get into the page, the terminal or a document.
+// hostile is a text that would inject markup or escape sequences into the page, the terminal or a document.
 const hostile = "</script><script>alert(1)</script><img src=http://192.0.2.1/x onerror=alert(2)>|`*_\x1b[31m\n"
 
-// sampler makes a run as the lab finds them, the same one each time.
+// sampler generates a sample run, the same one each time.
 type sampler struct {
 	random *rand.Rand
 	begin  time.Time
@@ -39,15 +39,15 @@ func sampleRun() Run {
 		killed.Events[i].Text = hostile
 	}
 	for w := range killed.Workloads {
-		spoil(&killed.Workloads[w])
+		addHostileTexts(&killed.Workloads[w])
 	}
 	run.Scenarios = []Scenario{scale, rollout, killed}
 	run.End = s.begin
 	return run
 }
 
-// spoil gives every text that comes from a cluster a hostile one.
-func spoil(w *Workload) {
+// addHostileTexts puts the hostile text into each text that comes from a cluster.
+func addHostileTexts(w *Workload) {
 	w.Title += hostile
 	names := map[string]string{}
 	for p := range w.Pods {
@@ -61,7 +61,7 @@ func spoil(w *Workload) {
 	}
 }
 
-// scenario scales all workloads through the steps, 28 s apart.
+// scenario generates a scenario that scales all workloads every 28 s.
 func (s *sampler) scenario(name, title string, replicas int, steps []int) Scenario {
 	out := Scenario{Name: name, Title: title, Begin: s.begin, Promised: true, ControlMustLose: true}
 	out.End = s.begin.Add(time.Duration(len(steps)*28+12) * time.Second)
@@ -72,23 +72,23 @@ func (s *sampler) scenario(name, title string, replicas int, steps []int) Scenar
 		{Name: "recipe", Title: "Deployment, usual best practice", Timing: Timing{5, 20, 5, 30}},
 		{Name: "naive", Title: "Deployment, simple tutorial", Control: true, Timing: Timing{5, 20, 0, 30}},
 	} {
-		s.live(&w, &out, replicas, steps)
-		s.loaded(&w, &out)
+		s.addPods(&w, &out, replicas, steps)
+		s.addRequests(&w, &out)
 		out.Workloads = append(out.Workloads, w)
 	}
 	s.begin = out.End.Add(20 * time.Second)
 	return out
 }
 
-// live makes pods come and go.
-func (s *sampler) live(w *Workload, out *Scenario, replicas int, steps []int) {
+// addPods adds the pods and events of a workload.
+func (s *sampler) addPods(w *Workload, out *Scenario, replicas int, steps []int) {
 	var running []int
 	grow := func(at time.Time) {
 		s.pods++
 		pod := Pod{Name: fmt.Sprintf("%s-6d4cf56db-%05x", w.Name, 0xa7c31*s.pods&0xfffff), Node: fmt.Sprintf("node-%d", 1+s.pods%2)}
 		pod.Created, pod.Ready = at, at.Add(6500*time.Millisecond+time.Duration(s.random.IntN(900))*time.Millisecond)
 		if w.Control {
-			pod.Ready = at.Add(900 * time.Millisecond) // without a probe it is Ready as soon as it runs
+			pod.Ready = at.Add(900 * time.Millisecond) // a pod without a readiness probe is Ready as soon as it runs
 		}
 		running = append(running, len(w.Pods))
 		w.Pods = append(w.Pods, pod)
@@ -120,8 +120,8 @@ func (s *sampler) live(w *Workload, out *Scenario, replicas int, steps []int) {
 	}
 }
 
-// loaded sends requests; the control loses some while its pods start and end, and in the rollout a sleeping hook loses two.
-func (s *sampler) loaded(w *Workload, out *Scenario) {
+// addRequests adds the requests of a workload. The control loses some while its pods start and end, and the workload sleep loses two in the rollout.
+func (s *sampler) addRequests(w *Workload, out *Scenario) {
 	rate, clients := 210, []string{"new", "slow", "keep-alive", "keep-alive outside"}
 	if w.Name == "aware" {
 		rate = 700

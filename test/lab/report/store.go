@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 )
 
-// Write stores a run. The file is complete at any time: an interrupted lab leaves the last whole one.
+// Write stores a run. It replaces the file atomically, so an interrupted lab leaves a complete file.
 func Write(path string, run Run) error {
 	text, err := json.MarshalIndent(run, "", "  ")
 	if err != nil {
@@ -23,7 +23,7 @@ func Write(path string, run Run) error {
 	if err != nil {
 		return fmt.Errorf("writing the run: %w", err)
 	}
-	defer func() { _ = os.Remove(file.Name()) }() // nothing is there any more after the renaming
+	defer func() { _ = os.Remove(file.Name()) }() // fails after the rename, because the file has another name
 	_, err = file.Write(append(text, '\n'))
 	if err := errors.Join(err, file.Chmod(0o644), file.Close()); err != nil {
 		return fmt.Errorf("writing the run: %w", err)
@@ -34,7 +34,7 @@ func Write(path string, run Run) error {
 	return nil
 }
 
-// Read is Write's inverse. It refuses what it does not know: a number that is silently left out would make a false report.
+// Read reads a run that Write has stored. It rejects unknown fields, because a report without them could be wrong.
 func Read(path string) (Run, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -47,7 +47,7 @@ func Read(path string) (Run, error) {
 		return Run{}, fmt.Errorf("reading the run %s: %w", path, err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return Run{}, fmt.Errorf("reading the run %s: something follows it", path)
+		return Run{}, fmt.Errorf("reading the run %s: there is data after the JSON object", path)
 	}
 	return run, nil
 }

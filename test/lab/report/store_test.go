@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestReadIsWritesInverse(t *testing.T) {
+func TestReadReturnsTheWrittenRun(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
 	path := filepath.Join(dir, "lab.json")
 	for range 2 { // the second one replaces the first
@@ -29,7 +29,7 @@ func TestReadIsWritesInverse(t *testing.T) {
 	}
 }
 
-func TestWriteSaysThatItCannot(t *testing.T) {
+func TestWriteReturnsErrors(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)

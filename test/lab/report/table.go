@@ -9,14 +9,14 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/load"
 )
 
-// columns of a scenario's table. Events and settled are the workload's, latencies are a client's.
+// columns are the headings of a scenario's table. Only workloads have events and settled, and only clients have latencies.
 var columns = []string{"", "requests", "events", "lost", "share", "p50", "p99", "p99.9", "settled"}
 
-// legend explains what the columns' names do not.
-const legend = `share of the requests that was lost; where none was: what is lost at most, at 95 % confidence (3/N).
-settled: seconds from a change until all was at rest, median / longest.`
+// legend explains the columns share and settled.
+const legend = `share: lost requests of all requests; if none was lost, the upper bound at 95 % confidence (3/N).
+settled: seconds from a change until the workload was settled, median / longest.`
 
-// Table is the whole run for a terminal of 120 columns, with the summary at the end, where the reader is.
+// Table formats a run for a terminal of 120 columns. The summary is at the end, where the reader sees it first.
 func Table(run Run) string {
 	var tables [][][]string
 	for _, s := range run.Scenarios {
@@ -25,9 +25,9 @@ func Table(run Run) string {
 	widths := widthsOf(tables...)
 	var out strings.Builder
 	for i, s := range run.Scenarios {
-		fmt.Fprintf(&out, "%s  %s\n", clean(s.Name), clean(s.Title))
+		fmt.Fprintf(&out, "%s  %s\n", printable(s.Name), printable(s.Title))
 		for _, line := range verdict(s) {
-			fmt.Fprintf(&out, "  %s\n", clean(line))
+			fmt.Fprintf(&out, "  %s\n", printable(line))
 		}
 		out.WriteString(aligned(tables[i], widths) + "\n")
 	}
@@ -43,7 +43,7 @@ func Table(run Run) string {
 	return out.String()
 }
 
-// verdict of a scenario: passed or why not, and what it is worth.
+// verdict returns the result of a scenario, its faults and notes, as lines of text.
 func verdict(s Scenario) []string {
 	lines := []string{string(s.Result())}
 	if s.Load1 > 0 {
@@ -63,25 +63,25 @@ func verdict(s Scenario) []string {
 	switch {
 	case s.ControlMustLose && s.Note != "":
 		lines = append(lines, "note: "+s.Note)
-	case s.Promised && !s.ControlMustLose: // else there is nothing to prove
+	case s.Promised && !s.ControlMustLose: // without a promise there is nothing to prove
 		lines = append(lines, "the control proves nothing here: "+s.Note)
 	}
 	if clients := s.Unproven(); s.ControlMustLose && len(clients) > 0 {
-		lines = append(lines, "not proven, for the control lost none either: "+clean(strings.Join(clients, ", ")),
-			"(too few of these clients' requests met a pod that came or went)")
+		lines = append(lines, "not proven, because the control lost none either: "+printable(strings.Join(clients, ", ")),
+			"(too few requests of these clients met a pod that started or terminated)")
 	}
 	return lines
 }
 
-// scenarioCells has a line for each workload and, indented, one for each client.
+// scenarioCells returns a row for each workload and an indented row for each client.
 func scenarioCells(s Scenario) [][]string {
 	cells := [][]string{columns}
 	for _, w := range s.Workloads {
 		events := s.eventsOf(w)
-		total := append([]string{"  " + clean(w.Name)}, countCells(w.Total(), thousands(len(events)))...)
+		total := append([]string{"  " + printable(w.Name)}, countCells(w.Total(), thousands(len(events)))...)
 		cells = append(cells, append(total, "", "", "", settled(events)))
 		for _, r := range w.Rows {
-			row := append([]string{"    " + clean(r.Client)}, countCells(r.Count, "")...)
+			row := append([]string{"    " + printable(r.Client)}, countCells(r.Count, "")...)
 			cells = append(cells, append(row, latency(r.Latency.P50), latency(r.Latency.P99), latency(r.Latency.P999), ""))
 		}
 	}
@@ -92,27 +92,27 @@ func countCells(c load.Count, events string) []string {
 	return []string{thousands(c.Requests), events, thousands(c.Lost), share(c.Requests, c.Lost)}
 }
 
-// summaryCells: lost of requests, scenario by workload, and all scenarios in which something is promised. Each of rows is one.
+// summaryCells returns a row for each element of rows, with the lost requests of each workload, and a row with the sum of the promised scenarios.
 func summaryCells(run Run, rows [][]Scenario) [][]string {
-	all := sides(run)
+	all := workloadColumns(run)
 	head, total := []string{"lost of requests"}, []string{"all that is promised"}
-	for _, side := range all {
-		head = append(head, clean(side.Name))
+	for _, column := range all {
+		head = append(head, printable(column.Name))
 		var sum tally
 		for _, s := range run.Scenarios {
 			if s.Promised {
-				sum = sum.plus(tallyOf(s.workload(side.Name)))
+				sum = sum.plus(tallyOf(s.workload(column.Name)))
 			}
 		}
 		total = append(total, sum.String())
 	}
 	cells := [][]string{append(head, "")}
 	for _, times := range rows {
-		row := []string{clean(times[0].Name)}
-		for _, side := range all {
+		row := []string{printable(times[0].Name)}
+		for _, column := range all {
 			var sum tally
 			for _, s := range times {
-				sum = sum.plus(tallyOf(s.workload(side.Name)))
+				sum = sum.plus(tallyOf(s.workload(column.Name)))
 			}
 			row = append(row, sum.String())
 		}
@@ -121,7 +121,7 @@ func summaryCells(run Run, rows [][]Scenario) [][]string {
 	return append(cells, append(total, ""))
 }
 
-// repeats are the run's scenarios, each with all the times it ran, in the order of the first.
+// repeats groups the scenarios of a run by name, in the order of their first results.
 func repeats(run Run) [][]Scenario {
 	var all [][]Scenario
 	for _, s := range run.Scenarios {
@@ -135,7 +135,7 @@ func repeats(run Run) [][]Scenario {
 	return all
 }
 
-// outcome of a scenario, however often it ran: the worst of its results.
+// outcome returns the worst result of a scenario that may have run several times.
 func outcome(times ...Scenario) string {
 	worst, count := Passed, 0
 	for _, s := range times {
@@ -159,7 +159,7 @@ func outcome(times ...Scenario) string {
 	return text
 }
 
-// footnote explains the numbers in brackets, if there are any.
+// footnote explains the numbers in brackets. It is empty if there are none.
 func footnote(run Run) string {
 	var clients []string
 	for _, s := range run.Scenarios {
@@ -168,7 +168,7 @@ func footnote(run Run) string {
 				continue
 			}
 			for _, r := range w.Rows {
-				if client := clean(r.Client); !r.Promised && r.Lost > 0 && !slices.Contains(clients, client) {
+				if client := printable(r.Client); !r.Promised && r.Lost > 0 && !slices.Contains(clients, client) {
 					clients = append(clients, client)
 				}
 			}
@@ -180,12 +180,12 @@ func footnote(run Run) string {
 	return "(+n): lost by clients to whom the workload promises nothing: " + strings.Join(clients, ", ") + "."
 }
 
-// caption says where the numbers come from.
+// caption returns the version, time, seed, machine and calibration of a run.
 func caption(run Run) string {
-	text := fmt.Sprintf("GracefulApp %s, %s to %s, seed %d.\n%s.", clean(run.Version),
-		run.Begin.UTC().Format("2006-01-02 15:04"), run.End.UTC().Format("15:04 MST"), run.Seed, clean(run.Machine.String()))
+	text := fmt.Sprintf("GracefulApp %s, %s to %s, seed %d.\n%s.", printable(run.Version),
+		run.Begin.UTC().Format("2006-01-02 15:04"), run.End.UTC().Format("15:04 MST"), run.Seed, printable(run.Machine.String()))
 	for _, c := range run.Calibrations {
-		text += "\nCalibration: " + clean(c.String()) + "."
+		text += "\nCalibration: " + printable(c.String()) + "."
 	}
 	if run.Interrupted {
 		text += "\nThe run was interrupted: scenarios are missing."
@@ -208,7 +208,7 @@ func widthsOf(tables ...[][]string) []int {
 	return widths
 }
 
-// aligned writes the first column to the left, the others to the right.
+// aligned formats a table. It aligns the first column to the left and the others to the right.
 func aligned(cells [][]string, widths []int) string {
 	var out strings.Builder
 	for _, row := range cells {

@@ -12,7 +12,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/load"
 )
 
-// smallRun has numbers that can be checked by hand.
+// smallRun returns a run with numbers that can be checked by hand.
 func smallRun() Run {
 	at := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 	row := func(client string, promised bool, requests, lost int) Row {
@@ -80,7 +80,7 @@ The run was interrupted: scenarios are missing.
 	}
 }
 
-func TestSummaryAddsUpWhatRanSeveralTimes(t *testing.T) {
+func TestSummaryAddsUpRepeatedScenarios(t *testing.T) {
 	run := smallRun()
 	again := smallRun().Scenarios
 	run.Scenarios = append(run.Scenarios, again...)
@@ -111,7 +111,7 @@ func TestTableFitsATerminal(t *testing.T) {
 	run.Scenarios = run.Scenarios[:2]
 	w := &run.Scenarios[0].Workloads[0]
 	w.Rows[0].Client = "keep-alive outside"
-	w.Rows[0].Requests, w.Rows[1].Requests = 123_456_789, 7_654_321 // a day's run
+	w.Rows[0].Requests, w.Rows[1].Requests = 123_456_789, 7_654_321 // a run of a day
 	for line := range strings.Lines(Table(run)) {
 		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 120 {
 			t.Errorf("%d columns: %s", n, line)
@@ -161,7 +161,7 @@ func TestShare(t *testing.T) {
 		want           string
 	}{
 		{20_000, 0, "< 0.015 %"},
-		{21_000, 0, "< 0.015 %"}, // 0.0143 is rounded up: it is a bound
+		{21_000, 0, "< 0.015 %"}, // 0.0143 is rounded up, because it is an upper bound
 		{3_000_000, 0, "< 0.00010 %"},
 		{10, 0, "< 30 %"},
 		{1, 0, "< 100 %"},
@@ -174,7 +174,7 @@ func TestShare(t *testing.T) {
 	}
 }
 
-func TestHeadlineCountsWhatIsPromised(t *testing.T) {
+func TestHeadlineCountsPromisedRequests(t *testing.T) {
 	h := headlineOf(smallRun())
 	if h.Promised.Requests != 20_000 || h.Promised.Lost != 0 {
 		t.Errorf("%+v promised; an unpromised client or scenario is counted", h.Promised)

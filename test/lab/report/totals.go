@@ -10,7 +10,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/load"
 )
 
-// Total of all clients.
+// Total returns the sum of the counts of all clients.
 func (w Workload) Total() load.Count {
 	var sum load.Count
 	for _, r := range w.Rows {
@@ -19,7 +19,7 @@ func (w Workload) Total() load.Count {
 	return sum
 }
 
-// promised counts the requests that must not be lost.
+// promised returns the counts of the requests that GracefulApp promises not to lose.
 func (s Scenario) promised(w Workload) load.Count {
 	var sum load.Count
 	for _, r := range w.Rows {
@@ -30,10 +30,10 @@ func (s Scenario) promised(w Workload) load.Count {
 	return sum
 }
 
-// headline is a run in numbers.
+// headline has the most important numbers of a run.
 type headline struct {
 	Promised, Control load.Count
-	// Scenarios by their results.
+	// Passed, TooBusy and Failed count the scenarios by result.
 	Passed, TooBusy, Failed int
 }
 
@@ -58,12 +58,12 @@ func headlineOf(run Run) headline {
 	return h
 }
 
-// eventsOf a workload, and of all.
+// eventsOf returns the events of a workload and the events of all workloads.
 func (s Scenario) eventsOf(w Workload) []Event {
 	return slices.DeleteFunc(slices.Clone(s.Events), func(e Event) bool { return e.Workload != "" && e.Workload != w.Name })
 }
 
-// settling is how long the workload took to come to rest after its events; zero if nobody waited.
+// settling returns the median and the longest time from an event until the workload was settled, or zero if the lab did not wait for that.
 func settling(events []Event) (median, longest time.Duration) {
 	var all []time.Duration
 	for _, e := range events {
@@ -79,7 +79,7 @@ func settling(events []Event) (median, longest time.Duration) {
 	return (all[(n-1)/2] + all[n/2]) / 2, all[n-1]
 }
 
-// settled as a table writes it: median / longest.
+// settled formats the result of settling: median / longest.
 func settled(events []Event) string {
 	median, longest := settling(events)
 	if longest == 0 {
@@ -88,25 +88,26 @@ func settled(events []Event) string {
 	return seconds(median) + " / " + seconds(longest)
 }
 
-// side is a workload of the whole run; scenarios may lack some. What is compared stands side by side.
-type side struct {
+// workloadColumn is a column of the summary, for a workload. A scenario may lack the workload.
+type workloadColumn struct {
 	Name, Title string
 	Control     bool
 }
 
-func sides(run Run) []side {
-	var all []side
+// workloadColumns returns the columns of the summary in display order.
+func workloadColumns(run Run) []workloadColumn {
+	var all []workloadColumn
 	for _, s := range run.Scenarios {
-		for _, w := range opposed(s.Workloads) {
-			if !slices.ContainsFunc(all, func(a side) bool { return a.Name == w.Name }) {
-				all = append(all, side{w.Name, w.Title, w.Control})
+		for _, w := range inDisplayOrder(s.Workloads) {
+			if !slices.ContainsFunc(all, func(a workloadColumn) bool { return a.Name == w.Name }) {
+				all = append(all, workloadColumn{Name: w.Name, Title: w.Title, Control: w.Control})
 			}
 		}
 	}
 	return all
 }
 
-// workload of that name; an empty one if the scenario lacks it.
+// workload returns the workload with that name, or an empty one.
 func (s Scenario) workload(name string) Workload {
 	i := slices.IndexFunc(s.Workloads, func(w Workload) bool { return w.Name == name })
 	if i < 0 {
@@ -115,7 +116,7 @@ func (s Scenario) workload(name string) Workload {
 	return s.Workloads[i]
 }
 
-// tally of a workload: what clients lost to whom nothing is promised counts apart, unless the workload promises nothing at all.
+// tally has the lost requests of a workload. Unpromised counts those of clients without a promise, if other clients of the workload have one.
 type tally struct{ Requests, Lost, Unpromised int }
 
 func tallyOf(w Workload) tally {
@@ -136,7 +137,7 @@ func (t tally) plus(other tally) tally {
 	return tally{t.Requests + other.Requests, t.Lost + other.Lost, t.Unpromised + other.Unpromised}
 }
 
-// String is a cell of the summary: 0 (+2) of 20,000.
+// String formats a cell of the summary: 0 (+2) of 20,000.
 func (t tally) String() string {
 	switch {
 	case t.Requests == 0:
@@ -147,8 +148,8 @@ func (t tally) String() string {
 	return thousands(t.Lost) + " of " + thousands(t.Requests)
 }
 
-// opposed has what is compared side by side first: the first workload, and the controls; then the others.
-func opposed(all []Workload) []Workload {
+// inDisplayOrder sorts workloads: the first one, then the controls, so that they are side by side, then the others.
+func inDisplayOrder(all []Workload) []Workload {
 	rank := func(i int) int {
 		switch {
 		case all[i].Control:
@@ -170,7 +171,7 @@ func opposed(all []Workload) []Workload {
 	return out
 }
 
-// String is the line beside every table: numbers of a two-core machine are not those of a data centre.
+// String describes the machine for the caption of a table.
 func (m Machine) String() string {
 	nodes := fmt.Sprintf("%d nodes", len(m.Nodes))
 	if len(m.Nodes) == 1 {

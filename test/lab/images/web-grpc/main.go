@@ -1,8 +1,8 @@
-// Command web-grpc is a gRPC server whose pod loses no call when it goes: what it takes is GracefulStop, bounded by t1. With -plain it is the
-// server of gRPC's first example, which ends at SIGTERM.
+// Command web-grpc is a gRPC server that loses no call when its pod terminates. At SIGTERM it calls GracefulStop, bounded by t1. With -plain it ends
+// at SIGTERM, like the server in gRPC's first example.
 //
-// GracefulStop says goodbye to each connection in two steps (RFC 9113, section 6.8): a GOAWAY that refuses no call, and, when the client has
-// acknowledged the ping behind it, one that names the last call; then what is in flight is answered. So no drain endpoint is needed.
+// GracefulStop closes each connection in two steps (RFC 9113, section 6.8). It sends a GOAWAY that refuses no call, and a ping. When the client has
+// acknowledged the ping, GracefulStop sends a second GOAWAY with the last call, and answers the calls in flight. So no drain endpoint is needed.
 package main
 
 import (
@@ -26,18 +26,18 @@ import (
 
 const (
 	address = ":50051"
-	// defaultShutdown is t1 where nobody says it.
+	// defaultShutdown is t1 if GRACEFUL_SHUTDOWN_SEC is not set.
 	defaultShutdown = 10 * time.Second
-	// connectionAge: a client keeps its connection for as long as the server lets it, and a new pod would get nothing. Each connection
-	// is told to leave at this age, as gracefully as in GracefulStop; grpc-go spreads it by a tenth.
+	// connectionAge is the age at which the server closes a connection, as gracefully as GracefulStop. Otherwise clients would keep their connections,
+	// and a new pod would get no calls. grpc-go varies the age by a tenth.
 	connectionAge = time.Minute
 )
 
-// probes are the services that the probes ask for: two, so that one can say no without the other.
+// probes are the health services of the readiness and the liveness probe. They are two, so that one can fail without the other.
 var probes = []string{"readiness", "liveness"}
 
 func main() {
-	plain := flag.Bool("plain", false, "end at SIGTERM, whatever is in flight")
+	plain := flag.Bool("plain", false, "end at SIGTERM without answering the calls in flight")
 	flag.Parse()
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
@@ -88,7 +88,7 @@ func shutdown() time.Duration {
 	return defaultShutdown
 }
 
-// hello has one method, written by hand: it answers after the duration that it is sent.
+// hello is a service with one method, which answers after the duration in the request.
 var hello = grpc.ServiceDesc{
 	ServiceName: "gracefulapp.lab.Hello",
 	HandlerType: (*any)(nil),

@@ -21,7 +21,7 @@ import (
 
 const method = "/gracefulapp.lab.Hello/Say"
 
-// pod is a server with its own signals.
+// pod is a server with its own signal channel.
 type pod struct {
 	address string
 	signals chan os.Signal
@@ -41,7 +41,7 @@ func startPod(t *testing.T, t1 time.Duration, options ...grpc.ServerOption) pod 
 	return p
 }
 
-// service sends each new connection to the pod that it has, and keeps those that there are where they are, as kube-proxy does.
+// service forwards each new connection to its current pod. Existing connections stay with their pod, as with kube-proxy.
 type service struct {
 	net.Listener
 	pod atomic.Pointer[pod]
@@ -81,7 +81,7 @@ func forward(client net.Conn, address string) {
 	_, _ = io.Copy(client, server)
 }
 
-// call sends until atEach stops it.
+// call sends calls until atEach stops the client.
 func call(t *testing.T, address, seconds string, atEach func(n int, c *load.Client)) []load.Record {
 	t.Helper()
 	c, err := load.NewClient(load.Target{
@@ -112,7 +112,7 @@ func TestCallsInFlightAreAnsweredAfterTheSignal(t *testing.T) {
 	records := call(t, p.address, "0.3", func(n int, c *load.Client) {
 		if n == 100 {
 			c.Stop()
-			// A moment later than the last call begins, and earlier than it is answered.
+			// SIGTERM comes after the last call has begun and before it is answered.
 			time.AfterFunc(100*time.Millisecond, func() { p.signals <- syscall.SIGTERM })
 		}
 	})
@@ -124,7 +124,7 @@ func TestCallsInFlightAreAnsweredAfterTheSignal(t *testing.T) {
 	}
 }
 
-// The pod goes in the middle of 200 calls per second on kept connections: new ones reach another pod before the signal comes.
+// The pod gets SIGTERM while clients send 200 calls per second on keep-alive connections. New connections already reach another pod.
 func TestCallsMoveToAnotherPod(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
@@ -156,7 +156,7 @@ func TestCallsMoveToAnotherPod(t *testing.T) {
 	}
 }
 
-// Without a bound the kubelet would kill, and the pod's end would say nothing.
+// Without a bound the kubelet would kill the server.
 func TestTheShutdownIsBounded(t *testing.T) {
 	p := startPod(t, 200*time.Millisecond)
 	conn, err := grpc.NewClient(p.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -180,7 +180,7 @@ func TestTheShutdownIsBounded(t *testing.T) {
 	}
 }
 
-// Clients that stay are told to leave, and lose nothing by it.
+// The server closes old connections of clients, and the clients lose nothing.
 func TestOldConnectionsAreReplacedWithoutALoss(t *testing.T) {
 	p := startPod(t, time.Second, grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: 100 * time.Millisecond}))
 	fresh := 0

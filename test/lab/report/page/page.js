@@ -1,4 +1,4 @@
-// Draws the charts of chart.go, each when its scenario is opened. Every text goes in as text: as an SVG text node or by textContent.
+// Draws the charts of chart.go, each when its scenario is opened. All texts are added as SVG text nodes or by textContent, never as markup.
 'use strict';
 (() => {
   const data = JSON.parse(document.getElementById('charts').textContent);
@@ -21,7 +21,7 @@
     return box;
   }
 
-  // clusters of losing seconds share one number, for theirs would overlap.
+  // clusters joins close seconds with losses, because their numbers would overlap.
   function clusters(seconds) {
     const out = [];
     for (const [t, answered, lost] of seconds) {
@@ -35,7 +35,7 @@
 
   function series(d, c) {
     const seconds = d.seconds.map(([t, answered, lost]) => [Math.max(0, t), answered, lost]);
-    // The last one ends as well: after it there was no load.
+    // The last second has an end, because there was no load after it.
     if (seconds.length) { const [t, a, l] = d.seconds[d.seconds.length - 1]; seconds.push([Math.min(t + 1, d.length), a, l]); }
     const area = (name, column, color, line) => ({
       name, type: 'line', stack: 'all', step: 'end', symbol: 'none', silent: true, z: 2,
@@ -66,13 +66,13 @@
 
   function podTip(p) {
     return tip(p.name, 'on ' + p.node, ...p.bands.map((b) => `${b.phase} from ${s(b.from)} to ${s(b.to)}`),
-      p.allowance && `SIGTERM due at ${s(p.allowance[1])}, SIGKILL at ${s(p.allowance[3])}`,
+      p.deadlines && `SIGTERM due at ${s(p.deadlines[1])}, SIGKILL at ${s(p.deadlines[3])}`,
       p.exit !== undefined && `exit code ${p.exit}${p.killed ? ': SIGKILL' : ''}`);
   }
-  const lossTip = (d, l) => tip(`${l.count} lost at ${s(l.at)}`, d.pods[l.pod].name, l.guessed && 'the pod is the one disturbed nearest in time');
+  const lossTip = (d, l) => tip(`${l.count} lost at ${s(l.at)}`, d.pods[l.pod].name, l.guessed && 'guessed: the pod with the latest event before the loss');
   const eventTip = (e) => tip(e.text, 'at ' + s(e.at), e.settled && `settled after ${s(e.settled - e.at)}`);
 
-  // A change: a line through both grids, a flag with its number and, where there is room, its text. Grey until all was at rest.
+  // A change is a line through both grids with its number and, if there is room, its text. The background is grey until the workload is settled.
   const bottom = (d) => height(d) - foot;
   function settlingItem(d, c) {
     return (params, api) => {
@@ -87,7 +87,7 @@
       const i = params.dataIndex, e = d.events[i], x = api.coord([e.at, 0])[0];
       const next = i + 1 < d.events.length ? api.coord([d.events[i + 1].at, 0])[0] : api.coord([d.length, 0])[0];
       const room = Math.floor((next - x - 24) / 7.6); // letters of 12 px, bold
-      const number = next - x < 6 + 8 * `${i + 1}`.length ? '' : `${i + 1}`; // the line alone where the next one is too near
+      const number = next - x < 6 + 8 * `${i + 1}`.length ? '' : `${i + 1}`; // only the line if the next one is too close
       const text = room > 5 ? `${number} ${shorten(e.text.replace(/\s+/g, ' '), room)}` : number;
       return { type: 'group', children: [
         { type: 'line', shape: { x1: x, y1: 4, x2: x, y2: bottom(d) }, style: { stroke: c.event, lineWidth: 1.2 } },
@@ -111,17 +111,17 @@
         return { type: 'rect', shape: { x: from, y: y + (hollow ? .5 : 0), width: Math.max(1, x(b.to) - from), height: h - (hollow ? 1 : 0), r: 1.5 },
           style: { fill: hollow ? c.back : c[b.phase], stroke: hollow ? c.starting : 'none', lineDash: hollow ? [3, 2] : null } };
       });
-      if (p.allowance) children.push(...allowance(p, c, x, y, h, clip));
+      if (p.deadlines) children.push(...deadlines(p, c, x, y, h, clip));
       if (p.killed) children.push(label('✖ SIGKILL', Math.min(x(p.killed) + 5, clip - 68), mid, c.loss, '700 11px', c, 'left'));
       return { type: 'group', children };
     };
   }
 
-  // allowance draws t2 | t1 | t3 below the band: ticks where SIGTERM was due, where t1 ends and where SIGKILL would come.
-  function allowance(p, c, x, y, h, clip) {
-    const [deleted, term, shutdown, kill] = p.allowance.map(x), base = y + h + 1.5, end = x(p.bands.length ? p.bands[p.bands.length - 1].to : 0);
+  // deadlines draws t2 | t1 | t3 below the band, with ticks where SIGTERM is due, where t1 ends and where SIGKILL is due.
+  function deadlines(p, c, x, y, h, clip) {
+    const [deleted, term, shutdown, kill] = p.deadlines.map(x), base = y + h + 1.5, end = x(p.bands.length ? p.bands[p.bands.length - 1].to : 0);
     const line = (x1, y1, x2, y2, stroke, lineWidth) => ({ type: 'line', shape: { x1, y1, x2, y2 }, style: { stroke, lineWidth } });
-    // A rim, for a tick may stand on a band of any colour.
+    // A rim makes the tick visible on a band of any color.
     const tick = (at, from, width) => [line(at, from, at, base + 1, c.back, width + 2), line(at, from, at, base + 1, c.text, width)];
     const out = [line(deleted, base, kill, base, c.soft, 1), ...tick(term, y - 1, 1.5), ...tick(shutdown, y + h / 2, 1), ...tick(kill, y - 1, 2.5)];
     const free = Math.max(end, term), mid = y + h / 2;
@@ -150,7 +150,7 @@
       grid: [{ left, right, top, height: requests }, { left, right, top: top + requests + gap, height: Math.max(1, d.pods.length) * lane }],
       xAxis: [x(0, false), x(1, true)],
       yAxis: [
-        // Room above the line for how many were lost.
+        // Room above the line for the numbers of lost requests.
         { type: 'value', gridIndex: 0, max: (v) => Math.ceil(most * 1.3), min: 0, splitNumber: 3, axisLine: { show: false }, axisTick: { show: false }, axisLabel: { ...text, showMaxLabel: false }, splitLine: { lineStyle: { color: c.line, opacity: .6 } } },
         { type: 'category', gridIndex: 1, inverse: true, data: d.pods.map((_, i) => i), axisLine: { show: false }, axisTick: { show: false },
           axisLabel: { ...text, fontSize: 10.5, interval: 0, formatter: (i) => d.pods[i].short } },
@@ -167,7 +167,7 @@
     if (!chart) {
       chart = echarts.init(element, null, { renderer: 'svg' });
       chart.group = 'scenario' + element.dataset.scenario;
-      // A closed scenario's panel has no width; what is drawn into none stays that narrow.
+      // The panel of a closed scenario has no width, so its chart must be resized when it opens.
       new ResizeObserver(() => element.clientWidth && chart.resize()).observe(element);
     }
     chart.resize();

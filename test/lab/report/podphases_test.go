@@ -15,20 +15,20 @@ func TestBands(t *testing.T) {
 		pod  Pod
 		want []band
 	}{
-		{"a whole life", Pod{Created: at(0), Ready: at(6), Deleted: at(20), Signal: at(25), Ended: at(27)},
+		{"a pod that was deleted", Pod{Created: at(0), Ready: at(6), Deleted: at(20), Signal: at(25), Ended: at(27)},
 			[]band{{starting, at(0), at(6)}, {ready, at(6), at(20)}, {draining, at(20), at(25)}, {finishing, at(25), at(27)}}},
-		{"one that goes on", Pod{Created: at(0), Ready: at(6)}, []band{{starting, at(0), at(6)}, {ready, at(6), at(60)}}},
-		{"one that goes before it was Ready", Pod{Created: at(0), Deleted: at(3), Signal: at(4), Ended: at(5)},
+		{"a pod that still runs", Pod{Created: at(0), Ready: at(6)}, []band{{starting, at(0), at(6)}, {ready, at(6), at(60)}}},
+		{"a pod that was deleted before it was Ready", Pod{Created: at(0), Deleted: at(3), Signal: at(4), Ended: at(5)},
 			[]band{{starting, at(0), at(3)}, {draining, at(3), at(4)}, {finishing, at(4), at(5)}}},
 		{"SIGKILL at once, without a signal", Pod{Created: at(0), Ready: at(6), Deleted: at(20), Ended: at(21)},
 			[]band{{starting, at(0), at(6)}, {ready, at(6), at(20)}, {draining, at(20), at(21)}}},
 		{"a crash", Pod{Created: at(0), Ready: at(6), Ended: at(21)}, []band{{starting, at(0), at(6)}, {ready, at(6), at(21)}}},
-		// The API server's times are whole seconds: the node's signal seems to come before the deletion.
-		{"clocks that disagree", Pod{Created: at(0), Ready: at(6), Deleted: at(21), Signal: at(20), Ended: at(23)},
+		// The clocks differ: SIGTERM seems to come before the deletion.
+		{"clocks that differ", Pod{Created: at(0), Ready: at(6), Deleted: at(21), Signal: at(20), Ended: at(23)},
 			[]band{{starting, at(0), at(6)}, {ready, at(6), at(21)}, {finishing, at(21), at(23)}}},
-		{"an end before the deletion was seen", Pod{Created: at(0), Ready: at(6), Deleted: at(21), Ended: at(20)},
+		{"an end before the deletion", Pod{Created: at(0), Ready: at(6), Deleted: at(21), Ended: at(20)},
 			[]band{{starting, at(0), at(6)}, {ready, at(6), at(21)}}},
-		{"one that was never seen", Pod{}, nil},
+		{"a pod without times", Pod{}, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got := bands(tc.pod, at(60))
@@ -42,22 +42,22 @@ func TestBands(t *testing.T) {
 	}
 }
 
-func TestAllowance(t *testing.T) {
+func TestDeadlines(t *testing.T) {
 	deleted := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 	after := func(s int) time.Time { return deleted.Add(time.Duration(s) * time.Second) }
 	timing := Timing{ShutdownSeconds: 20, PreStopSeconds: 5, TerminationGrace: 30}
-	got, ok := allowanceOf(Pod{Deleted: deleted}, timing)
-	if want := (allowance{deleted, after(5), after(25), after(30)}); !ok || got != want {
+	got, ok := deadlinesOf(Pod{Deleted: deleted}, timing)
+	if want := (deadlines{deleted, after(5), after(25), after(30)}); !ok || got != want {
 		t.Errorf("%v, %v; want %v", got, ok, want)
 	}
-	if _, ok := allowanceOf(Pod{}, timing); ok {
-		t.Error("a pod that nobody has deleted is given time to go")
+	if _, ok := deadlinesOf(Pod{}, timing); ok {
+		t.Error("a pod that was not deleted has deadlines")
 	}
 }
 
-func TestOpposedPutsTheControlNextToTheApp(t *testing.T) {
+func TestTheControlIsNextToTheApp(t *testing.T) {
 	var got []string
-	for _, w := range opposed([]Workload{{Name: "aware"}, {Name: "sleep"}, {Name: "recipe"}, {Name: "naive", Control: true}}) {
+	for _, w := range inDisplayOrder([]Workload{{Name: "aware"}, {Name: "sleep"}, {Name: "recipe"}, {Name: "naive", Control: true}}) {
 		got = append(got, w.Name)
 	}
 	if diff := cmp.Diff([]string{"aware", "naive", "sleep", "recipe"}, got); diff != "" {

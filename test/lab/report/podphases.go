@@ -2,32 +2,32 @@ package report
 
 import "time"
 
-// phase of a pod's life.
+// phase is a phase of a pod from its creation to its end.
 type phase string
 
 const (
 	starting  phase = "starting"  // created, not yet Ready
-	ready     phase = "ready"     // serves
-	draining  phase = "draining"  // its deletion was asked for, SIGTERM has not come: the preStop hook runs
-	finishing phase = "finishing" // SIGTERM has come, the container has not ended
+	ready     phase = "ready"     // Ready
+	draining  phase = "draining"  // deleted, before SIGTERM: the preStop hook runs
+	finishing phase = "finishing" // after SIGTERM, before the container ended
 )
 
-// sigkilled is the exit code of a container that SIGKILL has ended: 128 + 9.
+// sigkilled is the exit code of a container that SIGKILL ended, 128 + 9.
 const sigkilled = 137
 
-// band is a phase with its time.
+// band is a phase with its begin and end.
 type band struct {
 	Phase    phase
 	From, To time.Time
 }
 
-// bands of a pod that was watched until end. Clocks of API server and node differ, and the API server's times are whole seconds, so
-// what seems to come before its time comes at it.
+// bands returns the phases of a pod that was observed until end. The clocks of lab and node may differ. A phase that seems to begin before the previous
+// one begins at the same time.
 func bands(p Pod, end time.Time) []band {
 	if !p.Ended.IsZero() {
 		end = p.Ended
 	}
-	// A phase begins with one of these; later ones cut it off.
+	// Each event begins a phase and ends the previous one.
 	begins := []band{
 		{Phase: starting, From: p.Created},
 		{Phase: ready, From: p.Ready},
@@ -62,18 +62,18 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// allowance is what a deleted pod is given: SIGTERM comes at Term, the app wants to have ended by Shutdown, SIGKILL comes at Kill.
-type allowance struct {
+// deadlines are the times at which the steps of a pod's termination are due: Term for SIGTERM, Shutdown for the end of t1, Kill for SIGKILL.
+type deadlines struct {
 	Deleted, Term, Shutdown, Kill time.Time
 }
 
-// allowanceOf a pod; false if nobody asked for its deletion.
-func allowanceOf(p Pod, t Timing) (allowance, bool) {
+// deadlinesOf returns the deadlines of a pod, or false if the pod was not deleted.
+func deadlinesOf(p Pod, t Timing) (deadlines, bool) {
 	after := func(s int32) time.Time { return p.Deleted.Add(time.Duration(s) * time.Second) }
-	return allowance{
+	return deadlines{
 		Deleted: p.Deleted, Term: after(t.PreStopSeconds), Shutdown: after(t.PreStopSeconds + t.ShutdownSeconds), Kill: after(t.TerminationGrace),
 	}, !p.Deleted.IsZero()
 }
 
-// killed tells whether SIGKILL has ended the pod, and so what it was about to answer.
+// killed reports whether SIGKILL ended the container.
 func (p Pod) killed() bool { return p.ExitCode != nil && *p.ExitCode == sigkilled }

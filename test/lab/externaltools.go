@@ -20,63 +20,63 @@ import (
 )
 
 const (
-	opinions = 3
-	// opinionTime is enough to scale 2 -> 5 -> 1 -> 3 and roll out as often.
-	opinionTime = opinions * 120 * time.Second
+	toolRounds = 3
+	// toolTime is the time for which the tools send. It is enough for toolRounds times 2 -> 5 -> 1 -> 3 replicas and a rollout.
+	toolTime = toolRounds * 120 * time.Second
 )
 
-// tool is a load generator that nobody here wrote.
-type tool struct {
+// externalTool is a load generator of another project.
+type externalTool struct {
 	name string
-	// command for a URL without a query.
+	// command returns the command line for a URL without a query.
 	command func(url string, seconds int) []string
-	// read counts the requests that were sent and those that were lost in the tool's own words.
+	// read returns the number of requests, and of those lost, from the tool's output.
 	read func(output string) (requests, lost int, err error)
 }
 
-func tools() []tool {
-	return []tool{
-		{"wrk, keep-alive", func(url string, seconds int) []string {
+func externalTools() []externalTool {
+	return []externalTool{
+		{name: "wrk, keep-alive", command: func(url string, seconds int) []string {
 			return []string{"wrk", "-t1", "-c20", fmt.Sprintf("-d%ds", seconds), "--timeout", "30s", url + "?seconds=0"}
-		}, readWrk},
-		{"ab, 1 s each", func(url string, seconds int) []string {
+		}, read: readWrk},
+		{name: "ab, 1 s each", command: func(url string, seconds int) []string {
 			return []string{"ab", "-q", "-r", "-l", "-c20", "-n1000000", "-s30", fmt.Sprintf("-t%d", seconds), url + "?seconds=1"}
-		}, readAb},
-		{"hey, keep-alive", func(url string, seconds int) []string {
+		}, read: readAb},
+		{name: "hey, keep-alive", command: func(url string, seconds int) []string {
 			return []string{"hey", "-c", "20", "-q", "5", "-t", "30", "-z", fmt.Sprintf("%ds", seconds), url + "?seconds=0"}
-		}, readHey},
+		}, read: readHey},
 	}
 }
 
-// secondOpinion lets the tools send while the workloads are scaled and rolled out.
-func secondOpinion(ctx context.Context, r *round) error {
-	type asked struct {
+// runExternalTools lets the tools send requests while the workloads are scaled and rolled out.
+func runExternalTools(ctx context.Context, r *round) error {
+	type toolRun struct {
 		workload string
-		tool     tool
+		tool     externalTool
 		pod      *corev1.Pod
 	}
-	var all []asked
+	var all []toolRun
 	for _, w := range r.workloads {
 		if !w.drainAware && !w.control {
 			continue
 		}
-		for _, t := range tools() {
-			pod := r.toolPod(t.command("http://"+net.JoinHostPort(r.addresses.services[w.name], "80")+"/", int(opinionTime.Seconds())))
+		for _, t := range externalTools() {
+			pod := r.toolPod(t.command("http://"+net.JoinHostPort(r.addresses.services[w.name], "80")+"/", int(toolTime.Seconds())))
 			if err := r.Create(ctx, pod); err != nil {
 				return fmt.Errorf("starting %s: %w", t.name, err)
 			}
-			all = append(all, asked{w.name, t, pod})
+			all = append(all, toolRun{workload: w.name, tool: t, pod: pod})
 		}
 	}
 	defer func() {
 		for _, a := range all {
-			_ = r.Delete(context.WithoutCancel(ctx), a.pod, client.GracePeriodSeconds(0)) // the namespace goes with the next run
+			_ = r.Delete(context.WithoutCancel(ctx), a.pod, client.GracePeriodSeconds(0)) // the next run deletes the namespace
 		}
 	}()
 	if err := r.steady(ctx, steadyTime); err != nil {
 		return err
 	}
-	for range opinions {
+	for range toolRounds {
 		if err := r.scaleTo(ctx, 5, 1, 3); err != nil {
 			return err
 		}
@@ -91,7 +91,7 @@ func secondOpinion(ctx context.Context, r *round) error {
 		}
 		requests, lost, err := a.tool.read(output)
 		if err != nil {
-			return fmt.Errorf("%s on %s: %w in what it printed:\n%s", a.tool.name, a.workload, err, output)
+			return fmt.Errorf("%s on %s: %w in the output:\n%s", a.tool.name, a.workload, err, output)
 		}
 		r.extra[a.workload] = append(r.extra[a.workload], report.Row{
 			Client: a.tool.name, Promised: a.workload == "aware",
@@ -101,7 +101,7 @@ func secondOpinion(ctx context.Context, r *round) error {
 	return nil
 }
 
-// toolPod is throttled: these tools send as fast as they can, and two cores carry everything else too.
+// toolPod returns the pod of a tool. It has a CPU limit, because the tools send as fast as they can.
 func (r *round) toolPod(command []string) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
@@ -117,14 +117,14 @@ func (r *round) toolPod(command []string) *corev1.Pod {
 	}
 }
 
-// output waits for the pod's end.
+// output waits until the pod has ended and returns its log.
 func (r *round) output(ctx context.Context, pod *corev1.Pod) (string, error) {
-	err := r.WaitFor(ctx, pod.Name+" to end", opinionTime+2*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
+	err := r.WaitFor(ctx, pod.Name+" to end", toolTime+2*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
 		err := r.Get(ctx, client.ObjectKeyFromObject(pod), pod)
 		if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 			return testbed.Done, nil
 		}
-		r.live("waiting for " + pod.Name)
+		r.showProgress("waiting for " + pod.Name)
 		return testbed.Pending("it is " + string(pod.Status.Phase)), client.IgnoreNotFound(err)
 	})
 	if err != nil {
@@ -152,7 +152,7 @@ func readWrk(output string) (requests, lost int, err error) {
 	}
 	requests = number(m[1])
 	for _, e := range wrkErrors.FindStringSubmatch(output) {
-		lost += number(e) // the whole match is no number
+		lost += number(e) // the first element, the whole match, counts as 0
 	}
 	if m := wrkStatus.FindStringSubmatch(output); m != nil {
 		lost += number(m[1])
@@ -160,7 +160,7 @@ func readWrk(output string) (requests, lost int, err error) {
 	return requests + lost, lost, nil
 }
 
-// readAb: Failed counts one request up to three times, as connect, receive and length; it is an upper bound.
+// readAb returns an upper bound of the lost requests: ab counts one failed request up to three times, as connect, receive and length.
 func readAb(output string) (requests, lost int, err error) {
 	m, failed := abRequests.FindStringSubmatch(output), abFailed.FindStringSubmatch(output)
 	if m == nil || failed == nil {
@@ -191,7 +191,7 @@ func readHey(output string) (requests, lost int, err error) {
 	return requests, lost, nil
 }
 
-// number of digits that a pattern has found.
+// number returns the number in a match, or 0.
 func number(digits string) int {
 	n, _ := strconv.Atoi(digits)
 	return n

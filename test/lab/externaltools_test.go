@@ -24,7 +24,7 @@ func TestToolsOutputs(t *testing.T) {
 				t.Errorf("%d requests, %d lost, %v; want %d and %d", requests, lost, err, tt.requests, tt.lost)
 			}
 			if _, _, err := tt.read("segmentation fault\n"); err == nil {
-				t.Error("took a failure for a result")
+				t.Error("accepted the output of a failure")
 			}
 		})
 	}
