@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// getTimeout is longer than the longest request that the samples declare; whoever waits longer has curl.
+// getTimeout is longer than the longest request that the samples declare.
 const getTimeout = 2 * time.Minute
 
-// get is the client for `kubectl exec`: the image holds no shell, curl or wget. A status other than 2xx is a failure.
+// get sends one GET request and returns the exit code. It is for `kubectl exec`: the image has no shell, curl or wget. A status other than 2xx
+// is a failure.
 func get(url string, stdout, stderr io.Writer) int {
 	ctx, cancel := context.WithTimeout(context.Background(), getTimeout)
 	defer cancel()
@@ -28,7 +29,7 @@ func get(url string, stdout, stderr io.Writer) int {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if _, err := io.Copy(stdout, resp.Body); err != nil {
-		_, _ = fmt.Fprintf(stderr, "hello get: reading the answer: %v\n", err)
+		_, _ = fmt.Fprintf(stderr, "hello get: reading the response body: %v\n", err)
 		return exitFailed
 	}
 	_, _ = fmt.Fprintf(stderr, "%s in %s\n", resp.Status, time.Since(start).Round(time.Millisecond))

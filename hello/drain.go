@@ -10,22 +10,22 @@ import (
 	"time"
 )
 
-// drain is the state that a call of the preStop hook puts the server in until SIGTERM comes. It ends by itself, because not every call is
-// followed by SIGTERM: another client may have called.
+// drain is the state of the server between a call of the preStop hook and SIGTERM. It expires, because a client other than the kubelet may
+// have called the hook; then no SIGTERM follows.
 type drain struct {
-	lasts time.Duration // after the last call
+	duration time.Duration // after the last call
 
 	mu    sync.Mutex
 	until time.Time
 }
 
-// extend starts the drain, or prolongs the one that is active; it reports whether it has started one.
+// extend starts the drain, or prolongs the active one. It reports whether it has started one.
 func (d *drain) extend() (started bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
 	started = !now.Before(d.until)
-	d.until = now.Add(d.lasts)
+	d.until = now.Add(d.duration)
 	return started
 }
 
@@ -35,22 +35,22 @@ func (d *drain) active() bool {
 	return time.Now().Before(d.until)
 }
 
-// terminationMargin is what GracefulApp derives t3 with: t1 + t2 + 5 s.
+// terminationMargin is the margin in GracefulApp's derived grace period: t3 = t1 + t2 + 5 s.
 const terminationMargin = 5 * time.Second
 
-// drainLasts returns t3. The kubelet kills the container t3 after it has called the hook, or earlier, so a process that is alive by then was
-// not being deleted.
-func (s settings) drainLasts() time.Duration {
+// drainDuration returns t3. The kubelet kills the container t3 after it has called the hook, or earlier. If the process still runs after t3,
+// its pod was not being deleted.
+func (s settings) drainDuration() time.Duration {
 	return max(cmp.Or(s.termination, s.shutdown+s.preStop+terminationMargin), s.preStop)
 }
 
-// handleDrain is the httpGet preStop hook. The kubelet sends SIGTERM as soon as it returns, so each call holds for all of t2: an earlier
-// call may have been another client's. Meanwhile the server stays ready and answers everything, each time with `Connection: close`.
-// A call that no SIGTERM follows costs keep-alive for t3, nothing else.
+// handleDrain is the httpGet preStop hook. The kubelet sends SIGTERM as soon as the hook returns, so each call blocks for all of t2, even
+// when the server already drains: another client may have made the earlier call. Meanwhile the server stays ready, answers every request and
+// sets `Connection: close` on each response. If no SIGTERM follows, the only effect is that clients lose keep-alive for t3.
 //
-// Idle HTTP/1 connections stay open: their next request may be on its way, and if it comes within t2 it is answered and told to close.
-// HTTP/2 connections and WebSockets are told at once (see goaway.go and websocket.go). What is still idle at SIGTERM is closed then, with
-// care (see idleConns.finish).
+// Idle HTTP/1 connections stay open: the client may be sending a request at this moment. The response to a request that comes within t2
+// closes the connection. HTTP/2 and WebSocket clients are notified at once (see goaway.go and websocket.go). At SIGTERM the server closes
+// the connections that are still idle (see idleConns.closeIdle).
 func (s *server) handleDrain(w http.ResponseWriter, r *http.Request) {
 	if s.drain.extend() {
 		s.idle.http2.leave()
@@ -71,8 +71,8 @@ func (s *server) handleDrain(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveAdmin serves /drain on a port of its own, if it has one. The Service does not target that port, so that no client of the Service
-// can call the hook.
+// serveAdmin serves /drain on ADMIN_PORT if that differs from PORT. The Service does not target ADMIN_PORT, so no client of the Service can
+// call the hook.
 func (s *server) serveAdmin(ctx context.Context, listen listenFunc) (*http.Server, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/drain", s.handleDrain)

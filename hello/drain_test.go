@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// tutorialGrace is t3 of the tutorial's settings, which name none: t1 + t2 + 5 s.
+// tutorialGrace is the derived t3 of the tutorial's settings: t1 + t2 + 5 s.
 const tutorialGrace = 30 * time.Second
 
 func TestEachCallOfTheHookHoldsForAllOfPreStop(t *testing.T) {
@@ -19,10 +19,10 @@ func TestEachCallOfTheHookHoldsForAllOfPreStop(t *testing.T) {
 		first := p.goGet("/drain")
 		time.Sleep(2 * time.Second)
 		second := p.goGet("/drain")
-		for what, got := range map[string]reply{"first call": <-first, "call during the first": <-second, "call after it": p.get("/drain")} {
-			got.check(t, what, http.StatusOK, true)
+		for step, got := range map[string]reply{"first call": <-first, "call during the first": <-second, "call after it": p.get("/drain")} {
+			got.check(t, step, http.StatusOK, true)
 			if got.took != tutorial.preStop {
-				t.Errorf("%s took %s, want t2 = %s", what, got.took, tutorial.preStop)
+				t.Errorf("%s took %s, want t2 = %s", step, got.took, tutorial.preStop)
 			}
 		}
 		if n := strings.Count(p.log.String(), `"msg":"draining"`); n != 1 {
@@ -36,7 +36,7 @@ func TestDrainThatNoSignalFollowsEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := start(t, tutorial)
 		p.get("/livez")
-		idle, silent, asked := p.open(), p.talk(), p.openHTTP2()
+		idle, silent, asked := p.open(), p.openWebSocket(), p.openHTTP2()
 		idle.ask(t, "/livez", false)
 		asked.wantAnswer("before the drain", asked.ask("/livez"))
 		called := time.Now()
@@ -50,15 +50,15 @@ func TestDrainThatNoSignalFollowsEnds(t *testing.T) {
 			t.Errorf("after t3: state %q, close %v; want serving, close false", got.body, got.close)
 		}
 		idle.ask(t, "/livez", false)
-		silent.say("hello")
-		silent.want("a WebSocket gets no goodbye", "hello")
+		silent.send("hello")
+		silent.want("a WebSocket gets no goingAway", "hello")
 		late := p.openHTTP2()
 		late.wantAnswer("HTTP/2 gets no GOAWAY", late.ask("/livez"))
 		late.wantNothing("after t3")
 
-		for what, c := range map[string]io.Closer{"idle": idle, "silent": silent.conn, "asked": asked.conn, "late": late.conn} {
+		for step, c := range map[string]io.Closer{"idle": idle, "silent": silent.conn, "asked": asked.conn, "late": late.conn} {
 			if err := c.Close(); err != nil {
-				t.Errorf("%s: %v", what, err)
+				t.Errorf("%s: %v", step, err)
 			}
 		}
 		p.end()
@@ -90,13 +90,13 @@ func TestDrainLastsAsLongAsTheGracePeriod(t *testing.T) {
 		{name: "no t3", set: settings{shutdown: 20 * time.Second, preStop: 5 * time.Second}, want: tutorialGrace},
 		{name: "a t3 that is shorter than t2", set: settings{preStop: 5 * time.Second, termination: time.Second}, want: 5 * time.Second},
 	} {
-		if got := tc.set.drainLasts(); got != tc.want {
+		if got := tc.set.drainDuration(); got != tc.want {
 			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
 		}
 	}
 }
 
-// The fault that this guards against: 46 of 901 requests were lost in a scale-down because another client had called the hook before.
+// Regression test: a scale-down lost 46 of 901 requests because another client had called the hook before.
 func TestHookAfterAnotherClientsCallDrainsUntilTheSignal(t *testing.T) {
 	for name, pause := range map[string]time.Duration{"soon": time.Second, "after the drain has ended": time.Hour} {
 		t.Run(name, func(t *testing.T) {
@@ -140,7 +140,7 @@ func TestAdminPortAloneServesTheHook(t *testing.T) {
 	})
 }
 
-func TestWhileDrainingEveryAnswerSaysClose(t *testing.T) {
+func TestEveryResponseClosesItsConnectionWhileDraining(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := start(t, tutorial)
 		p.get("/livez").check(t, "before the drain", http.StatusOK, false)
@@ -174,7 +174,7 @@ func TestIdleConnectionDuringDrain(t *testing.T) {
 		p.term()
 		termed := time.Now()
 		late.wantEnd(t, "idle through the whole drain")
-		if code := <-p.exit; code != exitOK || time.Since(termed) >= freshLimit {
+		if code := <-p.exit; code != exitOK || time.Since(termed) >= firstRequestTimeout {
 			t.Errorf("exit code %d after %s, want 0 at once", code, time.Since(termed))
 		}
 	})

@@ -6,18 +6,19 @@ import (
 	"sync"
 )
 
-// HTTP/2 says goodbye in two steps (RFC 9113, section 6.8). A first GOAWAY names the highest stream that there can be: it asks the client
-// to take its next request elsewhere and refuses none that is on its way. A second one, a round trip later at the earliest, names the last
-// stream that was served. net/http knows only the second: it sends it when an answer says `Connection: close` and in Shutdown, and drops
-// the requests that cross it on the wire. Go's client and gRPC send those again, proxies without a rule for that fail them. Measured with
-// 500 requests per second on one connection, 40 drains: 8 to 11 dropped when the GOAWAY travels 0.5 to 1 ms, 101 when it travels 5 ms.
+// An HTTP/2 server shuts a connection down in two steps (RFC 9113, section 6.8). The first GOAWAY names the highest possible stream: the
+// client sends its next request on another connection, and the server still answers the requests that the client has already sent. The
+// second GOAWAY, at least one round trip later, names the last stream that the server has served. net/http sends only the second one: with a
+// response that has `Connection: close`, and in Shutdown. It drops the requests that cross this GOAWAY on the wire. Go's client and gRPC
+// retry them; a proxy without a retry policy returns an error. Measured with 500 requests per second on one connection, 40 drains: 8 to 11
+// dropped when the GOAWAY travels 0.5 to 1 ms, 101 when it travels 5 ms.
 //
-// So the first GOAWAY is written here, when the drain begins, between two of net/http's frames; the second one is Shutdown's, after t2.
+// So this file writes the first GOAWAY when the drain begins, between two of net/http's frames. Shutdown writes the second one, after t2.
 
 // goAway is the first GOAWAY, a frame of RFC 9113: 8 bytes of payload, type 7, no flags, stream 0; last stream 2^31-1, NO_ERROR.
 var goAway = []byte{0, 0, 8, frameGoAway, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0}
 
-// Frame types and the flag that matter here (RFC 9113, section 6).
+// Frame types and the flag that frameWriter must know (RFC 9113, section 6).
 const (
 	frameHeaders      = 1
 	framePushPromise  = 5
@@ -28,20 +29,20 @@ const (
 	frameHeaderBytes = 9
 )
 
-// http2Conns knows the HTTP/2 connections that are open.
+// http2Conns tracks the open HTTP/2 connections.
 type http2Conns struct {
 	draining func() bool
 
 	mu    sync.Mutex
-	conns map[*conn]bool // whether a request has come yet
+	conns map[*conn]bool // true: the client has sent a request
 }
 
-// observe is told by net/http of a connection's first idle time when the preface has come, then of each change between no stream and
-// some, and of the end.
+// observe gets the state changes of a connection from net/http: StateIdle when the client's preface has come, StateActive when the first
+// stream opens, StateIdle again when the last one ends, and StateClosed.
 func (h *http2Conns) observe(c *conn, state http.ConnState) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	asked, known := h.conns[c]
+	hadRequest, known := h.conns[c]
 	switch {
 	case state == http.StateClosed:
 		delete(h.conns, c)
@@ -50,22 +51,23 @@ func (h *http2Conns) observe(c *conn, state http.ConnState) {
 			h.conns = map[*conn]bool{}
 		}
 		h.conns[c] = false
-	case state == http.StateActive && known && !asked:
+	case state == http.StateActive && known && !hadRequest:
 		h.conns[c] = true
 		if h.draining() {
-			c.out.leave(c.Conn)
+			c.frames.sendGoAway(c.Conn)
 		}
 	}
 }
 
-// leave tells every client to take its next request to another connection; what comes all the same is answered. A connection that had no
-// request yet is told with its first one: a client that is told before would dial again at once, and may well end up here again.
+// leave sends a GOAWAY to every client: it opens its next request on another connection. The server still answers a request that comes on
+// this one. A connection without a request so far gets the GOAWAY with its first request: a client that gets it earlier dials again at once,
+// and may reach the same pod.
 func (h *http2Conns) leave() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for c, asked := range h.conns {
-		if asked {
-			c.out.leave(c.Conn)
+	for c, hadRequest := range h.conns {
+		if hadRequest {
+			c.frames.sendGoAway(c.Conn)
 		}
 	}
 }
@@ -76,7 +78,7 @@ func (h *http2Conns) count() int {
 	return len(h.conns)
 }
 
-// preface is how a connection begins, as far as it takes to tell HTTP/2 (`PRI * HTTP/2.0`) from any method of HTTP/1.
+// preface holds the first bytes of a connection. Three of them tell HTTP/2 (`PRI * HTTP/2.0`) from every method of HTTP/1.
 type preface struct {
 	start [3]byte
 	have  int
@@ -98,72 +100,72 @@ func (c *conn) Write(p []byte) (int, error) {
 	if !c.isHTTP2() {
 		return c.Conn.Write(p)
 	}
-	return c.out.write(c.Conn, p)
+	return c.frames.write(c.Conn, p)
 }
 
-// outgoing follows the frames that net/http writes to an HTTP/2 connection, to know where one of ours fits in.
-type outgoing struct {
-	mu      sync.Mutex
-	header  [frameHeaderBytes]byte // of the current frame
-	have    int                    // bytes of header
-	payload int                    // bytes of the current frame's payload that are still to come
-	begun   bool                   // the first frame, which has to be SETTINGS, is written
-	block   bool                   // within a header block, where no other frame may stand
-	leaving bool
-	told    bool
+// frameWriter parses the frames that net/http writes to an HTTP/2 connection. It inserts the GOAWAY between two of them.
+type frameWriter struct {
+	mu            sync.Mutex
+	header        [frameHeaderBytes]byte // of the current frame
+	headerBytes   int                    // bytes of header that net/http has written
+	payload       int                    // bytes of the current frame's payload that net/http has not written yet
+	started       bool                   // net/http has written the first frame, which must be SETTINGS
+	inHeaderBlock bool                   // the next frame must continue the header block
+	wantGoAway    bool
+	sentGoAway    bool
 }
 
-func (o *outgoing) write(to net.Conn, p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+func (w *frameWriter) write(to net.Conn, p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	n, err := to.Write(p)
-	o.follow(p[:n])
+	w.parse(p[:n])
 	if err == nil {
-		o.tell(to)
+		w.writeGoAway(to)
 	}
 	return n, err
 }
 
-// leave has a goroutine of its own: while the client does not read, a write holds the lock.
-func (o *outgoing) leave(to net.Conn) {
+// sendGoAway returns at once and writes the GOAWAY in a goroutine: as long as a client does not read, a write holds the lock.
+func (w *frameWriter) sendGoAway(to net.Conn) {
 	go func() {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		o.leaving = true
-		o.tell(to)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.wantGoAway = true
+		w.writeGoAway(to)
 	}()
 }
 
-// tell writes the GOAWAY once, if it fits in here; else the write that ends the current frame does.
-func (o *outgoing) tell(to net.Conn) {
-	if o.leaving && !o.told && o.begun && o.have == 0 && o.payload == 0 && !o.block {
-		o.told = true
-		_, _ = to.Write(goAway) // a connection that is gone needs no goodbye
+// writeGoAway writes the GOAWAY once, if no frame is half written. Otherwise the write that completes the frame calls it again.
+func (w *frameWriter) writeGoAway(to net.Conn) {
+	if w.wantGoAway && !w.sentGoAway && w.started && w.headerBytes == 0 && w.payload == 0 && !w.inHeaderBlock {
+		w.sentGoAway = true
+		_, _ = to.Write(goAway) // an error means that the connection is closed already
 	}
 }
 
-func (o *outgoing) follow(p []byte) {
+func (w *frameWriter) parse(p []byte) {
 	for len(p) > 0 {
-		if o.payload > 0 {
-			n := min(o.payload, len(p))
-			o.payload -= n
+		if w.payload > 0 {
+			n := min(w.payload, len(p))
+			w.payload -= n
 			p = p[n:]
 			continue
 		}
-		n := copy(o.header[o.have:], p)
-		o.have += n
+		n := copy(w.header[w.headerBytes:], p)
+		w.headerBytes += n
 		p = p[n:]
-		if o.have < frameHeaderBytes {
+		if w.headerBytes < frameHeaderBytes {
 			return
 		}
-		o.have = 0
-		o.begun = true
-		o.payload = int(o.header[0])<<16 | int(o.header[1])<<8 | int(o.header[2])
-		switch o.header[3] {
+		w.headerBytes = 0
+		w.started = true
+		w.payload = int(w.header[0])<<16 | int(w.header[1])<<8 | int(w.header[2])
+		switch w.header[3] {
 		case frameHeaders, framePushPromise, frameContinuation:
-			o.block = o.header[4]&flagEndHeaders == 0
-		case frameGoAway: // net/http's own says more: ours may not come after it
-			o.told = true
+			w.inHeaderBlock = w.header[4]&flagEndHeaders == 0
+		case frameGoAway: // net/http's GOAWAY names a lower stream, and a later GOAWAY may not name a higher one
+			w.sentGoAway = true
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestHTTP2ClientIsToldAtTheDrainAndServedOn(t *testing.T) {
+func TestHTTP2ClientGetsGoAwayAtTheDrainAndIsStillServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := start(t, tutorial)
 		p.get("/livez")
@@ -31,7 +31,7 @@ func TestHTTP2ClientIsToldAtTheDrainAndServedOn(t *testing.T) {
 		told := time.Now()
 		c.wantEnd("after SIGTERM")
 		if d := time.Since(told); d != time.Second {
-			t.Errorf("hung up %s after the GOAWAY, want 1s for the client to do so", d)
+			t.Errorf("server closed the connection %s after the GOAWAY, want 1s for the client to close it", d)
 		}
 		if code := <-p.exit; code != exitOK {
 			t.Errorf("exit code %d, want 0", code)
@@ -39,7 +39,7 @@ func TestHTTP2ClientIsToldAtTheDrainAndServedOn(t *testing.T) {
 	})
 }
 
-func TestHTTP2ClientThatComesDuringTheDrainIsToldWithItsFirstAnswer(t *testing.T) {
+func TestHTTP2ClientDuringTheDrainGetsGoAwayWithItsFirstRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := start(t, tutorial)
 		p.get("/livez")
@@ -48,13 +48,13 @@ func TestHTTP2ClientThatComesDuringTheDrainIsToldWithItsFirstAnswer(t *testing.T
 		drained := p.goGet("/drain")
 		synctest.Wait()
 		late := p.openHTTP2()
-		for what, c := range map[string]*rawHTTP2{"opened before": silent, "opened after": late} {
-			c.wantNothing(what + ", no request yet")
+		for step, c := range map[string]*rawHTTP2{"opened before": silent, "opened after": late} {
+			c.wantNothing(step + ", no request yet")
 			stream := c.ask("/?seconds=1")
-			c.wantGoAway(what+", first request", maxStream)
-			c.wantAnswer(what, stream)
-			c.wantAnswer(what+", again", c.ask("/livez"))
-			c.wantNothing(what + ", told once")
+			c.wantGoAway(step+", first request", maxStream)
+			c.wantAnswer(step, stream)
+			c.wantAnswer(step+", again", c.ask("/livez"))
+			c.wantNothing(step + ", told once")
 		}
 		<-drained
 		_, _ = silent.conn.Close(), late.conn.Close()
@@ -80,15 +80,15 @@ func TestHTTP2RequestInFlightFinishesAfterSigterm(t *testing.T) {
 	})
 }
 
-// recorded is a connection to write to.
-type recorded struct {
+// recordingConn is a connection that keeps the bytes that are written to it.
+type recordingConn struct {
 	net.Conn
 	bytes.Buffer
 }
 
-func (r *recorded) Write(p []byte) (int, error) { return r.Buffer.Write(p) }
+func (r *recordingConn) Write(p []byte) (int, error) { return r.Buffer.Write(p) }
 
-func (r *recorded) Read(p []byte) (int, error) { return r.Buffer.Read(p) }
+func (r *recordingConn) Read(p []byte) (int, error) { return r.Buffer.Read(p) }
 
 func TestGoAwayStandsBetweenFrames(t *testing.T) {
 	settings := []byte{0, 0, 0, frameSettings, 0, 0, 0, 0, 0}
@@ -112,14 +112,14 @@ func TestGoAwayStandsBetweenFrames(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var o outgoing
-				to := &recorded{}
-				for _, b := range tc.before { // in the smallest pieces
-					_, _ = o.write(to, []byte{b})
+				var w frameWriter
+				to := &recordingConn{}
+				for _, b := range tc.before { // one write for each byte
+					_, _ = w.write(to, []byte{b})
 				}
-				o.leave(to)
+				w.sendGoAway(to)
 				synctest.Wait()
-				_, _ = o.write(to, tc.after)
+				_, _ = w.write(to, tc.after)
 				if !bytes.Equal(to.Bytes(), tc.want) {
 					t.Errorf("wrote\n%v, want\n%v", to.Bytes(), tc.want)
 				}
@@ -130,7 +130,7 @@ func TestGoAwayStandsBetweenFrames(t *testing.T) {
 
 func TestHTTP1MethodIsNotTakenForHTTP2(t *testing.T) {
 	for begin, want := range map[string]bool{"PRI * HTTP/2.0": true, "POST / HTTP/1.1": false, "GET / HTTP/1.1": false} {
-		c := &conn{Conn: &recorded{Buffer: *bytes.NewBufferString(begin)}}
+		c := &conn{Conn: &recordingConn{Buffer: *bytes.NewBufferString(begin)}}
 		for n := 0; n < len(begin); {
 			k, err := c.Read(make([]byte, 1)) // as slowly as a client may send it
 			if err != nil {

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// process is hello in a synctest bubble: its clock is fake and its network is made of pipes, so a start of 25 s takes no time.
+// process is hello in a synctest bubble: its clock is fake and pipes are its network, so a start of 25 s takes no time.
 type process struct {
 	t       *testing.T
 	signals chan os.Signal
@@ -55,7 +55,7 @@ func (p *process) listen(_ context.Context, port int) (net.Listener, error) {
 	return &pipeListener{conns: p.conns, closed: make(chan struct{})}, nil
 }
 
-// adminPort is ADMIN_PORT in the tests that have one.
+// adminPort is ADMIN_PORT in the tests that set it.
 const (
 	adminPort    = 8081
 	adminAddress = "hello:8081"
@@ -78,7 +78,7 @@ func (p *process) dial(ctx context.Context, _, address string) (net.Conn, error)
 type reply struct {
 	status int
 	body   string
-	close  bool // said `Connection: close`
+	close  bool // has `Connection: close`
 	took   time.Duration
 	err    error
 }
@@ -108,7 +108,7 @@ func (p *process) do(req *http.Request) reply {
 	return reply{status: resp.StatusCode, body: strings.TrimSpace(string(body)), close: resp.Close, took: time.Since(began), err: err}
 }
 
-// goGet asks in the background.
+// goGet sends the request in the background.
 func (p *process) goGet(path string) <-chan reply {
 	got := make(chan reply, 1)
 	go func() { got <- p.get(path) }()
@@ -117,7 +117,7 @@ func (p *process) goGet(path string) <-chan reply {
 
 func (p *process) term() { p.signals <- syscall.SIGTERM }
 
-// end terminates the process and fails unless it ends well.
+// end terminates the process and fails unless its exit code is 0.
 func (p *process) end() {
 	p.t.Helper()
 	p.client.CloseIdleConnections()
@@ -127,10 +127,10 @@ func (p *process) end() {
 	}
 }
 
-func (r reply) check(t *testing.T, what string, status int, wantClose bool) {
+func (r reply) check(t *testing.T, step string, status int, wantClose bool) {
 	t.Helper()
 	if r.err != nil || r.status != status || r.close != wantClose {
-		t.Errorf("%s: status %d, close %v, error %v; want %d, close %v", what, r.status, r.close, r.err, status, wantClose)
+		t.Errorf("%s: status %d, close %v, error %v; want %d, close %v", step, r.status, r.close, r.err, status, wantClose)
 	}
 }
 

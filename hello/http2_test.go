@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// http2Workers keep as many requests in flight on the one connection that they share.
+// http2Workers is the number of workers. Each keeps one request in flight on the connection that they share.
 const http2Workers = 16
 
 // http2Load is a closed loop of requests over one HTTP/2 connection at a time.
@@ -33,10 +33,10 @@ func startHTTP2Load(t *testing.T, e *endpoints, path string) *http2Load {
 		client: &http.Client{Transport: &http.Transport{Protocols: &only, DialContext: e.dial}},
 		count:  make(chan struct{}, 1_000_000), stop: make(chan struct{}),
 	}
-	l.ask(path) // alone: workers that find no connection dial one each
+	l.ask(path) // opens the connection first: without one, each worker would dial its own
 	for range http2Workers {
 		l.workers.Go(func() {
-			for !closed(l.stop) {
+			for !isClosed(l.stop) {
 				l.ask(path)
 			}
 		})
@@ -76,7 +76,7 @@ func (l *http2Load) end() {
 	l.workers.Wait()
 }
 
-// Two pods, a client with one HTTP/2 connection, and the first pod ends. The endpoints change only a while after the drain has begun.
+// The client has one HTTP/2 connection, and the first of two pods terminates. The endpoints change only a while after the drain has begun.
 func TestHTTP2LosesNothing(t *testing.T) {
 	env := []string{"REQUEST_SEC=0.02", "GRACEFUL_PRESTOP_SEC=0.5", "GRACEFUL_SHUTDOWN_SEC=10"}
 	first, second := startPod(t, env...), startPod(t, env...)
@@ -89,7 +89,7 @@ func TestHTTP2LosesNothing(t *testing.T) {
 	}
 
 	hook := first.drain()
-	l.await(100) // new connections still come here, and are told to leave with their first answer
+	l.await(100) // new connections still reach the first pod, and get a GOAWAY with their first response
 	e.current.Store(second)
 	<-hook
 	first.signal(syscall.SIGTERM)
@@ -110,7 +110,7 @@ func TestHTTP2LosesNothing(t *testing.T) {
 	}
 }
 
-// The control: the same load on a pod that ends without a word.
+// TestHTTP2LosesWhenCut is the control: the same load loses requests when the kernel kills the pod.
 func TestHTTP2LosesWhenCut(t *testing.T) {
 	first, second := startPod(t, "REQUEST_SEC=0.02"), startPod(t, "REQUEST_SEC=0.02")
 	var e endpoints
@@ -123,6 +123,6 @@ func TestHTTP2LosesWhenCut(t *testing.T) {
 	l.end()
 	t.Logf("%d of %d requests lost", l.lost.Load(), l.sent.Load())
 	if l.lost.Load() == 0 {
-		t.Error("nothing was lost: the test cannot tell a good end from a bad one")
+		t.Error("no request was lost, so the test cannot detect a loss")
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// tcpPair is a connection over loopback: only a real socket has a receive buffer to look into.
+// tcpPair returns both ends of a connection over loopback: only a real socket has a receive buffer.
 func tcpPair(t *testing.T) (client net.Conn, served *conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -34,17 +34,17 @@ func tcpPair(t *testing.T) (client net.Conn, served *conn) {
 	return client, nc.(*conn)
 }
 
-func TestRetiredConnectionEndsWhenNothingHasCome(t *testing.T) {
+func TestClosingConnectionEndsIfEmpty(t *testing.T) {
 	_, served := tcpPair(t)
-	served.retire()
+	served.closeIfEmpty()
 	if n, err := served.Read(make([]byte, 8)); n != 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("read %d, %v; want EOF", n, err)
 	}
 }
 
-func TestRetiredConnectionTakesWhatHasCome(t *testing.T) {
+func TestClosingConnectionReadsBufferedBytes(t *testing.T) {
 	client, served := tcpPair(t)
-	served.retire()
+	served.closeIfEmpty()
 	if err := served.SetReadDeadline(time.Time{}); err != nil { // as net/http does after it has reported the connection idle
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestRetiredConnectionTakesWhatHasCome(t *testing.T) {
 	}
 	buf := make([]byte, 8)
 	if n, err := served.Read(buf); string(buf[:n]) != "GET " || err != nil {
-		t.Fatalf("read %q, %v; want what the client had sent", buf[:n], err)
+		t.Fatalf("read %q, %v; want the bytes that the client had sent", buf[:n], err)
 	}
 	if _, err := io.WriteString(client, "/"); err != nil {
 		t.Fatal(err)
@@ -63,7 +63,7 @@ func TestRetiredConnectionTakesWhatHasCome(t *testing.T) {
 	}
 }
 
-func TestBusyConnectionIsNotRetired(t *testing.T) {
+func TestBusyConnectionIsNotClosed(t *testing.T) {
 	client, served := tcpPair(t)
 	if _, err := io.WriteString(client, "GET "); err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func TestBusyConnectionIsNotRetired(t *testing.T) {
 	if _, err := served.Read(buf); err != nil {
 		t.Fatal(err)
 	}
-	served.retire()
+	served.closeIfEmpty()
 	if err := served.SetReadDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}

@@ -11,10 +11,10 @@ import (
 	"unicode/utf8"
 )
 
-// The request ledger is what the server has to say of each request that has an id; whoever knows what the clients saw can tell from both
-// which requests never came, which were begun and cut, and which were answered and got lost on their way.
+// The request ledger records each request that has an id. The lab compares it with the clients' records: that shows which requests
+// did not reach the server, which requests the server began and did not finish, and which responses did not reach the client.
 //
-// A request's id is its X-Request-Id header. A message on a WebSocket that begins with `id=` has what follows for its id.
+// A request's id is its X-Request-Id header. In a WebSocket message that begins with `id=`, the id is the rest of the message.
 // With LEDGER=on the process writes lines like these to stdout, among those of its log:
 //
 //	{"time":"2026-01-02T15:04:05.123456789Z","ledger":1,"begun":{"aware/new@node-1":[17,18]},"finished":{"aware/new@node-1":[15]}}
@@ -24,34 +24,35 @@ import (
 //	ledger    the version of this format
 //	begun     the request has come: its handler runs
 //	finished  the handler has returned after it had written the whole answer, and the client was still there
-//	end       the last line of a process that ends by itself: the ledger is complete, and what is not finished now was cut short.
-//	          Without it the process was killed, and at most the last ledgerInterval is missing
+//	end       the last line of a process that exits by itself: the ledger is complete, and a request that is not finished was cut short.
+//	          A ledger without it is of a killed process, and at most the last ledgerInterval is missing
 //	missing   beside end, only if it is not 0: how many begun and finished were not written since too many of them waited
 //
 // An id PREFIX-NUMBER stands as NUMBER in the list of PREFIX; the last '-' separates, and NUMBER has up to 15 digits, the first of them
 // not 0 unless it is the only one. An id of another form stands for itself, with an empty list, in a line without numbers. An id may
-// come more than once. It is begun in the same line as it is finished, or in an earlier one. Ids of more than maxID bytes, and such as
-// are not UTF-8, are not recorded: strangers choose them.
+// come more than once. It is begun in the same line as it is finished, or in an earlier one. Ids of more than maxID bytes, and ids that are
+// not UTF-8, are not recorded: any client chooses its ids.
 const (
-	// ledgerInterval is between two lines: what a killed process may fail to tell, and at 2,000 requests per second still a line of less
-	// than 3 KB, ten times a second.
+	// ledgerInterval is the time between two lines. A killed process loses at most the records of one interval. At 2,000 requests per second a
+	// line has less than 3 KB.
 	ledgerInterval = 100 * time.Millisecond
 	// maxID in bytes; a UUID has 36, a name of the lab with its number 50.
 	maxID = 128
 	// maxDigits of a number: readers that hold numbers as float64 keep those below 2^53, about 9e15, exactly.
 	maxDigits = 15
-	// maxPending begun and finished wait for the next line, several MB at the worst: 30 s of 1,000 requests per second while nobody
-	// reads the log.
+	// maxPending bounds the records that wait for the next line to several MB: 30 s of 1,000 requests per second while the container runtime
+	// does not read the log.
 	maxPending = 60_000
 )
 
 // ledger collects ids and writes them, at most once in ledgerInterval. A nil one records nothing.
 type ledger struct {
 	mu      sync.Mutex
-	pending page
+	pending batch
 	missing int
-	timed   bool // a write is due
-	ended   bool
+	// writeScheduled tells that a timer will call write.
+	writeScheduled bool
+	ended          bool
 
 	writing sync.Mutex // held while lines are written, so that they come in order; before mu
 	out     io.Writer
@@ -59,13 +60,13 @@ type ledger struct {
 
 func newLedger(out io.Writer) *ledger { return &ledger{out: out} }
 
-// page is what has happened since the last line.
-type page struct {
+// batch holds the records since the last line.
+type batch struct {
 	begun, finished ids
 	count           int
 }
 
-// ids that have a number, by their prefixes, and the others.
+// ids are the ids of one kind of record: the numbers by their prefixes, and the ids of another form.
 type ids struct {
 	numbers map[string][]uint64
 	words   []string
@@ -73,17 +74,17 @@ type ids struct {
 
 func (l *ledger) begin(id string) {
 	if l != nil {
-		l.note(id, &l.pending.begun)
+		l.record(id, &l.pending.begun)
 	}
 }
 
 func (l *ledger) finish(id string) {
 	if l != nil {
-		l.note(id, &l.pending.finished)
+		l.record(id, &l.pending.finished)
 	}
 }
 
-func (l *ledger) note(id string, to *ids) {
+func (l *ledger) record(id string, to *ids) {
 	if id == "" || len(id) > maxID || !utf8.ValidString(id) {
 		return
 	}
@@ -98,13 +99,13 @@ func (l *ledger) note(id string, to *ids) {
 	}
 	to.add(id)
 	l.pending.count++
-	if !l.timed {
-		l.timed = true
+	if !l.writeScheduled {
+		l.writeScheduled = true
 		time.AfterFunc(ledgerInterval, l.write)
 	}
 }
 
-// add copies what it keeps: a header's value is a part of one string with all headers of its request.
+// add clones the strings that it stores: a header's value shares its memory with all headers of the request.
 func (i *ids) add(id string) {
 	prefix, n, ok := cutNumber(id)
 	if !ok {
@@ -135,18 +136,18 @@ func cutNumber(id string) (prefix string, n uint64, ok bool) {
 	return id[:at], n, err == nil
 }
 
-// write writes what is pending.
+// write writes the pending records.
 func (l *ledger) write() {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	l.mu.Lock()
 	p := l.pending
-	l.pending, l.timed = page{}, false
+	l.pending, l.writeScheduled = batch{}, false
 	l.mu.Unlock()
-	p.writeTo(&lines{out: l.out, time: time.Now()})
+	p.writeTo(&lineWriter{out: l.out, time: time.Now()})
 }
 
-func (p *page) writeTo(b *lines) {
+func (p *batch) writeTo(b *lineWriter) {
 	fields := []struct {
 		name string
 		ids  ids
@@ -165,7 +166,7 @@ func (p *page) writeTo(b *lines) {
 	b.flush()
 }
 
-// end writes the last line; whatever comes later is not recorded.
+// end writes the last line and stops recording.
 func (l *ledger) end() {
 	if l == nil {
 		return
@@ -176,5 +177,5 @@ func (l *ledger) end() {
 	l.write()
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	(&lines{out: l.out, time: time.Now()}).end(l.missing)
+	(&lineWriter{out: l.out, time: time.Now()}).end(l.missing)
 }

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// readLedger is a reader of the format, as ledger.go describes it. It returns how often each id was begun and finished.
+// readLedger reads the format that ledger.go describes. It returns how often each id was begun and finished.
 func readLedger(t *testing.T, log string) (begun, finished map[string]int, ended bool) {
 	t.Helper()
 	begun, finished = map[string]int{}, map[string]int{}
@@ -32,7 +32,7 @@ func readLedger(t *testing.T, log string) (begun, finished map[string]int, ended
 			t.Errorf("a line after the end: %s", text)
 		}
 		if line.Ledger == 0 {
-			continue // of the log
+			continue // a line of the log
 		}
 		if line.Ledger != 1 || len(text) >= 16<<10 {
 			t.Errorf("version %d, %d bytes; want version 1, less than 16 KiB: %.100s", line.Ledger, len(text), text)
@@ -60,7 +60,7 @@ func addIDs(to map[string]int, from map[string][]uint64) {
 	}
 }
 
-var recording = func() settings {
+var withLedger = func() settings {
 	s := tutorial
 	s.ledger = true
 	return s
@@ -85,7 +85,7 @@ func (p *process) ledgerLines() []string {
 // The clock of a synctest bubble begins at midnight of 2000-01-01, and hello listens after 25 s.
 func TestLedgerFormat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := start(t, recording)
+		p := start(t, withLedger)
 		p.get("/livez")
 		for i := range 2 {
 			go p.getAs(t.Context(), fmt.Sprintf("aware/new@node-1-%d", 17+i), fmt.Sprintf("/?seconds=0.1%d", 5+i))
@@ -107,9 +107,9 @@ func TestLedgerFormat(t *testing.T) {
 	})
 }
 
-func TestLedgerTellsWhatWasCut(t *testing.T) {
+func TestLedgerShowsUnfinishedRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := start(t, recording)
+		p := start(t, withLedger)
 		p.get("/livez")
 		ctx, cancel := context.WithCancel(t.Context())
 		go p.getAs(t.Context(), "answered-1", "/sleep")
@@ -157,7 +157,7 @@ func TestLedgerIsOffUnlessAskedFor(t *testing.T) {
 
 func TestLedgerHasAnEndAlsoWhenTheStartIsInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := start(t, recording)
+		p := start(t, withLedger)
 		p.term()
 		<-p.exit
 		if begun, _, ended := readLedger(t, p.log.String()); len(begun) != 0 || !ended {
@@ -181,7 +181,7 @@ func TestLedgerKeepsEachID(t *testing.T) {
 		{"a dash without a number", "a-", `"begun":{"a-":[]}`},
 		{"a UUID that ends in a letter", "8a6e-0f1c", `"begun":{"8a6e-0f1c":[]}`},
 		{"only digits", "7", `"begun":{"7":[]}`},
-		{"what JSON has to escape", "\"\x01\\-7", `"begun":{"\"\u0001\\":[7]}`},
+		{"characters that JSON must escape", "\"\x01\\-7", `"begun":{"\"\u0001\\":[7]}`},
 		{"no id", "", ""},
 		{"as long as may be", strings.Repeat("x", maxID), `"begun":{"` + strings.Repeat("x", maxID) + `":[]}`},
 		{"too long", strings.Repeat("x", maxID+1), ""},

@@ -7,20 +7,21 @@ import (
 	"time"
 )
 
-// maxLine in bytes: container runtimes split longer lines of a log at 16 KiB (containerd's max_container_log_line_size; Docker's and
-// CRI-O's buffers are as long). A number with its comma or a key, of which a byte takes up to six as JSON, may still follow.
+// maxLine is the length in bytes from which on a line gets no further number or key. Container runtimes split lines of more than 16 KiB
+// (containerd's max_container_log_line_size; Docker's and CRI-O's buffers are as long). The last number or key may exceed maxLine, and JSON
+// escapes a byte of a key with up to six.
 const maxLine = 16<<10 - 8*maxID
 
-// lines writes a ledger's lines. A JSON encoder for each would take twice the time, and could not tell when a line is full.
-type lines struct {
+// lineWriter writes the lines of a ledger. It does not use a JSON encoder, which takes twice the time and does not tell when a line is full.
+type lineWriter struct {
 	out   io.Writer
 	time  time.Time
 	buf   []byte
-	field string // that is open: `"begun":{…`
+	field string // the open JSON object, such as `"begun":{…`
 }
 
 // add writes key and numbers, on more than one line if need be.
-func (b *lines) add(field, key string, numbers []uint64) {
+func (b *lineWriter) add(field, key string, numbers []uint64) {
 	quoted, _ := json.Marshal(key) // a string cannot fail
 	b.open(field, quoted)
 	for i, n := range numbers {
@@ -38,7 +39,7 @@ func (b *lines) add(field, key string, numbers []uint64) {
 	b.buf = append(b.buf, ']')
 }
 
-func (b *lines) open(field string, key []byte) {
+func (b *lineWriter) open(field string, key []byte) {
 	if len(b.buf) > maxLine {
 		b.flush()
 	}
@@ -56,7 +57,7 @@ func (b *lines) open(field string, key []byte) {
 	b.buf = append(append(b.buf, key...), ':', '[')
 }
 
-func (b *lines) head() {
+func (b *lineWriter) head() {
 	if len(b.buf) == 0 {
 		b.buf = append(b.buf, `{"time":"`...)
 		b.buf = b.time.UTC().AppendFormat(b.buf, time.RFC3339Nano)
@@ -65,18 +66,18 @@ func (b *lines) head() {
 }
 
 // flush writes the line in one piece: others write to the same stream.
-func (b *lines) flush() {
+func (b *lineWriter) flush() {
 	if len(b.buf) == 0 {
 		return
 	}
 	if b.field != "" {
 		b.buf = append(b.buf, '}')
 	}
-	_, _ = b.out.Write(append(b.buf, '}', '\n')) // nobody is left to be told
+	_, _ = b.out.Write(append(b.buf, '}', '\n')) // an error cannot be logged: the log is the same stream
 	b.buf, b.field = b.buf[:0], ""
 }
 
-func (b *lines) end(missing int) {
+func (b *lineWriter) end(missing int) {
 	b.head()
 	b.buf = append(b.buf, `,"end":true`...)
 	if missing > 0 {

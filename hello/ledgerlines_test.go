@@ -63,28 +63,28 @@ func TestLedgerWritesAtMostOnceAnInterval(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		if out.String() != log {
-			t.Error("wrote without anything to tell")
+			t.Error("wrote a line without a record")
 		}
 		l.end()
 	})
 }
 
-// stuck is a log that nobody reads.
-type stuck struct{ released chan struct{} }
+// blockedWriter is a log that has no reader until released is closed.
+type blockedWriter struct{ released chan struct{} }
 
-func (s stuck) Write(p []byte) (int, error) {
+func (s blockedWriter) Write(p []byte) (int, error) {
 	<-s.released
 	return len(p), nil
 }
 
-func TestLedgerIsBoundedAndSaysWhatIsMissing(t *testing.T) {
+func TestLedgerIsBoundedAndCountsMissingRecords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		out := stuck{released: make(chan struct{})}
+		out := blockedWriter{released: make(chan struct{})}
 		l := newLedger(out)
 		l.begin("first-1")
-		time.Sleep(ledgerInterval) // its line is stuck now
+		time.Sleep(ledgerInterval) // the write of its line blocks now
 		synctest.Wait()
-		for i := range maxPending + 10 { // a request goes on whether or not its ledger does
+		for i := range maxPending + 10 { // a blocked ledger does not block a request
 			l.begin(fmt.Sprintf("a-%d", i))
 		}
 		if l.pending.count != maxPending {
@@ -121,7 +121,7 @@ func FuzzLedgerKeepsAnyID(f *testing.F) {
 	})
 }
 
-// BenchmarkLedger is the cost of a request that is begun and finished, with its share of the lines at 2,000 requests per second.
+// BenchmarkLedger measures the cost of a request that is begun and finished, with its share of the lines at 2,000 requests per second.
 func BenchmarkLedger(b *testing.B) {
 	ids := make([]string, 10_000)
 	for i := range ids {

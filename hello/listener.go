@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// listener wraps its connections, and ends without refusing anybody who is connected: to the client a connection is open as soon as the
-// kernel has queued it, and closing the socket resets what is queued.
+// listener wraps the connections that it accepts as conn. When it stops it first accepts the connections in the kernel's queue: the client
+// takes these for open, and closing the socket resets them.
 type listener struct{ net.Listener }
 
 func (l listener) Accept() (net.Conn, error) {
@@ -23,15 +23,15 @@ func (l listener) Accept() (net.Conn, error) {
 	return &conn{Conn: nc}, nil
 }
 
-// finish makes Accept hand out what is queued and then fail with net.ErrClosed, upon which http.Server.Serve closes the socket.
-func (l listener) finish() {
+// closeAfterQueue makes Accept return the queued connections and then net.ErrClosed. http.Server.Serve closes the socket after that error.
+func (l listener) closeAfterQueue() {
 	d, ok := l.Listener.(interface{ SetDeadline(t time.Time) error })
-	if !ok || d.SetDeadline(time.Unix(1, 0)) != nil { // long past: wakes Accept, which does not look at the queue from then on
-		_ = l.Close() // Serve tells, if that fails too
+	if !ok || d.SetDeadline(time.Unix(1, 0)) != nil { // a deadline in the past wakes Accept, which then ignores the queue
+		_ = l.Close() // Serve returns the error if that fails too
 	}
 }
 
-// acceptQueued takes the next connection of the queue without waiting for one (the socket is non-blocking).
+// acceptQueued accepts the next connection of the queue without waiting for one (the socket is non-blocking).
 func (l listener) acceptQueued() (net.Conn, error) {
 	sc, ok := l.Listener.(syscall.Conn)
 	if !ok {
@@ -43,7 +43,7 @@ func (l listener) acceptQueued() (net.Conn, error) {
 	}
 	fd := -1
 	controlled := raw.Control(func(socket uintptr) {
-		for again := true; again; { // one that its client has given up does not hide the next
+		for again := true; again; { // skips a connection that its client has aborted
 			fd, _, err = syscall.Accept4(int(socket), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
 			again = errors.Is(err, syscall.EINTR) || errors.Is(err, syscall.ECONNABORTED)
 		}

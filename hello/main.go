@@ -1,9 +1,9 @@
 // Command hello is the workload of the demo, the lab and the tests: a small HTTP server that behaves as an application under a
 // GracefulApp should, and shows how. It runs as PID 1 of a container on an empty base image.
 //
-//	listen only when ready  ->  serve  ->  /drain (the preStop hook, t2)  ->  SIGTERM  ->  finish what runs, within t1
+//	listen only when ready  ->  serve  ->  /drain (the preStop hook, t2)  ->  SIGTERM  ->  finish the requests in flight, within t1
 //
-// Its settings are the environment; see usage.
+// Environment variables are its settings; see usage.
 package main
 
 import (
@@ -31,29 +31,29 @@ const (
 	exitUsage  = 2 // bad argument or setting
 )
 
-const usage = `hello: a web server that starts slowly, works slowly and ends gracefully.
+const usage = `hello: a web server that starts slowly, works slowly and shuts down gracefully.
 
   hello              serve
-  hello get URL      one GET request: the answer on stdout, status and time on stderr
+  hello get URL      send one GET request: body to stdout, status and time to stderr
   hello version      print the version
   hello help         print this
 
-Settings, in seconds (fractions such as 0.5 are fine) where not said otherwise:
+Settings are environment variables. A name that ends in _SEC takes seconds, also fractions such as 0.5:
   PORT                       8080  TCP port, for HTTP/1.1 and for HTTP/2 without TLS (h2c)
   ADMIN_PORT                 PORT  TCP port of /drain; take one that the Service does not target
-  STARTUP_SEC                25    simulated start: nothing listens before
+  STARTUP_SEC                25    simulated start: the server listens only afterwards
   REQUEST_SEC                5     simulated work of a request to /
   SLEEP_SEC                  5     how long /sleep sleeps
-  GRACEFUL_PRESTOP_SEC       5     t2: how long each call of /drain, the preStop hook, holds
+  GRACEFUL_PRESTOP_SEC       5     t2: how long each call of /drain, the preStop hook, takes
   GRACEFUL_SHUTDOWN_SEC      20    t1: how long requests may take to finish after SIGTERM
   GRACEFUL_TERMINATION_SEC   none  t3: the pod's grace period; a drain ends t3 after its last call (none: t1 + t2 + 5)
-  LEDGER                     off   on: write what becomes of each request that has an X-Request-Id to stdout, as ledger.go says
+  LEDGER                     off   on: write a record of each request that has an X-Request-Id to stdout; ledger.go describes the format
 
 Paths:
-  /           works for REQUEST_SEC, or for N with /?seconds=N; reads a body, if one is sent, and tells its length
-  /stream     a line each 100 ms for REQUEST_SEC, or for N with /stream?seconds=N; the last one is "end"
+  /           works for REQUEST_SEC, or for N with /?seconds=N; reads a body, if the client sends one, and returns its length
+  /stream     writes a line each 100 ms for REQUEST_SEC, or for N with /stream?seconds=N; the last one is "end"
   /sleep      sleeps for SLEEP_SEC
-  /ws         WebSocket: answers each message with the same; says "going away" while it drains
+  /ws         WebSocket: echoes each message; sends the message "going away" when it drains
   /status     state, requests in flight and more, as JSON, at once
   /livez      200 as long as the server answers, also while it drains
   /readyz     200 while it serves and while it drains
@@ -79,8 +79,8 @@ func command(args []string, lookup func(string) (string, bool), stdout, stderr i
 	return exitUsage
 }
 
-// serve takes over the signals before anything else: the kernel gives PID 1 no default disposition, so a SIGTERM that nobody has asked
-// for is discarded, and the kubelet would wait out the whole grace period.
+// serve runs the server until it exits. It registers for the signals first: the kernel gives PID 1 no default disposition, so it discards a
+// SIGTERM without a handler, and the kubelet waits for the whole grace period.
 func serve(lookup func(string) (string, bool), stdout, stderr io.Writer) int {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
@@ -88,7 +88,7 @@ func serve(lookup func(string) (string, bool), stdout, stderr io.Writer) int {
 
 	s, err := readSettings(lookup)
 	if err != nil {
-		_, _ = fmt.Fprintf(stderr, "hello: bad settings\n%v\n", err)
+		_, _ = fmt.Fprintf(stderr, "hello: invalid settings\n%v\n", err)
 		return exitUsage
 	}
 	listen := func(ctx context.Context, port int) (net.Listener, error) {
@@ -110,7 +110,7 @@ type settings struct {
 	sleep       time.Duration
 	preStop     time.Duration // t2
 	shutdown    time.Duration // t1
-	termination time.Duration // t3, 0 when not told
+	termination time.Duration // t3, 0 if not set
 	ledger      bool
 }
 
@@ -120,7 +120,8 @@ const (
 	maxTerminationSeconds = 259_200
 )
 
-// readSettings reports all bad values at once. A variable that is set to nothing is a mistake too: a template that was not filled in.
+// readSettings reads the environment and reports all invalid values at once. An empty value is invalid too: it comes from a template that was
+// not filled in.
 func readSettings(lookup func(string) (string, bool)) (settings, error) {
 	s := settings{port: 8080}
 	var errs []error
@@ -134,10 +135,10 @@ func readSettings(lookup func(string) (string, bool)) (settings, error) {
 		}
 	}
 	for _, v := range []struct {
-		name  string
-		value *time.Duration
-		usual float64
-		limit float64
+		name           string
+		value          *time.Duration
+		defaultSeconds float64
+		limit          float64
 	}{
 		{"STARTUP_SEC", &s.startup, 25, maxSeconds},
 		{"REQUEST_SEC", &s.request, 5, maxSeconds},
@@ -148,7 +149,7 @@ func readSettings(lookup func(string) (string, bool)) (settings, error) {
 	} {
 		text, set := lookup(v.name)
 		if !set {
-			*v.value = seconds(v.usual)
+			*v.value = seconds(v.defaultSeconds)
 			continue
 		}
 		d, err := parseSeconds(text, v.limit)

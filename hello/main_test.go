@@ -109,7 +109,7 @@ func TestArguments(t *testing.T) {
 				t.Errorf("code %d, stdout %q; want %d, %q", code, stdout.String(), tc.wantCode, tc.wantOut)
 			}
 			if code != exitOK && stderr.Len() == 0 {
-				t.Error("failed without a word")
+				t.Error("failed without a message on stderr")
 			}
 		})
 	}

@@ -14,22 +14,23 @@ import (
 	"testing"
 )
 
-// asHello makes the test's own binary be hello: what a connection sees when the process ends, only a process shows.
-const asHello = "HELLO_TEST_AS_PROCESS"
+// runAsHello is an environment variable with which the test binary runs hello's main: only a real process closes its connections as the kernel
+// does when it exits.
+const runAsHello = "HELLO_TEST_AS_PROCESS"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asHello) != "" {
+	if os.Getenv(runAsHello) != "" {
 		os.Exit(command(os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())
 }
 
-// pod is hello as a process of its own, on a port of the loopback interface.
+// pod is a process of hello on a port of the loopback interface.
 type pod struct {
 	t       *testing.T
 	address string
 	cmd     *exec.Cmd
-	lines   chan logLine // its log; closed at its end
+	lines   chan logLine // of its log; closed when the process exits
 	raw     strings.Builder
 }
 
@@ -43,7 +44,7 @@ func startPod(t *testing.T, env ...string) *pod {
 	address := freeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
 	p := &pod{t: t, address: address, lines: make(chan logLine, 10_000), cmd: exec.CommandContext(t.Context(), os.Args[0])}
-	p.cmd.Env = append([]string{asHello + "=1", "PORT=" + port, "STARTUP_SEC=0"}, env...)
+	p.cmd.Env = append([]string{runAsHello + "=1", "PORT=" + port, "STARTUP_SEC=0"}, env...)
 	p.cmd.Stderr = os.Stderr
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -80,7 +81,7 @@ func (p *pod) follow(stdout io.Reader) {
 	}
 }
 
-// await reads the log up to the message.
+// await reads the log until the message and returns its line.
 func (p *pod) await(msg string) logLine {
 	p.t.Helper()
 	for line := range p.lines {
@@ -138,7 +139,7 @@ func (p *pod) signal(sig os.Signal) {
 	}
 }
 
-// exitCode waits for the end. The log has to be read to its end before.
+// exitCode waits until the process has exited. It first reads the log to its end, as exec.Cmd.Wait requires.
 func (p *pod) exitCode() int {
 	for range p.lines {
 	}
@@ -146,7 +147,7 @@ func (p *pod) exitCode() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// endpoints is what a Service does with two pods: new connections go to the current one.
+// endpoints stands for a Service with two pods: it dials the current one.
 type endpoints struct {
 	current atomic.Pointer[pod]
 	dials   atomic.Int64

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 )
 
-// rawHTTP2 is an HTTP/2 client that does nothing by itself: it goes on sending after a GOAWAY, and sends nothing twice.
+// rawHTTP2 is an HTTP/2 client without logic of its own: it still sends requests after a GOAWAY, and retries none.
 type rawHTTP2 struct {
 	t      *testing.T
 	conn   net.Conn
@@ -68,7 +68,7 @@ func (h *rawHTTP2) read() {
 	}
 }
 
-// ask sends a GET and returns its stream. The header block is of HPACK's static table and literals (RFC 7541, appendix A).
+// ask sends a GET request and returns its stream. The header block uses HPACK's static table and literals (RFC 7541, appendix A).
 func (h *rawHTTP2) ask(path string) uint32 {
 	h.t.Helper()
 	const methodGet, schemeHTTP, authority, pathName = 0x82, 0x86, 0x01, 0x04
@@ -82,44 +82,44 @@ func (h *rawHTTP2) ask(path string) uint32 {
 	return stream
 }
 
-func (h *rawHTTP2) wantAnswer(what string, stream uint32) {
+func (h *rawHTTP2) wantAnswer(step string, stream uint32) {
 	h.t.Helper()
 	const status200 = 0x88
 	f := <-h.frames
 	if f.kind != frameHeaders || f.stream != stream || len(f.payload) == 0 || f.payload[0] != status200 {
-		h.t.Fatalf("%s: got frame %+v, want the header of stream %d with status 200", what, f, stream)
+		h.t.Fatalf("%s: got frame %+v, want the header of stream %d with status 200", step, f, stream)
 	}
 	for f.flags&flagEndStream == 0 {
 		if f = <-h.frames; f.kind != frameData || f.stream != stream {
-			h.t.Fatalf("%s: got frame %+v, want data of stream %d", what, f, stream)
+			h.t.Fatalf("%s: got frame %+v, want data of stream %d", step, f, stream)
 		}
 	}
 }
 
-func (h *rawHTTP2) wantGoAway(what string, last uint32) {
+func (h *rawHTTP2) wantGoAway(step string, last uint32) {
 	h.t.Helper()
 	f, open := <-h.frames
 	if !open || f.kind != frameGoAway || len(f.payload) < 8 {
-		h.t.Fatalf("%s: got frame %+v (connection open: %v), want GOAWAY", what, f, open)
+		h.t.Fatalf("%s: got frame %+v (connection open: %v), want GOAWAY", step, f, open)
 	}
 	if got, code := binary.BigEndian.Uint32(f.payload), binary.BigEndian.Uint32(f.payload[4:]); got != last || code != 0 {
-		h.t.Errorf("%s: GOAWAY with last stream %d, code %d; want %d, 0", what, got, code, last)
+		h.t.Errorf("%s: GOAWAY with last stream %d, code %d; want %d, 0", step, got, code, last)
 	}
 }
 
-func (h *rawHTTP2) wantNothing(what string) {
+func (h *rawHTTP2) wantNothing(step string) {
 	h.t.Helper()
 	synctest.Wait()
 	select {
 	case f, open := <-h.frames:
-		h.t.Errorf("%s: got frame %+v (connection open: %v), want none", what, f, open)
+		h.t.Errorf("%s: got frame %+v (connection open: %v), want none", step, f, open)
 	default:
 	}
 }
 
-func (h *rawHTTP2) wantEnd(what string) {
+func (h *rawHTTP2) wantEnd(step string) {
 	h.t.Helper()
 	if f, open := <-h.frames; open {
-		h.t.Errorf("%s: got frame %+v, want the end", what, f)
+		h.t.Errorf("%s: got frame %+v, want the end", step, f)
 	}
 }

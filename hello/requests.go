@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// streamInterval is between two lines of a stream: often enough to see where one was cut.
+// streamInterval is the time between two lines of a stream. The last line that the client got shows when the stream was cut.
 const streamInterval = 100 * time.Millisecond
 
-// handleWork takes a body too, as a form or an upload would send it.
+// handleWork answers / after the requested time. It also reads a body, as of a form or an upload.
 func (s *server) handleWork(w http.ResponseWriter, r *http.Request) {
 	if d, ok := s.duration(w, r); ok {
 		s.work(w, r, d)
 	}
 }
 
-// duration is how long the request shall take; false: it was refused.
+// duration returns how long the request takes. It returns false if it has rejected the request.
 func (s *server) duration(w http.ResponseWriter, r *http.Request) (time.Duration, bool) {
 	q := r.URL.Query()
 	if !q.Has("seconds") {
@@ -31,7 +31,7 @@ func (s *server) duration(w http.ResponseWriter, r *http.Request) (time.Duration
 	return d, err == nil
 }
 
-// work reads the body and holds the request for a while, as a slow database or a long computation would.
+// work reads the body and waits for d before it answers, as with a slow database or a long computation.
 func (s *server) work(w http.ResponseWriter, r *http.Request, d time.Duration) {
 	s.count(func() bool {
 		text := fmt.Sprintf("hello after %s", d)
@@ -45,21 +45,21 @@ func (s *server) work(w http.ResponseWriter, r *http.Request, d time.Duration) {
 		if !wait(r.Context(), d) {
 			return false
 		}
-		s.sayPod(w)
+		s.setServedBy(w)
 		answer(w, text)
 		return true
 	})
 }
 
-// handleStream answers bit by bit. Its header is out before a drain may begin, so it cannot say `Connection: close`; what its connection
-// carries afterwards can.
+// handleStream writes its response line by line. If a drain begins after the header, this response cannot have `Connection: close`; the next
+// response on the connection has it.
 func (s *server) handleStream(w http.ResponseWriter, r *http.Request) {
 	d, ok := s.duration(w, r)
 	if !ok {
 		return
 	}
 	s.count(func() bool {
-		s.sayPod(w)
+		s.setServedBy(w)
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		out := http.NewResponseController(w)
 		began := time.Now()
@@ -75,7 +75,7 @@ func (s *server) handleStream(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// count counts a request by whether its client stayed to the end.
+// count counts a request as served, or as cancelled if its client has disconnected.
 func (s *server) count(serve func() bool) {
 	s.inFlight.Add(1)
 	defer s.inFlight.Add(-1)
@@ -86,9 +86,9 @@ func (s *server) count(serve func() bool) {
 	}
 }
 
-// sayPod names the pod in the header, not in the body: ab takes a body of another length for a failure, and pod names differ in length
-// from one rollout to the next.
-func (s *server) sayPod(w http.ResponseWriter) { w.Header().Set("X-Served-By", s.hostname) }
+// setServedBy names the pod in the header, not in the body: ab counts a body of another length as a failure, and the length of pod names
+// differs between rollouts.
+func (s *server) setServedBy(w http.ResponseWriter) { w.Header().Set("X-Served-By", s.hostname) }
 
 func answer(w http.ResponseWriter, text string) { _, _ = fmt.Fprintln(w, text) }
 

@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// line is a line of a stream and when it came.
+// line is a line of a stream, with the time at which it came.
 type line struct {
 	text string
 	at   time.Duration
 }
 
-// stream asks for a streamed answer and returns its lines as they come; the channel is closed at its end, whole or not.
+// stream requests a stream and returns its lines as they come. The channel is closed when the response ends, complete or not.
 func (p *process) stream(ctx context.Context, path string) <-chan line {
 	lines := make(chan line, 1000)
 	go func() {
@@ -135,7 +135,7 @@ func TestPost(t *testing.T) {
 	}{
 		{"reads a small body", strings.NewReader("hello"), ", 5 bytes read"},
 		{"reads a body that no buffer holds", strings.NewReader(big), fmt.Sprintf(", %d bytes read", len(big))},
-		{"reads a body whose length is not known before", io.MultiReader(strings.NewReader("hel"), strings.NewReader("lo")), ", 5 bytes read"},
+		{"reads a body without Content-Length", io.MultiReader(strings.NewReader("hel"), strings.NewReader("lo")), ", 5 bytes read"},
 		{"needs no body", nil, "hello after 5s"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

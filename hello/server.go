@@ -22,11 +22,11 @@ type server struct {
 	drain    drain
 	stopping chan struct{} // closed at SIGTERM
 
-	// Requests to /, /sleep and /stream, and messages on WebSockets: those that a user would miss. Probes, hook and /status are not
-	// counted.
+	// These count the requests to /, /sleep and /stream, and the messages on WebSockets. Calls of the probes, the hook and /status do not
+	// count.
 	inFlight  atomic.Int64
 	served    atomic.Int64
-	cancelled atomic.Int64 // given up by the client: its choice, not our loss
+	cancelled atomic.Int64 // the client has disconnected first
 
 	idle    idleConns
 	sockets sockets
@@ -34,12 +34,12 @@ type server struct {
 }
 
 func newServer(s settings, log *slog.Logger, l *ledger) *server {
-	hostname, _ := os.Hostname() // only shown
+	hostname, _ := os.Hostname() // only for display
 	srv := &server{
 		settings: s, log: log, ledger: l, hostname: hostname, started: time.Now(),
 		stopping: make(chan struct{}),
 	}
-	srv.drain.lasts = s.drainLasts()
+	srv.drain.duration = s.drainDuration()
 	srv.idle.http2.draining = srv.drain.active
 	srv.sockets.draining = srv.drain.active
 	return srv
@@ -57,13 +57,14 @@ func (s *server) handler() http.Handler {
 	if s.settings.adminPort == s.settings.port {
 		mux.HandleFunc("/drain", s.handleDrain)
 	}
-	return s.accompany(mux)
+	return s.trackRequests(mux)
 }
 
-// handleReady stays 200 through t2: if all endpoints of a Service terminate, kube-proxy still sends to those that are ready (KEP-1669).
-// Removal from the endpoints is the API server's business, not the probe's. After SIGTERM only open connections get here.
+// handleReady returns 200 until SIGTERM. If all endpoints of a Service terminate, kube-proxy still sends requests to those that are ready
+// (KEP-1669). The probe need not fail: the EndpointSlice controller marks the endpoint of a deleted pod as not ready. After SIGTERM only clients with open
+// connections reach this handler.
 func (s *server) handleReady(w http.ResponseWriter, _ *http.Request) {
-	if closed(s.stopping) {
+	if isClosed(s.stopping) {
 		http.Error(w, s.state(), http.StatusServiceUnavailable)
 		return
 	}
@@ -72,7 +73,7 @@ func (s *server) handleReady(w http.ResponseWriter, _ *http.Request) {
 
 func (s *server) handleStatus(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]any{ // a client that went away is its own affair
+	_ = json.NewEncoder(w).Encode(map[string]any{ // an error means that the client has disconnected
 		"state": s.state(), "version": version, "pid": os.Getpid(), "hostname": s.hostname,
 		"inFlight": s.inFlight.Load(), "served": s.served.Load(), "cancelled": s.cancelled.Load(),
 		"http2": s.idle.http2.count(), "webSockets": s.sockets.count(),
@@ -84,7 +85,7 @@ func (s *server) handleStatus(w http.ResponseWriter, _ *http.Request) {
 
 func (s *server) state() string {
 	switch {
-	case closed(s.stopping):
+	case isClosed(s.stopping):
 		return "shutting-down"
 	case s.drain.active():
 		return "draining"
@@ -94,71 +95,73 @@ func (s *server) state() string {
 	return "starting"
 }
 
-// accompany enters the request into the ledger and makes every answer whose header is written during the drain say
-// `Connection: close`, on every path, also if its request came before: a keep-alive client then takes its next request to a new
-// connection, hence to another pod. http.Server.SetKeepAlivesEnabled(false) would say so too, but it first closes all idle connections,
-// and with them the requests that are on their way.
+// trackRequests records each request in the ledger. It sets `Connection: close` on every response that the server starts to write during the
+// drain, on every path, even if the request came before the drain. A keep-alive client then sends its next request on a new connection, which leads
+// to another pod. http.Server.SetKeepAlivesEnabled(false) sets the header too, but it first closes all idle connections and loses the requests
+// that clients have just sent on them.
 //
-// To net/http's HTTP/2 server the same words mean GOAWAY and the end of the connection; until SIGTERM goaway.go has a milder one.
-func (s *server) accompany(next http.Handler) http.Handler {
+// For HTTP/2, net/http turns `Connection: close` into a GOAWAY that ends the connection. So HTTP/2 responses get it only after SIGTERM; before
+// that, goaway.go sends a GOAWAY that drops no request.
+func (s *server) trackRequests(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		cw := &closingWriter{ResponseWriter: w, leaving: s.leaving}
+		cw := &closeHeaderWriter{ResponseWriter: w, closeConnection: s.terminating}
 		if r.ProtoMajor == 2 {
-			cw.leaving = s.ending
+			cw.closeConnection = s.shuttingDown
 		} else if c, ok := r.Context().Value(connKey{}).(*conn); ok {
 			s.idle.forget(c)
 		}
 		id := r.Header.Get("X-Request-Id")
 		s.ledger.begin(id)
 		next.ServeHTTP(cw, r)
-		cw.sayClose() // a handler that wrote nothing
+		cw.setCloseHeader() // for a handler that wrote nothing
 		if !cw.failed && r.Context().Err() == nil {
 			s.ledger.finish(id)
 		}
 	})
 }
 
-func (s *server) leaving() bool { return s.drain.active() || s.ending() }
-func (s *server) ending() bool  { return closed(s.stopping) }
+func (s *server) terminating() bool  { return s.drain.active() || s.shuttingDown() }
+func (s *server) shuttingDown() bool { return isClosed(s.stopping) }
 
-// connKey is the context's key of a request's connection.
+// connKey is the key of a request's connection in its context.
 type connKey struct{}
 
 func withConn(ctx context.Context, nc net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, nc)
 }
 
-type closingWriter struct {
+// closeHeaderWriter sets `Connection: close` before the header is written, if closeConnection returns true by then.
+type closeHeaderWriter struct {
 	http.ResponseWriter
-	leaving func() bool
-	said    sync.Once
-	failed  bool // the client is gone
+	closeConnection func() bool
+	once            sync.Once
+	failed          bool // a write failed: the client has disconnected
 }
 
-func (w *closingWriter) sayClose() {
-	w.said.Do(func() {
-		if w.leaving() {
+func (w *closeHeaderWriter) setCloseHeader() {
+	w.once.Do(func() {
+		if w.closeConnection() {
 			w.Header().Set("Connection", "close")
 		}
 	})
 }
 
-func (w *closingWriter) WriteHeader(status int) {
-	w.sayClose()
+func (w *closeHeaderWriter) WriteHeader(status int) {
+	w.setCloseHeader()
 	w.ResponseWriter.WriteHeader(status)
 }
 
-func (w *closingWriter) Write(p []byte) (int, error) {
-	w.sayClose()
+func (w *closeHeaderWriter) Write(p []byte) (int, error) {
+	w.setCloseHeader()
 	n, err := w.ResponseWriter.Write(p)
 	w.failed = w.failed || err != nil
 	return n, err
 }
 
 // Unwrap lets http.ResponseController reach the server's own writer.
-func (w *closingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *closeHeaderWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-func closed(ch <-chan struct{}) bool {
+func isClosed(ch <-chan struct{}) bool {
 	select {
 	case <-ch:
 		return true

@@ -11,18 +11,18 @@ import (
 )
 
 const (
-	// readHeaderTimeout bounds a client that opens a connection and dawdles. There is no WriteTimeout: a request may take as long as it
-	// was declared to.
+	// readHeaderTimeout bounds the time in which a client must send the header of its request. There is no WriteTimeout: a request may take as
+	// long as REQUEST_SEC says.
 	readHeaderTimeout = 10 * time.Second
-	// idleTimeout is longer than what clients and load balancers keep a connection (Go 90 s, Google's balancer 600 s), so that they end
-	// it and not we: a server that closes first may cut a request that is on its way.
+	// idleTimeout is longer than that of clients and load balancers (Go 90 s, Google's load balancer 600 s), so that they close an idle
+	// connection first. A server that closes first may lose a request that the client has just sent.
 	idleTimeout = 620 * time.Second
 )
 
 // listenFunc opens a TCP port of the pod.
 type listenFunc func(ctx context.Context, port int) (net.Listener, error)
 
-// run is the life of the process; it returns the exit code.
+// run starts the server, serves until a signal comes, shuts down and returns the exit code.
 func (s *server) run(ctx context.Context, listen listenFunc, signals <-chan os.Signal) int {
 	defer s.ledger.end()
 	s.logStart()
@@ -56,9 +56,9 @@ func (s *server) run(ctx context.Context, listen listenFunc, signals <-chan os.S
 		return exitFailed
 	case sig := <-signals:
 		return s.stop(sig, signals, func(ctx context.Context) error {
-			l.finish()
+			l.closeAfterQueue()
 			if err := <-served; !errors.Is(err, net.ErrClosed) {
-				s.log.Warn("connections may be left that nobody accepted", "error", err.Error())
+				s.log.Warn("connections in the kernel's queue may have been reset", "error", err.Error())
 			}
 			return s.shutdown(ctx, srv)
 		})
@@ -74,7 +74,7 @@ func (s *server) httpServer() *http.Server {
 	}
 }
 
-// protocols are HTTP/1 and, to clients that begin with its preface, HTTP/2 without TLS (h2c), as meshes and gRPC clients speak it.
+// protocols returns HTTP/1 and, for clients that send its preface, HTTP/2 without TLS (h2c), which service meshes and gRPC clients use.
 func protocols() *http.Protocols {
 	var p http.Protocols
 	p.SetHTTP1(true)
@@ -88,11 +88,12 @@ func (s *server) logStart() {
 		"requestSeconds", set.request.Seconds(), "preStopSeconds", set.preStop.Seconds(),
 		"shutdownSeconds", set.shutdown.Seconds(), "terminationGracePeriodSeconds", set.termination.Seconds())
 	if set.termination > 0 && set.termination <= set.shutdown+set.preStop {
-		s.log.Warn("the grace period (t3) is not longer than shutdown and preStop (t1 + t2): the kubelet may kill before the end")
+		s.log.Warn("GRACEFUL_TERMINATION_SEC (t3) is not longer than GRACEFUL_SHUTDOWN_SEC + GRACEFUL_PRESTOP_SEC (t1 + t2): " +
+			"the kubelet may kill the process before it has finished")
 	}
 }
 
-// stop lets the requests in flight finish within t1. A second signal ends at once.
+// stop waits up to t1 until the requests in flight have finished, and returns the exit code. After a second signal it returns at once.
 func (s *server) stop(sig os.Signal, signals <-chan os.Signal, shutdown func(context.Context) error) int {
 	start := time.Now()
 	s.log.Info("shutting down", "signal", sig.String(), "inFlight", s.inFlight.Load(), "draining", s.drain.active())
@@ -103,7 +104,7 @@ func (s *server) stop(sig os.Signal, signals <-chan os.Signal, shutdown func(con
 	go func() { ended <- shutdown(ctx) }()
 	select {
 	case err := <-ended:
-		return s.ended(err, time.Since(start))
+		return s.exitCode(err, time.Since(start))
 	case second := <-signals:
 		s.log.Error("second signal: ended at once", "signal", second.String(), "inFlight", s.inFlight.Load(),
 			"seconds", time.Since(start).Seconds())
@@ -111,17 +112,17 @@ func (s *server) stop(sig os.Signal, signals <-chan os.Signal, shutdown func(con
 	}
 }
 
-// shutdown comes when no more connections are accepted. It answers what was sent on those that were, closes the idle ones and the
-// WebSockets, and waits for the others.
+// shutdown runs after the server has accepted its last connection. It answers the requests that clients have sent, closes idle connections
+// and WebSockets, and waits for the requests in flight.
 func (s *server) shutdown(ctx context.Context, srv *http.Server) error {
-	s.idle.finish(ctx)
+	s.idle.closeIdle(ctx)
 	sockets := make(chan error, 1)
 	go func() { sockets <- s.sockets.end(ctx) }()
 	return errors.Join(srv.Shutdown(ctx), <-sockets)
 }
 
-// ended judges by the requests alone: a connection that never sent one (a port check) may outlast t1 and has lost nothing.
-func (s *server) ended(err error, took time.Duration) int {
+// exitCode returns exitFailed if requests were cut off. An open connection without a request (a port check) is no failure.
+func (s *server) exitCode(err error, took time.Duration) int {
 	left := s.inFlight.Load()
 	attrs := []any{"inFlight", left, "served", s.served.Load(), "cancelled", s.cancelled.Load(), "seconds", took.Seconds()}
 	switch {
@@ -129,7 +130,7 @@ func (s *server) ended(err error, took time.Duration) int {
 		s.log.Error("time is up: requests were cut off", attrs...)
 		return exitFailed
 	case errors.Is(err, context.DeadlineExceeded):
-		s.log.Warn("ended with connections open that had no request", attrs...)
+		s.log.Warn("ended; connections without a request were still open", attrs...)
 	case err != nil:
 		s.log.Error("shutdown failed", append(attrs, "error", err.Error())...)
 		return exitFailed

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// rawConn is a client that owns one connection and never opens another.
+// rawConn is a client with one connection, which never opens another one.
 type rawConn struct {
 	net.Conn
 	in *bufio.Reader
@@ -36,22 +36,22 @@ func (c rawConn) ask(t *testing.T, path string, wantClose bool) {
 	c.wantAnswer(t, path, wantClose)
 }
 
-func (c rawConn) wantAnswer(t *testing.T, what string, wantClose bool) {
+func (c rawConn) wantAnswer(t *testing.T, step string, wantClose bool) {
 	t.Helper()
 	resp, err := http.ReadResponse(c.in, nil)
 	if err != nil {
-		t.Fatalf("%s: %v", what, err)
+		t.Fatalf("%s: %v", step, err)
 	}
 	_, err = io.Copy(io.Discard, resp.Body)
 	if err != nil || resp.StatusCode != http.StatusOK || resp.Close != wantClose {
-		t.Errorf("%s: status %d, close %v, error %v; want 200, close %v", what, resp.StatusCode, resp.Close, err, wantClose)
+		t.Errorf("%s: status %d, close %v, error %v; want 200, close %v", step, resp.StatusCode, resp.Close, err, wantClose)
 	}
 }
 
-func (c rawConn) wantEnd(t *testing.T, what string) {
+func (c rawConn) wantEnd(t *testing.T, step string) {
 	t.Helper()
 	if _, err := c.in.ReadByte(); err != io.EOF {
-		t.Errorf("%s: got %v, want the end of the connection", what, err)
+		t.Errorf("%s: got %v, want the end of the connection", step, err)
 	}
 }
 
@@ -99,7 +99,7 @@ func TestRequestLongerThanShutdownIsReported(t *testing.T) {
 		if want := `"msg":"time is up: requests were cut off","inFlight":1`; !strings.Contains(p.log.String(), want) {
 			t.Errorf("log lacks %s:\n%s", want, p.log.String())
 		}
-		<-slow // the process would be gone by now; here its handler still answers
+		<-slow // a real process would have exited; here the handler still answers
 	})
 }
 

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// A process that gets no CPU for a while finds requests and SIGTERM at the same moment. SIGSTOP and SIGCONT stand for the starved node: the
-// kernel goes on connecting clients and taking their bytes.
-func TestStarvedProcessAnswersWhatCameBeforeTheSignal(t *testing.T) {
+// A process that gets no CPU for a while reads requests and SIGTERM at the same moment. SIGSTOP and SIGCONT simulate that: the kernel still
+// accepts the clients' connections and bytes.
+func TestStarvedProcessAnswersRequestsSentBeforeTheSignal(t *testing.T) {
 	const clients = 60
 	p := startPod(t, "GRACEFUL_SHUTDOWN_SEC=20")
 	p.get("/livez")
@@ -68,16 +68,16 @@ func TestFreshConnectionMaySendAfterTheSignal(t *testing.T) {
 		synctest.Wait()
 		asked := time.Now()
 		p.term()
-		time.Sleep(freshLimit / 2)
+		time.Sleep(firstRequestTimeout / 2)
 		late.ask(t, "/livez", true)
 		silent.wantEnd(t, "nothing was sent")
-		if code := <-p.exit; code != exitOK || time.Since(asked) != freshLimit {
-			t.Errorf("exit code %d after %s, want 0 after %s: a connection without a request does not hold t1", code, time.Since(asked), freshLimit)
+		if code := <-p.exit; code != exitOK || time.Since(asked) != firstRequestTimeout {
+			t.Errorf("exit code %d after %s, want 0 after %s: a connection without a request does not hold t1", code, time.Since(asked), firstRequestTimeout)
 		}
 	})
 }
 
-func TestFinishedListenerHandsOutItsQueue(t *testing.T) {
+func TestStoppedListenerAcceptsItsQueue(t *testing.T) {
 	socket, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func TestFinishedListenerHandsOutItsQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l.finish()
+	l.closeAfterQueue()
 	for range 3 {
 		c, err := l.Accept()
 		if err != nil {
@@ -111,8 +111,9 @@ func TestFinishedListenerHandsOutItsQueue(t *testing.T) {
 	}
 }
 
-// The control: what net/http does alone with a request that it reads after Shutdown has begun. When this fails, hello's finish can go.
-func TestShutdownAloneDropsWhatItHasNotRead(t *testing.T) {
+// TestShutdownAloneDropsUnreadRequests is the control: net/http drops a request that it reads after Shutdown has begun. If this test fails,
+// closeIdle is no longer necessary.
+func TestShutdownAloneDropsUnreadRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
 		l := &pipeListener{conns: make(chan net.Conn, 1), closed: make(chan struct{})}

@@ -10,38 +10,38 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// WebSocket has no word for "take your next message elsewhere". After a Close frame its sender may send nothing more (RFC 6455, section
-// 5.5.1): answers that are due then stay unsent, and a message that crosses the frame is never answered. So the server asks first, in the
-// application's own protocol, as HTTP/2 does with its first GOAWAY: when the drain begins it sends the message goodbye, and goes on
-// answering. A client that understands sends no further message there, takes the answers that are due, and closes. Whoever is still
-// there at SIGTERM gets the Close frame 1001 (going away).
+// The WebSocket protocol has no frame like HTTP/2's first GOAWAY. After a Close frame its sender may send nothing more (RFC 6455, section
+// 5.5.1): the server cannot send the answers that it owes, and never answers a message that crosses the frame on the wire. So the server
+// announces the end in the application's own protocol: when the drain begins it sends the message goingAway, and continues to answer. A client
+// that knows this message sends its next message on another connection, reads the answers that it still expects, and closes. At SIGTERM the
+// server sends the Close frame 1001 (going away) to the remaining clients.
 //
-// Measured with 8 clients that read only when an answer is due, 20 drains: a Close frame alone loses 160 of 42,000 messages, one of each
-// client; with the goodbye before it none is lost.
+// Measured with 8 clients that read only when they expect an answer, 20 drains: a Close frame alone loses 160 of 42,000 messages, 1 of each
+// client and drain; with goingAway before it none is lost.
 
-// goodbye is the only message that is no answer. No answer reads like it unless the client has sent it.
-const goodbye = "going away"
+// goingAway is the only message that the server sends unasked. An answer has the same text only if the client has sent it.
+const goingAway = "going away"
 
-// idPrefix begins a message that has an id for the ledger.
+// idPrefix starts a message that has an id for the ledger.
 const idPrefix = "id="
 
 const (
-	// maxMessage in bytes: what strangers may make the server hold for each connection.
+	// maxMessage is the longest message in bytes. It bounds the memory that a client can make the server use.
 	maxMessage = 64 << 10
-	// writeLimit is for a client that does not read; as long as one may dawdle with its header.
-	writeLimit = readHeaderTimeout
-	// closeLimit is for a client that does not answer a Close frame, which takes a round trip; what it still sends goes unanswered anyway.
-	closeLimit = 5 * time.Second
+	// writeTimeout bounds a write to a client that does not read.
+	writeTimeout = readHeaderTimeout
+	// closeTimeout bounds the wait for the client's Close frame, which takes a round trip. The server answers no message in this time.
+	closeTimeout = 5 * time.Second
 )
 
-// sockets knows the WebSockets that are open: http.Server.Shutdown does not.
+// sockets tracks the open WebSockets, which http.Server.Shutdown ignores.
 type sockets struct {
 	draining func() bool
 
 	mu      sync.Mutex
 	open    map[*socket]struct{}
 	ending  bool
-	running sync.WaitGroup // their handlers
+	running sync.WaitGroup // the handlers
 }
 
 // socket is one WebSocket.
@@ -50,16 +50,16 @@ type socket struct {
 	draining func() bool
 
 	mu      sync.Mutex // gorilla's connection takes one writer at a time
-	asked   bool       // a message has come
-	told    bool
-	closing bool // the Close frame is out
+	active  bool       // the client has sent a message
+	told    bool       // the server has sent goingAway
+	closing bool       // the server has sent the Close frame
 }
 
-// handleWebSocket answers every message with the same.
+// handleWebSocket echoes every message.
 func (s *server) handleWebSocket(w http.ResponseWriter, r *http.Request) {
 	conn, err := (&websocket.Upgrader{}).Upgrade(w, r, http.Header{"X-Served-By": {s.hostname}})
 	if err != nil {
-		return // Upgrade has answered
+		return // Upgrade has written the response
 	}
 	defer func() { _ = conn.Close() }()
 	conn.SetReadLimit(maxMessage)
@@ -70,7 +70,7 @@ func (s *server) handleWebSocket(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.sockets.remove(c)
 	for {
-		kind, message, err := conn.ReadMessage() // answers the client's Close
+		kind, message, err := conn.ReadMessage() // also answers the client's Close frame
 		if err != nil {
 			return
 		}
@@ -80,14 +80,14 @@ func (s *server) handleWebSocket(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answerMessage reports whether the client can still be answered.
+// answerMessage echoes the message. It reports whether the connection still works.
 func (s *server) answerMessage(c *socket, kind int, message []byte) (ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closing {
-		return true // what comes now cannot be answered, so it is not begun either; the client's Close may follow
+		return true // no answer may follow the Close frame, so the ledger does not record the message; the client's Close frame may follow
 	}
-	c.asked = true
+	c.active = true
 	id := messageID(message)
 	s.ledger.begin(id)
 	s.count(func() bool {
@@ -96,12 +96,12 @@ func (s *server) answerMessage(c *socket, kind int, message []byte) (ok bool) {
 	})
 	if ok {
 		s.ledger.finish(id)
-		c.tell()
+		c.sendGoingAway()
 	}
 	return ok
 }
 
-// messageID is "" if the message has none.
+// messageID returns the id of a message, or "" if it has none.
 func messageID(message []byte) string {
 	id, ok := bytes.CutPrefix(message, []byte(idPrefix))
 	if !ok || len(id) > maxID {
@@ -111,39 +111,33 @@ func messageID(message []byte) string {
 }
 
 func (c *socket) write(kind int, message []byte) error {
-	if err := c.conn.SetWriteDeadline(time.Now().Add(writeLimit)); err != nil {
+	if err := c.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return err
 	}
 	return c.conn.WriteMessage(kind, message)
 }
 
-// tell says goodbye, once, and not before the first message: a client that hears it earlier would dial again at once, and may well end up
-// here again.
-func (c *socket) tell() {
-	if c.draining() && c.asked && !c.told && !c.closing {
+// sendGoingAway sends goingAway once during a drain, and not before the client's first message: a client that gets it earlier dials again at
+// once, and may reach the same pod.
+func (c *socket) sendGoingAway() {
+	if c.draining() && c.active && !c.told && !c.closing {
 		c.told = true
-		_ = c.write(websocket.TextMessage, []byte(goodbye)) // reading will tell that the client is gone
+		_ = c.write(websocket.TextMessage, []byte(goingAway)) // if the client has disconnected, the next read fails
 	}
 }
 
-func (c *socket) leave() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tell()
-}
-
-// close sends the Close frame; the handler ends with the client's, or after closeLimit.
+// close sends the Close frame. The handler returns when the client's Close frame comes, or after closeTimeout.
 func (c *socket) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closing = true
 	now := time.Now()
-	text := websocket.FormatCloseMessage(websocket.CloseGoingAway, goodbye)
-	_ = c.conn.WriteControl(websocket.CloseMessage, text, now.Add(writeLimit))
-	_ = c.conn.SetReadDeadline(now.Add(closeLimit))
+	text := websocket.FormatCloseMessage(websocket.CloseGoingAway, goingAway)
+	_ = c.conn.WriteControl(websocket.CloseMessage, text, now.Add(writeTimeout))
+	_ = c.conn.SetReadDeadline(now.Add(closeTimeout))
 }
 
-// add reports whether the server is still there for the connection.
+// add tracks the WebSocket. It returns false if the server is shutting down.
 func (s *sockets) add(c *socket) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -171,16 +165,20 @@ func (s *sockets) count() int {
 	return len(s.open)
 }
 
-// leave says goodbye to all, each from a goroutine of its own: a client that does not read holds up no other.
+// leave sends goingAway to every client, each in its own goroutine: a client that does not read delays no other.
 func (s *sockets) leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.open {
-		go c.leave()
+		go func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.sendGoingAway()
+		}()
 	}
 }
 
-// end closes all and waits for the clients' answers.
+// end closes every WebSocket and waits for the clients' Close frames.
 func (s *sockets) end(ctx context.Context) error {
 	s.mu.Lock()
 	s.ending = true

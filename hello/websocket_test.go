@@ -11,15 +11,15 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// talker is a WebSocket client that does what the test says, and nothing by itself.
-type talker struct {
+// socketClient is a WebSocket client without logic of its own: it sends only the frames that the test sends.
+type socketClient struct {
 	t    *testing.T
 	conn *websocket.Conn
 	in   chan string // messages; closed with the connection
-	end  error       // why it was
+	end  error       // the error that ended the connection
 }
 
-func (p *process) talk() *talker {
+func (p *process) openWebSocket() *socketClient {
 	p.t.Helper()
 	conn, resp, err := (&websocket.Dialer{NetDialContext: p.dial}).Dial("ws://hello/ws", nil)
 	if err != nil {
@@ -29,8 +29,8 @@ func (p *process) talk() *talker {
 		p.t.Error("the answer to the handshake does not name the pod")
 	}
 	p.t.Cleanup(func() { _ = conn.Close() })
-	k := &talker{t: p.t, conn: conn, in: make(chan string, 100)}
-	conn.SetCloseHandler(func(int, string) error { return nil }) // does not answer the server's
+	k := &socketClient{t: p.t, conn: conn, in: make(chan string, 100)}
+	conn.SetCloseHandler(func(int, string) error { return nil }) // does not answer the server's Close frame
 	go func() {
 		defer close(k.in)
 		for {
@@ -42,34 +42,34 @@ func (p *process) talk() *talker {
 			k.in <- string(text)
 		}
 	}()
-	synctest.Wait() // the answer to the handshake comes before the server knows the connection
+	synctest.Wait() // the handshake's response comes before the server tracks the connection
 	return k
 }
 
-func (k *talker) say(text string) {
+func (k *socketClient) send(text string) {
 	k.t.Helper()
 	if err := k.conn.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
 		k.t.Fatal(err)
 	}
 }
 
-func (k *talker) want(what string, messages ...string) {
+func (k *socketClient) want(step string, messages ...string) {
 	k.t.Helper()
 	for _, want := range messages {
 		if got, open := <-k.in; got != want || !open {
-			k.t.Fatalf("%s: got %q (open: %v, %v), want %q", what, got, open, k.end, want)
+			k.t.Fatalf("%s: got %q (open: %v, %v), want %q", step, got, open, k.end, want)
 		}
 	}
 	synctest.Wait()
 	select {
 	case got, open := <-k.in:
-		k.t.Fatalf("%s: got %q (open: %v, %v), want no more", what, got, open, k.end)
+		k.t.Fatalf("%s: got %q (open: %v, %v), want no more", step, got, open, k.end)
 	default:
 	}
 }
 
-// bye sends the Close frame.
-func (k *talker) bye(code int) {
+// sendClose sends the Close frame.
+func (k *socketClient) sendClose(code int) {
 	k.t.Helper()
 	err := k.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), time.Now().Add(time.Second))
 	if err != nil {
@@ -77,31 +77,31 @@ func (k *talker) bye(code int) {
 	}
 }
 
-func (k *talker) wantClose(what string, code int) {
+func (k *socketClient) wantClose(step string, code int) {
 	k.t.Helper()
 	if text, open := <-k.in; open {
-		k.t.Fatalf("%s: got %q, want Close", what, text)
+		k.t.Fatalf("%s: got %q, want Close", step, text)
 	}
 	var closed *websocket.CloseError
 	if !errors.As(k.end, &closed) || closed.Code != code {
-		k.t.Errorf("%s: ended by %v, want Close %d", what, k.end, code)
+		k.t.Errorf("%s: ended by %v, want Close %d", step, k.end, code)
 	}
 }
 
-func TestWebSocketAnswersEachMessageWithTheSame(t *testing.T) {
+func TestWebSocketEchoesEachMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := start(t, recording)
+		p := start(t, withLedger)
 		p.get("/livez")
-		k := p.talk()
+		k := p.openWebSocket()
 		long := strings.Repeat("x", maxMessage)
 		for _, text := range []string{"id=a-1", "hello", "", long, "id=" + strings.Repeat("y", maxID+1)} {
-			k.say(text)
+			k.send(text)
 			k.want("echo", text)
 		}
 		if got := p.get("/status").body; !strings.Contains(got, `"served":5,`) || !strings.Contains(got, `"webSockets":1`) {
 			t.Errorf("status %s, want 5 served on one WebSocket", got)
 		}
-		k.bye(websocket.CloseNormalClosure)
+		k.sendClose(websocket.CloseNormalClosure)
 		k.wantClose("the client's Close is answered", websocket.CloseNormalClosure)
 		synctest.Wait()
 		if got := p.get("/status").body; !strings.Contains(got, `"webSockets":0`) {
@@ -115,37 +115,37 @@ func TestWebSocketAnswersEachMessageWithTheSame(t *testing.T) {
 	})
 }
 
-func TestWebSocketSaysGoodbyeAtTheDrainAndAnswersOn(t *testing.T) {
+func TestWebSocketSendsGoingAwayAtTheDrainAndStillAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := start(t, tutorial)
 		p.get("/livez")
-		asked, silent := p.talk(), p.talk()
-		asked.say("before")
+		asked, silent := p.openWebSocket(), p.openWebSocket()
+		asked.send("before")
 		asked.want("before the drain", "before")
 		drained := p.goGet("/drain")
-		asked.want("at the drain", goodbye)
+		asked.want("at the drain", goingAway)
 		silent.want("no message yet")
-		late := p.talk()
+		late := p.openWebSocket()
 		late.want("opened in the drain, no message yet")
-		for what, k := range map[string]*talker{"silent": silent, "late": late} {
-			k.say("first")
-			k.want(what, "first", goodbye)
+		for step, k := range map[string]*socketClient{"silent": silent, "late": late} {
+			k.send("first")
+			k.want(step, "first", goingAway)
 		}
-		asked.say("on its way")
-		asked.want("after the goodbye", "on its way")
-		asked.bye(websocket.CloseNormalClosure)
+		asked.send("crosses goingAway")
+		asked.want("after goingAway", "crosses goingAway")
+		asked.sendClose(websocket.CloseNormalClosure)
 		asked.wantClose("the client leaves", websocket.CloseNormalClosure)
 		<-drained
-		silent.say("still here")
+		silent.send("still here")
 		silent.want("after t2", "still here")
 		p.client.CloseIdleConnections()
 		p.term()
-		for what, k := range map[string]*talker{"silent": silent, "late": late} {
-			k.wantClose(what+" at SIGTERM", websocket.CloseGoingAway)
-			k.bye(websocket.CloseGoingAway)
+		for step, k := range map[string]*socketClient{"silent": silent, "late": late} {
+			k.wantClose(step+" at SIGTERM", websocket.CloseGoingAway)
+			k.sendClose(websocket.CloseGoingAway)
 		}
 		termed := time.Now()
-		if code := <-p.exit; code != exitOK || time.Since(termed) >= closeLimit {
+		if code := <-p.exit; code != exitOK || time.Since(termed) >= closeTimeout {
 			t.Errorf("exit code %d after %s, want 0 as soon as the clients have closed", code, time.Since(termed))
 		}
 		if want := `"msg":"ended","inFlight":0,"served":5,"cancelled":0`; !strings.Contains(p.log.String(), want) {
@@ -154,22 +154,22 @@ func TestWebSocketSaysGoodbyeAtTheDrainAndAnswersOn(t *testing.T) {
 	})
 }
 
-func TestWebSocketClientThatDoesNotCloseIsNotWaitedForLong(t *testing.T) {
+func TestWebSocketClientThatDoesNotCloseDelaysTheExitBriefly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := start(t, recording)
+		p := start(t, withLedger)
 		p.get("/livez")
-		k := p.talk()
+		k := p.openWebSocket()
 		p.client.CloseIdleConnections()
 		p.term()
 		termed := time.Now()
 		synctest.Wait()
-		k.say("id=too-1") // after the Close frame nothing may be answered
+		k.send("id=too-1") // the server may send nothing after its Close frame
 		k.wantClose("at SIGTERM", websocket.CloseGoingAway)
-		if code := <-p.exit; code != exitOK || time.Since(termed) != closeLimit {
-			t.Errorf("exit code %d after %s, want 0 after %s", code, time.Since(termed), closeLimit)
+		if code := <-p.exit; code != exitOK || time.Since(termed) != closeTimeout {
+			t.Errorf("exit code %d after %s, want 0 after %s", code, time.Since(termed), closeTimeout)
 		}
 		if begun, _, _ := readLedger(t, p.log.String()); len(begun) != 0 {
-			t.Errorf("begun %v, want none: it was never to be answered", begun)
+			t.Errorf("begun %v, want none: the server cannot answer it", begun)
 		}
 	})
 }
@@ -181,8 +181,8 @@ func TestWebSocketRefusals(t *testing.T) {
 		if got := p.get("/ws"); got.status != http.StatusBadRequest {
 			t.Errorf("a plain GET: status %d, want 400", got.status)
 		}
-		k := p.talk()
-		k.say(strings.Repeat("x", maxMessage+1))
+		k := p.openWebSocket()
+		k.send(strings.Repeat("x", maxMessage+1))
 		k.wantClose("too long a message", websocket.CloseMessageTooBig)
 		p.end()
 	})

@@ -12,7 +12,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// socketLoad is a number of clients that each talk over one WebSocket at a time, and move when they hear goodbye.
+// socketLoad is a group of clients. Each sends its messages over one WebSocket at a time and opens another one when it gets goingAway.
 type socketLoad struct {
 	t       *testing.T
 	e       *endpoints
@@ -25,7 +25,7 @@ type socketLoad struct {
 
 const (
 	socketClients = 8
-	// socketPace is between two messages of a client: 8,000 messages per second would be more than two busy cores can do.
+	// socketPace is the time between two messages of a client: two busy cores cannot handle 8,000 messages per second.
 	socketPace = 2 * time.Millisecond
 )
 
@@ -41,13 +41,13 @@ func startSocketLoad(t *testing.T, e *endpoints) *socketLoad {
 func (l *socketLoad) client(name string) {
 	pace := time.NewTicker(socketPace)
 	defer pace.Stop()
-	for n := 0; !closed(l.stop); {
+	for n := 0; !isClosed(l.stop); {
 		conn, _, err := (&websocket.Dialer{NetDialContext: l.e.dial}).Dial("ws://hello/ws", nil)
 		if err != nil {
 			l.lost.Add(1)
 			continue
 		}
-		for more := true; more && !closed(l.stop); n++ {
+		for more := true; more && !isClosed(l.stop); n++ {
 			more = l.ask(conn, fmt.Sprintf("%s-%d", name, n))
 			<-pace.C
 		}
@@ -55,7 +55,7 @@ func (l *socketLoad) client(name string) {
 	}
 }
 
-// ask reports whether the next message may take the same way.
+// ask sends a message and reads its answer. It reports whether the next message may use the same connection.
 func (l *socketLoad) ask(conn *websocket.Conn, text string) (more bool) {
 	l.sent.Add(1)
 	if err := conn.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
@@ -69,7 +69,7 @@ func (l *socketLoad) ask(conn *websocket.Conn, text string) (more bool) {
 		case err != nil:
 			l.lost.Add(1)
 			return false
-		case string(answer) == goodbye:
+		case string(answer) == goingAway:
 			more = false
 		case string(answer) == text:
 			l.count <- struct{}{}
@@ -80,11 +80,11 @@ func (l *socketLoad) ask(conn *websocket.Conn, text string) (more bool) {
 	}
 }
 
-// leave closes as RFC 6455 says: Close, and on until the server's.
+// leave closes the connection as RFC 6455 requires: it sends a Close frame and reads until the server's Close frame.
 func leave(conn *websocket.Conn) {
 	defer func() { _ = conn.Close() }()
 	text := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
-	if conn.WriteControl(websocket.CloseMessage, text, time.Now().Add(closeLimit)) != nil {
+	if conn.WriteControl(websocket.CloseMessage, text, time.Now().Add(closeTimeout)) != nil {
 		return
 	}
 	for {
@@ -148,7 +148,7 @@ func TestWebSocketLosesNothing(t *testing.T) {
 	}
 }
 
-// The control: the same load on a pod that ends without a word.
+// TestWebSocketLosesWhenCut is the control: the same load loses messages when the kernel kills the pod.
 func TestWebSocketLosesWhenCut(t *testing.T) {
 	first, second := startPod(t), startPod(t)
 	var e endpoints
@@ -161,6 +161,6 @@ func TestWebSocketLosesWhenCut(t *testing.T) {
 	l.end()
 	t.Logf("%d of %d messages lost", l.lost.Load(), l.sent.Load())
 	if l.lost.Load() == 0 {
-		t.Error("nothing was lost: the test cannot tell a good end from a bad one")
+		t.Error("no message was lost, so the test cannot detect a loss")
 	}
 }
