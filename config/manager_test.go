@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
+// manager returns the operator's Deployment and its container.
 func manager(t *testing.T) (appsv1.Deployment, corev1.Container) {
 	t.Helper()
 	deployment := built[appsv1.Deployment](t, "default", "Deployment")[0]
@@ -27,7 +28,7 @@ func manager(t *testing.T) (appsv1.Deployment, corev1.Container) {
 	return deployment, containers[0]
 }
 
-// The operator keeps the rule that it enforces: t3 > t1 + t2, and t1 covers its longest request.
+// The operator follows its own rules: t3 > t1 + t2, and t1 covers its longest request.
 func TestManagerKeepsTheInvariant(t *testing.T) {
 	deployment, container := manager(t)
 	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
@@ -52,7 +53,7 @@ func TestManagerKeepsTheInvariant(t *testing.T) {
 		t.Errorf("minReadySeconds %s, want t2, %s", minReady, t2)
 	}
 	if strategy := deployment.Spec.Strategy.RollingUpdate; strategy.MaxUnavailable.IntValue() != 0 {
-		t.Errorf("a rollout may take %s of the webhook's pods away", strategy.MaxUnavailable)
+		t.Errorf("a rollout may make %s of the webhook's pods unavailable", strategy.MaxUnavailable)
 	}
 	if *deployment.Spec.Replicas < 2 {
 		t.Error("with one replica, no GracefulApp can be created while the operator's node is drained")
@@ -75,7 +76,7 @@ func TestBudgetAndServicesSelectTheManager(t *testing.T) {
 	}
 }
 
-// The API server's Pod Security admission judges the pod that the Deployment would make in the operator's namespace.
+// The API server's Pod Security admission checks a pod of the Deployment in the operator's namespace.
 func TestManagerIsRestricted(t *testing.T) {
 	deployment, _ := manager(t)
 	pod := &corev1.Pod{
@@ -83,7 +84,7 @@ func TestManagerIsRestricted(t *testing.T) {
 		Spec:       deployment.Spec.Template.Spec,
 	}
 	if err := api.Create(t.Context(), pod.DeepCopy(), client.DryRunAll); err != nil {
-		t.Errorf("the manager's pod is refused: %v", err)
+		t.Errorf("the API server rejects the manager's pod: %v", err)
 	}
 	pod.Spec.SecurityContext.RunAsNonRoot = new(false)
 	if err := api.Create(t.Context(), pod, client.DryRunAll); err == nil || !strings.Contains(err.Error(), "PodSecurity") {
@@ -91,7 +92,7 @@ func TestManagerIsRestricted(t *testing.T) {
 	}
 }
 
-// Whoever may write a GracefulApp may run pods, so only edit and admin get writing verbs, and nobody writes the status.
+// A user who may write a GracefulApp may run pods, so only edit and admin get verbs that write. No role allows to write the status.
 func TestRolesForUsers(t *testing.T) {
 	const prefix = "rbac.authorization.k8s.io/aggregate-to-"
 	aggregated := map[string]bool{}
@@ -112,13 +113,13 @@ func TestRolesForUsers(t *testing.T) {
 	}
 	for _, target := range []string{"view", "edit", "admin"} {
 		if !aggregated[target] {
-			t.Errorf("nothing aggregates to %s", target)
+			t.Errorf("no role aggregates to %s", target)
 		}
 	}
 }
 
 func TestSamplesAreAccepted(t *testing.T) {
-	// No webhook is there to answer, but schema and CEL are.
+	// No webhook runs here. The API server checks schema and CEL rules.
 	setWebhook(t, admissionregistrationv1.Ignore)
 	for _, file := range []string{"samples", "samples/autoscaling"} {
 		if output, err := kubectl("apply", "--dry-run=server", "-n", "default", "-f", file); err != nil {

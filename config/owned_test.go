@@ -41,7 +41,8 @@ var protected = map[string]func(metav1.ObjectMeta) client.Object{
 // ownedObjects is the name of the policy and of its binding.
 const ownedObjects = "gracefulapp-owned-objects"
 
-// ownedMeta is of an object that the GracefulApp "shop" controls. No garbage collector runs here, so the owner need not exist.
+// ownedMeta returns the metadata of an object that the GracefulApp "shop" controls. No garbage collector runs here, so the owner need not
+// exist.
 func ownedMeta(namespace, name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: namespace, Name: name, OwnerReferences: []metav1.OwnerReference{controller("GracefulApp", v1alpha1.GroupVersion.String())}}
 }
@@ -50,7 +51,7 @@ func controller(kind, apiVersion string) metav1.OwnerReference {
 	return metav1.OwnerReference{APIVersion: apiVersion, Kind: kind, Name: "shop", UID: "8b0e5c1a-0000-4000-8000-000000000003", Controller: new(true)}
 }
 
-// impersonating is a client of an administrator by another name: RBAC permits all, so only the policy can deny.
+// impersonating returns a client of an administrator with the given user name. RBAC allows all requests, so only the policy can deny one.
 func impersonating(tb testing.TB, name string) client.Client {
 	tb.Helper()
 	configuration := rest.CopyConfig(user.Config())
@@ -67,7 +68,7 @@ func isDenied(err error) bool {
 	return apierrors.IsForbidden(err) && strings.Contains(err.Error(), ownedObjects)
 }
 
-// create makes the object and removes it at the end of the test, past the policy.
+// create creates the object and deletes it at the end of the test, with the annotation that the policy requires.
 func create(tb testing.TB, object client.Object) client.Object {
 	tb.Helper()
 	if err := api.Create(tb.Context(), object); err != nil {
@@ -86,7 +87,7 @@ func create(tb testing.TB, object client.Object) client.Object {
 	return object
 }
 
-// awaitOwnedObjectsPolicy returns when the API server has learned of the policy.
+// awaitOwnedObjectsPolicy waits until the API server enforces the policy.
 func awaitOwnedObjectsPolicy(tb testing.TB) {
 	tb.Helper()
 	probe := create(tb, protected["Service"](ownedMeta("default", "probe")))
@@ -168,18 +169,18 @@ func notController(owner metav1.OwnerReference) metav1.OwnerReference {
 	return owner
 }
 
-func TestDenialSaysWhatToDo(t *testing.T) {
+func TestDenialNamesTheCommandThatAllowsDeletion(t *testing.T) {
 	awaitOwnedObjectsPolicy(t)
 	for kind, consequence := range map[string]string{
 		"Deployment":          "would create it again, but only after an outage",
 		"Service":             "would create it again, but only after an outage",
-		"PodDisruptionBudget": "would create it again, and drains are not held back until then",
+		"PodDisruptionBudget": "would create it again, but until then a node drain may evict all pods at once",
 	} {
 		object := create(t, protected[kind](ownedMeta("default", "web")))
 		command := "kubectl annotate " + strings.ToLower(kind) + " web -n default apps.gracefulapp.dev/allow-deletion=true"
 		want := "denied request: " + kind + " web is controlled by GracefulApp shop, which " + consequence +
 			"; delete the GracefulApp instead, or, to delete this object only, annotate it first: " + command +
-			". If a tool prunes what has left Git, exclude the object from pruning and leave it in place: see docs/adoption.md of GracefulApp"
+			". If a tool prunes objects that were removed from Git, exclude this object from pruning: see docs/adoption.md of GracefulApp"
 		if err := api.Delete(t.Context(), object); err == nil || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("want a denial that ends with\n%s\ngot\n%s", want, said(err))
 		}
@@ -187,12 +188,12 @@ func TestDenialSaysWhatToDo(t *testing.T) {
 			t.Errorf("the command of the message fails: %v: %s", err, output)
 		}
 		if err := api.Delete(t.Context(), object, client.PropagationPolicy(metav1.DeletePropagationBackground)); err != nil {
-			t.Errorf("the command of the message permits nothing: %v", err)
+			t.Errorf("the command of the message does not allow the deletion: %v", err)
 		}
 	}
 }
 
-// A collection is deleted object by object: what is not owned goes, what is owned stays.
+// The API server deletes a collection object by object. The policy denies the deletion of owned objects only.
 func TestDeletingACollectionSparesOwnedObjects(t *testing.T) {
 	awaitOwnedObjectsPolicy(t)
 	const collection = "collection"
@@ -215,7 +216,7 @@ func TestDeletingACollectionSparesOwnedObjects(t *testing.T) {
 	}
 }
 
-// The first deletion has been accepted: another one only helps to end it.
+// The API server has already accepted the first deletion, so the policy allows another one.
 func TestObjectThatIsBeingDeletedMayBeDeletedAgain(t *testing.T) {
 	awaitOwnedObjectsPolicy(t)
 	for kind, build := range protected {
@@ -236,7 +237,7 @@ func TestObjectThatIsBeingDeletedMayBeDeletedAgain(t *testing.T) {
 	}
 }
 
-// A controller manager under another name must not leave a namespace terminating for ever.
+// A namespace must not stay terminating if the controller manager has another user name than the policy knows.
 func TestTerminatingNamespaceIsEmptied(t *testing.T) {
 	awaitOwnedObjectsPolicy(t)
 	const terminating = "terminating"

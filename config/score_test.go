@@ -18,10 +18,10 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// sampleFile is what users begin with.
+// sampleFile is the sample that a new user applies first.
 const sampleFile = "samples/apps_v1alpha1_gracefulapp.yaml"
 
-// exceptionsFile has a reason for each check of kube-score that is not passed, by object and check.
+// exceptionsFile has the reason for each failed check of kube-score, by object and check.
 const exceptionsFile = "score-exceptions.yaml"
 
 func derivedFromSample(t *testing.T) plan.Plan {
@@ -42,7 +42,7 @@ func derivedFromSample(t *testing.T) plan.Plan {
 	return p
 }
 
-// The pods of operator and sample run where Pod Security is "restricted".
+// The pods of the operator and of the sample meet the Pod Security standard "restricted".
 func TestPodSecurityRestricted(t *testing.T) {
 	deployment, _ := manager(t)
 	derived := corev1.PodTemplateSpec{}
@@ -67,12 +67,12 @@ func TestPodSecurityRestricted(t *testing.T) {
 		}
 		template.Spec.HostNetwork = true
 		if evaluate(template).Allowed {
-			t.Errorf("%s: the evaluator allows hostNetwork, and so proves nothing", name)
+			t.Errorf("%s: the evaluator allows hostNetwork, so this test proves nothing", name)
 		}
 	}
 }
 
-// scoreProgram is the variable that names kube-score's binary, which `make test` builds from a go.mod of its own.
+// scoreProgram is the environment variable with the path of kube-score. `make test` builds kube-score from its own go.mod.
 const scoreProgram = "KUBE_SCORE"
 
 type scoredObject struct {
@@ -91,10 +91,10 @@ type scoredObject struct {
 	} `json:"checks"`
 }
 
-// gradeAllOK is kube-score's best.
+// gradeAllOK is kube-score's best grade.
 const gradeAllOK = 10
 
-// kube-score's checks are what many platform teams gate on.
+// Many platform teams require that manifests pass kube-score's checks.
 func TestKubeScore(t *testing.T) {
 	var exceptions map[string]map[string]string
 	data, err := os.ReadFile(exceptionsFile)
@@ -120,7 +120,7 @@ func TestKubeScore(t *testing.T) {
 	for object, checks := range exceptions {
 		for check := range checks {
 			if !used[object+check] {
-				t.Errorf("%s: %s needs no exception for %s: it is passed", exceptionsFile, object, check)
+				t.Errorf("%s: %s needs no exception for %s: the check passes", exceptionsFile, object, check)
 			}
 		}
 	}
@@ -148,7 +148,7 @@ func scored(t *testing.T) []scoredObject {
 	}
 	command := exec.Command(program, "score", "--output-format", "json", "--kubernetes-version", "v1.37", "-")
 	command.Stdin = documents
-	output, err := command.Output() // it exits with 1 when a check is not passed
+	output, err := command.Output() // exits with 1 if a check fails
 	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}

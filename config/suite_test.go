@@ -1,5 +1,5 @@
-// Package config_test applies what the folder holds to a real API server, as `make install deploy` does. There are no
-// nodes and no operator: what is tested is what the manifests say and what the API server makes of them.
+// Package config_test applies the manifests of this folder to a real API server, as `make install deploy` does. No nodes and no operator run:
+// the tests check the manifests and how the API server handles them.
 package config_test
 
 import (
@@ -31,7 +31,7 @@ var (
 	scheme = runtime.NewScheme()
 	api    client.Client
 	user   *envtest.AuthenticatedUser
-	// authority is some valid CA certificate.
+	// authority is a valid CA certificate.
 	authority []byte
 )
 
@@ -64,7 +64,7 @@ func runWithAPIServer(m *testing.M) int {
 	return m.Run()
 }
 
-// connect makes the two clients, and installs CRD and operator with plain kubectl.
+// connect creates the two clients, and installs CRD and operator with kubectl.
 func connect(environment *envtest.Environment) error {
 	var err error
 	if user, err = environment.AddUser(envtest.User{Name: "admin", Groups: []string{"system:masters"}}, nil); err != nil {
@@ -97,7 +97,7 @@ func kubectl(args ...string) (string, error) {
 	return string(output), err
 }
 
-// built returns the objects of a type that kustomize makes of a folder.
+// built returns the objects of one kind that kustomize builds from a folder.
 func built[T any](t *testing.T, folder, kind string) []T {
 	t.Helper()
 	output, err := kubectl("kustomize", folder)

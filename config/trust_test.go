@@ -32,8 +32,8 @@ var (
 	createsServices = rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"create"}}
 )
 
-// person is a user who may do what the rules say, in the default namespace.
-func person(tb testing.TB, name string, rules ...rbacv1.PolicyRule) client.Client {
+// userWith returns a client of a user who has the rules in the default namespace.
+func userWith(tb testing.TB, name string, rules ...rbacv1.PolicyRule) client.Client {
 	tb.Helper()
 	grant(tb, "default", name, rules...)
 	configuration := rest.CopyConfig(user.Config())
@@ -69,11 +69,11 @@ func said(err error) string {
 	return err.Error()
 }
 
-// until the API server has learnt of a policy, a role or a webhook, which takes it a moment.
-func until(tb testing.TB, succeeds func() error) {
+// until calls check until it succeeds: the API server needs a moment before it applies a new policy, role or webhook.
+func until(tb testing.TB, check func() error) {
 	tb.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		err := succeeds()
+		err := check()
 		if err == nil {
 			return
 		}
@@ -83,22 +83,22 @@ func until(tb testing.TB, succeeds func() error) {
 	}
 }
 
-// All of it while the operator is away: no webhook answers, and its failures are let pass.
-func TestWhoWritesAnAppMustBeAllowedToRunPods(t *testing.T) {
+// The policy works without the operator: no webhook answers in this test, and the API server ignores that.
+func TestUserWhoWritesAnAppMustBeAllowedToRunPods(t *testing.T) {
 	ctx := t.Context()
 	setWebhook(t, admissionregistrationv1.Ignore)
-	stranger := person(t, "stranger", writesApps)
-	const says = "a GracefulApp runs pods, and stranger may not create deployments (apps) in namespace default"
+	unprivileged := userWith(t, "unprivileged", writesApps)
+	const says = "a GracefulApp runs pods, and unprivileged may not create deployments (apps) in namespace default"
 	refuses := func(err error) bool { return err != nil && strings.Contains(err.Error(), says) }
 	until(t, func() error {
-		if err := stranger.Create(ctx, named(sample(t), "probe"), client.DryRunAll); !refuses(err) {
+		if err := unprivileged.Create(ctx, named(sample(t), "probe"), client.DryRunAll); !refuses(err) {
 			return fmt.Errorf("want a refusal that says %q, got %s", says, said(err))
 		}
 		return nil
 	})
 
 	app := named(sample(t), "trusted")
-	owner := person(t, "owner", writesApps, createsDeployments)
+	owner := userWith(t, "owner", writesApps, createsDeployments)
 	until(t, func() error { return owner.Create(ctx, app.DeepCopy(), client.DryRunAll) })
 	if err := owner.Create(ctx, app); err != nil {
 		t.Fatal(err)
@@ -127,26 +127,26 @@ func TestWhoWritesAnAppMustBeAllowedToRunPods(t *testing.T) {
 		"labels":         {`{"metadata":{"labels":{"a":"b"}}}`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := patch(stranger, test.body); refuses(err) != test.refused || err != nil && !test.refused {
+			if err := patch(unprivileged, test.body); refuses(err) != test.refused || err != nil && !test.refused {
 				t.Errorf("want refused %t, got %v", test.refused, err)
 			}
 		})
 	}
 	scale := &autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 4}}
-	if err := stranger.SubResource("scale").Update(ctx, app.DeepCopy(), client.WithSubResourceBody(scale)); err != nil {
-		t.Errorf("scaling is refused: %v", err)
+	if err := unprivileged.SubResource("scale").Update(ctx, app.DeepCopy(), client.WithSubResourceBody(scale)); err != nil {
+		t.Errorf("the API server rejects the scaling: %v", err)
 	}
 
 	adopts := named(sample(t), "adopts")
 	adopts.Annotations = map[string]string{v1alpha1.AnnotationAdopt: "true"}
-	// Each of the three is taken over, so to own one of them less is not enough.
+	// The operator takes over all three objects, so the user needs the permissions for each of them.
 	for kind, rules := range map[string][]rbacv1.PolicyRule{
 		"Deployment":          {writesApps, createsDeployments, replacesServices, replacesBudgets},
 		"Service":             {writesApps, createsDeployments, replacesDeployments, replacesBudgets},
 		"PodDisruptionBudget": {writesApps, createsDeployments, replacesDeployments, replacesServices},
 	} {
 		name := "no-" + strings.ToLower(kind)
-		as := person(t, name, rules...)
+		as := userWith(t, name, rules...)
 		want := "takes over " + kind + " adopts, and " + name + " may not update and delete it in namespace default"
 		until(t, func() error {
 			if err := as.Create(ctx, adopts.DeepCopy(), client.DryRunAll); err == nil || !strings.Contains(err.Error(), want) {
@@ -155,15 +155,15 @@ func TestWhoWritesAnAppMustBeAllowedToRunPods(t *testing.T) {
 			return nil
 		})
 	}
-	adopter := person(t, "adopter", writesApps, createsDeployments, replacesDeployments, replacesServices, replacesBudgets)
+	adopter := userWith(t, "adopter", writesApps, createsDeployments, replacesDeployments, replacesServices, replacesBudgets)
 	until(t, func() error { return adopter.Create(ctx, adopts.DeepCopy(), client.DryRunAll) })
 
 	exposed := named(sample(t), "exposed")
 	exposed.Spec.Service = &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort}}
 	if err := owner.Create(ctx, exposed.DeepCopy(), client.DryRunAll); err == nil ||
 		!strings.Contains(err.Error(), "a Service of type NodePort is reached from outside the cluster, and owner may not create services") {
-		t.Errorf("who may not create Services exposes pods: %v", err)
+		t.Errorf("want a refusal: the user may not create Services; got %v", err)
 	}
-	exposer := person(t, "exposer", writesApps, createsDeployments, createsServices)
+	exposer := userWith(t, "exposer", writesApps, createsDeployments, createsServices)
 	until(t, func() error { return exposer.Create(ctx, exposed.DeepCopy(), client.DryRunAll) })
 }

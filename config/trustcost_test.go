@@ -16,25 +16,25 @@ import (
 
 const (
 	policyBinding = "gracefulapp-runs-pods"
-	// costPairs and mostCost are what the policy was promised to be measured by.
+	// costPairs is the number of measured pairs of requests, maxRatio the highest accepted median of their ratios.
 	costPairs = 500
-	mostCost  = 1.1
+	maxRatio  = 1.1
 )
 
-// BenchmarkWhoMayRunPods tells what it costs to ask whether the writer of a GracefulApp may create Deployments: pairs of writes, one in a
-// namespace to which the policy is bound and one in a namespace to which it is not, and the median of their ratios. No webhook answers here,
-// so the write that it is compared with is as cheap as one can be, and the ratio an upper bound.
+// BenchmarkRunsPodsPolicy measures the cost of the policy that checks whether the writer of a GracefulApp may create Deployments. It sends
+// pairs of writes, one to a namespace to which the policy is bound and one to a namespace to which it is not, and takes the median of their
+// ratios. No webhook runs here, so the write without the policy is as cheap as possible, and the ratio is an upper bound.
 //
 //	make bench
-func BenchmarkWhoMayRunPods(b *testing.B) {
+func BenchmarkRunsPodsPolicy(b *testing.B) {
 	removeWebhook(b)
 	bound, free := "default", "free"
 	if err := api.Create(b.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: free, Labels: map[string]string{"free": "true"}}}); err != nil {
 		b.Fatal(err)
 	}
-	spare(b, policyBinding, metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "free", Operator: metav1.LabelSelectorOpDoesNotExist}}})
+	bindTo(b, policyBinding, metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "free", Operator: metav1.LabelSelectorOpDoesNotExist}}})
 	rules := []rbacv1.PolicyRule{writesApps, createsDeployments}
-	writer := person(b, "writer", rules...)
+	writer := userWith(b, "writer", rules...)
 	grant(b, free, "writer", rules...)
 	write := func(namespace string) time.Duration {
 		app := named(sample(b), "cost")
@@ -45,14 +45,14 @@ func BenchmarkWhoMayRunPods(b *testing.B) {
 		}
 		return time.Since(begin)
 	}
-	stranger := person(b, "outsider", writesApps)
+	unprivileged := userWith(b, "outsider", writesApps)
 	grant(b, free, "outsider", writesApps)
 	for namespace, refused := range map[string]bool{bound: true, free: false} {
 		until(b, func() error {
 			app := named(sample(b), "cost")
 			app.Namespace = namespace
-			if err := stranger.Create(b.Context(), app, client.DryRunAll); (err != nil) != refused {
-				return fmt.Errorf("in namespace %s who may not run pods gets %s", namespace, said(err))
+			if err := unprivileged.Create(b.Context(), app, client.DryRunAll); (err != nil) != refused {
+				return fmt.Errorf("in namespace %s a user who may not run pods gets %s", namespace, said(err))
 			}
 			return nil
 		})
@@ -60,8 +60,8 @@ func BenchmarkWhoMayRunPods(b *testing.B) {
 	compare(b, bound, free, write)
 }
 
-// BenchmarkDeletionOfOtherObjects measures what the policy gracefulapp-owned-objects costs the deletions that are none of its business: of
-// a Service without an owner, in a namespace to which the policy is bound and in one to which it is not.
+// BenchmarkDeletionOfOtherObjects measures how much the policy gracefulapp-owned-objects slows the deletion of an object that it does not
+// protect: a Service without an owner, in a namespace to which the policy is bound and in one to which it is not.
 //
 //	make bench
 func BenchmarkDeletionOfOtherObjects(b *testing.B) {
@@ -74,7 +74,7 @@ func BenchmarkDeletionOfOtherObjects(b *testing.B) {
 		create(b, protected["Service"](ownedMeta(name, "owned")))
 		create(b, protected["Service"](metav1.ObjectMeta{Namespace: name, Name: "other"}))
 	}
-	spare(b, ownedObjects, metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+	bindTo(b, ownedObjects, metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
 		{Key: "deletion", Operator: metav1.LabelSelectorOpNotIn, Values: []string{free}},
 	}})
 	as := impersonating(b, "admin")
@@ -99,17 +99,17 @@ func BenchmarkDeletionOfOtherObjects(b *testing.B) {
 }
 
 // compare reports the median of the ratios of pairs of requests, one in a namespace to which a policy is bound and one in a namespace to
-// which it is not, and fails if it is more than was promised.
+// which it is not. It fails if the median exceeds maxRatio.
 func compare(b *testing.B, bound, free string, request func(namespace string) time.Duration) {
 	b.Helper()
-	for range costPairs / 5 { // what is compiled and cached at the first calls is no cost of the later ones
+	for range costPairs / 5 { // warm-up: the API server compiles and caches at the first calls
 		request(bound)
 		request(free)
 	}
 	for b.Loop() {
 		var ratios []float64
 		for i := range costPairs {
-			// Each goes first half of the time.
+			// Each namespace goes first in half of the pairs.
 			first, second := bound, free
 			if i%2 == 1 {
 				first, second = free, bound
@@ -121,14 +121,14 @@ func compare(b *testing.B, bound, free string, request func(namespace string) ti
 		slices.Sort(ratios)
 		median := ratios[costPairs/2]
 		b.ReportMetric(median, "ratio")
-		if median > mostCost {
-			b.Errorf("a request that the policy sees takes %.2f times as long as one that it does not, in the median of %d pairs; at most %.1f is promised",
-				median, costPairs, mostCost)
+		if median > maxRatio {
+			b.Errorf("a request takes %.2f times as long with the policy as without it (median of %d pairs); at most %.1f is allowed",
+				median, costPairs, maxRatio)
 		}
 	}
 }
 
-// removeWebhook until the benchmark ends.
+// removeWebhook removes the webhook until the benchmark ends.
 func removeWebhook(b *testing.B) {
 	b.Helper()
 	configuration := webhookConfiguration(b)
@@ -147,8 +147,8 @@ func removeWebhook(b *testing.B) {
 	until(b, func() error { return api.Create(b.Context(), named(sample(b), "probe"), client.DryRunAll) })
 }
 
-// spare namespaces from a policy.
-func spare(b *testing.B, policy string, selector metav1.LabelSelector) {
+// bindTo limits a policy to the namespaces that the selector matches.
+func bindTo(b *testing.B, policy string, selector metav1.LabelSelector) {
 	b.Helper()
 	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{}
 	if err := api.Get(b.Context(), client.ObjectKey{Name: policy}, binding); err != nil {

@@ -64,7 +64,7 @@ func TestNamesAgree(t *testing.T) {
 	}
 }
 
-// Applying again must not take away what the operator wrote: its certificates and the CA.
+// Applying the manifests again must keep the certificates and the CA that the operator has written.
 func TestApplyingAgainKeepsCertificates(t *testing.T) {
 	ctx := t.Context()
 	secret := &corev1.Secret{}
@@ -92,7 +92,7 @@ func TestApplyingAgainKeepsCertificates(t *testing.T) {
 			t.Fatal(err)
 		}
 		if string(secret.Data["tls.crt"]) != "certificate" {
-			t.Errorf("kubectl %s empties the Secret", strings.Join(args, " "))
+			t.Errorf("kubectl %s removes the data of the Secret", strings.Join(args, " "))
 		}
 		if len(webhookConfiguration(t).Webhooks[0].ClientConfig.CABundle) == 0 {
 			t.Errorf("kubectl %s removes the CA from the webhook configuration", strings.Join(args, " "))
@@ -100,8 +100,8 @@ func TestApplyingAgainKeepsCertificates(t *testing.T) {
 	}
 }
 
-// While the operator is away, a changed spec is refused, and everything that needs no judgment goes on.
-func TestWhatNeedsTheWebhook(t *testing.T) {
+// While the operator does not run, the API server rejects a changed spec and accepts the changes that the webhook need not review.
+func TestChangesThatNeedTheWebhook(t *testing.T) {
 	ctx := t.Context()
 	setWebhook(t, admissionregistrationv1.Ignore)
 	app := sample(t)
@@ -112,7 +112,7 @@ func TestWhatNeedsTheWebhook(t *testing.T) {
 	setWebhook(t, admissionregistrationv1.Fail)
 
 	if err := api.Create(ctx, named(sample(t), "second")); !isUnreachable(err) {
-		t.Errorf("a create passes: %v", err)
+		t.Errorf("the API server accepts a create: %v", err)
 	}
 	for name, test := range map[string]struct {
 		patch string
@@ -143,12 +143,13 @@ func TestWhatNeedsTheWebhook(t *testing.T) {
 		}
 		patch := `{"metadata":{"finalizers":null},"spec":{"timing":{"preStopSeconds":7}}}`
 		if err := api.Patch(ctx, app, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
-			t.Errorf("cannot be let go: %v", err)
+			t.Errorf("its finalizer cannot be removed: %v", err)
 		}
 	})
 }
 
-// The match conditions of webhook and policy list the fields of the spec. A field that is missing there would be changed without either.
+// The match conditions of the webhook and the policy list the fields of the spec. A change of a field that is missing there would be checked by
+// neither.
 func TestMatchConditionsCoverTheSpec(t *testing.T) {
 	crd := &apiextensionsv1.CustomResourceDefinition{}
 	if err := api.Get(t.Context(), client.ObjectKey{Name: "gracefulapps.apps.gracefulapp.dev"}, crd); err != nil {
@@ -181,8 +182,8 @@ func comparesField(expression, path string) bool {
 	return strings.Contains(expression+" ", "object"+path+" != oldObject"+path+" ")
 }
 
-// setWebhook points the webhook at a closed port, so that each call of it fails at once, lets that pass or not, and waits
-// until the API server has noticed.
+// setWebhook points the webhook at a closed port, so that each call fails at once, sets its failure policy, and waits until the API server
+// applies both.
 func setWebhook(tb testing.TB, policy admissionregistrationv1.FailurePolicyType) {
 	tb.Helper()
 	configuration := webhookConfiguration(tb)
@@ -204,7 +205,7 @@ func setWebhook(tb testing.TB, policy admissionregistrationv1.FailurePolicyType)
 	refuses := policy == admissionregistrationv1.Fail
 	until(tb, func() error {
 		if err := api.Create(tb.Context(), named(sample(tb), "probe"), client.DryRunAll); isUnreachable(err) != refuses {
-			return fmt.Errorf("the API server does not notice the changed webhook configuration: %s", said(err))
+			return fmt.Errorf("the API server does not apply the changed webhook configuration: %s", said(err))
 		}
 		return nil
 	})

@@ -1,5 +1,5 @@
 -- Health of a GracefulApp for Argo CD: resource.customizations.health.apps.gracefulapp.dev_GracefulApp in argocd-cm.
--- It reads the conditions as kstatus does: Stalled is Degraded, and only Ready of this very spec is Healthy.
+-- It reads the conditions as kstatus does: Stalled=True is Degraded; Ready=True for the current generation of the spec is Healthy.
 local health = {status = "Progressing", message = "the operator has not looked at this spec yet"}
 local status = obj.status
 if status == nil or status.conditions == nil or status.observedGeneration ~= obj.metadata.generation then
