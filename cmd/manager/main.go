@@ -33,7 +33,7 @@ func main() {
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging)))
 
 	if err := run(o); err != nil {
-		ctrl.Log.WithName("setup").Error(err, "The manager ended")
+		ctrl.Log.WithName("setup").Error(err, "The manager stopped with an error")
 		os.Exit(1)
 	}
 }
@@ -69,7 +69,7 @@ func run(o options) error {
 func managerOptions(o options) ctrl.Options {
 	return ctrl.Options{
 		Scheme: newScheme(),
-		Client: client.Options{Cache: &client.CacheOptions{Unstructured: true}}, // apps are read as they are stored
+		Client: client.Options{Cache: &client.CacheOptions{Unstructured: true}}, // GracefulApps are read unstructured, as etcd has them
 		Metrics: metricsserver.Options{
 			BindAddress:    o.metricsAddress,
 			SecureServing:  true,
@@ -79,7 +79,7 @@ func managerOptions(o options) ctrl.Options {
 		HealthProbeBindAddress: o.probeAddress,
 		LeaderElection:         o.leaderElect,
 		LeaderElectionID:       "gracefulapp.apps.gracefulapp.dev",
-		// The process ends right after the manager, so the next leader need not wait for the lease to run out.
+		// The process exits right after the manager stops, so it can release the Lease, and the next leader need not wait until it expires.
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &o.gracefulShutdownTimeout,
 	}

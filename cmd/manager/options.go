@@ -8,7 +8,7 @@ import (
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 )
 
-// options are the manager's flags. Their defaults are the names that config/default gives.
+// options are the values of the manager's flags. The default names are those of the objects in config/default.
 type options struct {
 	metricsAddress          string
 	probeAddress            string
@@ -26,28 +26,28 @@ type options struct {
 }
 
 func (o *options) bind(flags *flag.FlagSet) {
-	// The API server's own default.
+	// The default of the API server's flag with the same name.
 	o.nodePorts = utilnet.PortRange{Base: 30_000, Size: 2768}
 	flags.Var(&o.nodePorts, "service-node-port-range",
-		"The API server's range of node ports; a GracefulApp that asks for another one is refused.")
+		"Range of node ports, as in the API server's flag of this name. The webhook rejects a GracefulApp with a nodePort outside of it.")
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443",
-		"Address of the metrics endpoint (HTTPS, authenticated and authorized); 0 turns it off.")
+		"Address of the metrics endpoint (HTTPS, with authentication and authorization). 0 disables it.")
 	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address of /healthz and /readyz.")
 	flags.BoolVar(&o.leaderElect, "leader-elect", false,
-		"Let only one replica reconcile; every replica answers the webhook.")
+		"Elect a leader, which alone reconciles. Every replica answers admission reviews.")
 	flags.DurationVar(&o.gracefulShutdownTimeout, "graceful-shutdown-timeout", 10*time.Second,
-		"How long admission and reconcile requests in flight may take after SIGTERM (the manager's own t1).")
+		"How long admission reviews and reconciles in flight may take after SIGTERM (t1 of the manager itself).")
 	flags.IntVar(&o.webhookPort, "webhook-port", 9443, "Port of the admission webhook.")
 	flags.StringVar(&o.webhookCertDir, "webhook-cert-dir", "/tmp/k8s-webhook-server/serving-certs",
-		"Directory into which the webhook's Secret is mounted.")
+		"Directory at which the webhook's Secret is mounted.")
 	flags.StringVar(&o.webhookService, "webhook-service", "gracefulapp-webhook-service",
 		"Name of the Service through which the API server reaches the webhook.")
 	flags.StringVar(&o.webhookSecret, "webhook-secret", "gracefulapp-webhook-server-cert",
-		"Name of the Secret that holds the webhook's certificates. It must exist; it is filled and renewed.")
+		"Name of the Secret with the webhook's certificates. It must exist. The operator creates and renews the certificates in it.")
 	flags.StringVar(&o.webhookConfiguration, "webhook-configuration", "gracefulapp-validating-webhook-configuration",
-		"Name of the ValidatingWebhookConfiguration that gets the CA certificate.")
+		"Name of the ValidatingWebhookConfiguration into which the operator writes the CA certificate.")
 	flags.StringVar(&o.namespace, "namespace", namespaceOr("gracefulapp-system"),
-		"Namespace of the Secret and the Service; POD_NAMESPACE if that is set.")
+		"Namespace of the Secret and the Service. The environment variable POD_NAMESPACE sets the default.")
 }
 
 func namespaceOr(fallback string) string {

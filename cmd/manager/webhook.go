@@ -15,13 +15,13 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/webhook"
 )
 
-// everyReplica runs without being the leader. An error ends the manager.
+// everyReplica is a manager.Runnable that also runs on replicas that are not the leader. An error stops the manager.
 type everyReplica func(context.Context) error
 
 func (f everyReplica) Start(ctx context.Context) error { return f(ctx) }
 func (everyReplica) NeedLeaderElection() bool          { return false }
 
-// serveWebhook makes the certificates, keeps them fresh, and serves the webhook as soon as they are mounted. The returned
+// serveWebhook creates and renews the certificates, and serves the webhook as soon as they are mounted. The returned readiness
 // check fails until then.
 func serveWebhook(mgr ctrl.Manager, o options) (healthz.Checker, error) {
 	certificates := make(chan struct{})
@@ -40,8 +40,8 @@ func serveWebhook(mgr ctrl.Manager, o options) (healthz.Checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	var serves atomic.Pointer[healthz.Checker]
-	// The webhook server reads its certificate when it is first asked for, and ends the manager if there is none.
+	var webhookReady atomic.Pointer[healthz.Checker]
+	// GetWebhookServer starts the webhook server, which stops the manager if there is no certificate. So registering waits for it.
 	register := everyReplica(func(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
@@ -52,14 +52,14 @@ func serveWebhook(mgr ctrl.Manager, o options) (healthz.Checker, error) {
 		if err != nil {
 			return fmt.Errorf("registering the webhook: %w", err)
 		}
-		serves.Store(&check)
+		webhookReady.Store(&check)
 		return nil
 	})
 	if err := mgr.Add(register); err != nil {
 		return nil, err
 	}
 	return func(req *http.Request) error {
-		if check := serves.Load(); check != nil {
+		if check := webhookReady.Load(); check != nil {
 			return (*check)(req)
 		}
 		return errors.New("the webhook has no certificate yet")
