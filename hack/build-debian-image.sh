@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Builds an image of the lab from Debian packages, without installing them and without a registry:
 #   hack/build-debian-image.sh NAME TAG TAR
-# test/lab/images/NAME/programs lists packages and the programs wanted of them, or whole folders, which end in a slash. These, the shared
+# test/lab/images/NAME/programs lists packages and, for each, a program or a folder (with a slash at its end). These, the shared
 # libraries that they need and the files under test/lab/images/NAME/root become bin/lab-NAME-root.tar, which the Dockerfile beside them
-# unpacks onto an empty base. Nothing is done while that archive is newer than what it is made of.
+# unpacks onto an empty base. The script does nothing if that archive is newer than its sources.
 set -euo pipefail
-export LC_ALL=C # messages and order that do not depend on whose machine it is
+export LC_ALL=C # the same messages and sort order on every machine
 
 die() { echo "build-debian-image: $*" >&2; exit 1; }
 
@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 source=test/lab/images/$name root=bin/lab-$name-root.tar
 [ -f "$source/programs" ] || die "no $source/programs"
 
-# packages_of adds the libraries' packages; of alternatives the first. What else a package depends on serves its installation.
+# packages_of adds the packages of libraries on which the packages depend; of alternatives the first. The images do not need other dependencies.
 packages_of() {
   local all more
   all=$(printf '%s\n' "$@" | sort -u)
@@ -42,17 +42,17 @@ fetch() {
   (cd "$work/debs" && apt-get "${apt[@]}" -qq download $(packages_of $packages)) >"$work/log" 2>&1
 }
 
-# refresh makes lists of packages of our own: the machine's are absent, or so old that what they name is gone.
+# refresh downloads package lists into the working directory: the machine has none, or they name packages that no longer exist.
 refresh() {
   mkdir -p "$work/apt/lists/partial" "$work/apt/cache"
   apt+=(-o "Dir::State::lists=$work/apt/lists" -o "Dir::Cache=$work/apt/cache")
   apt-get "${apt[@]}" -qq update >"$work/log" 2>&1
 }
 
-# add copies a program, or a folder, with the libraries that they need. Those of a folder may need each other.
+# add copies a program or a folder with the libraries that it needs. Libraries of a folder may need each other.
 add() {
   local wanted=$1 module libraries=$libraries
-  [ -e "$work/debian$wanted" ] || die "$source/programs wants $wanted, which its package does not have"
+  [ -e "$work/debian$wanted" ] || die "$source/programs lists $wanted, which its package does not have"
   if [[ $wanted == */ ]]; then
     mkdir -p "$work/root$wanted" && cp -R "$work/debian$wanted." "$work/root$wanted"
     libraries+=$(find "$work/debian$wanted" -type f -name '*.so' -printf ':%h\n' | sort -u | tr -d '\n')
@@ -63,16 +63,16 @@ add() {
   fi
 }
 
-# add_libraries copies what the loader finds for a file in the packages, never the machine's own.
+# add_libraries copies the libraries that the loader finds for a file. They must come from the packages, not from the machine.
 add_libraries() {
   local file=$1 needed path found
-  needed=$("$loader" --library-path "$libraries" --list "$file") || die "$file: its libraries cannot be told"
+  needed=$("$loader" --library-path "$libraries" --list "$file") || die "$file: the loader cannot list its libraries"
   while read -r path found; do
     case $found in
     "$work"/debian/*) ;;
-    *) die "$file needs $path, which no package brought" ;;
+    *) die "$file needs $path, which is in none of the packages" ;;
     esac
-    # The loader itself is named with its path, libraries without.
+    # The list has the loader with its path and libraries without.
     [[ $path == /* ]] || path=${found#"$work/debian"}
     install -D -m 0755 "$found" "$work/root$path"
   done < <(awk '$2 == "=>" { print $1, $3 }' <<<"$needed")
@@ -80,20 +80,20 @@ add_libraries() {
 
 if [ ! -f "$root" ] || [ -n "$(find "$source" hack/build-debian-image.sh -type f ! -name Dockerfile -newer "$root")" ]; then
   for tool in apt-get apt-cache dpkg-deb; do
-    command -v $tool >/dev/null || die "takes programs from Debian packages and needs $tool: run it on Debian or Ubuntu"
+    command -v $tool >/dev/null || die "needs $tool to get programs from Debian packages: run it on Debian or Ubuntu"
   done
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
   mkdir -p "$work/debs" "$work/debian" bin
   : >"$work/status"
-  # Another user could not write into the working directory; and what this machine has installed is not to be preferred to Debian's.
+  # apt's sandbox user could not write into the working directory. With an empty status file apt ignores the packages that this machine has.
   apt=(-o APT::Sandbox::User=root -o "Dir::State::status=$work/status")
   fetch || { refresh && fetch; } || { cat "$work/log" >&2; die "could not download the packages of $source/programs"; }
 
   for deb in "$work"/debs/*.deb; do dpkg-deb -x "$deb" "$work/debian"; done
   loader=$(find "$work/debian" -type f -name 'ld-linux*.so.*' | head -n 1)
   libraries=$(find "$work/debian" -type d -path '*/lib/*-linux-gnu*' -prune | paste -sd :)
-  # Programs want to write somewhere; as no one in particular they may do so only here.
+  # The programs run as an unprivileged user, who can write only to /tmp.
   install -d -m 1777 "$work/root/tmp"
   while read -r _ program; do add "$program"; done < <(grep '^[^#]' "$source/programs")
   if [ -d "$source/root" ]; then cp -R "$source/root/." "$work/root"; chmod -R a+rX "$work/root"; fi

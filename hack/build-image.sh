@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds an image without a Docker engine and writes it as a tar: hack/build-image.sh NAME TAG DOCKERFILE TAR
-# buildah takes the same Dockerfile as `docker build`; a Docker engine is used where there is one and no buildah. The Dockerfile copies
-# a binary that was built before; nothing is done while TAR is newer than that binary and the Dockerfile.
+# buildah reads the same Dockerfile as `docker build`. Without buildah the script uses a Docker engine. The Dockerfile copies a binary that was
+# built before. The script does nothing if TAR is newer than that binary and the Dockerfile.
 set -euo pipefail
 
 die() { echo "build-image: $*" >&2; exit 1; }
@@ -30,17 +30,17 @@ work=$(mktemp -d)
 had_store=$([ -e /var/lib/containers ] && echo yes || true)
 clean() {
   rm -rf "$work"
-  # buildah keeps a cache of blob locations there, wherever its store is.
+  # buildah always keeps a cache of blob locations in this folder, even with another store.
   if [ -z "$had_store" ]; then rm -rf /var/lib/containers/cache; rmdir /var/lib/containers 2>/dev/null || true; fi
 }
 trap clean EXIT
-# The context holds the binary alone: the repository with its caches need not be read, nor may it change what comes out.
+# The build context has only the binary: other files of the repository do not slow the build down and cannot change the image.
 mkdir -p "$work/context/$(dirname "$binary")" "$(dirname "$tar")"
 cp "$binary" "$work/context/$binary"
 chmod 0755 "$work/context/$binary"
 
 if command -v buildah >/dev/null; then
-  # A store of its own leaves nothing in /var/lib/containers; vfs and chroot need no overlay mount and no user namespace.
+  # With its own store buildah leaves nothing in /var/lib/containers. vfs and chroot need no overlay mount and no user namespace.
   store=(--root "$work/root" --runroot "$work/run" --storage-driver vfs)
   # Timestamp 0 makes the same binary the same image.
   buildah "${store[@]}" build --isolation chroot --timestamp 0 --build-arg "VERSION=$tag" -f "$dockerfile" -t "$name:$tag" \

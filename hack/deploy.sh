@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs the operator into the cluster of KUBECONFIG and returns when its webhook really refuses a bad spec. Takes KUBECTL, KUSTOMIZE and
-# IMG from the environment. The CRD must be there.
+# Installs the operator into the cluster of KUBECONFIG and returns when its webhook rejects an invalid spec. Reads KUBECTL, KUSTOMIZE and
+# IMG from the environment. The CRD must be installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 kubectl=${KUBECTL:-kubectl} kustomize=${KUSTOMIZE:-kustomize} img=${IMG:-gracefulapp:0.1.0}
 namespace=gracefulapp-system deployment=gracefulapp-controller-manager
-deadline=180 # seconds: pulling the image, and up to a minute until a node sees the certificates in the Secret
+deadline=180 # seconds: for pulling the image, and up to a minute until the kubelet mounts the certificates of the Secret
 
 minor=$("$kubectl" get --raw /version | sed -n 's/.*"minor": *"\([0-9]*\).*/\1/p')
 if [ "${minor:-0}" -lt 34 ]; then
@@ -14,12 +14,12 @@ if [ "${minor:-0}" -lt 34 ]; then
 fi
 
 case ${img##*/} in
-*:latest) echo "IMG=$img: latest is another image tomorrow; name a version" >&2; exit 2 ;;
+*:latest) echo "IMG=$img: the tag latest can change; use a version" >&2; exit 2 ;;
 *:* | *@*) ;;
-*) echo "IMG=$img has no tag; name a version" >&2; exit 2 ;;
+*) echo "IMG=$img has no tag; use a version" >&2; exit 2 ;;
 esac
 
-overlay=$(mktemp -d -p .) # inside the repository, for kustomize takes relative paths only
+overlay=$(mktemp -d -p .) # inside the repository, because kustomize accepts only relative paths
 trap 'rm -rf "$overlay"' EXIT
 case $img in
 *@*) image="newName: \"${img%@*}\", digest: \"${img##*@}\"" ;;
@@ -32,7 +32,7 @@ YAML
 "$kustomize" build "$overlay" | "$kubectl" apply --server-side --force-conflicts --field-manager=gracefulapp-deploy -f -
 
 diagnose() {
-  echo "the operator did not get ready within $deadline s; its pods, events and logs:" >&2
+  echo "the operator is not ready after $deadline s; its pods, events and logs:" >&2
   "$kubectl" get pods -n "$namespace" -o wide >&2 || true
   "$kubectl" get events -n "$namespace" --sort-by=.lastTimestamp | tail -20 >&2 || true
   "$kubectl" logs -n "$namespace" "deploy/$deployment" --tail=30 >&2 || true
@@ -41,7 +41,7 @@ diagnose() {
 end=$((SECONDS + deadline))
 "$kubectl" rollout status -n "$namespace" "deploy/$deployment" --timeout="${deadline}s" || diagnose
 
-# Only the webhook refuses this one: CEL knows nothing of owned fields.
+# Only the webhook rejects this spec: no CEL rule checks the derived fields.
 bad='apiVersion: apps.gracefulapp.dev/v1alpha1
 kind: GracefulApp
 metadata: {name: bad, namespace: default}
@@ -53,12 +53,12 @@ spec:
       containers: [{name: bad, image: "bad:1", ports: [{containerPort: 80}]}]'
 until answer=$("$kubectl" create --dry-run=server -f - 2>&1 <<<"$bad"; true) && [[ $answer == *"it is derived"* ]]; do
   [ $SECONDS -lt $end ] || { echo "$answer" >&2; diagnose; }
-  sleep 1 # nothing can be watched here: the API server tells by its answer when it knows the webhook's certificate
+  sleep 1 # no object to watch: only this response shows when the API server trusts the webhook's certificate
 done
-# Only reviews that come by a path which the operator has drawn are tried out at the API server.
+# The operator makes dry runs only for reviews that come by its generated webhook path.
 until [ -n "$("$kubectl" get validatingwebhookconfiguration gracefulapp-validating-webhook-configuration \
   -o 'jsonpath={.webhooks[0].clientConfig.service.path}')" ]; do
-  [ $SECONDS -lt $end ] || { echo "the operator has drawn no path for its webhook" >&2; diagnose; }
+  [ $SECONDS -lt $end ] || { echo "the operator has not written the path of its webhook" >&2; diagnose; }
   sleep 1
 done
-echo "the webhook refuses a bad spec: ${answer##*$'\n'}"
+echo "the webhook rejects an invalid spec: ${answer##*$'\n'}"

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Installs the browser that the tests of the lab's page need, if it is not there. Elsewhere than on Debian and Ubuntu these tests are
-# skipped, and say so.
+# Installs the browser that the tests of the lab's page need, on Debian and Ubuntu. On other systems these tests are skipped with a message.
 set -euo pipefail
 if command -v chromium >/dev/null; then exit 0; fi
 if [ ! -e /etc/debian_version ] || [ "$(id -u)" != 0 ]; then

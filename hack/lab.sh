@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# Behind `make lab`: brings up what is missing and runs the loss lab. $1 is make's origin of KUBECONFIG: only one that stands on the command
-# line means another cluster, an exported variable does not count. The rest are arguments of `lab`: run, soak or recipes, and what follows.
+# Implements `make lab`: starts the cluster, builds the images and runs the lab. $1 is make's origin of KUBECONFIG: the script uses that cluster
+# only if KUBECONFIG was set on the command line of make, not if it is an exported variable. The other arguments are those of `lab`: run, soak or
+# recipes, and its flags.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 origin=${1:-} && shift
 export IMG=${IMG:-gracefulapp:0.1.0} HELLO_IMG=${HELLO_IMG:-hello:0.1.0} LOADGEN_IMG=${LOADGEN_IMG:-gracefulapp-loadgen:0.1.0}
 
 if [ "$origin" = "command line" ]; then
-  [ "$1" != recipes ] || { echo "lab: the recipes run on the embedded cluster only, for their images are built here" >&2; exit 2; }
+  [ "$1" != recipes ] || { echo "lab: the recipes run on the embedded cluster only, because their images are built here" >&2; exit 2; }
   make --no-print-directory bin/lab bin/kustomize
-  bin/lab confirm ${YES:+--yes} # YES=1 for those who cannot be asked
+  bin/lab confirm ${YES:+--yes} # YES=1 skips the question
   make --no-print-directory deploy IMG="$IMG"
-  exec bin/lab "$@" # NGINX_IMG, HAPROXY_IMG and TOOLS_IMG name images that the cluster can pull; without them, without such clients
+  exec bin/lab "$@" # NGINX_IMG, HAPROXY_IMG and TOOLS_IMG name images that the cluster can pull; without one, the lab omits its clients
 fi
 
 export CLUSTER=${LAB_CLUSTER:-lab}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Generates what config/ has from the Go sources: the CRD, the operator's ClusterRole and the webhook configuration.
+# Generates the CRD, the operator's ClusterRole and the webhook configuration in config/ from the Go sources.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,7 +10,7 @@ bin/controller-gen \
   rbac:roleName=manager-role output:rbac:dir=config/rbac \
   webhook output:webhook:dir=config/webhook \
   paths=./api/... paths=./controllers/... paths=./internal/webhook/...
-# hack/crd shortens the descriptions and bounds what Go could not decode.
+# hack/crd shortens the descriptions and adds bounds, so that Go can decode every value that the schema admits.
 for file in "$raw"/*.yaml; do
   go run ./hack/crd "$file" "config/crd/bases/$(basename "$file")"
 done

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Proves that `cluster down` leaves nothing, even after its supervisors were killed: compares what the machine has before and after. Nothing else
-# should start or end clusters meanwhile.
+# Proves that `cluster down` removes everything, even after its supervisors were killed: compares processes, mounts, links, files and settings of
+# the machine before and after. No other clusters should start or end meanwhile.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CLUSTER=${DOWN_CLUSTER:-down}
@@ -9,21 +9,21 @@ trap 'rm -rf "$work"' EXIT
 
 snapshot() {
   {
-    for dir in /proc/[0-9]*; do # by cgroup, for the processes in containers bear no name of ours
+    for dir in /proc/[0-9]*; do # by cgroup: the command lines of container processes do not name the cluster
       if grep -q "gracefulapp-cluster/$CLUSTER/" "$dir/cgroup" 2>/dev/null; then
         command=$(tr '\0' ' ' <"$dir/cmdline" 2>/dev/null || true)
-        # One that ended and that the machine's init has not asked after yet has no command line.
+        # A process that has exited, and that the machine's init has not reaped yet, has no command line.
         [ -z "$command" ] || echo "process $command"
       fi
     done
     awk '{ print "mount", $2, $3 }' /proc/self/mounts
     ip netns list | sed 's/^/namespace /'
     ip -o link show | awk -F': ' '{ print "link", $2 }'
-    # Another instance may run beside, and pods come and go in it.
+    # Another instance may run at the same time, and its pods change.
     find /sys/fs/cgroup -type d \( -path '*/gracefulapp-cluster' -o -path "*/gracefulapp-cluster/$CLUSTER*" \) -printf 'cgroup %p\n'
     find /run /var/lib /var/log /etc/cni /opt/cni -maxdepth 2 \( -path '*gracefulapp*' -o -path '*kubelet*' -o -path '*containerd*' \
       -o -path '*/cni*' -o -path '*netns*' \) -printf 'file %p\n' 2>/dev/null || true # not every folder exists
-    # Packages that are not installed before the first `up` have no rules to show.
+    # Before the first `up` installs the packages, these programs may be missing.
     nft list ruleset 2>/dev/null | sed 's/^/nft /' || true
     iptables-save 2>/dev/null | sed '/^#/d; s/\[.*//; s/^/iptables /' || true
     ip6tables-save 2>/dev/null | sed '/^#/d; s/\[.*//; s/^/ip6tables /' || true
@@ -43,11 +43,11 @@ bin/cluster load dist/hello-*.tar >/dev/null
 )
 snapshot >"$work/up"
 if cmp -s "$work/before" "$work/up"; then
-  echo "the snapshots do not see a running cluster, so they prove nothing" >&2
+  echo "the snapshots do not differ while a cluster runs, so they prove nothing" >&2
   exit 1
 fi
 pids=$(bin/cluster status | awk '$2 == "supervisor" { print $4 }')
-[ "$(wc -w <<<"$pids")" = 2 ] || { echo "no two supervisors in: $(bin/cluster status)" >&2; exit 1; }
+[ "$(wc -w <<<"$pids")" = 2 ] || { echo "want two supervisors in: $(bin/cluster status)" >&2; exit 1; }
 echo "killing the supervisors" $pids
 kill -9 $pids
 bin/cluster down

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Runs the end-to-end tests on an embedded cluster of their own, which is removed afterwards (KEEP=1 keeps it).
+# Runs the end-to-end tests on their own embedded cluster and removes it afterwards (KEEP=1 keeps it).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export CLUSTER=${E2E_CLUSTER:-e2e}
-E2E_SKIPPED=$(mktemp) && export E2E_SKIPPED # what was skipped, and why
+E2E_SKIPPED=$(mktemp) && export E2E_SKIPPED # the tests write here which of them were skipped, and why
 trap '[ -n "${KEEP:-}" ] || bin/cluster down; cat "$E2E_SKIPPED"; rm -f "$E2E_SKIPPED"' EXIT
 bin/cluster up
 bin/cluster load dist/*.tar

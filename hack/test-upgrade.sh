@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Proves that an upgrade of the operator restarts no pods, and going back neither: deploys the operator of commit f94e937, the last one that
-# knew derivation version 1 only, lets it make apps, upgrades to the operator of this working tree, and goes back. Compares the pods, and what
-# the operator wrote. The control is an app that its owner moves to version 2: its pods must be replaced, or the comparison sees nothing.
-# Runs on an embedded cluster of its own, which is removed afterwards (KEEP=1 keeps it).
+# Proves that an upgrade of the operator and its rollback restart no pods. Deploys the operator of commit f94e937, the last one with only
+# derivation version 1, creates apps, upgrades to the operator of this working tree, and rolls back. Compares the pods and the objects that the
+# operator has written. The control is an app that its user moves to version 2: its pods must be replaced, otherwise the comparison proves
+# nothing. Runs on its own embedded cluster and removes it afterwards (KEEP=1 keeps it).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 old=f94e9373a058de74c48f2775517c6cbbd207cf98
@@ -30,7 +30,7 @@ bin/cluster up
 bin/cluster load "$work/old.tar" dist/gracefulapp-*.tar dist/hello-*.tar
 eval "$(bin/cluster env)"
 
-app() { # NAME, and what is special in its container and pod
+app() { # NAME, and the YAML of its container and pod that differs between apps
   cat <<YAML
 ---
 apiVersion: apps.gracefulapp.dev/v1alpha1
@@ -61,26 +61,26 @@ neighbours="$probes
 pods() {
   kubectl get pods -n "$1" -o 'jsonpath={range .items[*]}{.metadata.name} {.metadata.uid} deleted:{.metadata.deletionTimestamp} restarts:{.status.containerStatuses[*].restartCount} {.status.initContainerStatuses[*].restartCount}{"\n"}{end}'
 }
-# children as their owner sees them, and when the operator wrote them; not their status, which other controllers write.
-children() {
+# owned_objects prints the objects of the apps with the time of the operator's last write, without their status, which other controllers write.
+owned_objects() {
   kubectl get deployments,services,poddisruptionbudgets -n "$1" --show-managed-fields -o 'jsonpath={range .items[*]}{.kind} {.metadata.name} {.metadata.uid} {.metadata.generation} {.metadata.labels} {.metadata.annotations} {.spec} {.metadata.managedFields[?(@.manager=="gracefulapp")]}{"\n"}{end}'
   kubectl get gracefulapps -n "$1" -o 'jsonpath={range .items[*]}{.kind} {.metadata.name} {.metadata.generation} {.spec}{"\n"}{end}'
 }
-# writes are the operator's requests that could change a child; "?" where the audit log cannot be read.
+# writes counts the operator's requests that can change an owned object; "?" without an audit log.
 writes() {
   [ -n "${CLUSTER_AUDIT_LOG:-}" ] || { echo "?"; return; }
   cat "${CLUSTER_AUDIT_LOG%.log}"*.log | grep '"username":"system:serviceaccount:gracefulapp-system:' | grep "\"namespace\":\"$1\"" |
     grep -E '"verb":"(create|update|patch|delete)"' | grep -E '"resource":"(deployments|services|poddisruptionbudgets|pods)"' | grep -vc dryRun || true
 }
-snapshot() { { pods "$1"; children "$1"; echo "writes: $(writes "$1")"; } >"$work/$1.$2"; }
+snapshot() { { pods "$1"; owned_objects "$1"; echo "writes: $(writes "$1")"; } >"$work/$1.$2"; }
 compare() { # STEP
   snapshot $apps "$1"
   diff "$work/$apps.before" "$work/$apps.$1" || die "$1: the lines above have changed"
-  echo "$1: $(pods $apps | wc -l) pods and $(children $apps | wc -l) objects as before, $(writes $apps) writes as before"
+  echo "$1: $(pods $apps | wc -l) pods and $(owned_objects $apps | wc -l) objects as before, $(writes $apps) writes as before"
 }
 ready() { kubectl wait -n "$1" gapp --all --for=condition=Ready --timeout=180s >/dev/null; }
 
-echo "== the operator of ${old:0:7} makes the apps"
+echo "== creating the apps with the operator of ${old:0:7}"
 bin/kustomize build "$work/old/config/crd" | kubectl apply -f - >/dev/null
 (cd "$work/old" && IMG=gracefulapp:old hack/deploy.sh >/dev/null)
 kubectl create namespace $apps
@@ -94,25 +94,25 @@ snapshot $apps before
 
 echo "== upgrade"
 make --no-print-directory deploy >/dev/null
-# The operator records the version of each app in the status once it leads and has reconciled it.
+# The new leader writes the version of each app into the status when it has reconciled the app.
 kubectl wait -n $apps gapp --all --for='jsonpath={.status.derivation.version}' --timeout=180s
 ready $apps
 compare upgraded
 
-echo "== the control: its owner asks for version 2"
+echo "== the control: its user sets version 2"
 kubectl wait -n $control gapp control --for='jsonpath={.status.derivation.version}' --timeout=60s
 pods $control >"$work/control.before"
 kubectl annotate -n $control gapp control apps.gracefulapp.dev/derivation=2
 kubectl wait -n $control gapp control --for='jsonpath={.status.derivation.version}=2' --timeout=60s
 ready $control
 kubectl rollout status -n $control deploy/control --timeout=120s
-if pods $control | cmp -s - "$work/control.before"; then die "the control's pods are the same, so the comparison proves nothing"; fi
+if pods $control | cmp -s - "$work/control.before"; then die "the control's pods were not replaced, so the comparison proves nothing"; fi
 
-echo "== back to the operator of ${old:0:7}"
+echo "== rolling back to the operator of ${old:0:7}"
 (cd "$work/old" && IMG=gracefulapp:old hack/deploy.sh >/dev/null)
-# The old operator knows no versions and derives the control anew, which shows that it leads and has reconciled what there is.
+# The old operator has no versions and derives the control again, which shows that it leads and has reconciled the apps.
 kubectl wait -n $control deploy control --for='jsonpath={.metadata.annotations.apps\.gracefulapp\.dev/derivation}=1' --timeout=180s
 kubectl rollout status -n $control deploy/control --timeout=120s
 ready $apps
 compare back
-echo "an upgrade and the way back restarted no pod and wrote no child"
+echo "the upgrade and the rollback restarted no pod and wrote no owned object"

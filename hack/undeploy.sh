@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Removes the operator; CRD, apps and their pods stay. The webhook configuration goes first: without it and without the operator, the API server would refuse
-# every change of a spec. Takes KUBECTL and KUSTOMIZE from the environment.
+# Removes the operator. The CRD, the apps and their pods stay. The script deletes the webhook configuration first: the API server rejects every change of a spec
+# while the webhook is configured and the operator does not run. Reads KUBECTL and KUSTOMIZE from the environment.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 kubectl=${KUBECTL:-kubectl} kustomize=${KUSTOMIZE:-kustomize}

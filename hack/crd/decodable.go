@@ -23,9 +23,8 @@ var (
 	objectMetaType  = reflect.TypeFor[metav1.ObjectMeta]()
 )
 
-// undecodable compares the schema with the Go type that reads it, node by node, and returns an error for each node that
-// admits a value which Go refuses: one such object in etcd, and no Go client can list the kind any more. A Go type that
-// nobody has thought about is an error too.
+// undecodable compares the schema with the Go type that decodes it, node by node. It returns an error for each node that admits a value
+// which Go cannot decode: with one such object in etcd, no Go client can list the kind. A Go type without a rule here is an error too.
 func undecodable(path string, node *apiextensionsv1.JSONSchemaProps, t reflect.Type) []error {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -36,7 +35,7 @@ func undecodable(path string, node *apiextensionsv1.JSONSchemaProps, t reflect.T
 	var errs []error
 	switch {
 	case t == objectMetaType && path == ".metadata":
-		// The object's own metadata, which the API server reads into the same type itself.
+		// The API server itself decodes the object's own metadata into this type.
 	case t.Kind() == reflect.Slice:
 		errs = undecodable(path+"[]", node.Items.Schema, t.Elem())
 	case t.Kind() == reflect.Map:
@@ -53,7 +52,7 @@ func undecodable(path string, node *apiextensionsv1.JSONSchemaProps, t reflect.T
 	return errs
 }
 
-// undecodableNode says what is wrong with a node itself, not looking beneath it.
+// undecodableNode returns the problem of one node, without the nodes below it, or "".
 func undecodableNode(path string, node *apiextensionsv1.JSONSchemaProps, t reflect.Type) string {
 	switch {
 	case node.XPreserveUnknownFields != nil && *node.XPreserveUnknownFields:
@@ -62,15 +61,15 @@ func undecodableNode(path string, node *apiextensionsv1.JSONSchemaProps, t refle
 		return "a string with a format admits lists"
 	case t == objectMetaType && path == ".metadata":
 		return ""
-	case readsItself(t):
-		return undecodableBySelf(node, t)
+	case hasUnmarshaler(t):
+		return undecodableUnmarshaler(node, t)
 	default:
-		return undecodableByKind(node, t)
+		return undecodableKind(node, t)
 	}
 }
 
-// undecodableBySelf says what is wrong with a node whose Go type does its decoding itself.
-func undecodableBySelf(node *apiextensionsv1.JSONSchemaProps, t reflect.Type) string {
+// undecodableUnmarshaler returns the problem of a node that decodes into a Go type with its own unmarshaler.
+func undecodableUnmarshaler(node *apiextensionsv1.JSONSchemaProps, t reflect.Type) string {
 	switch t {
 	case intOrStringType:
 		return unless(node.XIntOrString && within(node, math.MinInt32, math.MaxInt32), "int-or-string without int32 bounds")
@@ -80,12 +79,12 @@ func undecodableBySelf(node *apiextensionsv1.JSONSchemaProps, t reflect.Type) st
 	case timeType:
 		return unless(node.Type == "string" && node.Format == "date-time" && node.Pattern == timePattern, "time without pattern")
 	default:
-		return "decodes itself, and nobody has said what it refuses"
+		return "has its own unmarshaler, and hack/crd has no rule for the values that it rejects"
 	}
 }
 
-// undecodableByKind says what is wrong with a node of a plain Go kind.
-func undecodableByKind(node *apiextensionsv1.JSONSchemaProps, t reflect.Type) string {
+// undecodableKind returns the problem of a node that encoding/json decodes by its Go kind.
+func undecodableKind(node *apiextensionsv1.JSONSchemaProps, t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.String:
 		return unless(node.Type == "string", "not a string in the schema")
@@ -108,6 +107,7 @@ func undecodableByKind(node *apiextensionsv1.JSONSchemaProps, t reflect.Type) st
 	}
 }
 
+// unless returns the problem unless ok.
 func unless(ok bool, problem string) string {
 	if ok {
 		return ""
@@ -123,8 +123,8 @@ func refusesLists(node *apiextensionsv1.JSONSchemaProps) bool {
 	return node.MinItems != nil && node.MaxItems != nil && *node.MinItems > *node.MaxItems
 }
 
-// readsItself tells whether encoding/json leaves the decoding to the type.
-func readsItself(t reflect.Type) bool {
+// hasUnmarshaler reports whether the type has an unmarshaler that encoding/json calls.
+func hasUnmarshaler(t reflect.Type) bool {
 	pointer := reflect.PointerTo(t)
 	return pointer.Implements(reflect.TypeFor[json.Unmarshaler]()) || pointer.Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }

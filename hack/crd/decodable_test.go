@@ -42,7 +42,7 @@ func TestUndecodable(t *testing.T) {
 	for name, test := range map[string]struct {
 		field  string
 		schema props
-		want   string // empty: harden makes it decodable
+		want   string // empty if harden makes the field decodable
 	}{
 		"bounds an int-or-string":                {"port", props{XIntOrString: true}, ""},
 		"bounds a quantity":                      {"limits", dictionary(props{XIntOrString: true, Pattern: "x"}), ""},
@@ -56,11 +56,11 @@ func TestUndecodable(t *testing.T) {
 		"refuses a time that has no format":      {"at", props{Type: "string"}, ".at (v1.Time): time without pattern"},
 		"refuses bytes":                          {"bytes", props{Type: "string", Format: "byte"}, "bytes"},
 		"refuses a list of other items":          {"names", list(props{Type: "integer"}), ".names[] (string): not a string in the schema"},
-		"refuses what admits anything":           {"names", props{XPreserveUnknownFields: new(true)}, "admits anything"},
-		"refuses a raw extension":                {"raw", props{Type: "object"}, "decodes itself"},
-		"refuses a duration":                     {"duration", props{Type: "string"}, "decodes itself"},
+		"refuses a node that admits anything":    {"names", props{XPreserveUnknownFields: new(true)}, "admits anything"},
+		"refuses a raw extension":                {"raw", props{Type: "object"}, "has its own unmarshaler"},
+		"refuses a duration":                     {"duration", props{Type: "string"}, "has its own unmarshaler"},
 		"refuses a kind without a rule":          {"ratio", props{Type: "number"}, "no rule for this Go kind"},
-		"ignores what Go does not read":          {"unknown", props{Type: "object", XPreserveUnknownFields: new(true)}, ""},
+		"ignores a field that Go does not have":  {"unknown", props{Type: "object", XPreserveUnknownFields: new(true)}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := props{Type: "object", Properties: map[string]props{test.field: test.schema}}

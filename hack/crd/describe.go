@@ -9,11 +9,11 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 )
 
-// embedded are the places where Kubernetes' own types hang in our schema. Their documentation is published elsewhere;
-// with all of it the CRD would not fit into the annotation (262,144 bytes) that plain `kubectl apply` writes.
+// embedded are the paths of Kubernetes' own types in the schema. kubernetes.io has their documentation. With all of it the CRD would
+// not fit into the annotation (262,144 bytes) that client-side `kubectl apply` writes.
 var embedded = []string{".spec.template.", ".spec.service.spec."}
 
-// shortenDescriptions keeps the first sentence of every description beneath the embedded types and all of our own.
+// shortenDescriptions keeps the first sentence of every description of an embedded type, and all of GracefulApp's own descriptions.
 func shortenDescriptions(schema *apiextensionsv1.JSONSchemaProps) {
 	walk("", schema, func(path string, node *apiextensionsv1.JSONSchemaProps) {
 		for _, prefix := range embedded {
@@ -25,10 +25,10 @@ func shortenDescriptions(schema *apiextensionsv1.JSONSchemaProps) {
 	})
 }
 
-// ownLine matches a line that stays one: it is empty, indented, or a list's item.
+// ownLine matches a line that unwrap must not join to the line before: it is empty, indented, or a list item.
 var ownLine = regexp.MustCompile(`^($|\s|[-*]\s|\d{1,2}[.)]\s)`)
 
-// unwrap joins the lines of a paragraph, for kubectl explain breaks lines itself, and would break each of ours once more.
+// unwrap joins the lines of each paragraph: kubectl explain wraps the text again, which would break each line a second time.
 func unwrap(text string) string {
 	var lines []string
 	for line := range strings.SplitSeq(text, "\n") {
@@ -42,18 +42,18 @@ func unwrap(text string) string {
 }
 
 var (
-	// paragraphEnd is where a text breaks off without a full stop: an empty line, a list, or one of the phrases with
-	// which Kubernetes' comments begin a line of their own.
+	// paragraphEnd matches the end of a paragraph without a full stop: an empty line, a list, or one of the phrases that start
+	// a new line in Kubernetes' comments.
 	paragraphEnd = regexp.MustCompile(`\n\s*\n|\n\s*([-*]|\d+[.)])\s|\n\s*(More info:|Defaults to|Default is|Deprecated:|Optional:|Valid values|Possible values)`)
 
-	// sentenceEnd is a full stop, perhaps inside a closing bracket or quote, and the space after it.
+	// sentenceEnd matches a full stop, optional closing brackets and quotes, and the space after it.
 	sentenceEnd = regexp.MustCompile("[.!?][)\"'`]*\\s")
 
-	// abbreviation is what a full stop belongs to without ending a sentence.
+	// abbreviation matches a text that ends with an abbreviation, so its last full stop does not end the sentence.
 	abbreviation = regexp.MustCompile(`(?i)(^|[\s(])(e\.g|i\.e|vs|cf|resp|approx|incl)\.$`)
 )
 
-// minSentence is the length under which a sentence is taken for a label ("Deprecated.") that needs the next one.
+// minSentence is the shortest first sentence. A shorter one is a label ("Deprecated."), and firstSentence keeps the next sentence too.
 const minSentence = 15
 
 // firstSentence returns the first sentence of a description as one line.
@@ -68,14 +68,14 @@ func firstSentence(text string) string {
 			return strings.TrimSpace(text[:end[1]])
 		}
 	}
-	// What introduced a list that was cut off no longer introduces anything.
+	// The colon introduced a list that was cut off.
 	if cut, found := strings.CutSuffix(text, ":"); found {
 		return cut + "."
 	}
 	return text
 }
 
-// endsSentence tells whether the full stop at stop ends a sentence; next is where the following word begins.
+// endsSentence reports whether the full stop at index stop ends a sentence. The following word starts at index next.
 func endsSentence(text string, stop, next int) bool {
 	following, _ := utf8.DecodeRuneInString(text[next:])
 	return !unicode.IsLower(following) && !abbreviation.MatchString(text[:stop+1])

@@ -1,12 +1,12 @@
-// Crd finishes the CustomResourceDefinition that controller-gen wrote, in four steps:
+// Crd completes the CustomResourceDefinition that controller-gen has written, in four steps:
 //
-//   - Metadata: what controller-gen leaves out. A rule can name the field metadata.name only if the schema has it, and kubectl before 0.34
-//     wrote `creationTimestamp: null` into every template.
-//   - Descriptions: all of ours stay, those of Kubernetes' embedded types are cut to their first sentence, so that plain
-//     `kubectl apply` can install the CRD and `kubectl explain` still reads like documentation.
-//   - Hardening: every node that admits what Go cannot decode gets bounds. Without them one stored object (a probe's port
-//     4294967297, a quantity 1e9999) ends every LIST of the kind, and with it the operator for every app in the cluster.
-//   - Proof: schema and Go types are compared node by node, and a node that still admits such a value is an error.
+//   - Metadata: add the fields that controller-gen omits. A CEL rule can read metadata.name only if the schema has it, and the client
+//     libraries before v0.34 wrote `creationTimestamp: null` into every template.
+//   - Descriptions: keep GracefulApp's own, cut those of Kubernetes' embedded types to their first sentence. So client-side
+//     `kubectl apply` can install the CRD, and `kubectl explain` still documents every field.
+//   - Hardening: add bounds to every node that admits values which Go cannot decode. Without them one stored object (a probe's port
+//     4294967297, a quantity 1e9999) makes every LIST of the kind fail, and the operator with it, for every app in the cluster.
+//   - Proof: compare the schema with the Go types, node by node. A node that still admits such a value is an error.
 //
 // Usage: crd INPUT.yaml OUTPUT.yaml
 package main
@@ -40,15 +40,15 @@ func run(input, output string) error {
 	if err != nil {
 		return err
 	}
-	finished, err := finish(raw, reflect.TypeFor[v1alpha1.GracefulApp]())
+	completed, err := complete(raw, reflect.TypeFor[v1alpha1.GracefulApp]())
 	if err != nil {
-		return fmt.Errorf("finishing %s: %w", input, err)
+		return fmt.Errorf("completing %s: %w", input, err)
 	}
-	return os.WriteFile(output, finished, 0o644)
+	return os.WriteFile(output, completed, 0o644)
 }
 
-// finish does all three steps on the YAML of a CRD whose objects Go reads as goType.
-func finish(raw []byte, goType reflect.Type) ([]byte, error) {
+// complete does all four steps on the YAML of a CRD. Go decodes its objects into goType.
+func complete(raw []byte, goType reflect.Type) ([]byte, error) {
 	var crd apiextensionsv1.CustomResourceDefinition
 	if err := yaml.UnmarshalStrict(raw, &crd); err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func finish(raw []byte, goType reflect.Type) ([]byte, error) {
 	return marshal(crd)
 }
 
-// marshal writes the CRD as controller-gen does: a document start, and no status, which is the API server's.
+// marshal writes the CRD as controller-gen does: with a document start and without the status.
 func marshal(crd apiextensionsv1.CustomResourceDefinition) ([]byte, error) {
 	body, err := yaml.Marshal(struct {
 		APIVersion string                                       `json:"apiVersion"`

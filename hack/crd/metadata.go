@@ -6,8 +6,8 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 )
 
-// completeMetadata adds the fields of metadata that controller-gen does not write: the object's name, and the creationTimestamp of embedded
-// objects, which may be null.
+// completeMetadata adds the metadata fields that controller-gen omits: the object's name, and the nullable creationTimestamp of embedded
+// objects.
 func completeMetadata(schema *apiextensionsv1.JSONSchemaProps) {
 	walk("", schema, func(path string, node *apiextensionsv1.JSONSchemaProps) {
 		switch {
@@ -19,7 +19,7 @@ func completeMetadata(schema *apiextensionsv1.JSONSchemaProps) {
 	})
 }
 
-// isObjectMeta tells an embedded ObjectMeta from metadata of our own.
+// isObjectMeta reports whether the node is an embedded ObjectMeta, not GracefulApp's own type for metadata.
 func isObjectMeta(node *apiextensionsv1.JSONSchemaProps) bool {
 	_, ok := node.Properties["finalizers"]
 	return ok

@@ -7,7 +7,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 )
 
-// walk visits a node and everything beneath it, parents first, properties in the order of their names. A path reads
+// walk visits a node and all nodes below it, parents first, properties in the order of their names. A path reads
 // ".spec.template.spec.containers[].name"; "[]" stands for the items of a list, "{}" for the values of a map.
 func walk(path string, node *apiextensionsv1.JSONSchemaProps, visit func(path string, node *apiextensionsv1.JSONSchemaProps)) {
 	visit(path, node)

@@ -12,7 +12,7 @@ import (
 )
 
 func main() {
-	// The versions are those of go.mod; `run` refuses a configuration for a newer Go than this one.
+	// Version is golangci-lint's in go.mod. `run` rejects a configuration for a Go version newer than GoVersion.
 	info := commands.BuildInfo{GoVersion: runtime.Version(), Version: "2.15.0", Commit: "kube-api-linter"}
 	if err := commands.Execute(info); err != nil {
 		os.Exit(exitcodes.Failure) // Execute has printed the error

@@ -1,4 +1,4 @@
-// Programs that the Makefile runs, pinned apart from what the operator is built from.
+// Programs that the Makefile runs, pinned apart from the operator's dependencies.
 module github.com/gracefulapp/gracefulapp/hack/tools
 
 go 1.26.0
