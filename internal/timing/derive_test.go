@@ -23,7 +23,7 @@ func TestDeriveGracePeriod(t *testing.T) {
 			t1:   20, t2: 5, t3: 30,
 		},
 		{
-			name: "everything left out: t1 is the longest request and a margin",
+			name: "without optional inputs, t1 is the longest request and a margin",
 			spec: v1alpha1.TimingSpec{StartupSeconds: 25, RequestSeconds: 5},
 			t1:   10, t2: 5, t3: 20,
 		},
@@ -33,7 +33,7 @@ func TestDeriveGracePeriod(t *testing.T) {
 			t1:   10, t2: 90, t3: 105,
 		},
 		{
-			name: "a given t3 is kept, whatever it is: judging is not this package's work",
+			name: "keeps a declared t3 that is too short: internal/plan validates it",
 			spec: v1alpha1.TimingSpec{
 				StartupSeconds: 25, RequestSeconds: 5, ShutdownSeconds: new(int32(20)),
 				PreStopSeconds: new(int32(5)), TerminationGracePeriodSeconds: new(int32(25)),
@@ -47,7 +47,7 @@ func TestDeriveGracePeriod(t *testing.T) {
 			t1:       10, t2: 5, t3: 30,
 		},
 		{
-			name: "t1 and t2 at their bound still have a legal t3",
+			name: "t1 and t2 at their bound still have a valid t3",
 			spec: v1alpha1.TimingSpec{
 				StartupSeconds: 1, RequestSeconds: timing.MaxInputSeconds,
 				ShutdownSeconds: new(int32(timing.MaxInputSeconds)), PreStopSeconds: new(int32(timing.MaxInputSeconds)),
@@ -125,8 +125,8 @@ func TestDeriveLivenessOutlastsTheLongestRequest(t *testing.T) {
 			if threshold != tt.threshold {
 				t.Errorf("threshold = %d, want %d", threshold, tt.threshold)
 			}
-			if certain, busy := probe.PeriodSeconds*(threshold-1), min(tt.request, timing.MaxPatienceSeconds); certain <= busy {
-				t.Errorf("the certain part of the patience, %d s, does not exceed %d s", certain, busy)
+			if guaranteed, busy := probe.PeriodSeconds*(threshold-1), min(tt.request, timing.MaxPatienceSeconds); guaranteed <= busy {
+				t.Errorf("the guaranteed part of the budget, %d s, does not exceed %d s", guaranteed, busy)
 			}
 			if derived.LivenessGraceSeconds != tt.grace {
 				t.Errorf("grace period of a restart = %d s, want %d s", derived.LivenessGraceSeconds, tt.grace)
