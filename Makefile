@@ -1,11 +1,11 @@
-# The project's commands; `make help` lists them. What takes how long stands in CONTRIBUTING.md.
+# The project's commands. `make help` lists them; CONTRIBUTING.md says how long they take.
 
 VERSION     ?= 0.1.0
 IMG         ?= gracefulapp:$(VERSION)
 HELLO_IMG   ?= hello:$(VERSION)
 LOADGEN_IMG ?= gracefulapp-loadgen:$(VERSION)
 
-# The embedded cluster that a command works on; each name is a cluster of its own.
+# The name of the embedded cluster that a command uses. Clusters with different names are independent.
 CLUSTER ?= dev
 export CLUSTER
 
@@ -13,13 +13,13 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 
-# One set of flags everywhere, so that operator, tests and cluster share Go's build cache.
+# Every command uses the same flags, so that operator, tests and cluster share Go's build cache.
 export CGO_ENABLED := 0
 export GOFLAGS := -trimpath -buildvcs=false
-# Every program is a static Go binary of this version.
+# The linker writes the version into each program.
 LDFLAGS := -ldflags '-s -w -X main.version=$(VERSION)'
 
-# Go sources that a binary may depend on. Go's own cache decides what to build anew.
+# A target that depends on FORCE always runs. Go's build cache decides which packages to compile.
 .PHONY: FORCE
 FORCE:
 
@@ -32,14 +32,14 @@ help: ## Show this help.
 		/^##@/ { printf "\n\033[1m%s\033[0m\n", substr($$0, 5) }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: ## See it work: a cluster, the operator, load, and a naive twin that loses requests.
+demo: ## Run the demo: a cluster, the operator, load, and a plain Deployment beside it that loses requests.
 	@hack/demo.sh '$(origin KUBECONFIG)'
 
 .PHONY: test
 test: test-go test-e2e test-cluster-down ## Run every test: unit, real API server, and end to end on an embedded cluster.
 
 .PHONY: lab
-lab: ## Measure every way of losing requests (an hour), or some: SCENARIOS="scale adopt", LAB_ARGS="--seed 7".
+lab: ## Measure lost requests in every scenario (an hour), or in some: SCENARIOS="scale adopt", LAB_ARGS="--seed 7".
 	@hack/lab.sh '$(origin KUBECONFIG)' run $(SCENARIOS) $(LAB_ARGS)
 
 ECHARTS := test/lab/report/web/node_modules/echarts/dist/echarts.min.js
@@ -48,16 +48,16 @@ $(ECHARTS): test/lab/report/web/package-lock.json
 	@touch $@
 
 .PHONY: lab-page
-lab-page: bin/lab $(ECHARTS) ## Show the lab's last run as a page: dist/lab.html.
+lab-page: bin/lab $(ECHARTS) ## Write the lab's last run as a page: dist/lab.html.
 	@bin/lab render --html dist/lab.html && echo dist/lab.html
 
 REQUESTS ?= 1000000
 .PHONY: soak
-soak: ## Run the lab's scenarios at random: REQUESTS=1000000 to the drain-aware app.
+soak: ## Run the lab's scenarios in random order, until REQUESTS=1000000 were sent to the drain-aware app.
 	@hack/lab.sh '$(origin KUBECONFIG)' soak --requests $(REQUESTS) $(LAB_ARGS)
 
 .PHONY: lab-recipes
-lab-recipes: ## Run real servers as their recipes say, each beside itself as a plain Deployment: RECIPES="node".
+lab-recipes: ## Measure the servers of docs/recipes.md, each as a GracefulApp and as a plain Deployment: RECIPES="node".
 	@hack/lab.sh '$(origin KUBECONFIG)' recipes $(RECIPES) $(LAB_ARGS)
 
 ##@ Develop
@@ -78,7 +78,7 @@ check-generated: generate manifests ## Fail if generated files are stale.
 	@[ -z "$$(git ls-files --others --exclude-standard -- api config docs/api.md)" ] || { echo 'generated files are not committed' >&2; exit 1; }
 
 .PHONY: lint
-lint: bin/golangci-lint ## Check style, API conventions and who imports whom.
+lint: bin/golangci-lint ## Check style, API conventions and the imports of each package.
 	bin/golangci-lint run
 	cd test/cluster && ../../bin/golangci-lint run --config ../../.golangci.yml
 
@@ -91,31 +91,31 @@ browser: $(ECHARTS)
 	hack/install-browser.sh
 
 .PHONY: test-go
-test-go: cluster-binaries bin/kube-score browser ## Run the unit tests and those on a real API server.
+test-go: cluster-binaries bin/kube-score browser ## Run the unit tests and the tests that need an API server.
 	@assets="$${KUBEBUILDER_ASSETS:-$$(bin/cluster bin-dir)}"; echo "API server of the tests: $$assets"; \
 		KUBEBUILDER_ASSETS="$$assets" KUBE_SCORE="$(CURDIR)/bin/kube-score" go test ./...
 	go test -C test/cluster ./...
 
 .PHONY: fuzz
-fuzz: cluster-binaries ## Draw 50,000 specs (FUZZ_SPECS) and 2,000 sequences of what clients do (FUZZ_SEQUENCES, from FUZZ_SEED on).
+fuzz: cluster-binaries ## Test 50,000 random specs (FUZZ_SPECS) and 2,000 random sequences of client requests (FUZZ_SEQUENCES, from FUZZ_SEED on).
 	@KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$$(bin/cluster bin-dir)}" FUZZ_SPECS=$(or $(FUZZ_SPECS),50000) \
 		FUZZ_SEQUENCES=$(or $(FUZZ_SEQUENCES),2000) FUZZ_SEED=$(or $(FUZZ_SEED),1) \
 		go test ./test/fuzz -run 'TestSpecs|TestSequences' -v -count=1 -timeout 4h | grep -v -e '^===' -e 'passed 100 tests'
 
 .PHONY: bench
-bench: cluster-binaries ## Measure what admission costs, and what it costs to ask who may run pods.
+bench: cluster-binaries ## Measure the cost of the webhook and of the admission policies.
 	@KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$$(bin/cluster bin-dir)}" go test ./internal/webhook ./config -run '^$$' -bench .
 
 .PHONY: test-e2e
-test-e2e: build images lab-images bin/kustomize bin/helm ## Run the end-to-end tests on an embedded cluster of their own; a machine that is too busy skips the lab.
+test-e2e: build images lab-images bin/kustomize bin/helm ## Run the end-to-end tests on their own embedded cluster; a busy machine skips the lab's tests.
 	hack/test-e2e.sh
 
 .PHONY: test-upgrade
-test-upgrade: bin/cluster images bin/kustomize ## Prove that an upgrade of the operator, and the way back, restarts no pod.
+test-upgrade: bin/cluster images bin/kustomize ## Prove that an upgrade of the operator and its rollback restart no pod.
 	hack/test-upgrade.sh
 
 .PHONY: test-cluster-down
-test-cluster-down: bin/cluster images ## Prove that cluster-down leaves nothing, even after kill -9.
+test-cluster-down: bin/cluster images ## Prove that cluster-down removes everything, even after kill -9.
 	hack/test-cluster-down.sh
 
 ##@ Build
@@ -172,15 +172,15 @@ recipe-images: ## Build the recipes' servers as image tars, from Debian packages
 ##@ Embedded cluster (CLUSTER=name, default dev)
 
 .PHONY: cluster-binaries
-cluster-binaries: bin/cluster ## Build Kubernetes itself, once per machine.
+cluster-binaries: bin/cluster ## Build Kubernetes, once per machine.
 	@bin/cluster build
 
 .PHONY: cluster-up
-cluster-up: bin/cluster ## Start two real nodes.
+cluster-up: bin/cluster ## Start the cluster with two real nodes.
 	@bin/cluster up
 
 .PHONY: cluster-down
-cluster-down: bin/cluster ## Remove them without a trace.
+cluster-down: bin/cluster ## Remove the cluster completely.
 	@bin/cluster down
 
 .PHONY: cluster-env
@@ -189,7 +189,7 @@ cluster-env: ## Print shell lines for eval: KUBECONFIG, PATH with kubectl, CLUST
 	@bin/cluster env
 
 .PHONY: cluster-status
-cluster-status: bin/cluster ## Show every component of the nodes.
+cluster-status: bin/cluster ## Show the state of every component.
 	@bin/cluster status
 
 .PHONY: cluster-load
@@ -204,13 +204,13 @@ install: bin/kustomize ## Install the CRD.
 	bin/kustomize build config/crd | kubectl apply -f -
 
 .PHONY: uninstall
-uninstall: bin/kustomize ## Remove the CRD and with it every GracefulApp and its pods.
+uninstall: bin/kustomize ## Remove the CRD, and with it every GracefulApp and its pods.
 	bin/kustomize build config/crd | kubectl delete --ignore-not-found -f -
 
 .PHONY: deploy
-deploy: bin/kustomize install ## Install the operator (IMG=...), and wait until its webhook refuses a bad spec.
+deploy: bin/kustomize install ## Install the operator (IMG=...), and wait until its webhook rejects an invalid spec.
 	KUSTOMIZE=bin/kustomize IMG='$(IMG)' hack/deploy.sh
 
 .PHONY: undeploy
-undeploy: bin/kustomize ## Remove the operator. CRD, apps and their pods stay.
+undeploy: bin/kustomize ## Remove the operator. The CRD, the apps and their pods stay.
 	KUSTOMIZE=bin/kustomize hack/undeploy.sh
