@@ -1,5 +1,5 @@
-// Command cluster builds and runs a real two-node Kubernetes on this machine: no Docker, no image to pull, nothing but
-// the Go module proxy and a few Debian packages. See README.md.
+// Command cluster builds and runs a real two-node Kubernetes cluster on this machine. It needs the Go module proxy and a few Debian
+// packages, and neither Docker nor images of a registry. See README.md.
 package main
 
 import (
@@ -32,24 +32,24 @@ func newCommand() *cobra.Command {
 	var name string
 	root := &cobra.Command{
 		Use:           "cluster",
-		Short:         "Build and run a real two-node Kubernetes on this machine",
+		Short:         "Build and run a real two-node Kubernetes cluster on this machine",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			return instance.CheckName(name)
 		},
 	}
-	root.PersistentFlags().StringVar(&name, "name", nameFromEnvironment(), "name of the instance (environment: CLUSTER)")
+	root.PersistentFlags().StringVar(&name, "name", nameFromEnvironment(), "name of the cluster (environment: CLUSTER)")
 	root.AddCommand(
 		&cobra.Command{
-			Use: "build", Short: "Build the binaries unless they are in the user's cache", Args: cobra.NoArgs,
+			Use: "build", Short: "Build the binaries, unless they are in the user's cache", Args: cobra.NoArgs,
 			RunE: func(c *cobra.Command, _ []string) error {
 				_, err := binaries.Ensure(c.Context())
 				return err
 			},
 		},
 		&cobra.Command{
-			Use: "bin-dir", Short: "Print the folder of etcd, kube-apiserver, kubectl and the rest; build them if needed", Args: cobra.NoArgs,
+			Use: "bin-dir", Short: "Print the folder of the binaries (etcd, kube-apiserver, kubectl, ...); build them if necessary", Args: cobra.NoArgs,
 			RunE: func(c *cobra.Command, _ []string) error {
 				dir, err := binaries.Ensure(c.Context())
 				if err == nil {
@@ -59,19 +59,19 @@ func newCommand() *cobra.Command {
 			},
 		},
 		&cobra.Command{
-			Use: "up", Short: "Start the instance, or finish or restart what is there of it", Args: cobra.NoArgs,
+			Use: "up", Short: "Create the cluster, or start its stopped nodes", Args: cobra.NoArgs,
 			RunE: func(c *cobra.Command, _ []string) error { return cluster.Up(c.Context(), name) },
 		},
 		&cobra.Command{
-			Use: "down", Short: "Remove the instance: processes, mounts, namespaces, cgroups, links and state", Args: cobra.NoArgs,
+			Use: "down", Short: "Remove the cluster: processes, mounts, namespaces, cgroups, links and state", Args: cobra.NoArgs,
 			RunE: func(c *cobra.Command, _ []string) error { return cluster.Down(c.Context(), name) },
 		},
 		&cobra.Command{
-			Use: "env", Short: `Print the instance's environment for eval "$(cluster env)"`, Args: cobra.NoArgs,
+			Use: "env", Short: `Print shell commands that set KUBECONFIG and more, for eval "$(cluster env)"`, Args: cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error { return cluster.Env(os.Stdout, name) },
 		},
 		&cobra.Command{
-			Use: "load TAR...", Short: "Load images from docker or OCI archives on both nodes", Args: cobra.MinimumNArgs(1),
+			Use: "load TAR...", Short: "Import images from docker or OCI archives into both nodes", Args: cobra.MinimumNArgs(1),
 			RunE: func(c *cobra.Command, archives []string) error {
 				names, err := cluster.Load(c.Context(), name, archives)
 				for _, n := range names {
@@ -81,7 +81,7 @@ func newCommand() *cobra.Command {
 			},
 		},
 		&cobra.Command{
-			Use: "status", Short: "Show all components; fails unless all are ready", Args: cobra.NoArgs,
+			Use: "status", Short: "Show the state of all components; fail unless all are ready", Args: cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error { return cluster.PrintStatus(os.Stdout, name) },
 		},
 		superviseCommand(&name),
@@ -89,7 +89,7 @@ func newCommand() *cobra.Command {
 	return root
 }
 
-// superviseCommand is what `up` starts in a node's namespaces.
+// superviseCommand returns the hidden command that `up` starts in a node's namespaces.
 func superviseCommand(name *string) *cobra.Command {
 	var n int
 	c := &cobra.Command{

@@ -1,4 +1,4 @@
-// Package binaries builds what the cluster runs, once for all checkouts of a machine's user.
+// Package binaries builds the binaries of the cluster's components, once for all checkouts of a user.
 package binaries
 
 import (
@@ -12,8 +12,8 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/cluster/internal/machine"
 )
 
-// Ensure returns the folder of the binaries and builds them if they are missing. Of several callers at once one builds
-// and the others wait for it.
+// Ensure returns the folder of the binaries and builds them if they are missing. If several processes call it, one builds and the others
+// wait.
 func Ensure(ctx context.Context) (string, error) {
 	source, err := source()
 	if err != nil {
@@ -26,14 +26,14 @@ func Ensure(ctx context.Context) (string, error) {
 	if err := machine.CheckBuild(filepath.Dir(filepath.Dir(dir))); err != nil {
 		return "", err
 	}
-	// What is finished stays here when a build is interrupted, and the next one goes on.
+	// An interrupted build leaves its finished binaries in this folder, and the next build continues there.
 	partial := dir + ".partial"
 	unlock, err := instance.Lock(ctx, partial)
 	if err != nil {
 		return "", err
 	}
 	defer unlock()
-	if exists(dir) { // built by whom we waited for
+	if exists(dir) { // another process has built them while this one waited for the lock
 		return dir, os.Remove(partial)
 	}
 	if err := build(ctx, source, partial); err != nil {
@@ -47,7 +47,7 @@ func exists(dir string) bool {
 	return !errors.Is(err, os.ErrNotExist)
 }
 
-// dirFor is the folder of this checkout's binaries in the user's cache.
+// dirFor returns the folder of this checkout's binaries in the user's cache.
 func dirFor(source string) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {

@@ -21,7 +21,7 @@ func sources(t *testing.T) string {
 	return dir
 }
 
-func TestKeyFollowsTheSourcesAndNotTheirPlace(t *testing.T) {
+func TestKeyDependsOnTheSourcesAndNotOnTheirFolder(t *testing.T) {
 	first, second := sources(t), sources(t)
 	one, err := key(first)
 	if err != nil {
@@ -38,7 +38,7 @@ func TestKeyFollowsTheSourcesAndNotTheirPlace(t *testing.T) {
 	}
 }
 
-// The versions that people and kubectl are told must be those that are built.
+// The versions in Versions and in `kubectl version` must be those that go.mod pins.
 func TestVersionsArePinned(t *testing.T) {
 	for module, want := range map[string]string{
 		"kubernetes": "k8s.io/kubernetes v1.37.2",

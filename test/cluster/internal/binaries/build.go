@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// progressInterval keeps a person sure that the build still goes on, without filling the screen.
+// progressInterval is the time between two lines that show the progress of a build.
 const progressInterval = 20 * time.Second
 
-// build builds all targets into a folder.
+// build builds the binaries of all targets into a folder.
 func build(ctx context.Context, source, to string) error {
 	fmt.Fprintf(os.Stderr, `Building %s from source, once for this user:
-about 10 minutes on 2 cores that do nothing else; 1.5 GB of modules, 5.2 GB of build cache and 0.3 GB of binaries on
-disk; 4 GB of memory. The build needs no rights; running the cluster needs root.
+It takes about 10 minutes on 2 idle cores, 4 GB of memory and 7 GB of disk: 1.5 GB of modules, 5.2 GB of build cache
+and 0.3 GB of binaries. The build does not need root; running the cluster does.
 `, Versions)
 	began := time.Now()
 	for _, t := range targets {
@@ -52,7 +52,7 @@ func buildTarget(ctx context.Context, dir string, t target, to string) error {
 	return nil
 }
 
-// goBuild writes the file atomically: what is there is whole.
+// goBuild builds a package. It writes the file atomically, so that an existing file is complete.
 func goBuild(ctx context.Context, dir, name, pkg, ldflags, file string) error {
 	args := append(append([]string{}, flags...), "-ldflags="+strip+ldflags, "-o", file+".new", pkg)
 	c := exec.CommandContext(ctx, "go", args...)
@@ -77,7 +77,7 @@ func goBuild(ctx context.Context, dir, name, pkg, ldflags, file string) error {
 	return os.Rename(file+".new", file)
 }
 
-// copyLines counts compiled packages, which `go build -v` names one by one.
+// copyLines copies the output of `go build -v` and counts its lines with a package: it prints each package that it compiles.
 func copyLines(to *bytes.Buffer, from io.Reader, packages *atomic.Int64) {
 	lines := bufio.NewScanner(from)
 	for lines.Scan() {
@@ -88,11 +88,11 @@ func copyLines(to *bytes.Buffer, from io.Reader, packages *atomic.Int64) {
 	}
 }
 
-// reportProgress prints a line now and then until it is stopped, and a last one.
+// reportProgress prints a line in each progressInterval, and a last one when it is stopped.
 func reportProgress(name string, packages *atomic.Int64) (stop func()) {
 	began, done := time.Now(), make(chan struct{})
-	say := func(what string) {
-		fmt.Fprintf(os.Stderr, "  %-24s %s, %d packages compiled, %s\n", name, what, packages.Load(), time.Since(began).Round(time.Second))
+	report := func(state string) {
+		fmt.Fprintf(os.Stderr, "  %-24s %s, %d packages compiled, %s\n", name, state, packages.Load(), time.Since(began).Round(time.Second))
 	}
 	go func() {
 		ticker := time.NewTicker(progressInterval)
@@ -102,11 +102,11 @@ func reportProgress(name string, packages *atomic.Int64) (stop func()) {
 			case <-done:
 				return
 			case <-ticker.C:
-				say("building")
+				report("building")
 			}
 		}
 	}()
-	return func() { close(done); say("done") }
+	return func() { close(done); report("done") }
 }
 
 func lastLines(text string, n int) string {

@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// source finds the folder build/ of a checkout: above the working directory or above the program itself.
+// source returns the folder build/ of a checkout. It searches the parent folders of the working directory and of the program.
 func source() (string, error) {
 	var starts []string
 	if dir, err := os.Getwd(); err == nil {
@@ -37,10 +37,10 @@ func source() (string, error) {
 			dir = parent
 		}
 	}
-	return "", errors.New("test/cluster/build not found: run this inside a checkout of the repository")
+	return "", errors.New("test/cluster/build not found: run this command inside a checkout of the repository")
 }
 
-// key names a set of binaries: the same sources, flags and Go give the same key.
+// key returns the name of a set of binaries. The same sources, flags and Go version have the same key.
 func key(source string) (string, error) {
 	goVersion, err := exec.Command("go", "env", "GOVERSION").Output()
 	if err != nil {

@@ -1,20 +1,20 @@
 package binaries
 
-// Versions, shown to people. What is built is pinned by the go.mod files below build/.
+// Versions is the text that users see. The go.mod files below build/ pin the versions.
 const Versions = "Kubernetes 1.37.2, etcd 3.7.3, containerd 2.4.2, CoreDNS 1.15.0"
 
 // target is one `go build` in one module.
 type target struct {
-	// module is its folder below build/.
+	// module is the module's folder below build/.
 	module string
-	// packages and binaries: the n-th package becomes the n-th binary.
+	// packages and binaries have the same length: the n-th package becomes the n-th binary.
 	packages, binaries []string
 	ldflags            string
-	// links are further names of the first binary.
+	// links are the names of symbolic links to the first binary.
 	links []string
 }
 
-// version must be set, or `kubectl version` fails on parsing its own.
+// version sets the version variables of Kubernetes. Without them `kubectl version` cannot parse its own version and fails.
 const version = " -X k8s.io/component-base/version.gitVersion=v1.37.2" +
 	" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37" +
 	" -X k8s.io/component-base/version.gitTreeState=clean"
@@ -38,8 +38,8 @@ var targets = []target{
 	},
 }
 
-// flags are those of the operator's own build, so that they share Go's build cache. No build stamp: a commit of ours
-// changes nothing in these binaries.
+// flags are the flags of the operator's build, so that both share Go's build cache. The binaries have no build stamp, so a commit to this
+// repository does not change them.
 var flags = []string{"build", "-trimpath", "-buildvcs=false", "-v"}
 
 const strip = "-s -w"

@@ -1,6 +1,6 @@
-// Package cgroup puts processes into control groups and removes what is left of them, on cgroup v1, v2 and hybrids.
+// Package cgroup puts processes into control groups and removes the groups, on cgroup v1, v2 and hybrid systems.
 //
-// It treats all hierarchies of the machine alike: a group is a path that exists in each of them.
+// A group is a path that exists in every hierarchy of the machine.
 package cgroup
 
 import (
@@ -19,18 +19,18 @@ import (
 type Hierarchy struct {
 	Path string
 	V2   bool
-	// options say which of v1's hierarchies it is, as mount(2) wants it.
+	// options are the mount options that name the hierarchy, on cgroup v1.
 	options string
 }
 
-// Hierarchies of this machine.
+// Hierarchies returns the hierarchies of this machine.
 func Hierarchies() ([]Hierarchy, error) {
 	mountinfo, err := os.ReadFile("/proc/self/mountinfo")
 	return parse(string(mountinfo)), err
 }
 
 // parse reads mountinfo (proc(5)): "36 35 98:0 /root /mount/point options - type source options". A hierarchy that is
-// mounted several times counts once. The root does not matter: seen from a cgroup namespace it is /../.. and the like.
+// mounted several times counts once. The field for the root is ignored: in a cgroup namespace it is a path such as /../.. .
 func parse(mountinfo string) []Hierarchy {
 	var found []Hierarchy
 	var devices []string
@@ -54,7 +54,7 @@ func parse(mountinfo string) []Hierarchy {
 	return found
 }
 
-// Create makes the group in every hierarchy.
+// Create creates the group in every hierarchy.
 func Create(hierarchies []Hierarchy, group string) error {
 	for _, h := range hierarchies {
 		if err := os.MkdirAll(filepath.Join(h.Path, group), 0o755); err != nil {
@@ -70,7 +70,7 @@ func Create(hierarchies []Hierarchy, group string) error {
 	return nil
 }
 
-// Delegate hands the controllers of a v2 hierarchy down to the group; on v1 each group has those of its hierarchy.
+// Delegate enables the controllers of a v2 hierarchy for the group. On v1 each group has the controllers of its hierarchy.
 func Delegate(hierarchies []Hierarchy, group string) error {
 	for _, h := range hierarchies {
 		if !h.V2 {
@@ -100,8 +100,7 @@ func enableControllers(hierarchy, group string) error {
 	return nil
 }
 
-// inheritCPUSet fills the new groups of a v1 cpuset hierarchy: it creates them empty, and no process may enter such a
-// group.
+// inheritCPUSet copies CPUs and memory nodes to new groups of a v1 cpuset hierarchy. A new group has none, and no process may enter it.
 func inheritCPUSet(hierarchy, group string) error {
 	parent := hierarchy
 	for _, name := range strings.Split(strings.Trim(group, "/"), "/") {
@@ -123,7 +122,7 @@ func inheritCPUSet(hierarchy, group string) error {
 	return nil
 }
 
-// Enter moves the calling process, and with it all that it starts later, into the group.
+// Enter moves the calling process into the group. The processes that it starts later are in the group too.
 func Enter(hierarchies []Hierarchy, group string) error {
 	for _, h := range hierarchies {
 		if err := os.WriteFile(filepath.Join(h.Path, group, "cgroup.procs"), []byte("0"), 0); err != nil {
@@ -133,14 +132,14 @@ func Enter(hierarchies []Hierarchy, group string) error {
 	return nil
 }
 
-// Processes in the group and all below it, each once.
+// Processes returns the ids of the processes in the group and its subgroups, each once.
 func Processes(hierarchies []Hierarchy, group string) []int {
 	var pids []int
 	for _, h := range hierarchies {
 		for _, dir := range tree(filepath.Join(h.Path, group)) {
 			raw, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
 			if err != nil {
-				continue // gone meanwhile
+				continue // the group has been removed meanwhile
 			}
 			for _, field := range strings.Fields(string(raw)) {
 				if pid, err := strconv.Atoi(field); err == nil && pid > 0 {
@@ -153,18 +152,18 @@ func Processes(hierarchies []Hierarchy, group string) []int {
 	return slices.Compact(pids)
 }
 
-// Thaw wakes frozen processes: on cgroup v1 they would not even notice SIGKILL.
+// Thaw thaws frozen processes: on cgroup v1 they do not react to SIGKILL.
 func Thaw(hierarchies []Hierarchy, group string) {
 	for _, h := range hierarchies {
 		for _, dir := range tree(filepath.Join(h.Path, group)) {
-			// Each file exists in one kind of hierarchy only; an error means that there is nothing to thaw.
+			// Each file exists in one version only. An error means that there is no process to thaw.
 			_ = overwrite(filepath.Join(dir, "freezer.state"), "THAWED")
 			_ = overwrite(filepath.Join(dir, "cgroup.freeze"), "0")
 		}
 	}
 }
 
-// overwrite never creates a file.
+// overwrite writes to an existing file and never creates one.
 func overwrite(file, value string) error {
 	f, err := os.OpenFile(file, os.O_WRONLY, 0)
 	if err != nil {
@@ -174,11 +173,11 @@ func overwrite(file, value string) error {
 	return errors.Join(err, f.Close())
 }
 
-// removeTimeout is far more than the kernel needs to empty a group after the end of its last process.
+// removeTimeout is much longer than the kernel needs to release a group after its last process has exited.
 const removeTimeout = 10 * time.Second
 
-// Remove removes the group and all below it. It tries for a while: a group stays busy for a moment after its last
-// process has ended, and there is nothing to wait on.
+// Remove removes the group and its subgroups. It retries: a group stays busy for a moment after its last process has exited, and cgroup v1
+// has no event to wait for.
 func Remove(hierarchies []Hierarchy, group string) error {
 	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
 		err := remove(hierarchies, group)
@@ -188,7 +187,7 @@ func Remove(hierarchies []Hierarchy, group string) error {
 	}
 }
 
-// remove goes deepest first.
+// remove removes the deepest groups first.
 func remove(hierarchies []Hierarchy, group string) error {
 	var errs []error
 	for _, h := range hierarchies {
@@ -203,11 +202,11 @@ func remove(hierarchies []Hierarchy, group string) error {
 	return errors.Join(errs...)
 }
 
-// tree lists a folder and all below it, parents first; nothing if it is absent.
+// tree returns a folder and all folders below it, parents first, or none if the folder is absent.
 func tree(dir string) []string {
 	var dirs []string
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() { // with an error it has gone meanwhile
+		if err == nil && d.IsDir() { // an error means that the folder was removed meanwhile
 			dirs = append(dirs, path)
 		}
 		return nil

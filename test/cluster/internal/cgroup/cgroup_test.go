@@ -36,7 +36,7 @@ func TestParsePureV2(t *testing.T) {
 
 func TestCreateFillsCPUSetsDownThePath(t *testing.T) {
 	root := t.TempDir()
-	for _, dir := range []string{"", "a", "a/b"} { // the kernel makes the files; here we do
+	for _, dir := range []string{"", "a", "a/b"} { // the kernel creates these files in a real hierarchy
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +75,7 @@ func TestProcessesOfTheWholeTreeEachOnce(t *testing.T) {
 	}
 }
 
-func TestRemoveTakesTheTreeAndNothingElse(t *testing.T) {
+func TestRemoveRemovesOnlyTheTree(t *testing.T) {
 	root := t.TempDir()
 	for _, dir := range []string{"g/a/b", "g/c", "other"} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
@@ -83,18 +83,18 @@ func TestRemoveTakesTheTreeAndNothingElse(t *testing.T) {
 		}
 	}
 	hierarchies := []Hierarchy{{Path: root}}
-	for range 2 { // the second time there is nothing to do
+	for range 2 { // the second call finds no group
 		if err := Remove(hierarchies, "/g"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	left, err := os.ReadDir(root)
 	if err != nil || len(left) != 1 || left[0].Name() != "other" {
-		t.Errorf("left: %v, %v", left, err)
+		t.Errorf("want only the folder other, got %v, %v", left, err)
 	}
 }
 
-func TestThawWritesOnlyWhatExists(t *testing.T) {
+func TestThawWritesOnlyExistingFiles(t *testing.T) {
 	root := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(root, "g/a"), 0o755); err != nil {
 		t.Fatal(err)

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Remount shows the calling process, in a cgroup and a mount namespace of its own, the cgroups of its namespace as if
-// they were all there are: a kubelet takes every group that it sees for one of its own, and spends seconds with its
-// runtime on each that is not.
+// Remount mounts the hierarchies again, with the root of the caller's cgroup namespace as their root. The caller must be in its own cgroup
+// and mount namespaces. Without this the kubelet would see the groups of other nodes, take them for groups of its own pods, and spend seconds
+// with its runtime on each of them.
 func Remount(hierarchies []Hierarchy) error {
 	for _, h := range hierarchies {
 		if err := unix.Unmount(h.Path, unix.MNT_DETACH); err != nil {
@@ -27,10 +27,10 @@ func Remount(hierarchies []Hierarchy) error {
 	return nil
 }
 
-// notControllers are mount options of cgroup v1 that may stand among the controllers.
+// notControllers are the mount options of cgroup v1 that are no controllers.
 var notControllers = []string{"rw", "ro", "xattr", "noprefix", "clone_children", "cpuset_v2_mode", "seclabel"}
 
-// controllers picks from a v1 mount's options those that say which hierarchy it is: controllers, or a name.
+// controllers returns the mount options that identify a v1 hierarchy: its controllers or its name.
 func controllers(options string) string {
 	var kept []string
 	for _, option := range strings.Split(options, ",") {

@@ -19,11 +19,11 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/cluster/internal/node"
 )
 
-// killTimeout bounds the wait for a killed node's last process; it takes well under a second.
+// killTimeout bounds the wait for the last process of a killed node, which takes less than a second.
 const killTimeout = 20 * time.Second
 
-// Down removes everything of an instance, whatever state it is in. It goes by the name alone and does each step even
-// if one before failed, so that it can be repeated.
+// Down removes an instance completely, even an incomplete or broken one. It needs only the name. If a step fails it still does the next
+// ones, and it can be repeated.
 func Down(ctx context.Context, name string) error {
 	if err := machine.CheckRoot(); err != nil {
 		return err
@@ -45,24 +45,24 @@ func Down(ctx context.Context, name string) error {
 		errs = append(errs, node.Kill(dir, n, killTimeout))
 	}
 	errs = append(errs,
-		endStrays(hierarchies, instance.Cgroup(name)),
+		killRemaining(hierarchies, instance.Cgroup(name)),
 		network.Remove(ctx, dir),
 		unmountBelow(dir),
 		removeCgroups(hierarchies, name))
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("removing instance %q: %w", name, err)
 	}
-	// Last, because it holds what a second try would need.
+	// The folder goes last, because a repeated call needs it.
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
 	_ = os.Remove(instance.Root) // stays while it holds other instances
-	p.say("down")
+	p.printf("down")
 	return nil
 }
 
-// endStrays kills what entered the instance's cgroups from outside its process namespaces, for instance a debugger.
-func endStrays(hierarchies []cgroup.Hierarchy, group string) error {
+// killRemaining kills the processes that have entered the instance's cgroups from outside its process namespaces, for instance a debugger.
+func killRemaining(hierarchies []cgroup.Hierarchy, group string) error {
 	for range 100 {
 		pids := cgroup.Processes(hierarchies, group)
 		if len(pids) == 0 {
@@ -71,9 +71,9 @@ func endStrays(hierarchies []cgroup.Hierarchy, group string) error {
 		for _, pid := range pids {
 			_ = unix.Kill(pid, unix.SIGKILL)
 		}
-		time.Sleep(50 * time.Millisecond) // nothing to watch: they are not our children
+		time.Sleep(50 * time.Millisecond) // the kernel notifies only their parents
 	}
-	return fmt.Errorf("processes do not end: %v", cgroup.Processes(hierarchies, group))
+	return fmt.Errorf("processes do not exit: %v", cgroup.Processes(hierarchies, group))
 }
 
 func removeCgroups(hierarchies []cgroup.Hierarchy, name string) error {
@@ -86,7 +86,7 @@ func removeCgroups(hierarchies []cgroup.Hierarchy, name string) error {
 	return nil
 }
 
-// unmountBelow removes all mounts below a folder that the machine itself sees.
+// unmountBelow unmounts all mounts below a folder in the machine's mount namespace.
 func unmountBelow(dir string) error {
 	mountinfo, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
@@ -101,7 +101,7 @@ func unmountBelow(dir string) error {
 	return errors.Join(errs...)
 }
 
-// mountsBelow reads mountinfo (proc(5)), deepest and latest first.
+// mountsBelow returns the mount points below a folder in mountinfo (proc(5)), latest first, so that nested ones come before their parents.
 func mountsBelow(mountinfo, dir string) []string {
 	var points []string
 	for line := range strings.Lines(mountinfo) {

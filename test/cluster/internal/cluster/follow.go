@@ -15,13 +15,13 @@ import (
 
 const (
 	followInterval = 100 * time.Millisecond
-	// giveUpAfter failures it is not bad luck any more.
-	giveUpAfter = 4
-	// remindAfter so long without news, `up` says what it waits for.
-	remindAfter = 15 * time.Second
+	// maxFailures is the number of failures of a component after which `up` fails.
+	maxFailures = 4
+	// reminderInterval is the time without news after which `up` prints the components that are not ready.
+	reminderInterval = 15 * time.Second
 )
 
-// follower knows what was seen of the components.
+// follower records the readiness and the failures of the components.
 type follower struct {
 	i        *instance.Instance
 	p        *progress
@@ -30,14 +30,14 @@ type follower struct {
 	lastNews time.Time
 }
 
-// follow prints each component that becomes ready, and returns when all of them are or one cannot be.
+// follow prints each component that becomes ready. It returns when all are ready, or with an error when one keeps failing.
 func follow(ctx context.Context, i *instance.Instance, s started, p *progress) error {
 	f := &follower{i: i, p: p, ready: map[string]bool{}, failures: map[string]int{}, lastNews: time.Now()}
 	for first := true; ; first = false {
 		var pending []string
 		for n := 1; n <= instance.Nodes; n++ {
-			silent := first && s.ended[n] == nil // what ran before is no news
-			waiting, err := f.look(n, silent)
+			silent := first && s.ended[n] == nil // do not print the components of a node that ran before
+			waiting, err := f.checkNode(n, silent)
 			if err != nil {
 				return err
 			}
@@ -55,8 +55,8 @@ func follow(ctx context.Context, i *instance.Instance, s started, p *progress) e
 	}
 }
 
-// look reads one node's status and returns what is not ready.
-func (f *follower) look(n int, silent bool) ([]string, error) {
+// checkNode reads a node's status and returns the components that are not ready.
+func (f *follower) checkNode(n int, silent bool) ([]string, error) {
 	all, err := node.ReadStatus(f.i, n)
 	if err != nil {
 		return nil, err
@@ -68,18 +68,18 @@ func (f *follower) look(n int, silent bool) ([]string, error) {
 	for _, s := range all {
 		name := f.i.NodeName(n) + " " + s.Name
 		if silent {
-			f.failures[name] = s.Failures // those from before this command do not count
+			f.failures[name] = s.Failures // failures before this command do not count
 		}
-		if s.Failures-f.failures[name] >= giveUpAfter {
+		if s.Failures-f.failures[name] >= maxFailures {
 			log := componentLog(f.i, n, s.Name)
-			return nil, fmt.Errorf("%s ended %d times, last with %s; the end of %s:\n%s", name, s.Failures, s.LastEnd, log, tail(log))
+			return nil, fmt.Errorf("%s failed %d times, the last time with %s; the end of %s:\n%s", name, s.Failures, s.LastEnd, log, tail(log))
 		}
 		if s.State != node.Ready {
 			pending = append(pending, name)
 			continue
 		}
 		if !f.ready[name] && !silent {
-			f.p.say("%s ready", name)
+			f.p.printf("%s ready", name)
 			f.lastNews = time.Now()
 		}
 		f.ready[name] = true
@@ -88,8 +88,8 @@ func (f *follower) look(n int, silent bool) ([]string, error) {
 }
 
 func (f *follower) remind(pending []string) {
-	if time.Since(f.lastNews) > remindAfter {
-		f.p.say("still waiting for %s", strings.Join(pending, ", "))
+	if time.Since(f.lastNews) > reminderInterval {
+		f.p.printf("still waiting for %s", strings.Join(pending, ", "))
 		f.lastNews = time.Now()
 	}
 }
@@ -98,7 +98,7 @@ func componentLog(i *instance.Instance, n int, component string) string {
 	return filepath.Join(i.Logs(), fmt.Sprintf("node%d-%s.log", n, component))
 }
 
-// tail is the end of a log, in a form for the screen.
+// tail returns the last lines of a log, shortened for a terminal.
 func tail(file string) string {
 	const size, count, width = 16 << 10, 12, 400
 	f, err := os.Open(file)

@@ -14,7 +14,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/cluster/internal/instance"
 )
 
-// install brings the cluster's own objects, and waits until nodes and DNS are ready.
+// install applies the objects that every cluster needs, and waits until nodes and DNS are ready.
 func install(ctx context.Context, i *instance.Instance, s started, p *progress) error {
 	const dns = "deployment/coredns"
 	before, err := kubectl(ctx, i, "get", dns, "--namespace=kube-system", "--ignore-not-found", "-o", "name")
@@ -33,9 +33,9 @@ func install(ctx context.Context, i *instance.Instance, s started, p *progress) 
 			return err
 		}
 	}
-	p.say("nodes ready")
+	p.printf("nodes ready")
 	if before != "" && len(s.ended) > 0 {
-		// As with nodes: what the API server says of pods from before a crash is out of date for a while, and would be believed.
+		// After a crash the API server still has the old status of the DNS pods for a while, as with nodes. New pods have no old status.
 		if _, err := kubectl(ctx, i, "rollout", "restart", dns, "--namespace=kube-system"); err != nil {
 			return err
 		}
@@ -43,15 +43,15 @@ func install(ctx context.Context, i *instance.Instance, s started, p *progress) 
 	if _, err := kubectl(ctx, i, "rollout", "status", dns, "--namespace=kube-system", "--timeout=0"); err != nil {
 		return err
 	}
-	p.say("DNS ready")
+	p.printf("DNS ready")
 	return nil
 }
 
-// kubectlInterval is longer than others: each kubectl takes a tenth of a second of a core.
+// kubectlInterval is the time between two calls of kubectl. Each call takes 0.1 s of a core.
 const kubectlInterval = 300 * time.Millisecond
 
-// awaitNode waits until a node is Ready. After a crash the API server believes its old status for a while, so that one
-// that was started again must first have renewed its lease.
+// awaitNode waits until a node is Ready. After a crash the API server still has the node's old status for a while, so a restarted node must
+// also have renewed its Lease.
 func awaitNode(ctx context.Context, i *instance.Instance, n int, startedAt time.Time) error {
 	for {
 		alive, err := aliveSince(ctx, i, n, startedAt)
@@ -63,7 +63,7 @@ func awaitNode(ctx context.Context, i *instance.Instance, n int, startedAt time.
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s does not get Ready; see %s", i.NodeName(n), componentLog(i, n, "kubelet"))
+			return fmt.Errorf("%s is not Ready; see %s", i.NodeName(n), componentLog(i, n, "kubelet"))
 		case <-time.After(kubectlInterval):
 		}
 	}
@@ -87,9 +87,9 @@ func aliveSince(ctx context.Context, i *instance.Instance, n int, startedAt time
 func kubectl(ctx context.Context, i *instance.Instance, args ...string) (string, error) {
 	c := exec.CommandContext(ctx, filepath.Join(i.BinDir, "kubectl"), args...)
 	c.Env = append(os.Environ(), "KUBECONFIG="+i.Kubeconfig(), "KUBECACHEDIR="+filepath.Join(i.Dir(), "kubectl"))
-	said, err := c.CombinedOutput()
+	output, err := c.CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("kubectl %s: %w\n%s", strings.Join(args, " "), err, bytes.TrimSpace(said))
+		return "", fmt.Errorf("kubectl %s: %w\n%s", strings.Join(args, " "), err, bytes.TrimSpace(output))
 	}
-	return string(bytes.TrimSpace(said)), nil
+	return string(bytes.TrimSpace(output)), nil
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/cluster/internal/machine"
 )
 
-// Load imports the images of archives on both nodes and returns their names as pods may write them.
+// Load imports the images of archives into both nodes and returns their names for the image field of a pod.
 func Load(ctx context.Context, name string, archives []string) ([]string, error) {
 	if err := machine.CheckRoot(); err != nil {
 		return nil, err
@@ -58,11 +58,11 @@ func loadArchive(ctx context.Context, i *instance.Instance, archive string) ([]s
 	return names[0], err
 }
 
-// importImages feeds an archive to a node's containerd.
+// importImages imports an archive into a node's containerd.
 func importImages(ctx context.Context, i *instance.Instance, n int, archive func(io.Writer) error) error {
 	c := ctr(ctx, i, n, "images", "import", "-")
-	var said bytes.Buffer
-	c.Stdout, c.Stderr = &said, &said
+	var output bytes.Buffer
+	c.Stdout, c.Stderr = &output, &output
 	in, err := c.StdinPipe()
 	if err != nil {
 		return err
@@ -72,17 +72,17 @@ func importImages(ctx context.Context, i *instance.Instance, n int, archive func
 	}
 	written := errors.Join(archive(in), in.Close())
 	if err := c.Wait(); err != nil {
-		return fmt.Errorf("%s: ctr images import: %w\n%s", i.NodeName(n), errors.Join(err, written), bytes.TrimSpace(said.Bytes()))
+		return fmt.Errorf("%s: ctr images import: %w\n%s", i.NodeName(n), errors.Join(err, written), bytes.TrimSpace(output.Bytes()))
 	}
 	return written
 }
 
-// awaitImages waits until the kubelet's side of containerd knows the images: it hears of them a moment after the import.
+// awaitImages waits until containerd's CRI plugin, which the kubelet uses, has the images. It gets them a moment after the import.
 func awaitImages(ctx context.Context, i *instance.Instance, n int, names []string) error {
 	bounded, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for {
-		have, err := managed(bounded, i, n)
+		have, err := criImages(bounded, i, n)
 		if err == nil && !slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(have, name) }) {
 			return nil
 		}
@@ -94,8 +94,8 @@ func awaitImages(ctx context.Context, i *instance.Instance, n int, names []strin
 	}
 }
 
-// managed lists the images that the kubelet may use.
-func managed(ctx context.Context, i *instance.Instance, n int) ([]string, error) {
+// criImages returns the images of containerd's CRI plugin.
+func criImages(ctx context.Context, i *instance.Instance, n int) ([]string, error) {
 	out, err := ctr(ctx, i, n, "images", "ls", "--quiet", `labels."io.cri-containerd.image"==managed`).Output()
 	if err != nil {
 		return nil, fmt.Errorf("%s: listing images: %w", i.NodeName(n), err)
@@ -103,7 +103,7 @@ func managed(ctx context.Context, i *instance.Instance, n int) ([]string, error)
 	return strings.Fields(string(out)), nil
 }
 
-// ctr talks to a node's containerd in the kubelet's namespace.
+// ctr returns a ctr command for a node's containerd, in the kubelet's containerd namespace.
 func ctr(ctx context.Context, i *instance.Instance, n int, args ...string) *exec.Cmd {
 	all := append([]string{"--address", i.Containerd(n), "--namespace", "k8s.io"}, args...)
 	return exec.CommandContext(ctx, filepath.Join(i.BinDir, "ctr"), all...)

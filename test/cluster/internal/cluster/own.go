@@ -14,27 +14,27 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/cluster/internal/instance"
 )
 
-// ownImages are made of the binary of the same row.
-var ownImages = []struct{ name, binary string }{
+// clusterImages are the images that `up` builds, each from one binary.
+var clusterImages = []struct{ name, binary string }{
 	{image.Pause, "pause"},
 	{image.CoreDNS, "coredns"},
 }
 
-// loadOwn loads the cluster's own images on the nodes that lack them, each as soon as its containerd answers: the API
-// server takes longer to start.
-func loadOwn(ctx context.Context, i *instance.Instance) error {
-	if err := haveBinaries(i); err != nil {
+// loadClusterImages loads clusterImages into each node without them as soon as the node's containerd runs, which is before the API server is
+// ready.
+func loadClusterImages(ctx context.Context, i *instance.Instance) error {
+	if err := checkBinaries(i); err != nil {
 		return err
 	}
 	return onEachNode(func(n int) error {
 		if err := awaitContainerd(ctx, i, n); err != nil {
 			return err
 		}
-		have, err := managed(ctx, i, n)
+		have, err := criImages(ctx, i, n)
 		if err != nil {
 			return err
 		}
-		for _, own := range ownImages {
+		for _, own := range clusterImages {
 			if slices.Contains(have, own.name) {
 				continue
 			}
@@ -52,7 +52,7 @@ func loadOwn(ctx context.Context, i *instance.Instance) error {
 	})
 }
 
-// onEachNode does the same on all nodes at once.
+// onEachNode calls the function for all nodes concurrently.
 func onEachNode(do func(n int) error) error {
 	results := make(chan error, instance.Nodes)
 	for n := 1; n <= instance.Nodes; n++ {

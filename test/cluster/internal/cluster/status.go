@@ -15,31 +15,31 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/cluster/internal/node"
 )
 
-// running opens an instance whose nodes all run.
+// running opens an instance. It returns an error if a node does not run.
 func running(name string) (*instance.Instance, error) {
 	i, err := instance.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("%w: start it with `cluster up`", err)
+		return nil, fmt.Errorf("%w: run `cluster up`", err)
 	}
 	stopped, err := stoppedNodes(i)
 	if err == nil && len(stopped) > 0 {
-		err = fmt.Errorf("instance %q is not up: run `cluster up`, or `cluster down` to remove it", name)
+		err = fmt.Errorf("a node of instance %q does not run: run `cluster up` to start it, or `cluster down` to remove the instance", name)
 	}
 	if err == nil {
-		err = haveBinaries(i)
+		err = checkBinaries(i)
 	}
 	return i, err
 }
 
-// haveBinaries fails if the cache was emptied while the instance runs.
-func haveBinaries(i *instance.Instance) error {
+// checkBinaries returns an error if the binaries were deleted from the cache while the instance runs.
+func checkBinaries(i *instance.Instance) error {
 	if _, err := os.Stat(filepath.Join(i.BinDir, "kubectl")); err != nil {
-		return fmt.Errorf("the binaries of instance %q are gone: `cluster down`, then `cluster up`: %w", i.Name, err)
+		return fmt.Errorf("the binaries of instance %q were deleted: run `cluster down` and `cluster up`: %w", i.Name, err)
 	}
 	return nil
 }
 
-// Env prints shell lines for eval.
+// Env prints shell commands for eval that set the environment for an instance.
 func Env(w io.Writer, name string) error {
 	if err := machine.CheckRoot(); err != nil {
 		return err
@@ -65,7 +65,7 @@ func Env(w io.Writer, name string) error {
 	return nil
 }
 
-// PrintStatus prints each component with its process id on the machine, and fails if one is not ready.
+// PrintStatus prints each component with its process id on the machine. It returns an error if a component is not ready.
 func PrintStatus(w io.Writer, name string) error {
 	if err := machine.CheckRoot(); err != nil {
 		return err
@@ -113,8 +113,8 @@ func PrintStatus(w io.Writer, name string) error {
 	return nil
 }
 
-// componentPIDs finds a node's processes by the name they were called with. The supervisor knows other numbers: it
-// lives in a process namespace of its own.
+// componentPIDs returns the process ids of a node's components by their program names. The supervisor has other ids: it runs in its own
+// process namespace.
 func componentPIDs(hierarchies []cgroup.Hierarchy, group string) map[string]string {
 	pids := map[string]string{}
 	for _, pid := range cgroup.Processes(hierarchies, group) {

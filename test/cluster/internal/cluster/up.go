@@ -1,4 +1,4 @@
-// Package cluster holds what the commands do.
+// Package cluster implements the commands.
 package cluster
 
 import (
@@ -17,11 +17,11 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/cluster/internal/pki"
 )
 
-// startTimeout bounds the time from the nodes' start on. It is met in 13 s on two idle cores; a machine that builds something beside it is
-// several times slower.
+// startTimeout bounds the time from the start of the nodes until the cluster is ready. That takes 13 s on two idle cores, and several times as
+// long during a build.
 const startTimeout = 4 * time.Minute
 
-// Up makes the instance, or finishes or restarts what is there of it. On one that runs it only looks.
+// Up creates the instance, completes an incomplete one, and starts its stopped nodes. If all nodes run, it only checks them.
 func Up(ctx context.Context, name string) error {
 	if err := machine.CheckRoot(); err != nil {
 		return err
@@ -41,32 +41,32 @@ func Up(ctx context.Context, name string) error {
 	}
 	err = bringUp(ctx, i, p)
 	if errors.Is(err, errStopped) {
-		p.say("a node ended just now: starting it again")
+		p.printf("a node has just stopped: starting it again")
 		err = bringUp(ctx, i, p)
 	}
 	if err != nil {
 		return err
 	}
-	p.say("up: %d nodes, API server at %s", instance.Nodes, i.APIServer())
+	p.printf("up: %d nodes, API server at %s", instance.Nodes, i.APIServer())
 	return nil
 }
 
-// errStopped says that a node which ran when the command began has ended meanwhile. It happens when someone has killed
-// it a moment before: it takes some milliseconds to die.
-var errStopped = errors.New("node has ended")
+// errStopped is returned if a node ran when the command began and has stopped meanwhile. This happens if the node was killed just before the
+// command: its processes take some milliseconds to exit.
+var errStopped = errors.New("node has stopped")
 
 func bringUp(ctx context.Context, i *instance.Instance, p *progress) error {
 	s, err := start(ctx, i, p)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout) // only now: building the binaries takes longer
+	ctx, cancel := context.WithTimeout(ctx, startTimeout) // not before start, which may build the binaries
 	defer cancel()
 	ctx, abort := context.WithCancelCause(ctx)
 	defer abort(nil)
 	go func() { abort(awaitEnd(ctx, i, s)) }()
 	loaded := make(chan error, 1)
-	go func() { loaded <- loadOwn(ctx, i) }()
+	go func() { loaded <- loadClusterImages(ctx, i) }()
 	err = follow(ctx, i, s, p)
 	if err == nil {
 		err = <-loaded
@@ -77,7 +77,7 @@ func bringUp(ctx context.Context, i *instance.Instance, p *progress) error {
 	if err == nil {
 		return nil
 	}
-	select { // the reason may show a moment after what it has broken
+	select { // awaitEnd may report the cause a moment after its effect
 	case <-ctx.Done():
 	case <-time.After(time.Second):
 	}
@@ -87,14 +87,14 @@ func bringUp(ctx context.Context, i *instance.Instance, p *progress) error {
 	return err
 }
 
-// awaitEnd returns when a node has ended, and says why if it was this command that had started it.
+// awaitEnd returns an error when a node has stopped. If this command had started the node, the error has the end of its log.
 func awaitEnd(ctx context.Context, i *instance.Instance, s started) error {
 	for {
 		for n := 1; n <= instance.Nodes; n++ {
 			select {
-			case <-s.ended[n]: // never for a node that ran before
+			case <-s.ended[n]: // nil for a node that ran before
 				log := node.SupervisorLog(i, n)
-				return fmt.Errorf("the supervisor of %s has ended; the end of %s:\n%s", i.NodeName(n), log, tail(log))
+				return fmt.Errorf("the supervisor of %s has exited; the end of %s:\n%s", i.NodeName(n), log, tail(log))
 			default:
 			}
 			if s.ended[n] != nil {
@@ -112,13 +112,13 @@ func awaitEnd(ctx context.Context, i *instance.Instance, s started) error {
 	}
 }
 
-// started are the nodes that this command has started: when, and a channel that closes with their supervisor's end.
+// started has the time at which this command started nodes and, for each of them, a channel that is closed when its supervisor exits.
 type started struct {
 	at    time.Time
 	ended map[int]<-chan struct{}
 }
 
-// start starts what does not run.
+// start starts the nodes that do not run.
 func start(ctx context.Context, i *instance.Instance, p *progress) (started, error) {
 	s := started{ended: map[int]<-chan struct{}{}}
 	stopped, err := stoppedNodes(i)
@@ -128,23 +128,24 @@ func start(ctx context.Context, i *instance.Instance, p *progress) (started, err
 	if err := prepare(ctx, i, len(stopped) == instance.Nodes); err != nil {
 		return s, err
 	}
-	p.say("network ready")
+	p.printf("network ready")
 	s.at = time.Now()
 	for _, n := range stopped {
 		if s.ended[n], err = node.Start(i, n); err != nil {
 			return s, err
 		}
-		p.say("%s started", i.NodeName(n))
+		p.printf("%s started", i.NodeName(n))
 	}
 	return s, nil
 }
 
-// prepare makes what nodes need. Binaries change only when no node runs, so that both run the same.
-func prepare(ctx context.Context, i *instance.Instance, mayChange bool) error {
+// prepare creates certificates, configuration and network. It updates the binaries only if no node runs, so that both nodes run the same
+// binaries.
+func prepare(ctx context.Context, i *instance.Instance, updateBinaries bool) error {
 	if err := machine.CheckRun(ctx, i.Dir()); err != nil {
 		return err
 	}
-	if mayChange {
+	if updateBinaries {
 		binDir, err := binaries.Ensure(ctx)
 		if err != nil {
 			return err
@@ -181,7 +182,7 @@ func stoppedNodes(i *instance.Instance) ([]int, error) {
 	return stopped, nil
 }
 
-// progress prints lines with the time since the command began.
+// progress prints messages with the time since the command began.
 type progress struct {
 	name  string
 	began time.Time
@@ -189,6 +190,6 @@ type progress struct {
 
 func newProgress(name string) *progress { return &progress{name: name, began: time.Now()} }
 
-func (p *progress) say(format string, args ...any) {
+func (p *progress) printf(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "cluster %s %5.1fs  %s\n", p.name, time.Since(p.began).Seconds(), fmt.Sprintf(format, args...))
 }

@@ -1,4 +1,4 @@
-// Package config renders the files that the components read: into the instance's folder, with paths as a node sees them.
+// Package config renders the components' configuration files into the instance's folder. The paths in them are those inside a node.
 package config
 
 import (
@@ -18,7 +18,7 @@ import (
 //go:embed templates
 var templates embed.FS
 
-// values is what the templates may use.
+// values are the variables of the templates.
 type values struct {
 	Node                               int
 	PKI, Config, CNIPlugins            string
@@ -27,13 +27,13 @@ type values struct {
 	PauseImage, CoreDNSImage           string
 }
 
-// proxyModes differ, for they program the kernel in different ways and at different speeds, and both are in use.
+// proxyModes are the modes of kube-proxy by node. They differ because users have both, and the time in which they apply a change differs.
 var proxyModes = map[int]string{1: "nftables", 2: "iptables"}
 
-// Bootstrap is the file of the objects that are applied first.
+// Bootstrap returns the file with the objects that are applied first.
 func Bootstrap(i *instance.Instance) string { return filepath.Join(i.Config(), "bootstrap.yaml") }
 
-// Write renders everything anew: after an update of the program an old instance gets the new settings on its next start.
+// Write renders all files, also those of an existing instance: it gets the settings of an updated program at its next start.
 func Write(i *instance.Instance, cniPlugins string) error {
 	if err := writeShared(i); err != nil {
 		return fmt.Errorf("writing the configuration of %q: %w", i.Name, err)
@@ -84,12 +84,12 @@ func writeNode(i *instance.Instance, n int, cniPlugins string) error {
 	return kubeconfig(i, "proxy", insideURL(i), filepath.Join(dir, "proxy.kubeconfig"))
 }
 
-// insideURL is the API server's as the nodes reach it.
+// insideURL returns the API server's URL for the nodes.
 func insideURL(i *instance.Instance) string {
 	return fmt.Sprintf("https://%s:%d", i.NodeAddress(1), instance.APIServerPort)
 }
 
-// kubeconfig holds its certificates, so that it can be copied anywhere.
+// kubeconfig writes a kubeconfig that includes its certificates, so that it can be copied anywhere.
 func kubeconfig(i *instance.Instance, user, server, file string) error {
 	encoded := map[string]string{}
 	for key, name := range map[string]string{"CA": pki.CA + ".crt", "Certificate": user + ".crt", "Key": user + ".key"} {
@@ -103,8 +103,8 @@ func kubeconfig(i *instance.Instance, user, server, file string) error {
 	return render("kubeconfig.yaml", file, encoded)
 }
 
-// render writes a template's result, unless it is there already: kube-proxy ends when its file is written to. Only root
-// may read it, for kubeconfigs are keys.
+// render writes a template's result unless the file has it already: kube-proxy exits when its configuration file is written. Only root may
+// read the file, because a kubeconfig includes a private key.
 func render(name, file string, data any) error {
 	t, err := template.New(name).Option("missingkey=error").ParseFS(templates, "templates/"+name)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/cluster/internal/image"
 )
 
-// all values that a template may use, so that a misspelt one fails here and not in a running node.
+// all sets every variable of the templates, so that a misspelt variable fails in this test and not in a running node.
 var all = values{
 	Node: 2, PKI: "/pki", Config: "/config", CNIPlugins: "/cni", DNS: "198.19.0.10", PodsCIDR: "198.18.128.0/17",
 	PodCIDR: "198.18.129.0/24", ProxyMode: "iptables", PauseImage: image.Pause, CoreDNSImage: image.CoreDNS,
@@ -36,7 +36,7 @@ func TestTemplates(t *testing.T) {
 	}
 }
 
-func TestRenderLeavesAnEqualFileAlone(t *testing.T) {
+func TestRenderDoesNotRewriteAnEqualFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "proxy.yaml")
 	if err := render("proxy.yaml", file, all); err != nil {
 		t.Fatal(err)
@@ -52,6 +52,6 @@ func TestRenderLeavesAnEqualFileAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	if after, err := os.Stat(file); err != nil || !after.ModTime().Equal(before.ModTime()) {
-		t.Error("written again: kube-proxy would end")
+		t.Error("the file was written again: kube-proxy would exit")
 	}
 }

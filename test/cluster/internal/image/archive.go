@@ -1,4 +1,4 @@
-// Package image writes and renames image archives, so that no image has to be pulled.
+// Package image writes image archives and renames the images in them, so that the nodes need not pull images.
 package image
 
 import (
@@ -13,8 +13,7 @@ import (
 	"runtime"
 )
 
-// Archive writes an OCI archive of an image that consists of one static binary, which it runs. The same binary gives the
-// same bytes.
+// Archive writes an OCI archive with an image that runs one static binary and has no other file. The same binary results in the same bytes.
 func Archive(to io.Writer, name, binary string) error {
 	layer, err := layerOf(binary)
 	if err != nil {
@@ -71,7 +70,7 @@ func layerOf(binary string) ([]byte, error) {
 	if err := writeFile(out, filepath.Base(binary), content, 0o755); err != nil {
 		return nil, err
 	}
-	err = out.Close() // writes the end
+	err = out.Close() // writes the end of the archive
 	return layer.Bytes(), err
 }
 

@@ -2,15 +2,15 @@ package image
 
 import "strings"
 
-// The names that the cluster gives its own images.
+// Names of the images that the cluster builds for itself.
 const (
 	Pause   = "docker.io/library/gracefulapp-pause:1"
 	CoreDNS = "docker.io/library/gracefulapp-coredns:1.15.0"
 )
 
-// normalise makes of an image's name what the kubelet will ask for when a pod names it: `hello:0.1.0` means
-// docker.io/library/hello:0.1.0. buildah writes `localhost/hello:0.1.0` for the same image, so that goes too.
-// (The rules are those of github.com/distribution/reference.)
+// normalise returns the full name that the kubelet requests for the image field of a pod: docker.io/library/hello:0.1.0 for `hello:0.1.0`.
+// It removes the prefix localhost/, because buildah names the same image `localhost/hello:0.1.0`. The rules are those of
+// github.com/distribution/reference.
 func normalise(name string) string {
 	name = strings.TrimPrefix(name, "localhost/")
 	first, rest, hasSlash := strings.Cut(name, "/")

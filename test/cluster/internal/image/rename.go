@@ -11,15 +11,14 @@ import (
 )
 
 const (
-	// refName is OCI's annotation of an image's name in an archive, containerdName is containerd's, which it prefers.
+	// refName is OCI's annotation for the name of an image in an archive. containerdName is containerd's annotation, which it prefers.
 	refName        = "org.opencontainers.image.ref.name"
 	containerdName = "io.containerd.image.name"
-	// maxIndex bounds what is read into memory: an archive's table of contents is small.
+	// maxIndex bounds the size of an archive's index, which Rename reads into memory.
 	maxIndex = 4 << 20
 )
 
-// Rename copies an OCI or docker archive and writes the names that the kubelet will ask for into its table of contents.
-// It returns these names.
+// Rename copies an OCI or docker archive, and writes the names that the kubelet requests into the archive's index. It returns these names.
 func Rename(to io.Writer, from io.Reader) ([]string, error) {
 	in, out := tar.NewReader(from), tar.NewWriter(to)
 	var names []string
@@ -32,7 +31,7 @@ func Rename(to io.Writer, from io.Reader) ([]string, error) {
 			return nil, fmt.Errorf("reading the archive: %w", err)
 		}
 		var content io.Reader = in
-		if rename := tables[header.Name]; rename != nil {
+		if rename := indexes[header.Name]; rename != nil {
 			raw, err := io.ReadAll(io.LimitReader(in, maxIndex))
 			if err != nil {
 				return nil, fmt.Errorf("reading %s of the archive: %w", header.Name, err)
@@ -52,19 +51,19 @@ func Rename(to io.Writer, from io.Reader) ([]string, error) {
 		}
 	}
 	if len(names) == 0 {
-		return nil, errors.New("no named image in the archive: want a docker-archive or an oci-archive with a name (oci-archive:FILE:NAME:TAG)")
+		return nil, errors.New("the archive has no image with a name: write it as docker-archive, or as oci-archive with a name (oci-archive:FILE:NAME:TAG)")
 	}
 	slices.Sort(names)
 	return slices.Compact(names), out.Close()
 }
 
-// tables are the files that hold names; an archive that has both (docker save writes one) is imported by index.json.
-var tables = map[string]func([]byte) ([]byte, []string, error){
+// indexes are the files with the names of images. If an archive has both, as `docker save` writes it, containerd uses index.json.
+var indexes = map[string]func([]byte) ([]byte, []string, error){
 	"index.json":    renameIndex,
 	"manifest.json": renameManifest,
 }
 
-// renameIndex rewrites an OCI index. Fields that are not known here are kept as they are.
+// renameIndex rewrites the names in an OCI index and keeps all other fields.
 func renameIndex(raw []byte) ([]byte, []string, error) {
 	var index map[string]any
 	if err := json.Unmarshal(raw, &index); err != nil {
@@ -90,7 +89,7 @@ func renameIndex(raw []byte) ([]byte, []string, error) {
 	return renamed, names, err
 }
 
-// renameManifest rewrites docker's list of images.
+// renameManifest rewrites the names in docker's list of images.
 func renameManifest(raw []byte) ([]byte, []string, error) {
 	var images []map[string]any
 	if err := json.Unmarshal(raw, &images); err != nil {

@@ -6,7 +6,7 @@ import (
 )
 
 func TestAddressesOfAllInstancesAreDistinctAndReserved(t *testing.T) {
-	// RFC 6890: 198.18.0.0/15 is for benchmarks; the first half is for what the machine sees.
+	// RFC 6890 reserves 198.18.0.0/15 for benchmarks. The first half is for the addresses that exist on the machine.
 	reserved := netip.MustParsePrefix("198.18.0.0/17")
 	seen := map[netip.Addr]bool{}
 	for index := range MaxInstances {

@@ -1,4 +1,4 @@
-// Package instance knows what belongs to one cluster: its name, number, addresses and state folder.
+// Package instance defines the properties of a cluster: its name, index, addresses and state folder.
 package instance
 
 import (
@@ -12,28 +12,28 @@ import (
 	"slices"
 )
 
-// Root holds a folder per instance. It is the same for every caller, whatever HOME says: an instance is a thing of the
-// machine, and `down` must find what any `up` has made.
+// Root is the folder of all instances. It does not depend on HOME: an instance belongs to the machine, and `down` must find the instances of
+// every user.
 const Root = "/var/lib/gracefulapp-cluster"
 
-// Instance is one cluster. What is written here must be enough to remove it.
+// Instance is one cluster. Its fields must suffice to remove it.
 type Instance struct {
 	Name string `json:"name"`
-	// Index tells instances apart in addresses and in the name of the link on the machine.
+	// Index is part of the instance's addresses and of the name of its link on the machine.
 	Index int `json:"index"`
-	// BinDir is the folder of the binaries that the instance was started with.
+	// BinDir is the folder of the instance's binaries.
 	BinDir string `json:"binDir"`
 
 	root string
 }
 
-// ErrAbsent says that there is no instance of that name.
+// ErrAbsent means that no instance has that name.
 var ErrAbsent = errors.New("no such instance")
 
-// validName keeps node names (NAME-1) DNS labels, and leaves room in the longest socket path.
+// validName ensures that node names (NAME-1) are DNS labels and that the longest socket path is not too long.
 var validName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,22}[a-z0-9])?$`)
 
-// CheckName says what a name may look like.
+// CheckName returns an error if the name is invalid.
 func CheckName(name string) error {
 	if !validName.MatchString(name) {
 		return fmt.Errorf("instance name %q: want 1 to 24 of a-z, 0-9 and -, starting with a letter, not ending with -", name)
@@ -41,7 +41,7 @@ func CheckName(name string) error {
 	return nil
 }
 
-// Open reads an instance; ErrAbsent if there is none.
+// Open reads an instance. It returns ErrAbsent if the instance does not exist.
 func Open(name string) (*Instance, error) { return open(Root, name) }
 
 func open(root, name string) (*Instance, error) {
@@ -59,7 +59,7 @@ func open(root, name string) (*Instance, error) {
 	return i, nil
 }
 
-// Create returns the instance of that name and makes it, with a free index, if it is missing.
+// Create returns the instance of that name. If it does not exist, Create creates it with a free index.
 func Create(ctx context.Context, name string) (*Instance, error) {
 	return create(ctx, Root, name)
 }
@@ -81,7 +81,7 @@ func create(ctx context.Context, root, name string) (*Instance, error) {
 	return i, i.Save()
 }
 
-// freeIndex is the smallest that no instance has and whose link does not exist on the machine.
+// freeIndex returns the smallest index that no instance and no link on the machine has.
 func freeIndex(root string) (int, error) {
 	names, err := list(root)
 	if err != nil {
@@ -100,10 +100,10 @@ func freeIndex(root string) (int, error) {
 			return index, nil
 		}
 	}
-	return 0, fmt.Errorf("all %d instances are taken: remove one with `cluster down`", MaxInstances)
+	return 0, fmt.Errorf("there are %d instances already: remove one with `cluster down`", MaxInstances)
 }
 
-// List names the instances of this machine.
+// List returns the names of this machine's instances.
 func List() ([]string, error) { return list(Root) }
 
 func list(root string) ([]string, error) {
@@ -115,7 +115,7 @@ func list(root string) ([]string, error) {
 	return names, err
 }
 
-// Save writes the instance atomically: a half-written file would hide an instance from `down`.
+// Save writes the instance atomically: `down` could not read a half-written file.
 func (i *Instance) Save() error {
 	raw, err := json.MarshalIndent(i, "", "  ")
 	if err != nil {

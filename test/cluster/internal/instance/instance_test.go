@@ -32,7 +32,7 @@ func TestConcurrentCreatesGetDistinctIndexes(t *testing.T) {
 	}
 }
 
-func TestCreateKeepsWhatIsThere(t *testing.T) {
+func TestCreateKeepsAnExistingInstance(t *testing.T) {
 	root := t.TempDir()
 	first, err := create(context.Background(), root, "dev")
 	if err != nil {
@@ -48,13 +48,13 @@ func TestCreateKeepsWhatIsThere(t *testing.T) {
 	}
 }
 
-func TestOpenSaysThatAnInstanceIsAbsent(t *testing.T) {
+func TestOpenReturnsErrAbsent(t *testing.T) {
 	if _, err := open(t.TempDir(), "dev"); !errors.Is(err, ErrAbsent) {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestLockStartsOverWhenItsFolderWasRemoved(t *testing.T) {
+func TestLockCreatesItsFolderAgainAfterItWasRemoved(t *testing.T) {
 	dir := t.TempDir() + "/dev"
 	unlock, err := Lock(context.Background(), dir)
 	if err != nil {
@@ -74,14 +74,14 @@ func TestLockStartsOverWhenItsFolderWasRemoved(t *testing.T) {
 	}
 	unlock()
 	if err := <-got; err != nil {
-		t.Errorf("whoever waited has no folder: %v", err)
+		t.Errorf("the waiting caller of Lock has no folder: %v", err)
 	}
 }
 
 func TestCheckName(t *testing.T) {
 	for name, ok := range map[string]bool{
 		"dev": true, "e2e-1": true, "a": true, "": false, "Dev": false, "1a": false, "a-": false, "../x": false,
-		"abcdefghijklmnopqrstuvwxyz": false, // a socket path below it would be too long
+		"abcdefghijklmnopqrstuvwxyz": false, // the path of a socket would be too long
 	} {
 		if got := CheckName(name) == nil; got != ok {
 			t.Errorf("%q: got %v, want %v", name, got, ok)

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Lock takes a folder for one command at a time and creates the folder if it is missing. The folder itself is locked,
-// so that nothing is left when it is removed; whoever waited for a removed one starts over with a new one.
+// Lock locks a folder for one command at a time and creates the folder if it is missing. The folder itself is the lock, so removing it also
+// removes the lock. If the folder was removed while a caller waited, the caller creates and locks a new one.
 func Lock(ctx context.Context, dir string) (unlock func(), err error) {
 	for {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -28,23 +28,23 @@ func Lock(ctx context.Context, dir string) (unlock func(), err error) {
 			_ = f.Close()
 			return nil, fmt.Errorf("locking %s: %w", dir, err)
 		}
-		if stillThere(f, dir) {
+		if isFolder(f, dir) {
 			return func() { _ = f.Close() }, nil
 		}
 		_ = f.Close()
 	}
 }
 
-// flock polls, because a blocked flock(2) cannot be cancelled.
+// flock polls the lock, because a blocked flock(2) cannot be cancelled.
 func flock(ctx context.Context, f *os.File) error {
-	for told := false; ; {
+	for printed := false; ; {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if !errors.Is(err, unix.EWOULDBLOCK) {
 			return err
 		}
-		if !told {
-			fmt.Fprintf(os.Stderr, "waiting for another command that works in %s\n", f.Name())
-			told = true
+		if !printed {
+			fmt.Fprintf(os.Stderr, "waiting for another command that has locked %s\n", f.Name())
+			printed = true
 		}
 		select {
 		case <-ctx.Done():
@@ -54,7 +54,8 @@ func flock(ctx context.Context, f *os.File) error {
 	}
 }
 
-func stillThere(f *os.File, dir string) bool {
+// isFolder reports whether the open file is still the folder at this path.
+func isFolder(f *os.File, dir string) bool {
 	locked, err := f.Stat()
 	if err != nil {
 		return false

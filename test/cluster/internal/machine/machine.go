@@ -1,4 +1,4 @@
-// Package machine says in plain words what this machine lacks, and installs it where it can.
+// Package machine checks that this machine can build and run a cluster. It installs missing Debian packages; other errors say how to solve them.
 package machine
 
 import (
@@ -18,16 +18,16 @@ import (
 
 const gib = 1 << 30
 
-// What was measured, and some room: a build grew empty caches by 7 GB, and its linker took 3.2 GB of memory; a cluster
-// takes 1.3 GB of memory, and 0.4 GB of disk before anyone loads an image.
+// The needs of a build and of a cluster: measured figures with a margin. A build filled empty caches with 7 GB, and its linker needed 3.2 GB of
+// memory. A cluster needs 1.3 GB of memory, and 0.4 GB of disk before images are loaded.
 const (
 	buildDisk, buildMemory = 8 * gib, 4 * gib
 	runDisk, runMemory     = 2 * gib, 3 * gib / 2
-	// runInotify was measured too: ten of them are the API server's, twelve the kubelets'.
+	// runInotify is the number of inotify instances, also measured: the API server has ten of them and the kubelets have twelve.
 	runInotify = 35
 )
 
-// tools are the programs that the cluster calls, and the Debian packages that bring them.
+// tools maps the programs that the cluster calls to their Debian packages.
 var tools = map[string]string{
 	"runc":     "runc",
 	"ip":       "iproute2",
@@ -39,18 +39,18 @@ var tools = map[string]string{
 
 const cniPackage = "containernetworking-plugins"
 
-// cniFolders are Debian's and everybody else's.
+// cniFolders are the folders of CNI plugins on Debian and on other distributions.
 var cniFolders = []string{"/usr/lib/cni", "/opt/cni/bin"}
 
-// UseSystemPath makes sure that programs of /usr/sbin are found: a user's PATH may lack it.
+// UseSystemPath appends the system's folders to PATH: a user's PATH may not have /usr/sbin.
 func UseSystemPath() {
 	_ = os.Setenv("PATH", os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin")
 }
 
-// CheckBuild says what is missing for building; dir is in the cache folder.
+// CheckBuild returns an error if the machine cannot build the binaries. dir is their folder in the cache.
 func CheckBuild(dir string) error {
 	if _, err := exec.LookPath("go"); err != nil {
-		return errors.New("no program `go`: install Go, in the version that go.mod names, or a newer one")
+		return errors.New("the program `go` is not installed: install Go, in the version of go.mod or a newer one")
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -58,7 +58,7 @@ func CheckBuild(dir string) error {
 	return errors.Join(checkDisk(dir, buildDisk, "building Kubernetes"), checkMemory(buildMemory, "building Kubernetes"))
 }
 
-// CheckRoot says that a command needs Linux and root.
+// CheckRoot returns an error unless the command runs on Linux and as root.
 func CheckRoot() error {
 	if runtime.GOOS != "linux" {
 		return fmt.Errorf("the cluster runs on Linux, this is %s: use a virtual machine", runtime.GOOS)
@@ -69,8 +69,8 @@ func CheckRoot() error {
 	return nil
 }
 
-// CheckRun says what is missing for running a cluster, and installs packages where there is apt. dir is where the
-// state will lie.
+// CheckRun returns an error if the machine cannot run a cluster. It installs missing packages if the machine has apt-get. dir is the folder of
+// the cluster's state.
 func CheckRun(ctx context.Context, dir string) error {
 	if err := CheckRoot(); err != nil {
 		return err
@@ -84,7 +84,8 @@ func CheckRun(ctx context.Context, dir string) error {
 	return errors.Join(checkDisk(dir, runDisk, "a cluster"), checkMemory(runMemory, "a cluster"), checkInotify())
 }
 
-// checkInotify asks for what runs out first with several clusters: without it a kubelet ends with "too many open files".
+// checkInotify checks the number of free inotify instances, which are the first limit for several clusters: without one a kubelet exits with
+// "too many open files".
 func checkInotify() error {
 	const sysctl = "/proc/sys/fs/inotify/max_user_instances"
 	raw, err := os.ReadFile(sysctl)
@@ -112,7 +113,7 @@ func checkInotify() error {
 	return nil
 }
 
-// checkOverlay asks the kernel for what containers' file systems are made of.
+// checkOverlay checks that the kernel has the overlay file system, which containerd mounts for containers.
 func checkOverlay() error {
 	raw, err := os.ReadFile("/proc/filesystems")
 	if err != nil {
@@ -124,7 +125,7 @@ func checkOverlay() error {
 	return nil
 }
 
-// CNIPlugins is the folder of the network plugins.
+// CNIPlugins returns the folder of the network plugins.
 func CNIPlugins() (string, error) {
 	for _, dir := range cniFolders {
 		if _, err := os.Stat(filepath.Join(dir, "ptp")); err == nil {
@@ -134,26 +135,26 @@ func CNIPlugins() (string, error) {
 	return "", fmt.Errorf("no CNI plugins in %s", strings.Join(cniFolders, " or "))
 }
 
-func checkDisk(dir string, need uint64, what string) error {
+func checkDisk(dir string, need uint64, purpose string) error {
 	var stat unix.Statfs_t
 	if err := unix.Statfs(dir, &stat); err != nil {
 		return err
 	}
 	if free := stat.Bavail * uint64(stat.Bsize); free < need {
-		return fmt.Errorf("%s needs %d GiB of disk at %s, %.1f are free", what, need/gib, dir, float64(free)/gib)
+		return fmt.Errorf("%s needs %d GiB of disk at %s, %.1f are free", purpose, need/gib, dir, float64(free)/gib)
 	}
 	return nil
 }
 
-func checkMemory(need uint64, what string) error {
+func checkMemory(need uint64, purpose string) error {
 	meminfo, err := os.ReadFile("/proc/meminfo")
 	if errors.Is(err, os.ErrNotExist) {
-		return nil // not Linux: builds are fine there
+		return nil // not Linux, where a build works too
 	}
 	for line := range strings.Lines(string(meminfo)) {
 		var kib uint64
 		if n, _ := fmt.Sscanf(line, "MemAvailable: %d kB", &kib); n == 1 && kib<<10 < need {
-			return fmt.Errorf("%s needs %.1f GiB of memory, %.1f are available", what, float64(need)/gib, float64(kib<<10)/gib)
+			return fmt.Errorf("%s needs %.1f GiB of memory, %.1f are available", purpose, float64(need)/gib, float64(kib<<10)/gib)
 		}
 	}
 	return err

@@ -2,10 +2,9 @@
 //
 //	machine gapp0 ---- host0 node 1 node0 ---- node0 node 2
 //
-// No rule, route or packet of the cluster touches the machine, but for those to the API server on the first link. Both
-// nodes have a default route to a dead end: a Service's address must have some route before kube-proxy's rules rewrite it,
-// and nothing may leave the machine. The dead end is a pair of virtual links whose other end answers nobody, as not every
-// kernel has dummy devices.
+// The machine gets no rule or route of the cluster, except for the first link, which leads to the API server. Both nodes have a default route
+// to a dead end: a Service's address needs a route before kube-proxy's rules rewrite it, and no packet may leave the machine. The dead end is a
+// veth pair without an address, because some kernels have no dummy devices.
 package network
 
 import (
@@ -25,17 +24,17 @@ import (
 )
 
 const (
-	hostLink = "host0"
-	nodeLink = "node0"
-	nowhere  = "out0"
-	deadEnd  = "out1"
+	hostLink    = "host0"
+	nodeLink    = "node0"
+	deadEnd     = "out0"
+	deadEndPeer = "out1"
 )
 
-// Ensure makes what is missing and leaves what is there, so that it finishes what an interrupted run began.
+// Ensure creates the namespaces and links that do not exist, so that it also completes the network after an interrupted run.
 func Ensure(ctx context.Context, i *instance.Instance) error {
 	for node := 1; node <= instance.Nodes; node++ {
 		if err := ensureNamespace(ctx, i.NetNS(node)); err != nil {
-			return fmt.Errorf("making the network namespace of %s: %w", i.NodeName(node), err)
+			return fmt.Errorf("creating the network namespace of %s: %w", i.NodeName(node), err)
 		}
 	}
 	for _, step := range []func(context.Context, *instance.Instance) error{linkHost, linkNodes, route} {
@@ -46,8 +45,7 @@ func Ensure(ctx context.Context, i *instance.Instance) error {
 	return nil
 }
 
-// ensureNamespace keeps a namespace by a bind mount on a file of the state folder; a namespace of `ip netns` would leave
-// a mount of its own behind.
+// ensureNamespace creates a namespace and bind-mounts it on a file of the state folder. `ip netns` would leave a mount in /run/netns.
 func ensureNamespace(ctx context.Context, file string) error {
 	if isNamespace(file) {
 		return nil
@@ -61,7 +59,7 @@ func ensureNamespace(ctx context.Context, file string) error {
 	return run(exec.CommandContext(ctx, "unshare", "--net="+file, "true"))
 }
 
-// isNamespace tells a mounted namespace from the empty file below it.
+// isNamespace reports whether a namespace is mounted on the file.
 func isNamespace(file string) bool {
 	var stat unix.Statfs_t
 	return unix.Statfs(file, &stat) == nil && stat.Type == unix.NSFS_MAGIC
@@ -105,17 +103,17 @@ func route(ctx context.Context, i *instance.Instance) error {
 		if err != nil {
 			return err
 		}
-		if !have[nowhere] {
-			if err := ip(ctx, ns, "link add", nowhere, "type veth peer name", deadEnd); err != nil {
+		if !have[deadEnd] {
+			if err := ip(ctx, ns, "link add", deadEnd, "type veth peer name", deadEndPeer); err != nil {
 				return err
 			}
 		}
 		if err := errors.Join(
 			ip(ctx, ns, "link set lo up"),
-			ip(ctx, ns, "link set", nowhere, "up"),
 			ip(ctx, ns, "link set", deadEnd, "up"),
+			ip(ctx, ns, "link set", deadEndPeer, "up"),
 			ip(ctx, ns, "route replace", instance.PodCIDR(other), "via", i.NodeAddress(other).String()),
-			ip(ctx, ns, "route replace default dev", nowhere, "src", i.NodeAddress(node).String()),
+			ip(ctx, ns, "route replace default dev", deadEnd, "src", i.NodeAddress(node).String()),
 		); err != nil {
 			return err
 		}
@@ -123,8 +121,8 @@ func route(ctx context.Context, i *instance.Instance) error {
 	return nil
 }
 
-// Remove deletes links and namespaces of a state folder, also of an incomplete one. The link's deletion takes both its
-// ends at once, while a namespace that nobody uses any more ends a little later.
+// Remove deletes the links and namespaces of a state folder, also of an incomplete one. It deletes the links explicitly, which removes both
+// ends at once: the kernel removes an unused namespace and its links only a moment later.
 func Remove(ctx context.Context, dir string) error {
 	var errs []error
 	for node := 1; node <= instance.Nodes; node++ {
@@ -144,7 +142,7 @@ func Remove(ctx context.Context, dir string) error {
 	return errors.Join(errs...)
 }
 
-// links names the devices of a namespace.
+// links returns the names of the devices in a namespace.
 func links(ctx context.Context, ns string) (map[string]bool, error) {
 	out, err := command(ctx, ns, "-j link").Output()
 	if err != nil {
@@ -173,7 +171,7 @@ func ip(ctx context.Context, ns string, words ...string) error {
 	return run(command(ctx, ns, words...))
 }
 
-// command is ip in a namespace, or on the machine for "". nsenter takes a namespace by its file.
+// command returns an ip command in a namespace, or on the machine if ns is "". nsenter accepts the file of a namespace.
 func command(ctx context.Context, ns string, words ...string) *exec.Cmd {
 	args := append([]string{"ip"}, strings.Fields(strings.Join(words, " "))...)
 	if ns != "" {
@@ -182,7 +180,7 @@ func command(ctx context.Context, ns string, words ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, args[0], args[1:]...)
 }
 
-// run adds what the command said to its error.
+// run runs the command and adds its output to the error.
 func run(c *exec.Cmd) error {
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w: %s", strings.Join(c.Args, " "), err, bytes.TrimSpace(out))

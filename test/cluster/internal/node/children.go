@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// children starts processes and reaps all that end. The supervisor is process 1 of its namespace, so that the kernel
-// ends the whole node with it; therefore containers' shims, whose parents have gone, become its children too, and it
-// cannot wait for single ones as os/exec does.
+// children starts processes and reaps all that exit. The supervisor is process 1 of its namespace, so that the kernel kills the whole
+// node with it. So containerd's shims become its children too when their parents exit. It must wait for any child, while os/exec waits
+// for a single one.
 type children struct {
 	mu      sync.Mutex
 	waiting map[int]chan syscall.WaitStatus
@@ -27,14 +27,14 @@ func newChildren() *children {
 	return c
 }
 
-// start runs a command with its output to a file; the channel tells once how it ended.
+// start starts a command that writes its output to a file. The channel returns its exit status once.
 func (c *children) start(argv, env []string, output *os.File) (int, <-chan syscall.WaitStatus, error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return 0, nil, err
 	}
 	defer func() { _ = null.Close() }()
-	// Under the lock, so that an early end is not reaped before it is known whose it is.
+	// The lock prevents that reap collects the process before waiting has its id.
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	process, err := os.StartProcess(argv[0], argv, &os.ProcAttr{
@@ -46,12 +46,12 @@ func (c *children) start(argv, env []string, output *os.File) (int, <-chan sysca
 		return 0, nil, err
 	}
 	ended := make(chan syscall.WaitStatus, 1)
-	pid := process.Pid // Release forgets it
+	pid := process.Pid // Release resets it
 	c.waiting[pid] = ended
 	return pid, ended, process.Release()
 }
 
-// reap collects every child that has ended; one signal may stand for several of them.
+// reap collects every child that has exited. Several exits may cause only one signal.
 func (c *children) reap() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

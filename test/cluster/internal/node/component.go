@@ -11,38 +11,38 @@ import (
 	"time"
 )
 
-// component is one process of a node, kept running.
+// component is a process that a node always runs.
 type component struct {
 	name string
 	argv []string
-	// needs are ready before it is started.
+	// needs must succeed before the component is started.
 	needs []probe
-	// ready says when others may rely on it.
+	// ready succeeds when other components can use this one.
 	ready probe
 }
 
 const (
-	// stopGrace is what a component gets between SIGTERM and SIGKILL. The kernel keeps what etcd has written when
-	// etcd is killed, so this only lets components close their connections.
+	// stopGrace is the time between SIGTERM and SIGKILL, in which a component can close its connections. A killed etcd loses no data:
+	// the kernel has its writes.
 	stopGrace = 3 * time.Second
-	// A component that keeps failing is started again after 1, 2, 4 and then every 8 seconds.
+	// minBackoff and maxBackoff bound the delay before a failed component is started again: 1, 2, 4 and then every 8 seconds.
 	minBackoff, maxBackoff = time.Second, 8 * time.Second
 )
 
-// runner keeps components running.
+// runner starts components and restarts them when they exit.
 type runner struct {
 	children *children
-	board    *board
+	status   *statusWriter
 	logs     string
 	env      []string
 	prefix   string
 }
 
-// keep runs a component until the context ends, and returns when its process has ended.
-func (r *runner) keep(ctx context.Context, c component) {
+// keepRunning runs a component until the context is done, and returns when its process has exited.
+func (r *runner) keepRunning(ctx context.Context, c component) {
 	log, err := openLog(filepath.Join(r.logs, r.prefix+c.name+".log"))
 	if err != nil {
-		slog.Error("opening a log", "component", c.name, "error", err)
+		slog.Error("cannot open the log", "component", c.name, "error", err)
 		return
 	}
 	for backoff := minBackoff; ; backoff = min(2*backoff, maxBackoff) {
@@ -57,7 +57,7 @@ func (r *runner) keep(ctx context.Context, c component) {
 			return
 		}
 		slog.Warn("component ended", "component", c.name, "end", end)
-		r.board.change(c.name, func(s *Status) { s.State, s.Failures, s.LastEnd = Waiting, s.Failures+1, end })
+		r.status.update(c.name, func(s *Status) { s.State, s.Failures, s.LastEnd = Waiting, s.Failures+1, end })
 		if time.Since(began) > 10*maxBackoff {
 			backoff = minBackoff
 		}
@@ -69,24 +69,24 @@ func (r *runner) keep(ctx context.Context, c component) {
 	}
 }
 
-// runOnce starts the process, watches for its readiness and tells how it ended.
+// runOnce starts the process, waits for its readiness and returns a description of its exit status.
 func (r *runner) runOnce(ctx context.Context, c component, log io.Writer) string {
 	output, err := pipe(log)
 	if err != nil {
 		return err.Error()
 	}
 	pid, ended, err := r.children.start(c.argv, r.env, output)
-	_ = output.Close() // the child has its own
+	_ = output.Close() // the child has its own descriptor
 	if err != nil {
 		return err.Error()
 	}
 	slog.Info("component started", "component", c.name)
-	r.board.change(c.name, func(s *Status) { s.State = Starting })
+	r.status.update(c.name, func(s *Status) { s.State = Starting })
 	watching, stopWatching := context.WithCancel(ctx)
 	defer stopWatching()
 	go func() {
 		if await(watching, c.ready) == nil && watching.Err() == nil {
-			r.board.change(c.name, func(s *Status) { s.State, s.Failures = Ready, 0 })
+			r.status.update(c.name, func(s *Status) { s.State, s.Failures = Ready, 0 })
 		}
 	}()
 	select {
@@ -97,7 +97,7 @@ func (r *runner) runOnce(ctx context.Context, c component, log io.Writer) string
 	}
 }
 
-// stop ends a process's group, kindly first.
+// stop ends a process group with SIGTERM, and after stopGrace with SIGKILL.
 func stop(pid int, ended <-chan syscall.WaitStatus) string {
 	_ = syscall.Kill(-pid, syscall.SIGTERM)
 	select {
@@ -116,7 +116,7 @@ func describe(status syscall.WaitStatus) string {
 	return fmt.Sprintf("exit code %d", status.ExitStatus())
 }
 
-// pipe copies what a process writes into a log.
+// pipe returns a file for the output of a process and copies this output to the log.
 func pipe(log io.Writer) (*os.File, error) {
 	from, to, err := os.Pipe()
 	if err != nil {
@@ -124,7 +124,7 @@ func pipe(log io.Writer) (*os.File, error) {
 	}
 	go func() {
 		defer func() { _ = from.Close() }()
-		_, _ = io.Copy(log, from) // ends with the last process that holds the other end
+		_, _ = io.Copy(log, from) // returns when the last process with the other end has exited
 	}()
 	return to, nil
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/cluster/internal/instance"
 )
 
-// Where things are inside a node.
+// Paths inside a node.
 const (
 	pkiDir           = instance.InsideState + "/pki/"
 	configDir        = instance.InsideState + "/config/"
@@ -15,11 +15,11 @@ const (
 	containerdSocket = "/run/containerd/containerd.sock"
 )
 
-// Bounds of the audit log, in MiB and in files beside the current one.
+// Bounds of the audit log: the size of a file in MiB, and the number of old files.
 const auditMaxSize, auditMaxBackups = "50", "2"
 
-// components of a node, in the order of their end reversed. Values are left at Kubernetes' defaults unless a flag has a
-// reason: what is measured on this cluster should hold on others.
+// components returns the components of a node in the order of their start. A flag differs from Kubernetes' default only for a reason, so
+// that measurements on this cluster are valid for other clusters.
 func components(i *instance.Instance, node int) []component {
 	own := []component{containerd(node), kubelet(i, node), kubeProxy(i, node)}
 	if node != 1 {
@@ -28,7 +28,7 @@ func components(i *instance.Instance, node int) []component {
 	return append([]component{etcd(), apiServer(i), controllerManager(i), scheduler(i)}, own...)
 }
 
-// apiReady as every node sees it: on the address that the components themselves use.
+// apiReady checks the API server at the address that the nodes' components use.
 func apiReady(i *instance.Instance) probe {
 	return httpOK(fmt.Sprintf("https://%s:%d/readyz", i.NodeAddress(1), instance.APIServerPort), pkiDir+"ca.crt")
 }
@@ -46,8 +46,8 @@ func etcd() component {
 		argv: command("etcd",
 			"--name=etcd",
 			"--data-dir=/var/lib/etcd",
-			// The state of a test cluster is worth no flush of the disk, which lasts 5 ms on average while a build writes beside it, and up
-			// to 0.5 s. A process that is killed loses nothing by that; after a crash of the machine the cluster has to be made anew.
+			// A test cluster does without fsync, which takes 5 ms on average, and up to 0.5 s, while a build writes to the same disk. If etcd is
+			// killed it loses no data. After a crash of the machine, run `cluster down` and `cluster up`.
 			"--unsafe-no-fsync",
 			"--listen-client-urls=https://127.0.0.1:2379",
 			"--advertise-client-urls=https://127.0.0.1:2379",
@@ -115,7 +115,7 @@ func controllerManager(i *instance.Instance) component {
 			"--use-service-account-credentials",
 			"--flex-volume-plugin-dir=/var/lib/kubelet/volume-plugins",
 			"--service-cluster-ip-range="+instance.ServicesCIDR,
-			// The only one there is must not wait for its killed predecessor's lease.
+			// There is only one. After a crash it must not wait until the old process's Lease expires.
 			"--leader-elect=false"),
 	}
 }
@@ -143,7 +143,7 @@ func containerd(node int) component {
 func kubelet(i *instance.Instance, node int) component {
 	return component{
 		name: "kubelet",
-		// It does not wait for containerd by itself, and asks the API server again only after a while.
+		// The kubelet fails without containerd, and retries the API server only after a delay.
 		needs: []probe{listens(containerdSocket), apiReady(i)},
 		ready: httpOK("http://127.0.0.1:10248/healthz", ""),
 		argv: command("kubelet",

@@ -5,10 +5,11 @@ import (
 	"sync"
 )
 
-// maxLog bounds a component's log: the current file and one older one. Two nodes have eleven components: 176 MiB at most.
+// maxLog bounds each file of a component's log. There are two: the current one and an older one. The eleven components of both nodes have at
+// most 176 MiB.
 const maxLog = 8 << 20
 
-// logFile is a log that starts over, and keeps its predecessor, when it has reached its limit.
+// logFile is a log file that is rotated when it has maxLog bytes. It keeps one old file.
 type logFile struct {
 	mu   sync.Mutex
 	path string
@@ -34,7 +35,7 @@ func (l *logFile) open() error {
 	return nil
 }
 
-// Write never fails and never writes short: a full disk must not stop the component that logs.
+// Write never returns an error or a short count: a full disk must not stop the component that writes the log.
 func (l *logFile) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -49,6 +50,6 @@ func (l *logFile) Write(p []byte) (int, error) {
 func (l *logFile) rotate() {
 	old := l.file
 	if os.Rename(l.path, l.path+".1") == nil && l.open() == nil {
-		_ = old.Close() // nothing is lost: what was written is in the kernel
+		_ = old.Close() // an error loses no data: the kernel has all writes
 	}
 }

@@ -12,11 +12,11 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/cluster/internal/instance"
 )
 
-// privateDirs are the node's own; they lie in its folder. /run is emptied at each start, as on any machine.
+// privateDirs maps the folders of which each node has its own to their names in the node's folder. /run is empty at each start, as after a boot.
 var privateDirs = map[string]string{"/run": "run", "/var/lib": "lib", "/var/log": "log", "/tmp": "tmp"}
 
-// sysctls are those that the kubelet wants and that belong to the whole machine (its setupKernelTunables). The node sees
-// files with the wanted values in their place, so that nothing has to be changed, or changed back.
+// sysctls are the kernel settings that the kubelet sets (setupKernelTunables) and that are global for the machine. The node has files with
+// these values mounted over them, so that the machine's settings do not change.
 var sysctls = map[string]string{
 	"vm/overcommit_memory":      "1",
 	"vm/panic_on_oom":           "0",
@@ -26,18 +26,18 @@ var sysctls = map[string]string{
 	"kernel/keys/root_maxbytes": "25000000",
 }
 
-// isolateMounts keeps the calling process's mounts to its own mount namespace and gives the instance's folder a mount of
-// its own: a file that is open for writing (the lock) would keep / from becoming read-only.
+// isolateMounts makes the mounts of the calling process private to its mount namespace and bind-mounts the instance's folder on itself:
+// otherwise / could not become read-only, because the lock file in this folder is open for writing.
 func isolateMounts(i *instance.Instance) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("leaving the machine's mounts: %w", err)
+		return fmt.Errorf("making the mounts private: %w", err)
 	}
 	return bind(i.Dir(), i.Dir())
 }
 
-// buildFileSystem gives the calling process, alone in its mount namespace, the file system of a node: that of the
-// machine, read-only, with folders of the node's own where a node writes. So every component keeps its usual paths, no
-// file of the cluster gets out of the instance's folder, and all mounts end with the node's last process.
+// buildFileSystem mounts the file system of a node in the mount namespace of the calling process: the machine's, read-only, with the node's
+// own folders at the paths to which a node writes. So every component uses its usual paths, all files of the cluster are in the instance's
+// folder, and the kernel removes all mounts with the node's last process.
 func buildFileSystem(i *instance.Instance, node int) error {
 	resolvConf, err := filepath.EvalSymlinks("/etc/resolv.conf")
 	if err != nil {
@@ -52,7 +52,7 @@ func buildFileSystem(i *instance.Instance, node int) error {
 		func() error {
 			return wrap("making / read-only", unix.Mount("", "/", "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
 		},
-		// The kubelet hands mounts on to containers that ask for it.
+		// Containers with mount propagation need shared mounts.
 		func() error { return wrap("sharing mounts", unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, "")) },
 	} {
 		if err := step(); err != nil {
@@ -62,7 +62,7 @@ func buildFileSystem(i *instance.Instance, node int) error {
 	return nil
 }
 
-// dropNamespaces unmounts all namespaces that others keep by a mount: our copy would keep them alive for ever.
+// dropNamespaces unmounts the namespaces that other programs have mounted. The copies of these mounts here would keep them alive.
 func dropNamespaces() error {
 	mountinfo, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
@@ -76,7 +76,7 @@ func dropNamespaces() error {
 	return nil
 }
 
-// namespaceMounts reads the mount points of type nsfs out of mountinfo (proc(5)).
+// namespaceMounts returns the mount points of type nsfs in mountinfo (proc(5)).
 func namespaceMounts(mountinfo string) []string {
 	var points []string
 	for line := range strings.Lines(mountinfo) {
@@ -89,7 +89,7 @@ func namespaceMounts(mountinfo string) []string {
 	return points
 }
 
-// unescape undoes the kernel's octal escapes in mountinfo.
+// unescape decodes the kernel's octal escapes in mountinfo.
 var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 
 func mountPrivate(i *instance.Instance, node int) error {
@@ -97,7 +97,7 @@ func mountPrivate(i *instance.Instance, node int) error {
 	if err := os.RemoveAll(filepath.Join(dir, "run")); err != nil {
 		return err
 	}
-	// First what the others would hide.
+	// These sources come first, because the other mounts hide them.
 	for from, to := range map[string]string{i.Dir(): instance.InsideState, i.BinDir: instance.InsideBin} {
 		if err := bind(from, filepath.Join(dir, to)); err != nil {
 			return err
@@ -123,7 +123,7 @@ func bind(from, to string) error {
 	return wrap(fmt.Sprintf("mounting %s on %s", from, to), unix.Mount(from, to, "", unix.MS_BIND|unix.MS_REC, ""))
 }
 
-// mountProc shows the processes of the node's own process namespace.
+// mountProc mounts a /proc with the processes of the node's process namespace.
 func mountProc() error {
 	return wrap("mounting /proc", unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""))
 }
@@ -138,20 +138,20 @@ func mountSysctls(dir string) error {
 			return err
 		}
 		err := unix.Mount(file, filepath.Join("/proc/sys", name), "", unix.MS_BIND, "")
-		if err != nil && !errors.Is(err, unix.ENOENT) { // a kernel may lack one; then the kubelet skips it too
+		if err != nil && !errors.Is(err, unix.ENOENT) { // the kubelet also ignores a setting that the kernel does not have
 			return fmt.Errorf("mounting %s: %w", file, err)
 		}
 	}
 	return nil
 }
 
-// mountResolvConf lets the node itself (its image pulls, its host network pods) ask the cluster's DNS, not the machine's.
+// mountResolvConf makes the node itself (image pulls, pods on the host network) use the cluster's DNS server, not the machine's.
 func mountResolvConf(node int, target string) error {
 	file := filepath.Join(instance.NodeConfig(instance.InsideState, node), "resolv.conf")
 	if target == "" {
-		return nil // the machine has none
+		return nil // the machine has no /etc/resolv.conf
 	}
-	if strings.HasPrefix(target, "/run/") { // a link to a file that the node's own /run hides
+	if strings.HasPrefix(target, "/run/") { // the link points to a file that the node's own /run hides
 		raw, err := os.ReadFile(file)
 		if err != nil {
 			return err
@@ -164,10 +164,10 @@ func mountResolvConf(node int, target string) error {
 	return wrap("mounting "+target, unix.Mount(file, target, "", unix.MS_BIND, ""))
 }
 
-// wrap says what a system call was for; nil stays nil.
-func wrap(what string, err error) error {
+// wrap adds the purpose of a system call to its error. It returns nil for nil.
+func wrap(purpose string, err error) error {
 	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("%s: %w", purpose, err)
 	}
 	return nil
 }

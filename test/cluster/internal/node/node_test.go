@@ -24,7 +24,7 @@ func TestNamespaceMounts(t *testing.T) {
 	}
 }
 
-func TestLogStartsOverAtItsLimit(t *testing.T) {
+func TestLogIsRotatedAtItsLimit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.log")
 	log, err := openLog(path)
 	if err != nil {
@@ -43,7 +43,7 @@ func TestLogStartsOverAtItsLimit(t *testing.T) {
 	}
 }
 
-func TestBothNodesRunTheSameButForTheControlPlane(t *testing.T) {
+func TestNodesDifferOnlyInTheControlPlane(t *testing.T) {
 	i := &instance.Instance{Name: "dev"}
 	names := func(all []component) (names []string) {
 		for _, c := range all {
@@ -60,12 +60,12 @@ func TestBothNodesRunTheSameButForTheControlPlane(t *testing.T) {
 	}
 }
 
-func TestBoardPublishesEachChangeAndTheTimeOfTheLastStateChange(t *testing.T) {
+func TestStatusWriterWritesEachUpdateAndTheTimeOfTheLastStateChange(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "status.json")
-	b := &board{file: file, all: []Status{{Name: "etcd", State: Waiting}}}
-	b.change("etcd", func(s *Status) { s.State = Ready })
+	b := &statusWriter{file: file, all: []Status{{Name: "etcd", State: Waiting}}}
+	b.update("etcd", func(s *Status) { s.State = Ready })
 	since := b.all[0].Since
-	b.change("etcd", func(s *Status) { s.LastEnd = "exit code 1" })
+	b.update("etcd", func(s *Status) { s.LastEnd = "exit code 1" })
 	if since.IsZero() || !b.all[0].Since.Equal(since) {
 		t.Error("Since must follow State alone")
 	}
@@ -74,7 +74,7 @@ func TestBoardPublishesEachChangeAndTheTimeOfTheLastStateChange(t *testing.T) {
 	}
 }
 
-func TestChildrenTellHowTheyEnded(t *testing.T) {
+func TestStartReturnsTheExitStatus(t *testing.T) {
 	c := newChildren()
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
@@ -91,7 +91,7 @@ func TestChildrenTellHowTheyEnded(t *testing.T) {
 			t.Errorf("got %s", got)
 		}
 	case <-time.After(10 * time.Second):
-		t.Fatal("nobody told")
+		t.Fatal("no exit status after 10 s")
 	}
 	pid, ended, err := c.start([]string{"/bin/sleep", "60"}, nil, null)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// probe says whether something is ready; it is asked often and must answer fast.
+// probe returns nil if a component is ready. It is called often and must return quickly.
 type probe func(ctx context.Context) error
 
 const (
@@ -19,7 +19,7 @@ const (
 	probeTimeout  = 2 * time.Second
 )
 
-// await asks until the answer is yes or the context ends.
+// await calls the probe until it succeeds or the context is done.
 func await(ctx context.Context, p probe) error {
 	for {
 		one, cancel := context.WithTimeout(ctx, probeTimeout)
@@ -36,8 +36,8 @@ func await(ctx context.Context, p probe) error {
 	}
 }
 
-// httpOK wants status 200. Without a CA's file the server's certificate is not checked: it is made anew at each start
-// and the connection stays on the loopback device.
+// httpOK succeeds if the URL returns status 200. Without a CA file it does not verify the server's certificate: the server creates one at
+// each start, and the connection uses the loopback device.
 func httpOK(url, caFile string) probe {
 	return func(ctx context.Context) error {
 		config := &tls.Config{InsecureSkipVerify: caFile == ""} //nolint:gosec // see above
@@ -66,7 +66,7 @@ func httpOK(url, caFile string) probe {
 	}
 }
 
-// listens wants a server behind a Unix socket.
+// listens succeeds if a server accepts connections at the Unix socket.
 func listens(socket string) probe {
 	return func(ctx context.Context) error {
 		connection, err := new(net.Dialer).DialContext(ctx, "unix", socket)

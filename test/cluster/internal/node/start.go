@@ -17,14 +17,14 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/cluster/internal/instance"
 )
 
-// Start starts a node's supervisor in namespaces of its own, detached from the caller: it has its own session and
-// inherits no file. The supervisor's own messages go to a log. The channel closes when it ends while the caller lives.
+// Start starts a node's supervisor in its own namespaces. The supervisor is detached from the caller: it has its own session, inherits no
+// file and writes its messages to a log. The channel is closed if the supervisor exits while the caller still runs.
 func Start(i *instance.Instance, node int) (ended <-chan struct{}, err error) {
 	hierarchies, err := cgroup.Hierarchies()
 	if err != nil {
 		return nil, err
 	}
-	// What a crash has left would keep the kubelet busy: after a reboot of a machine there is none either.
+	// After a crash the cgroups of old pods are left, and the kubelet would spend time on them. A rebooted machine has none either.
 	if err := cgroup.Remove(hierarchies, i.NodeCgroup(node)); err != nil {
 		return nil, err
 	}
@@ -34,19 +34,19 @@ func Start(i *instance.Instance, node int) (ended <-chan struct{}, err error) {
 	if err := cgroup.Delegate(hierarchies, i.NodeCgroup(node)); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(ForgetStatus(i, node), os.MkdirAll(i.Logs(), 0o755)); err != nil {
+	if err := errors.Join(RemoveStatus(i, node), os.MkdirAll(i.Logs(), 0o755)); err != nil {
 		return nil, err
 	}
 	log, err := os.Create(SupervisorLog(i, node))
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = log.Close() }() // the child has its own
+	defer func() { _ = log.Close() }() // the child has its own descriptor
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	// nsenter becomes the supervisor, so that this is process 1.
+	// nsenter executes the supervisor without a fork, so the supervisor is process 1.
 	c := exec.Command("nsenter", "--net="+i.NetNS(node), "--", self, "supervise", "--name", i.Name, "--node", strconv.Itoa(node))
 	c.Stdout, c.Stderr = log, log
 	c.Dir = "/"
@@ -59,13 +59,13 @@ func Start(i *instance.Instance, node int) (ended <-chan struct{}, err error) {
 	}
 	done := make(chan struct{})
 	go func() {
-		_ = c.Wait() // its log says why it ended
+		_ = c.Wait() // the log has the reason of its exit
 		close(done)
 	}()
 	return done, awaitLock(i, node, done)
 }
 
-// awaitLock returns when the supervisor shows as running, or has ended: nobody may take the node for stopped meanwhile.
+// awaitLock returns when the supervisor has the lock, or has exited. Until then, another command would take the node for stopped.
 func awaitLock(i *instance.Instance, node int, ended <-chan struct{}) error {
 	for {
 		if pid, err := Supervisor(i.Dir(), node); err != nil || pid != 0 {
@@ -79,16 +79,16 @@ func awaitLock(i *instance.Instance, node int, ended <-chan struct{}) error {
 	}
 }
 
-// SupervisorLog is where the supervisor itself writes.
+// SupervisorLog is the file to which the supervisor writes its own messages.
 func SupervisorLog(i *instance.Instance, node int) string {
 	return filepath.Join(i.Logs(), fmt.Sprintf("node%d-supervisor.log", node))
 }
 
 func lockFile(dir string, node int) string { return filepath.Join(instance.NodeDir(dir, node), "lock") }
 
-// takeLock marks the node as running. The kernel frees the lock at the process's end and tells anyone who holds it, so
-// no file with a process id can be out of date.
-func takeLock(i *instance.Instance, node int) (io.Closer, error) {
+// acquireLock marks the node as running. The kernel releases the lock when the process exits and returns the id of the process that holds it.
+// So there is no file with a process id that can be out of date.
+func acquireLock(i *instance.Instance, node int) (io.Closer, error) {
 	f, err := os.OpenFile(lockFile(i.Dir(), node), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
@@ -99,8 +99,8 @@ func takeLock(i *instance.Instance, node int) (io.Closer, error) {
 	return f, nil
 }
 
-// Supervisor is the process id of a node's supervisor as the caller sees it, 0 if it does not run. It takes an
-// instance's folder, so that it also works on an incomplete one.
+// Supervisor returns the process id of a node's supervisor in the caller's namespace, or 0 if it does not run. Its argument is an instance's
+// folder, so that it also works for an incomplete instance.
 func Supervisor(dir string, node int) (int, error) {
 	f, err := os.OpenFile(lockFile(dir, node), os.O_RDWR, 0)
 	if errors.Is(err, os.ErrNotExist) {
@@ -120,7 +120,7 @@ func Supervisor(dir string, node int) (int, error) {
 	return int(lock.Pid), nil
 }
 
-// Kill ends a node at once and waits until its last process has gone: the kernel lets process 1 end last.
+// Kill kills a node's supervisor and waits until it has exited. The kernel kills all processes of the node, and process 1 exits last.
 func Kill(dir string, node int, timeout time.Duration) error {
 	pid, err := Supervisor(dir, node)
 	if pid == 0 || err != nil {
@@ -134,7 +134,7 @@ func Kill(dir string, node int, timeout time.Duration) error {
 		return err
 	}
 	defer func() { _ = unix.Close(handle) }()
-	// Asked again: if it still holds the lock, the handle is surely its own.
+	// If the process still holds the lock now, the handle is of this process, not of a later one with the same id.
 	if again, err := Supervisor(dir, node); again != pid || err != nil {
 		return err
 	}

@@ -10,29 +10,30 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/cluster/internal/instance"
 )
 
-// State of a component.
+// State is the state of a component.
 type State string
 
 const (
-	// Waiting for another component, or for the next try after a failure.
+	// Waiting means that the component waits for another one, or for its next start after a failure.
 	Waiting State = "waiting"
-	// Starting has a process that is not ready yet.
+	// Starting means that the component's process is not ready yet.
 	Starting State = "starting"
-	Ready    State = "ready"
+	// Ready means that other components can use this one.
+	Ready State = "ready"
 )
 
-// Status of a component, as the supervisor tells it to `up` and `status`.
+// Status is the status of a component, which the supervisor writes for `up` and `status`.
 type Status struct {
 	Name  string    `json:"name"`
 	State State     `json:"state"`
 	Since time.Time `json:"since"`
-	// Failures since it was last ready, and how the last process ended.
+	// Failures counts the exits since the component was last ready. LastEnd describes the last exit.
 	Failures int    `json:"failures,omitempty"`
 	LastEnd  string `json:"lastEnd,omitempty"`
 }
 
-// board holds all components' status and writes it to a file at each change.
-type board struct {
+// statusWriter holds the status of all components and writes it to a file at each change.
+type statusWriter struct {
 	mu   sync.Mutex
 	file string
 	all  []Status
@@ -42,7 +43,7 @@ func statusFile(dir string, node int) string {
 	return filepath.Join(instance.NodeDir(dir, node), "status.json")
 }
 
-// ReadStatus of a node; none if its supervisor has not started yet.
+// ReadStatus returns the status of a node's components, or none if its supervisor has not started yet.
 func ReadStatus(i *instance.Instance, node int) ([]Status, error) {
 	raw, err := os.ReadFile(statusFile(i.Dir(), node))
 	if os.IsNotExist(err) {
@@ -55,13 +56,13 @@ func ReadStatus(i *instance.Instance, node int) ([]Status, error) {
 	return all, json.Unmarshal(raw, &all)
 }
 
-// ForgetStatus before a new start: an old one would show components that no longer run.
-func ForgetStatus(i *instance.Instance, node int) error {
+// RemoveStatus removes the status file before a new start: an old file has components that no longer run.
+func RemoveStatus(i *instance.Instance, node int) error {
 	return os.RemoveAll(statusFile(i.Dir(), node))
 }
 
-// change sets one component's status by a function and publishes all.
-func (b *board) change(name string, set func(*Status)) {
+// update changes one component's status by a function and writes the status of all.
+func (b *statusWriter) update(name string, set func(*Status)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for n := range b.all {
@@ -76,7 +77,7 @@ func (b *board) change(name string, set func(*Status)) {
 	if err != nil {
 		return
 	}
-	// Atomically: readers poll. Errors show up as a missing change, in `up`'s time-out.
+	// The rename is atomic, because readers poll the file. After an error `up` does not see the change, and times out.
 	if os.WriteFile(b.file+".new", raw, 0o644) == nil {
 		_ = os.Rename(b.file+".new", b.file)
 	}

@@ -1,8 +1,8 @@
-// Package node is one Kubernetes node: a process that is process 1 of its own namespaces, builds the node's file system
-// and keeps the node's components running.
+// Package node runs one Kubernetes node. The node's supervisor is process 1 of its own namespaces, builds the node's file system and keeps
+// the node's components running.
 //
-// Process 1, because then the kernel itself guards what `down` promises: when it ends, however it ends, all components,
-// shims and containers end with it, and with the last of them all their mounts.
+// When process 1 of a namespace exits for any reason, the kernel kills all components, shims and containers in this namespace, and removes
+// their mounts with the last process. So `down` leaves nothing behind.
 package node
 
 import (
@@ -23,10 +23,10 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/cluster/internal/instance"
 )
 
-// isolatedVariable marks the second of the supervisor's two lives.
+// isolatedVariable is set in the environment after the supervisor has executed itself again in its cgroup namespace.
 const isolatedVariable = "GRACEFULAPP_CLUSTER_ISOLATED"
 
-// Supervise runs a node until it is told to end by SIGTERM. The caller has made all namespaces but one (see Start).
+// Supervise runs a node until SIGTERM. The caller has created all namespaces except the cgroup namespace (see Start).
 func Supervise(i *instance.Instance, node int) error {
 	if os.Getpid() != 1 {
 		return errors.New("supervise must be process 1 of its own namespace: use `cluster up`")
@@ -37,7 +37,7 @@ func Supervise(i *instance.Instance, node int) error {
 	if err := isolateMounts(i); err != nil {
 		return err
 	}
-	lock, err := takeLock(i, node)
+	lock, err := acquireLock(i, node)
 	if err != nil {
 		return err
 	}
@@ -52,17 +52,17 @@ func Supervise(i *instance.Instance, node int) error {
 		return err
 	}
 	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0); err != nil {
-		return fmt.Errorf("letting the node forward its pods' packets: %w", err)
+		return fmt.Errorf("enabling IP forwarding for the node's pods: %w", err)
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()
 	run(ctx, components(i, node), newRunner(node))
-	slog.Info("ended")
+	slog.Info("stopped")
 	return nil
 }
 
-// isolateCgroups makes the node's cgroup the root of all that the supervisor sees, and starts the supervisor anew: a
-// cgroup namespace belongs to a thread, and executing a program makes that thread the only one.
+// isolateCgroups creates a cgroup namespace with the node's cgroup as its root, and executes the supervisor again: a cgroup namespace belongs
+// to a thread, and after an exec this thread is the only one.
 func isolateCgroups(i *instance.Instance, node int) error {
 	hierarchies, err := cgroup.Hierarchies()
 	if err != nil {
@@ -73,7 +73,7 @@ func isolateCgroups(i *instance.Instance, node int) error {
 	}
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
-		return fmt.Errorf("making a cgroup namespace: %w", err)
+		return fmt.Errorf("creating a cgroup namespace: %w", err)
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -99,27 +99,27 @@ func enterSystemCgroup() error {
 func newRunner(node int) *runner {
 	return &runner{
 		children: newChildren(),
-		board:    &board{file: statusFile(instance.InsideState, node)},
+		status:   &statusWriter{file: statusFile(instance.InsideState, node)},
 		logs:     instance.InsideState + "/logs",
 		env:      []string{"PATH=" + instance.InsideBin + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/var/lib"},
 		prefix:   fmt.Sprintf("node%d-", node),
 	}
 }
 
-// run starts all components, each as soon as what it needs is ready, and ends them in reverse order.
+// run starts each component as soon as its needs are ready, and stops them in reverse order when the context is done.
 func run(ctx context.Context, all []component, r *runner) {
 	for _, c := range all {
-		r.board.all = append(r.board.all, Status{Name: c.name, State: Waiting})
+		r.status.all = append(r.status.all, Status{Name: c.name, State: Waiting})
 	}
 	var stops []func()
 	for _, c := range all {
 		own, cancel := context.WithCancel(context.Background())
 		var ended sync.WaitGroup
-		ended.Go(func() { r.keep(own, c) })
+		ended.Go(func() { r.keepRunning(own, c) })
 		stops = append(stops, func() { cancel(); ended.Wait() })
 	}
 	<-ctx.Done()
-	slog.Info("ending")
+	slog.Info("stopping")
 	slices.Reverse(stops)
 	for _, stop := range stops {
 		stop()

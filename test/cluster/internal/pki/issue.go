@@ -15,16 +15,16 @@ import (
 	"time"
 )
 
-// validity outlives any test cluster; there is no rotation.
+// validity is longer than any test cluster exists, so the certificates are not rotated.
 const validity = 10 * 365 * 24 * time.Hour
 
-// authority signs; its certificate and key lie in files like all others.
+// authority is a CA with its certificate and key.
 type authority struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
 }
 
-// newAuthority makes a self-signed CA and writes NAME.crt and NAME.key.
+// newAuthority creates a self-signed CA and writes NAME.crt and NAME.key.
 func newAuthority(dir, name string) (*authority, error) {
 	template := &x509.Certificate{
 		Subject:               pkix.Name{CommonName: name},
@@ -53,7 +53,7 @@ func (a *authority) issue(dir, name string, subject pkix.Name, hosts []string, u
 	return err
 }
 
-// write signs the template by the parent, or by itself without one.
+// write signs the template with the parent's key, or with its own key if parent is nil, and writes certificate and key.
 func write(dir, name string, template *x509.Certificate, parent *authority) (*authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -62,7 +62,7 @@ func write(dir, name string, template *x509.Certificate, parent *authority) (*au
 	if template.SerialNumber, err = rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120)); err != nil {
 		return nil, err
 	}
-	// An hour back, for a clock that is set right between now and the first use.
+	// The hour is for a clock that is set back before the first use.
 	template.NotBefore = time.Now().Add(-time.Hour)
 	template.NotAfter = template.NotBefore.Add(validity)
 	signer := &authority{certificate: template, key: key}

@@ -1,4 +1,4 @@
-// Package pki makes the certificates of a cluster, with the names and groups that kubeadm gives them.
+// Package pki creates the certificates of a cluster, with the same names and groups as kubeadm.
 package pki
 
 import (
@@ -14,30 +14,30 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/cluster/internal/instance"
 )
 
-// Three authorities, as in kubeadm: a client certificate of the cluster must open neither etcd nor the front proxy.
+// Names of the three CAs, as in kubeadm. A client certificate of the cluster must not give access to etcd or to the front proxy.
 const (
 	CA           = "ca"
 	EtcdCA       = "etcd-ca"
 	FrontProxyCA = "front-proxy-ca"
 )
 
-// ServiceAccount is the key pair that signs and checks service account tokens.
+// ServiceAccount is the name of the key pair that signs and verifies service account tokens.
 const ServiceAccount = "service-account"
 
-// certificate is a row of the table of all certificates.
+// certificate describes a certificate to create.
 type certificate struct {
 	name         string
 	authority    string
 	commonName   string
 	organization string
-	// hosts make it a server's certificate.
+	// hosts are the names and addresses of a server certificate. Without them it is no server certificate.
 	hosts []string
-	// client makes it a client's.
+	// client is true for a client certificate.
 	client bool
 }
 
-// Ensure writes all certificates of an instance unless they are there. The folder appears at once and whole, so that an
-// interrupted run leaves none with half of them.
+// Ensure writes all certificates of an instance unless they exist. It creates the folder by a rename, so that an interrupted run does not
+// leave an incomplete folder.
 func Ensure(i *instance.Instance) error {
 	if _, err := os.Stat(i.PKI()); err == nil {
 		return nil
@@ -50,7 +50,7 @@ func Ensure(i *instance.Instance) error {
 		return err
 	}
 	if err := writeAll(dir, certificates(i)); err != nil {
-		return fmt.Errorf("making certificates: %w", err)
+		return fmt.Errorf("creating certificates: %w", err)
 	}
 	return os.Rename(dir, i.PKI())
 }
@@ -98,7 +98,7 @@ func writeServiceAccountKeys(dir string) error {
 	return writeKey(filepath.Join(dir, ServiceAccount+".key"), key)
 }
 
-// certificates is the table. Users and groups are those that Kubernetes' built-in roles are bound to
+// certificates returns all certificates of an instance. Kubernetes binds its built-in roles to these users and groups
 // (kubernetes.io/docs/setup/best-practices/certificates).
 func certificates(i *instance.Instance) []certificate {
 	_, link := i.HostLink()

@@ -10,7 +10,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/cluster/internal/instance"
 )
 
-func TestEveryCertificateHoldsForWhatItIsFor(t *testing.T) {
+func TestEveryCertificateIsValidForItsUse(t *testing.T) {
 	dir := t.TempDir()
 	i := &instance.Instance{Name: "dev", Index: 2}
 	all := certificates(i)
@@ -33,7 +33,7 @@ func TestEveryCertificateHoldsForWhatItIsFor(t *testing.T) {
 	}
 }
 
-func TestAPIServerIsKnownByTheMachinesAddressOfIt(t *testing.T) {
+func TestAPIServerCertificateHasTheHostLinkAddress(t *testing.T) {
 	dir := t.TempDir()
 	i := &instance.Instance{Name: "dev", Index: 2}
 	if err := writeAll(dir, certificates(i)); err != nil {
@@ -44,7 +44,7 @@ func TestAPIServerIsKnownByTheMachinesAddressOfIt(t *testing.T) {
 	}
 }
 
-func TestClusterClientsDoNotOpenEtcd(t *testing.T) {
+func TestEtcdRejectsClientCertificatesOfTheCluster(t *testing.T) {
 	dir := t.TempDir()
 	if err := writeAll(dir, certificates(&instance.Instance{Name: "dev"})); err != nil {
 		t.Fatal(err)
