@@ -52,7 +52,7 @@ type GracefulAppList struct {
 
 // GracefulAppSpec is a Deployment in which every timing number may be left out.
 // +kubebuilder:validation:XValidation:rule="has(self.selector) == has(oldSelf.selector) && (!has(self.selector) || self.selector == oldSelf.selector)",message="the selector is immutable, because it decides which pods belong to the app; delete the GracefulApp and create it anew to change it",fieldPath=".selector"
-// +kubebuilder:validation:XValidation:rule="!has(self.minReadySeconds)",fieldPath=".minReadySeconds",message="it is derived: a new pod counts as available after t2, when every proxy knows it; set spec.timing.preStopSeconds instead, or leave both out"
+// +kubebuilder:validation:XValidation:rule="!has(self.minReadySeconds)",fieldPath=".minReadySeconds",message="minReadySeconds is derived: a new pod counts as available after t2, when every proxy knows it; set spec.timing.preStopSeconds instead, or leave both out"
 type GracefulAppSpec struct {
 	// Number of desired pods, 0 or more. `kubectl scale`, HorizontalPodAutoscalers and KEDA write it through the scale
 	// subresource. Default: 1. Moves nothing but the number of pods, and from 2 on adds a PodDisruptionBudget. Without effect

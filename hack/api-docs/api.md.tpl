@@ -57,7 +57,7 @@ The CRD's own refusals:
 {{ if has "Required: {}" .field.Validation }}, required{{ end -}}
 {{ with .field.Default }}, default {{ . }}{{ end -}}
 {{ range .field.Validation }}{{ if regexMatch "^(Required|Optional): " . | not -}}
-, {{ lower . | replace "minimum:" "at least" | replace "minproperties:" "at least" }}
+, {{ . | replace "Minimum:" "at least" | replace "MinProperties:" "at least" | replace "Enum:" "one of" }}
 {{- end }}{{ end -}}
 {{- end -}}
 

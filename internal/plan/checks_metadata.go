@@ -3,6 +3,7 @@ package plan
 import (
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -10,8 +11,12 @@ import (
 
 var commonMetadataPath = specPath.Child("commonMetadata")
 
-// deploymentAnnotations are written by the Deployment's controller (revision, desired-replicas): two writers of one would never end.
-const deploymentAnnotations = "deployment.kubernetes.io/"
+const (
+	// deploymentAnnotations are written by the Deployment's controller (revision, desired-replicas): two writers of one would never end.
+	deploymentAnnotations = "deployment.kubernetes.io/"
+	// operatorAnnotations say of one owned object what the operator or its admission policies do with it.
+	operatorAnnotations = "apps.gracefulapp.dev/"
+)
 
 // checkCommonMetadata validates keys and values as the API server does. Its own answer would name the metadata of an owned object, where the
 // user may have written spec.service.metadata.
@@ -21,8 +26,11 @@ func checkCommonMetadata(in *input) field.ErrorList {
 	path := commonMetadataPath.Child("annotations")
 	errs = append(errs, apivalidation.ValidateAnnotations(common.Annotations, path)...)
 	for key := range common.Annotations {
-		if strings.HasPrefix(key, deploymentAnnotations) {
+		switch {
+		case strings.HasPrefix(key, deploymentAnnotations), key == appsv1.DeprecatedRollbackTo: // the Deployment's controller obeys the latter
 			errs = append(errs, field.Forbidden(path.Key(key), "the Deployment's controller writes it; leave it out"))
+		case strings.HasPrefix(key, operatorAnnotations):
+			errs = append(errs, field.Forbidden(path.Key(key), "it is for one object; annotate the GracefulApp or the owned object instead"))
 		}
 	}
 	return sorted(errs)

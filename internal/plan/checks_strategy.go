@@ -40,7 +40,7 @@ func checkMinReady(in *input) field.ErrorList {
 		return nil
 	}
 	return invalid(specPath.Child("minReadySeconds"), *given,
-		"it is derived: a new pod counts as available after t2, when every proxy knows it; set spec.timing.preStopSeconds instead, or leave both out")
+		"minReadySeconds is derived: a new pod counts as available after t2, when every proxy knows it; set spec.timing.preStopSeconds instead, or leave both out")
 }
 
 // checkProgressDeadline: a start that its probes allow must not count as a failed rollout. A derived deadline keeps it by construction.

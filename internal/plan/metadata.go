@@ -2,7 +2,9 @@ package plan
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
@@ -42,6 +44,18 @@ func (in *input) commonLabels() map[string]string {
 
 func (in *input) commonAnnotations(own map[string]string) map[string]string {
 	return withDefaults(own, in.spec().CommonMetadata.Annotations)
+}
+
+// warnReservedLabels names the labels of spec.commonMetadata that have no effect.
+func warnReservedLabels(in *input) []string {
+	own := map[string]string{nameLabel: in.app.Name, managedByLabel: managedBy}
+	var all []string
+	for _, key := range slices.Sorted(maps.Keys(own)) {
+		if written, ok := in.spec().CommonMetadata.Labels[key]; ok && written != own[key] {
+			all = append(all, fmt.Sprintf("spec.commonMetadata.labels[%s] has no effect: the operator sets this label to %q; leave it out", key, own[key]))
+		}
+	}
+	return all
 }
 
 func (in *input) ownerReference() *metav1ac.OwnerReferenceApplyConfiguration {

@@ -35,12 +35,14 @@ func TestCommonMetadataIsValid(t *testing.T) {
 		labels, annotations map[string]string
 		fields              []string
 	}{
-		"valid":                                   {labels: map[string]string{"team": "shop", "example.com/tier": ""}},
-		"a label's key":                           {labels: map[string]string{"a b": "c"}, fields: []string{"spec.commonMetadata.labels"}},
-		"a label's value":                         {labels: map[string]string{"a": "b c"}, fields: []string{"spec.commonMetadata.labels"}},
-		"an annotation may have any value":        {annotations: map[string]string{"a": "b c"}},
-		"an annotation's key":                     {annotations: map[string]string{"a b": "c"}, fields: []string{"spec.commonMetadata.annotations"}},
-		"what the Deployment's controller writes": {annotations: map[string]string{"deployment.kubernetes.io/revision": "1"}, fields: []string{"spec.commonMetadata.annotations[deployment.kubernetes.io/revision]"}},
+		"valid":                            {labels: map[string]string{"team": "shop", "example.com/tier": ""}},
+		"a label's key":                    {labels: map[string]string{"a b": "c"}, fields: []string{"spec.commonMetadata.labels"}},
+		"a label's value":                  {labels: map[string]string{"a": "b c"}, fields: []string{"spec.commonMetadata.labels"}},
+		"an annotation may have any value": {annotations: map[string]string{"a": "b c"}},
+		"the annotation that rolls a Deployment back": {annotations: map[string]string{"deprecated.deployment.rollback.to": "1"}, fields: []string{"spec.commonMetadata.annotations[deprecated.deployment.rollback.to]"}},
+		"an annotation for one object":                {annotations: map[string]string{"apps.gracefulapp.dev/allow-deletion": "true"}, fields: []string{"spec.commonMetadata.annotations[apps.gracefulapp.dev/allow-deletion]"}},
+		"an annotation's key":                         {annotations: map[string]string{"a b": "c"}, fields: []string{"spec.commonMetadata.annotations"}},
+		"what the Deployment's controller writes":     {annotations: map[string]string{"deployment.kubernetes.io/revision": "1"}, fields: []string{"spec.commonMetadata.annotations[deployment.kubernetes.io/revision]"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

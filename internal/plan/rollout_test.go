@@ -33,6 +33,14 @@ func replicas(n int32) func(*v1alpha1.GracefulApp) {
 	return func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = &n }
 }
 
+func preStop(t2 int32) func(*v1alpha1.GracefulApp) {
+	return func(app *v1alpha1.GracefulApp) { app.Spec.Timing.PreStopSeconds = &t2 }
+}
+
+func deadline(seconds int32) func(*v1alpha1.GracefulApp) {
+	return func(app *v1alpha1.GracefulApp) { app.Spec.ProgressDeadlineSeconds = &seconds }
+}
+
 // repels requires that the app's pods keep a distance from pods that have the labels.
 func repels(topologyKey string, labels map[string]string, modify ...func(*corev1.PodAffinityTerm)) func(*v1alpha1.GracefulApp) {
 	term := corev1.PodAffinityTerm{TopologyKey: topologyKey, LabelSelector: &metav1.LabelSelector{MatchLabels: labels}}
@@ -90,7 +98,13 @@ func TestRolloutsThatCannotEnd(t *testing.T) {
 		{"the only pod ends first", []func(*v1alpha1.GracefulApp){replicas(1), rolls("0", "1")}, []string{"draining its node",
 			"up to 1 of 1 replicas are missing, and requests are lost for about 20 s"}},
 		{"the only pod ends first and has a volume", []func(*v1alpha1.GracefulApp){replicas(1), rolls("0", "1"), claim}, []string{"draining its node",
-			"up to 1 of 1 replicas are missing, and requests are lost for up to 40 s (t3 20 - t2 5 + startupSeconds 25)"}},
+			"up to 1 of 1 replicas are missing, and requests are lost for about 40 s (t3 20 - t2 5 + startupSeconds 25)"}},
+		{"the only pod ends first, and the hook bridges the start", []func(*v1alpha1.GracefulApp){replicas(1), rolls("0", "1"), preStop(26)}, []string{
+			"if a start takes longer than preStopSeconds 26; use 2 replicas", "if a start takes longer than preStopSeconds 26; preStopSeconds 35 leaves room"}},
+		{"a deadline that ends before an old pod does", []func(*v1alpha1.GracefulApp){hostPort, rolls("0", "1"), deadline(75)}, []string{
+			"up to 1 of 2 replicas are missing", "spec.progressDeadlineSeconds 75 is not more than the startup budget 50 + minReadySeconds 5 + terminationGracePeriodSeconds (t3) 20 = 75: a new pod " +
+				"may have to wait for the end of an old one, and then the rollout counts as failed; set it to at least 76"}},
+		{"a deadline with room", []func(*v1alpha1.GracefulApp){hostPort, rolls("0", "1"), deadline(76)}, []string{"up to 1 of 2 replicas are missing"}},
 		{"a percentage that comes to nothing", []func(*v1alpha1.GracefulApp){hostPort, rolls("", "25%")}, []string{"maxUnavailable 25% comes to 0 of 2 replicas"}},
 		{"a percentage that must come to one pod", []func(*v1alpha1.GracefulApp){hostPort, rolls("0", "25%")}, []string{"up to 1 of 2 replicas are missing"}},
 		{"no pod yet", []func(*v1alpha1.GracefulApp){hostPort, replicas(0)}, []string{"spec.replicas is 0", "port 8080 of the node"}},
@@ -198,5 +212,57 @@ func TestAdoptedStrategy(t *testing.T) {
 				t.Errorf("errors %v, warnings %q, want %q", errs, warnings, test.warned)
 			}
 		})
+	}
+}
+
+// TestAntiAffinityOfTheTemplate: only a term that separates the app's own pods takes the place of the derived one.
+func TestAntiAffinityOfTheTemplate(t *testing.T) {
+	own, other := map[string]string{"apps.gracefulapp.dev/name": "hello"}, map[string]string{"app": "cache"}
+	tests := []struct {
+		name     string
+		affinity *corev1.Affinity
+		derived  bool
+	}{
+		{name: "none", derived: true},
+		{name: "empty", affinity: &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{}}, derived: true},
+		{name: "of nodes", affinity: &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{}}, derived: true},
+		{name: "from other pods", affinity: antiAffinity(other), derived: true},
+		{name: "from its own pods", affinity: antiAffinity(own)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p, errs, _ := plan.For(hello(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Affinity = tt.affinity }), plan.Running{})
+			if len(errs) > 0 {
+				t.Fatal(errs)
+			}
+			derived := 0
+			if a := p.Deployment.Spec.Template.Spec.Affinity; a != nil && a.PodAntiAffinity != nil {
+				derived = len(a.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution)
+			}
+			if (derived == 1) != tt.derived {
+				t.Errorf("%d preferred terms, want one: %t", derived, tt.derived)
+			}
+		})
+	}
+}
+
+func antiAffinity(labels map[string]string) *corev1.Affinity {
+	return &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{{
+		TopologyKey: corev1.LabelHostname, LabelSelector: &metav1.LabelSelector{MatchLabels: labels},
+	}}}}
+}
+
+func TestAdoptedDeadline(t *testing.T) {
+	for live, warned := range map[int32]bool{600: false, 3600: true} {
+		app := hello()
+		app.UID = "of-hello"
+		d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "hello"}, Spec: appsv1.DeploymentSpec{
+			Replicas: app.Spec.Replicas, ProgressDeadlineSeconds: &live, Selector: &metav1.LabelSelector{MatchLabels: plan.SelectorLabels(app)},
+		}}
+		_, errs, warnings := plan.For(app, plan.Running{Deployment: d})
+		const want = "a rollout with long init containers counts as failed earlier than before"
+		if len(errs) > 0 || strings.Contains(strings.Join(warnings, "\n"), want) != warned {
+			t.Errorf("%d: errors %v, warnings %q, want one that says %q: %t", live, errs, warnings, want, warned)
+		}
 	}
 }

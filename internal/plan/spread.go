@@ -1,37 +1,66 @@
 package plan
 
 import (
+	"slices"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
-// spread adds the wish for other nodes to a template that says nothing of the kind, so that the loss of a node is not the loss of all pods.
-// Since version 2 it is an anti-affinity: any topology spread constraint would switch off the scheduler's own defaults, which spread over zones
-// too, and a constraint for zones would ignore the nodes that have no label for them.
+// spread prefers different nodes for the app's pods, so that the loss of a node is not the loss of all pods. A template that spreads them itself
+// stays as it is. Since version 2 the preference is an anti-affinity: any topology spread constraint would switch off the scheduler's own
+// defaults, which spread over zones too, and a constraint for zones would ignore the nodes that have no zone label.
 func spread(in *input) {
 	pod := &in.template.Spec
 	switch {
 	case len(pod.TopologySpreadConstraints) > 0:
 	case in.version < 2:
 		pod.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{spreadOverNodes(in)}
-	case pod.Affinity == nil:
-		pod.Affinity = &corev1.Affinity{PodAntiAffinity: avoidSameNode(in)}
-	case pod.Affinity.PodAntiAffinity == nil:
-		pod.Affinity.PodAntiAffinity = avoidSameNode(in)
+	case !separatesPods(in):
+		preferOtherNodes(in)
 	}
 }
 
+// separatesPods tells whether a pod anti-affinity of the template selects the app's own pods.
+func separatesPods(in *input) bool {
+	if in.template.Spec.Affinity == nil || in.template.Spec.Affinity.PodAntiAffinity == nil {
+		return false
+	}
+	written := in.template.Spec.Affinity.PodAntiAffinity
+	terms := slices.Clone(written.RequiredDuringSchedulingIgnoredDuringExecution)
+	for _, preferred := range written.PreferredDuringSchedulingIgnoredDuringExecution {
+		terms = append(terms, preferred.PodAffinityTerm)
+	}
+	return slices.ContainsFunc(terms, func(term corev1.PodAffinityTerm) bool {
+		selector, err := metav1.LabelSelectorAsSelector(term.LabelSelector)
+		return err == nil && selector.Matches(labels.Set(in.template.Labels))
+	})
+}
+
+func preferOtherNodes(in *input) {
+	pod := &in.template.Spec
+	if pod.Affinity == nil {
+		pod.Affinity = &corev1.Affinity{}
+	}
+	if pod.Affinity.PodAntiAffinity == nil {
+		pod.Affinity.PodAntiAffinity = &corev1.PodAntiAffinity{}
+	}
+	preferred := &pod.Affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution
+	*preferred = append(*preferred, avoidSameNode(in))
+}
+
 // avoidSameNode counts the pods of the same revision only (matchLabelKeys), or the new pods of a rollout would go where the old ones are few.
-func avoidSameNode(in *input) *corev1.PodAntiAffinity {
-	return &corev1.PodAntiAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []corev1.WeightedPodAffinityTerm{{
-		Weight: 100, // of 1 to 100: the template has no other such wish
+func avoidSameNode(in *input) corev1.WeightedPodAffinityTerm {
+	return corev1.WeightedPodAffinityTerm{
+		Weight: 100, // of 1 to 100
 		PodAffinityTerm: corev1.PodAffinityTerm{
 			TopologyKey:    corev1.LabelHostname,
 			LabelSelector:  &metav1.LabelSelector{MatchLabels: in.selectorLabels()},
 			MatchLabelKeys: []string{appsv1.DefaultDeploymentUniqueLabelKey},
 		},
-	}}}
+	}
 }
 
 // spreadOverNodes is the wish of version 1.

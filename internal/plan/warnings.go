@@ -82,6 +82,11 @@ var warnings = []caution{
 		"leave the rule out"}, warnRestartOfAll},
 	{Warning{"on adoption: `spec.service` changes what the clients of the Service see", "they may lose requests",
 		"what the Service has, and change it at a quiet hour"}, warnAdoptedService},
+	{Warning{"a label of `commonMetadata` that the operator sets itself", "the operator's value wins", "leave it out"}, warnReservedLabels},
+	{Warning{"`progressDeadlineSeconds` under the startup budget + t2 + t3, where a new pod waits for the end of an old one", "each rollout would count as failed",
+		"a higher number, or leave it out"}, warnShortDeadline},
+	{Warning{"on adoption: the Deployment's `progressDeadlineSeconds` is higher than the GracefulApp's", "a rollout with long init containers counts as failed earlier than before",
+		"the Deployment's number in `spec.progressDeadlineSeconds`"}, warnAdoptedDeadline},
 	{Warning{"on adoption: the Deployment has strategy Recreate or maxSurge 0, and `spec.strategy` is left out", "its pods may be unable to run side by side, and then " +
 		"a rollout never ends", "`strategy.rollingUpdate: {maxSurge: 0, maxUnavailable: 1}`, if so"}, warnAdoptedStrategy},
 	{Warning{"a foreign PodDisruptionBudget", "with two of them on a pod every eviction fails, so none is made; with one replica a drain may wait for ever",

@@ -25,13 +25,35 @@ func warnMissingPods(in *input) []string {
 	s, t2, t3 := int64(in.timing.StartupSeconds), int64(in.timing.PreStopSeconds), int64(in.timing.TerminationGracePeriodSeconds)
 	switch {
 	case missing < replicas:
-	case len(in.repelledWithin())+len(in.nodePorts())+len(in.claims()) > 0:
-		text += fmt.Sprintf(", and requests are lost for up to %d s (t3 %d - t2 %d + startupSeconds %d), because a new pod may have to wait for the end of "+
-			"an old one", t3-t2+s, t3, t2, s)
+	case in.waitsForOldPod():
+		text += fmt.Sprintf(", and requests are lost for about %d s (t3 %d - t2 %d + startupSeconds %d), and longer if scheduling, volumes or init containers take "+
+			"time, because a new pod may have to wait for the end of an old one", t3-t2+s, t3, t2, s)
+	case t2 < s:
+		text += fmt.Sprintf(", and requests are lost for about %d s (startupSeconds %d - preStopSeconds %d)", s-t2, s, t2)
 	case t2 < s+bridgeMarginSeconds:
-		text += fmt.Sprintf(", and requests are lost for about %d s (startupSeconds %d - preStopSeconds %d)", max(1, s-t2), s, t2)
+		text += fmt.Sprintf(", and requests are lost if a start takes longer than preStopSeconds %d; preStopSeconds %d leaves room", t2, s+bridgeMarginSeconds)
 	}
 	return []string{text}
+}
+
+// waitsForOldPod tells whether a new pod may be unable to start before an old one has ended.
+func (in *input) waitsForOldPod() bool {
+	return len(in.repelledWithin())+len(in.nodePorts())+len(in.claims()) > 0
+}
+
+// warnShortDeadline counts the end of the old pod, as the derived deadline does.
+func warnShortDeadline(in *input) []string {
+	given := in.spec().ProgressDeadlineSeconds
+	if given == nil || isZero(in.maxUnavailable()) || !in.waitsForOldPod() {
+		return nil
+	}
+	start, ready, t3 := int64(in.startupBudget()), int64(in.timing.MinReadySeconds), int64(in.timing.TerminationGracePeriodSeconds)
+	if int64(*given) > start+ready+t3 {
+		return nil
+	}
+	return warning("spec.progressDeadlineSeconds %d is not more than the startup budget %d + minReadySeconds %d + terminationGracePeriodSeconds (t3) %d = %d: a "+
+		"new pod may have to wait for the end of an old one, and then the rollout counts as failed; set it to at least %d or leave it out",
+		*given, start, ready, t3, start+ready+t3, start+ready+t3+1)
 }
 
 // waitsForRoom tells whether a rollout ends an old pod only after a new one has become available.
@@ -143,6 +165,16 @@ func (in *input) claims() []string {
 		}
 	}
 	return claims
+}
+
+// warnAdoptedDeadline: the owner has raised the deadline for a reason.
+func warnAdoptedDeadline(in *input) []string {
+	d := in.running.Deployment
+	if d == nil || !in.adopts(d) || d.Spec.ProgressDeadlineSeconds == nil || *d.Spec.ProgressDeadlineSeconds <= in.progressDeadlineSeconds() {
+		return nil
+	}
+	return warning("Deployment %s has progressDeadlineSeconds %d, and the GracefulApp %d: a rollout with long init containers counts as failed earlier than "+
+		"before; to keep the number, write it into spec.progressDeadlineSeconds", d.Name, *d.Spec.ProgressDeadlineSeconds, in.progressDeadlineSeconds())
 }
 
 // warnAdoptedStrategy: a Deployment that ends old pods first may have to, and only its owner knows.

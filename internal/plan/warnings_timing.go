@@ -38,8 +38,12 @@ func warnOneReplica(in *input) []string {
 	if in.replicas() != 1 || t2 >= s+bridgeMarginSeconds || in.running.ForeignDisruptionBudget != "" {
 		return nil
 	}
-	return warning("spec.replicas is 1: draining its node loses about %d s of requests (startupSeconds %d - preStopSeconds %d); "+
-		"use 2 replicas, or bridge the gap with preStopSeconds %d", max(1, s-t2), s, t2, s+bridgeMarginSeconds)
+	const way = "use 2 replicas, or bridge the gap with preStopSeconds %d"
+	if t2 >= s {
+		return warning("spec.replicas is 1: draining its node loses requests if a start takes longer than preStopSeconds %d; "+way, t2, s+bridgeMarginSeconds)
+	}
+	return warning("spec.replicas is 1: draining its node loses about %d s of requests (startupSeconds %d - preStopSeconds %d); "+way, s-t2, s, t2,
+		s+bridgeMarginSeconds)
 }
 
 // warnForeignBudget: with two budgets on a pod the Eviction API answers 500.
@@ -112,8 +116,8 @@ func warnImpatientLiveness(in *input, s server) []string {
 		r/int64(probe.PeriodSeconds)+2)
 }
 
-// exceedsPatience tells whether R is so long that it no longer says how long a server may fail its liveness probe. Then the owner's own
-// failureThreshold does, whatever it is.
+// exceedsPatience tells whether R is so long that it no longer says how long a server may fail its liveness probe. Then a failureThreshold that
+// the owner writes is a choice, and no warning follows.
 func (in *input) exceedsPatience() bool {
 	return in.version >= 2 && in.timing.RequestSeconds > timing.MaxPatienceSeconds
 }
