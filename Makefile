@@ -78,7 +78,8 @@ check-generated: generate manifests ## Fail if generated files are stale.
 	@[ -z "$$(git ls-files --others --exclude-standard -- api config docs/api.md)" ] || { echo 'generated files are not committed' >&2; exit 1; }
 
 .PHONY: lint
-lint: bin/golangci-lint ## Check style, API conventions and the imports of each package.
+lint: bin/golangci-lint ## Check style, API conventions, the imports of each package and the wording.
+	go run ./hack/wording
 	bin/golangci-lint run
 	cd test/cluster && ../../bin/golangci-lint run --config ../../.golangci.yml
 
