@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -15,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -25,6 +24,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"pgregory.net/rapid"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
@@ -53,6 +53,7 @@ const (
 	refusedByDryRun = "refused by the API server's dry run of what is derived"
 	accepted        = "accepted"
 	stored          = "accepted, and stored with all that is derived"
+	updated         = "accepted as an update, and stored with all that is derived"
 )
 
 // nodePorts are those of the API server under test, its default.
@@ -69,9 +70,7 @@ type judges struct {
 func newJudges(t *testing.T) *judges {
 	t.Helper()
 	api := startAPIServer(t)
-	// The accounts that pods of a real cluster have: its controllers, which make it, do not run here.
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "default"}}
-	if err := api.Create(t.Context(), account); client.IgnoreAlreadyExists(err) != nil {
+	if err := createPoliciesOfSpecs(t.Context(), api); err != nil {
 		t.Fatal(err)
 	}
 	return &judges{api: api, verdicts: map[string]int{}}
@@ -80,6 +79,7 @@ func newJudges(t *testing.T) *judges {
 // startAPIServer starts one with the CRD, which ends with the test.
 func startAPIServer(t *testing.T) client.WithWatch {
 	t.Helper()
+	ctrl.SetLogger(logr.Discard())
 	environment := &envtest.Environment{
 		CRDDirectoryPaths: []string{"../../config/crd/bases"}, ErrorIfCRDPathMissing: true,
 		ControlPlaneStartTimeout: 2 * time.Minute, // a busy machine needs more than the default of 20 s
@@ -122,19 +122,19 @@ func TestSpecs(t *testing.T) {
 				for drawn := 0; drawn < n/workers && !t.Failed(); {
 					rapid.Check(t, func(r *rapid.T) {
 						drawn++
-						j.judge(t.Context(), r, app(r))
+						j.judge(t.Context(), r, drawTrial(r))
 					})
 				}
 			})
 		}
 	})
-	total := -j.verdicts[stored] // which were counted as accepted before
+	total := -j.verdicts[stored] - j.verdicts[updated] // which were counted as accepted before
 	for _, verdict := range slices.Sorted(maps.Keys(j.verdicts)) {
 		total += j.verdicts[verdict]
 		t.Logf("%7d %s", j.verdicts[verdict], verdict)
 	}
 	t.Logf("%7d specs", total)
-	for _, verdict := range []string{refusedByGo, refusedBySchema, refusedByDryRun, accepted, stored} {
+	for _, verdict := range []string{refusedByGo, refusedBySchema, refusedByDryRun, accepted, stored, updated} {
 		if j.verdicts[verdict]*100 < n/10 {
 			t.Errorf("only %d were %s: the draws prove little", j.verdicts[verdict], verdict)
 		}
@@ -154,25 +154,31 @@ func TestFound(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a := &v1alpha1.GracefulApp{}
-			if err := yaml.UnmarshalStrict(data, a); err != nil {
+			c := trial{}
+			if err := yaml.UnmarshalStrict(data, &c); err != nil {
 				t.Fatal(err)
 			}
-			j.judge(t.Context(), t, a)
+			j.judge(t.Context(), t, c)
 		})
 	}
 }
 
-// judge lets everybody judge one app, and fails if two disagree.
-func (j *judges) judge(ctx context.Context, t rapid.TB, a *v1alpha1.GracefulApp) {
-	a.Namespace, a.UID = "default", "8b0e5c1a-0000-4000-8000-000000000001"
-	p, errs, _ := plan.For(a, plan.Running{})
-	errs = append(errs, plan.NodePorts(a, nodePorts)...)
+// judge lets everybody judge one spec, and fails if two disagree.
+func (j *judges) judge(ctx context.Context, t rapid.TB, c trial) {
+	a := c.App
+	a.Namespace, a.UID = namespaceOf(c.Policy), "8b0e5c1a-0000-4000-8000-000000000001"
+	observed := children.Observed{}
+	if c.Before != nil {
+		defer j.releaseAddress(ctx, t, c.Before)
+		observed = j.deployBefore(ctx, t, c)
+	}
+	p, errs, warnings := judgeInGo(c, observed)
+	checkErrors(t, c, errs)
 	refusal := j.store(ctx, a)
 	if refusal != nil && !apierrors.IsInvalid(refusal) {
-		t.Fatalf("the API server answers neither yes nor no: %v\n%s", refusal, printed(a))
+		t.Fatalf("the API server answers neither yes nor no: %v\n%s", refusal, printed(c))
 	}
-	compareCEL(t, a, errs, refusal)
+	compareCEL(t, c, errs, refusal)
 	switch {
 	case len(errs) > 0:
 		j.count(refusedByGo)
@@ -181,24 +187,28 @@ func (j *judges) judge(ctx context.Context, t rapid.TB, a *v1alpha1.GracefulApp)
 		j.count(refusedBySchema)
 		return
 	}
-	verdict := children.DryRun(ctx, j.api, p, children.Observed{})
-	for _, w := range verdict.Warnings {
-		if strings.HasPrefix(w, "it could not be tried") {
-			t.Fatalf("%s\n%s", w, printed(a))
-		}
-	}
+	verdict := children.DryRun(ctx, j.api, p, observed)
+	warnings = append(warnings, verdict.Warnings...)
+	checkRefusals(t, c, verdict.Errors)
+	checkWarnings(t, c, warnings)
 	if len(verdict.Errors) > 0 {
-		for _, e := range verdict.Errors {
-			if !strings.HasPrefix(e.Field, "spec") {
-				t.Fatalf("%v does not name a field of the spec\n%s", e, printed(a))
-			}
-		}
 		j.count(refusedByDryRun)
 		return
 	}
-	if j.count(accepted)%realEvery == 0 {
-		j.deploy(ctx, t, a)
+	checkPolicy(t, c, warnings)
+	if n := j.count(accepted); c.Before != nil || n%realEvery == 0 {
+		j.deploy(ctx, t, c)
 	}
+}
+
+// judgeInGo does what the webhook does before it asks the API server.
+func judgeInGo(c trial, observed children.Observed) (plan.Plan, field.ErrorList, []string) {
+	p, errs, warnings := plan.For(c.App, observed.Running())
+	errs = append(errs, plan.NodePorts(c.App, nodePorts)...)
+	if c.Before != nil && len(errs) == 0 {
+		errs = plan.Change(c.Before, c.App, observed.Running())
+	}
+	return p, errs, warnings
 }
 
 // store tries to store the app; a dry run, so that one name serves all. What is accepted must decode, or one object would keep the
@@ -210,9 +220,14 @@ func (j *judges) store(ctx context.Context, a *v1alpha1.GracefulApp) error {
 	}
 	object := &unstructured.Unstructured{Object: content}
 	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("GracefulApp"))
-	object.SetUID("")
 	unstructured.RemoveNestedField(object.Object, "status")
-	if err := j.api.Create(ctx, object, client.DryRunAll); err != nil {
+	if a.ResourceVersion != "" {
+		err = j.api.Update(ctx, object, client.DryRunAll)
+	} else {
+		object.SetUID("")
+		err = j.api.Create(ctx, object, client.DryRunAll)
+	}
+	if err != nil {
 		return err
 	}
 	data, err := object.MarshalJSON()
@@ -228,7 +243,7 @@ var repeatedByCEL = []string{
 	"spec.timing.terminationGracePeriodSeconds", "spec.strategy.type", "spec.strategy.rollingUpdate.maxUnavailable", "spec.minReadySeconds",
 }
 
-func compareCEL(t rapid.TB, a *v1alpha1.GracefulApp, errs field.ErrorList, refusal error) {
+func compareCEL(t rapid.TB, c trial, errs field.ErrorList, refusal error) {
 	inGo, inCEL, skipped := map[string]bool{}, map[string]bool{}, false
 	for _, e := range errs {
 		inGo[e.Field] = true
@@ -244,50 +259,10 @@ func compareCEL(t rapid.TB, a *v1alpha1.GracefulApp, errs field.ErrorList, refus
 	}
 	for _, f := range repeatedByCEL {
 		if inGo[f] != inCEL[f] && !skipped {
-			t.Fatalf("%s: Go refuses %t, CEL %t\nGo: %v\nAPI server: %v\n%s", f, inGo[f], inCEL[f], errs, refusal, printed(a))
+			t.Fatalf("%s: Go refuses %t, CEL %t\nGo: %v\nAPI server: %v\n%s", f, inGo[f], inCEL[f], errs, refusal, printed(c))
 		}
 	}
 	if refusal == nil && inGo["metadata.name"] {
-		t.Fatalf("Go refuses the name, CEL does not\n%s", printed(a))
+		t.Fatalf("Go refuses the name, CEL does not\n%s", printed(c))
 	}
-}
-
-// deploy stores an app's children for real, twice: what the API server stored must be what was wanted, or the controller would write
-// for ever.
-func (j *judges) deploy(ctx context.Context, t rapid.TB, a *v1alpha1.GracefulApp) {
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "fuzz-"}}
-	if err := j.api.Create(ctx, namespace); err != nil {
-		t.Fatal(err)
-	}
-	a.Namespace = namespace.Name
-	for pass := range 2 {
-		p, errs, _ := plan.For(a, plan.Running{})
-		observed, err := children.Observe(ctx, j.api, a)
-		if err != nil || len(errs) > 0 {
-			t.Fatal(err, errs)
-		}
-		changes, err := children.Apply(ctx, j.api, p, observed, nil)
-		if err != nil && !strings.Contains(err.Error(), "provided port is already allocated") {
-			t.Fatalf("accepted, and yet not deployable: %v\n%s", err, printed(a))
-		}
-		if pass > 0 && len(changes) > 0 {
-			t.Fatalf("not at rest: %v\n%s", changes, printed(a))
-		}
-		if err != nil {
-			return // one node port, and two apps that want it
-		}
-	}
-	j.count(stored)
-	// No controller collects garbage here; a Service holds a node port until it is gone.
-	if err := client.IgnoreNotFound(j.api.Delete(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: a.Namespace, Name: a.Name}})); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func printed(a *v1alpha1.GracefulApp) string {
-	data, err := yaml.Marshal(a)
-	if err != nil {
-		return fmt.Sprint(err)
-	}
-	return string(data)
 }

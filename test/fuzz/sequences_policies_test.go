@@ -5,7 +5,6 @@ import (
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -39,35 +38,12 @@ func policyOf(d *appsv1.Deployment) string {
 
 func createPolicies(ctx context.Context, api client.Client) error {
 	for name, value := range policies {
-		policy := &admissionregistrationv1.MutatingAdmissionPolicy{
-			ObjectMeta: metav1.ObjectMeta{Name: name},
-			Spec: admissionregistrationv1.MutatingAdmissionPolicySpec{
-				ReinvocationPolicy: admissionregistrationv1.NeverReinvocationPolicy,
-				MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
-					RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-						Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
-						Rule: admissionregistrationv1.Rule{
-							APIGroups: []string{"apps"}, APIVersions: []string{"v1"}, Resources: []string{"deployments"},
-						},
-					},
-				}}},
-				Mutations: []admissionregistrationv1.Mutation{{
-					PatchType: admissionregistrationv1.PatchTypeApplyConfiguration,
-					ApplyConfiguration: &admissionregistrationv1.ApplyConfiguration{Expression: "Object{spec: Object.spec{template: " +
-						"Object.spec.template{spec: Object.spec.template.spec{terminationGracePeriodSeconds: " + value + "}}}}"},
-				}},
-			},
+		mutation := admissionregistrationv1.Mutation{
+			PatchType: admissionregistrationv1.PatchTypeApplyConfiguration,
+			ApplyConfiguration: &admissionregistrationv1.ApplyConfiguration{Expression: "Object{spec: Object.spec{template: " +
+				"Object.spec.template{spec: Object.spec.template.spec{terminationGracePeriodSeconds: " + value + "}}}}"},
 		}
-		binding := &admissionregistrationv1.MutatingAdmissionPolicyBinding{
-			ObjectMeta: metav1.ObjectMeta{Name: name},
-			Spec: admissionregistrationv1.MutatingAdmissionPolicyBindingSpec{
-				PolicyName: name,
-				MatchResources: &admissionregistrationv1.MatchResources{
-					NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{policyLabel: name}},
-				},
-			},
-		}
-		for _, object := range []client.Object{policy, binding} {
+		for _, object := range mutating(name, toDeployments, mutation) {
 			if err := api.Create(ctx, object); err != nil {
 				return err
 			}

@@ -11,9 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	"pgregory.net/rapid"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -93,7 +91,6 @@ func drawAndRun(t *testing.T, api client.WithWatch, seed int, reduce bool) {
 
 func startForSequences(t *testing.T) client.WithWatch {
 	t.Helper()
-	ctrl.SetLogger(logr.Discard())
 	api := startAPIServer(t)
 	if err := createPolicies(t.Context(), api); err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ package fuzz
 
 import (
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -51,7 +52,7 @@ func app(r *rapid.T) *v1alpha1.GracefulApp {
 	strategy(t, &a.Spec)
 	pod(t, &a.Spec.Template.Spec)
 	if rapid.Bool().Draw(t.T, "service") {
-		a.Spec.Service = &v1alpha1.ServiceTemplate{Spec: service(t)}
+		a.Spec.Service = &v1alpha1.ServiceTemplate{Spec: service(t, a.Spec.Template.Spec)}
 	}
 	return a
 }
@@ -127,8 +128,9 @@ func pod(t draw, p *corev1.PodSpec) {
 	for i := range 1 + rapid.IntRange(0, 3).Draw(t.T, "more containers")/3 {
 		p.Containers = append(p.Containers, container(t, fmt.Sprintf("c%d", i)))
 	}
-	for _, c := range p.Containers[1:] {
-		if len(c.Ports) > 0 && !t.odd("equal port names", 3) {
+	for i := range p.Containers[1:] {
+		if c := &p.Containers[1+i]; len(c.Ports) > 0 && !t.odd("equal port names", 3) {
+			c.Ports = c.Ports[:1]
 			c.Ports[0].Name, c.Ports[0].ContainerPort = "proxy", 8090
 		}
 	}
@@ -145,6 +147,7 @@ func pod(t draw, p *corev1.PodSpec) {
 		}
 		p.InitContainers = append(p.InitContainers, c)
 	}
+	placement(t, p)
 	if t.odd("field of the pod", 2) {
 		rapid.SampledFrom(podFields).Draw(t.T, "field of the pod")(t, p)
 	}
@@ -311,7 +314,7 @@ func lifecycle(t draw, label string) *corev1.Lifecycle {
 	return l
 }
 
-func service(t draw) corev1.ServiceSpec {
+func service(t draw, pod corev1.PodSpec) corev1.ServiceSpec {
 	s := corev1.ServiceSpec{
 		Type:      seldomOf(t, "type", "", corev1.ServiceTypeClusterIP, corev1.ServiceTypeNodePort, corev1.ServiceTypeLoadBalancer, corev1.ServiceTypeExternalName, "Other"),
 		ClusterIP: seldom(t, "cluster IP", "", corev1.ClusterIPNone, "10.0.0.300"),
@@ -325,20 +328,34 @@ func service(t draw) corev1.ServiceSpec {
 	for i := range rapid.IntRange(0, 2).Draw(t.T, "Service ports") {
 		s.Ports = append(s.Ports, corev1.ServicePort{
 			Name: seldom(t, "Service port name", []string{"http", "admin"}[i], "", "Bad"), Port: seldomInt(t, "Service port", 80+int32(i), 0, 80, 65_536),
-			TargetPort: target(t), NodePort: seldomInt(t, "node port", 0, 30_080, 80, -1),
+			TargetPort: target(t, pod), NodePort: seldomInt(t, "node port", 0, 30_080, 80, -1),
 		})
 	}
 	return s
 }
 
-func target(t draw) intstr.IntOrString {
+func target(t draw, pod corev1.PodSpec) intstr.IntOrString {
 	if rapid.Bool().Draw(t.T, "target left out") {
 		return intstr.IntOrString{}
 	}
-	if rapid.IntRange(0, 5).Draw(t.T, "target elsewhere") == 0 {
-		return intstr.FromString(rapid.SampledFrom([]string{"proxy", "sidecar0"}).Draw(t.T, "target elsewhere"))
+	if further := furtherPorts(t, pod); len(further) > 0 && rapid.Bool().Draw(t.T, "target elsewhere") {
+		return rapid.SampledFrom(further).Draw(t.T, "target elsewhere")
 	}
 	return port(t, "target")
+}
+
+// furtherPorts are ports of other containers than the first one, by name and by number. Seldom they are those that no container may have.
+func furtherPorts(t draw, pod corev1.PodSpec) []intstr.IntOrString {
+	if t.odd("ports of no container", 40) {
+		return []intstr.IntOrString{intstr.FromString("proxy"), intstr.FromString("sidecar0")}
+	}
+	var all []intstr.IntOrString
+	for _, c := range slices.Concat(pod.Containers[1:], pod.InitContainers) {
+		for _, p := range c.Ports {
+			all = append(all, intstr.FromString(p.Name), intstr.FromInt32(p.ContainerPort))
+		}
+	}
+	return all
 }
 
 func port(t draw, label string) intstr.IntOrString {
