@@ -97,7 +97,7 @@ var _ = Describe("A Deployment that runs", func() {
 		Expect(api.Status().Update(ctx, d)).To(Succeed())
 		w.reconcile()
 		Expect(w.conditions()).To(ConsistOf("Ready=False Paused", "Reconciling=True Paused"))
-		Expect(w.readyMessage()).To(HaveSuffix("a changed template waits until spec.paused is false"))
+		Expect(w.readyMessage()).To(HaveSuffix("a changed template rolls out when you set spec.paused to false"))
 
 		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Paused = nil })
 		w.reconcile()
@@ -219,7 +219,7 @@ var _ = Describe("A Deployment that runs", func() {
 		Expect(api.Create(ctx, owned)).To(Succeed())
 		w.create(adopting)
 		w.reconcile()
-		Expect(w.readyMessage()).To(ContainSubstring("Deployment hello (controlled by Shop hello) is in the way"))
+		Expect(w.readyMessage()).To(ContainSubstring("Deployment hello (controlled by Shop hello) already exists"))
 
 		orphan := w.deployment()
 		orphan.OwnerReferences = nil

@@ -24,8 +24,8 @@ const (
 
 // errGivenUp is one error for every call that is given up, so that the status of a waiting app stays the same from retry to retry. To give up does
 // no harm: the next apply is the same one.
-var errGivenUp = fmt.Errorf("the API server does not answer (an admission webhook may be slow or away); this write was given up, so that "+
-	"other apps do not wait for it, and is tried again later: %w", context.DeadlineExceeded)
+var errGivenUp = fmt.Errorf("the API server does not respond (an admission webhook may be slow or unavailable); the operator canceled this write, so "+
+	"that other apps do not wait for it, and will retry: %w", context.DeadlineExceeded)
 
 // callLimiter lets only some calls wait for a slow answer at the same time, and none of them forever.
 type callLimiter struct {

@@ -48,7 +48,7 @@ func watchCauses(b *builder.Builder, mgr ctrl.Manager, failing *failingApps, now
 			return err
 		}
 		if !isServed {
-			mgr.GetLogger().Info("The API server does not serve this kind; the operator watches it after its next start", "type", fmt.Sprintf("%T", cause))
+			mgr.GetLogger().Info("The API server does not serve this kind; restart the operator after the API server serves it, so that the operator watches it", "type", fmt.Sprintf("%T", cause))
 			continue
 		}
 		b.WatchesMetadata(cause, failing.handler(now))

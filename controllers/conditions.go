@@ -30,9 +30,9 @@ func (p pass) draining() metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionDraining}
 	if d := p.observed.Deployment; d != nil && d.Status.TerminatingReplicas != nil && *d.Status.TerminatingReplicas > 0 {
 		c.Reason = v1alpha1.ReasonPodsTerminating
-		c.Message = fmt.Sprintf("%d deleted pods finish their requests", *d.Status.TerminatingReplicas)
+		c.Message = fmt.Sprintf("%d terminating pods finish their requests", *d.Status.TerminatingReplicas)
 		if t := p.app.Status.Timing; t != nil {
-			c.Message += fmt.Sprintf(", for at most %d s each (t3)", t.TerminationGracePeriodSeconds)
+			c.Message += fmt.Sprintf(", for at most %d s each (terminationGracePeriodSeconds)", t.TerminationGracePeriodSeconds)
 		}
 	}
 	return c
@@ -49,7 +49,7 @@ func (p pass) scaleConflict(now time.Time) metav1.Condition {
 	d := p.observed.Deployment
 	if by := p.observed.Scaler; by != "" && d.Spec.Replicas != nil && *d.Spec.Replicas != p.replicas() {
 		c.Reason = v1alpha1.ReasonDeploymentScaled
-		c.Message = fmt.Sprintf("%s scaled Deployment %s to %d, and it was set back to %d; scale the GracefulApp: kubectl scale "+
+		c.Message = fmt.Sprintf("%s scaled Deployment %s to %d, and the operator set it back to %d; scale the GracefulApp instead: kubectl scale "+
 			"gracefulapp/%s --replicas=%d", by, p.app.Name, *d.Spec.Replicas, p.replicas(), p.app.Name, *d.Spec.Replicas)
 		return c
 	}

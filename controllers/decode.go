@@ -40,7 +40,7 @@ func decode(stored *unstructured.Unstructured) (*v1alpha1.GracefulApp, field.Err
 		app.Spec.Replicas = new(int32(n))
 	}
 	return app, field.ErrorList{field.Invalid(field.NewPath("spec"), field.OmitValueType{}, fmt.Sprintf(
-		"it was stored before the schema forbade it, and cannot be read: %v; apply the manifest anew, corrected", err))}
+		"the stored spec has a value that the CRD's schema no longer allows: %v; correct the manifest and apply it again", err))}
 }
 
 // throughJSON fails on a number that does not fit, where runtime's converter would cut it to size.

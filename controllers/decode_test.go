@@ -62,7 +62,7 @@ var _ = Describe("An app that nobody can decode", func() {
 		Expect(errs).To(HaveLen(1))
 		Expect(app.Status.Conditions).To(ContainElement(And(
 			HaveField("Type", v1alpha1.ConditionStalled), HaveField("Reason", v1alpha1.ReasonInvalidSpec),
-			HaveField("Message", ContainSubstring("it was stored before the schema forbade it, and cannot be read")),
+			HaveField("Message", ContainSubstring("the stored spec has a value that the CRD's schema no longer allows: ")),
 		)))
 		Expect(w.reconcile()).To(BeEmpty())
 

@@ -43,15 +43,15 @@ func (p pass) derivationConflict() metav1.Condition {
 		c.Message = fmt.Sprintf("the app keeps derivation version %d: %s", p.plan.Derivation.Version, asked.ToAggregate())
 	case len(p.plan.Outdated) > 0:
 		c.Reason = v1alpha1.ReasonRuleTightened
-		c.Message = fmt.Sprintf("the app keeps derivation version %d, because version %d refuses its spec: %s; to correct it moves the app to "+
-			"version %d, which restarts the pods", p.plan.Derivation.Version, plan.NewestDerivation, p.plan.Outdated.ToAggregate(),
+		c.Message = fmt.Sprintf("the app keeps derivation version %d, because version %d rejects its spec: %s; when you correct the spec, the "+
+			"app moves to version %d, which restarts the pods", p.plan.Derivation.Version, plan.NewestDerivation, p.plan.Outdated.ToAggregate(),
 			plan.NewestDerivation)
 	}
 	return c
 }
 
 func (p pass) unknownDerivation() string {
-	return fmt.Sprintf("Deployment %s was derived by version %d, and this operator derives by the versions %d to %d; only spec.replicas is passed on "+
-		"to it; upgrade the operator, or set the annotation %s: \"%d\", which restarts the pods", p.app.Name, p.plan.Derivation.Version,
+	return fmt.Sprintf("Deployment %s was derived by version %d, but this operator supports only versions %d to %d and updates nothing except the "+
+		"replicas; upgrade the operator, or set the annotation %s: \"%d\", which restarts the pods", p.app.Name, p.plan.Derivation.Version,
 		plan.OldestDerivation, plan.NewestDerivation, v1alpha1.AnnotationDerivation, plan.NewestDerivation)
 }

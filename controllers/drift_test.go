@@ -82,7 +82,7 @@ var _ = Describe("Of a child", func() {
 				w.events.take()
 			})
 			reverted := func(manager string) string {
-				return "Normal Updated: Updated " + d.kind + " hello: reverted what " + manager + " had changed"
+				return "Normal Updated: Updated " + d.kind + " hello: reverted a change by " + manager
 			}
 			updates := func() []string {
 				return slices.DeleteFunc(w.events.take(), func(e string) bool { return !strings.HasPrefix(e, "Normal Updated") })
@@ -166,7 +166,7 @@ var _ = Describe("Of a child", func() {
 				Expect(err).NotTo(HaveOccurred())
 				is, err := json.Marshal(d.value)
 				Expect(err).NotTo(HaveOccurred())
-				Expect(w.readyMessage()).To(ContainSubstring("%s is %s in place of %s", strings.Join(d.path, "."), is, want))
+				Expect(w.readyMessage()).To(ContainSubstring("%s is %s instead of %s", strings.Join(d.path, "."), is, want))
 				version := w.stored(d).GetResourceVersion()
 				w.reconcile()
 				Expect(w.stored(d).GetResourceVersion()).To(Equal(version), "each pass writes, and wakes the next one")

@@ -56,7 +56,7 @@ func reverted(change children.Change) event {
 		e.note += ": another client had removed or changed a field that the operator applies"
 		return e
 	}
-	e.note += ": reverted what " + strings.Join(change.By, ", ") + " had changed"
+	e.note += ": reverted a change by " + strings.Join(change.By, ", ")
 	return e
 }
 

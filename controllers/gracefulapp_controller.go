@@ -165,7 +165,7 @@ func (r *GracefulAppReconciler) appsOfDisruptionBudget(ctx context.Context, obje
 	}
 	apps, err := decodedApps(ctx, r, object.GetNamespace())
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Listing the apps of a PodDisruptionBudget")
+		log.FromContext(ctx).Error(err, "Could not list the apps whose pods a PodDisruptionBudget selects")
 		return requests
 	}
 	for _, app := range apps {

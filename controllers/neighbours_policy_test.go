@@ -119,7 +119,7 @@ var _ = Describe("Neighbour Kyverno", func() {
 		w.rollOut()
 		w.reconcile()
 		Expect(w.conditions()).To(ConsistOf("Ready=False Altered", "Stalled=True Altered"))
-		Expect(w.readyMessage()).To(ContainSubstring("spec.template.spec.terminationGracePeriodSeconds is 50 in place of 75"))
+		Expect(w.readyMessage()).To(ContainSubstring("spec.template.spec.terminationGracePeriodSeconds is 50 instead of 75"))
 		w.settleUnderPolicy()
 		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Timing.RequestSeconds = 30 })
 		w.settle()
@@ -161,7 +161,7 @@ var _ = Describe("Neighbour Kyverno", func() {
 		w.create()
 		w.settleUnderPolicy()
 		Expect(w.conditions()).To(ConsistOf("Ready=False Altered", "Stalled=True Altered"))
-		Expect(w.readyMessage()).To(ContainSubstring(`spec.template.spec.containers[0].image is "mirror/hello:0.1.0" in place of "hello:0.1.0"`))
+		Expect(w.readyMessage()).To(ContainSubstring(`spec.template.spec.containers[0].image is "mirror/hello:0.1.0" instead of "hello:0.1.0"`))
 		before := w.deployment().Spec.Template
 		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = "mirror/hello:0.1.0" })
 		w.settle()
@@ -273,7 +273,7 @@ var _ = Describe("Neighbour Gatekeeper", func() {
 		})
 		w.settleUnderPolicy()
 		Expect(w.conditions()).To(ConsistOf("Ready=False Altered", "Stalled=True Altered"))
-		Expect(w.readyMessage()).To(ContainSubstring(`spec.template.spec.containers[0].imagePullPolicy is "Always" in place of "Never"`))
+		Expect(w.readyMessage()).To(ContainSubstring(`spec.template.spec.containers[0].imagePullPolicy is "Always" instead of "Never"`))
 	})
 
 	It("ModifySet is kept where it merges, and named where it prunes", func() {
@@ -297,7 +297,7 @@ var _ = Describe("Neighbour Gatekeeper", func() {
 		})
 		w.settleUnderPolicy()
 		Expect(w.conditions()).To(ConsistOf("Ready=False Altered", "Stalled=True Altered"))
-		Expect(w.readyMessage()).To(ContainSubstring(`spec.template.spec.containers[0].args[1] is absent in place of "--debug"`))
+		Expect(w.readyMessage()).To(ContainSubstring(`spec.template.spec.containers[0].args[1] is absent instead of "--debug"`))
 	})
 })
 

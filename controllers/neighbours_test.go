@@ -300,7 +300,7 @@ var _ = Describe("Neighbour Reloader", func() {
 		Expect(api.Status().Update(ctx, d)).To(Succeed())
 		Expect(w.reconcile()).To(Equal([]string{"Patch status GracefulApp"}))
 		Expect(w.conditions()).To(ConsistOf("Ready=False Paused", "Reconciling=True Paused"))
-		Expect(w.readyMessage()).To(ContainSubstring("somebody has paused the Deployment"))
+		Expect(w.readyMessage()).To(ContainSubstring("another client paused the Deployment"))
 		patch(w, types.StrategicMergePatchType,
 			`{"spec":{"paused":false},"metadata":{"annotations":{"deployment.reloader.stakater.com/paused-at":null}}}`)
 		w.settle()

@@ -69,7 +69,7 @@ var _ = Describe("A foreign object of the app's name", func() {
 		w.create()
 		Expect(w.reconcile()).To(Equal([]string{"Patch status GracefulApp"}))
 		Expect(w.conditions()).To(ConsistOf("Ready=False NameTaken", "Stalled=True NameTaken"))
-		Expect(w.readyMessage()).To(ContainSubstring("Deployment hello (not controlled by anything) is in the way"))
+		Expect(w.readyMessage()).To(ContainSubstring("Deployment hello (not controlled by anything) already exists"))
 		Expect(w.events.take()).To(ConsistOf(HavePrefix("Warning NameTaken: ")))
 		Expect(w.deployment().ResourceVersion).To(Equal(foreign.ResourceVersion))
 
@@ -89,7 +89,7 @@ var _ = Describe("A foreign object of the app's name", func() {
 		Expect(w.reconcile()).To(Equal([]string{"Patch status GracefulApp"}))
 		Expect(w.conditions()).To(ConsistOf(progressing, "Reconciling=True Progressing"))
 		Expect(w.readyMessage()).To(Equal(
-			"waiting until Deployment hello, Service hello, PodDisruptionBudget hello of a deleted GracefulApp of this name is gone"))
+			"waiting for the garbage collector to delete Deployment hello, Service hello, PodDisruptionBudget hello of a deleted GracefulApp with the same name"))
 		for _, child := range []client.Object{w.deployment(), fetch(w, &corev1.Service{}), w.budget()} {
 			Expect(api.Delete(ctx, child, client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
 		}
@@ -270,7 +270,7 @@ var _ = Describe("A child that somebody edits", func() {
 		Expect(w.reconcile()).To(ContainElement("Apply Deployment"), "or the policy was not noticed")
 		Expect(w.deployment().ResourceVersion).To(Equal(version), "each pass writes, and wakes the next one")
 		Expect(w.conditions()).To(ConsistOf("Ready=False Altered", "Stalled=True Altered"))
-		Expect(w.readyMessage()).To(ContainSubstring("spec.template.spec.terminationGracePeriodSeconds is 15 in place of 20"))
+		Expect(w.readyMessage()).To(ContainSubstring("spec.template.spec.terminationGracePeriodSeconds is 15 instead of 20"))
 		Expect(w.events.take()).To(ConsistOf(HavePrefix("Warning Altered: ")))
 		Expect(w.reconcile()).To(HaveEach("Apply Deployment"))
 		Expect(w.events.take()).To(BeEmpty())

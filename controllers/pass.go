@@ -52,7 +52,7 @@ func (r *GracefulAppReconciler) apply(ctx context.Context, api client.Client, p 
 		p.err = errors.Join(p.err, r.applyChildren(ctx, api, p, observed))
 	}
 	for _, change := range p.changes {
-		log.FromContext(ctx).Info("Child changed", "action", change.Action, "kind", change.Kind, "name", change.Name)
+		log.FromContext(ctx).Info("Changed an owned object", "action", change.Action, "kind", change.Kind, "name", change.Name)
 	}
 }
 

@@ -34,15 +34,15 @@ var _ = Describe("Somebody who scales the Deployment", func() {
 	It("is told to scale the GracefulApp, once, and the replicas are set back", func() {
 		scale := func(n int32) {
 			GinkgoHelper()
-			Expect(api.SubResource("scale").Update(ctx, w.deployment(), client.FieldOwner("somebody"),
+			Expect(api.SubResource("scale").Update(ctx, w.deployment(), client.FieldOwner("another-client"),
 				client.WithSubResourceBody(&autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: n}}))).To(Succeed())
 		}
 		scale(5)
 		w.reconcile()
 		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(2))
 		Expect(w.conditions()).To(ContainElement("ScaleConflict=True DeploymentScaled"))
-		Expect(w.events.take()).To(ContainElement("Warning DeploymentScaled: somebody scaled Deployment hello to 5, and it was set back " +
-			"to 2; scale the GracefulApp: kubectl scale gracefulapp/hello --replicas=5"))
+		Expect(w.events.take()).To(ContainElement("Warning DeploymentScaled: another-client scaled Deployment hello to 5, and the operator set it back " +
+			"to 2; scale the GracefulApp instead: kubectl scale gracefulapp/hello --replicas=5"))
 		scale(6)
 		w.reconcile()
 		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(2))

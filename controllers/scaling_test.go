@@ -251,7 +251,7 @@ var _ = Describe("The writes for one app", func() {
 		all := w.writesIn(30)
 		Expect(len(slices.DeleteFunc(all, func(write string) bool { return write != "Apply Deployment" }))).To(BeNumerically("<=", 2), "%v", all)
 		Expect(w.conditions()).To(ConsistOf("Ready=False Altered", "Stalled=True Altered"))
-		Expect(w.readyMessage()).To(ContainSubstring("spec.minReadySeconds is 1 in place of 5"))
+		Expect(w.readyMessage()).To(ContainSubstring("spec.minReadySeconds is 1 instead of 5"))
 	})
 
 	It("are 12 per minute when another client undoes each of them", func() {

@@ -98,11 +98,11 @@ func (p pass) verdict() verdict {
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonInvalidSpec, p.invalid.ToAggregate().Error()}
 	case len(p.observed.Foreign) > 0:
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonNameTaken, fmt.Sprintf(
-			"%s is in the way and is not touched; delete or rename it, give the GracefulApp another name, or let it take over what nobody "+
-				"controls by the annotation %s: \"true\"", strings.Join(p.observed.Foreign, ", "), v1alpha1.AnnotationAdopt)}
+			"%s already exists, and the operator does not change it; delete or rename it, give the GracefulApp another name, or set the annotation "+
+				"%s: \"true\" to adopt objects that have no controller", strings.Join(p.observed.Foreign, ", "), v1alpha1.AnnotationAdopt)}
 	case len(p.observed.Leaving) > 0:
 		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonProgressing, fmt.Sprintf(
-			"waiting until %s of a deleted GracefulApp of this name is gone", strings.Join(p.observed.Leaving, ", "))}
+			"waiting for the garbage collector to delete %s of a deleted GracefulApp with the same name", strings.Join(p.observed.Leaving, ", "))}
 	case some(p.err, rejected):
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonRejected, textOf(p.err)}
 	case some(p.err, isAltered):
@@ -140,17 +140,17 @@ func (p pass) progress() verdict {
 func deadlineExceeded(d *appsv1.Deployment, words string) string {
 	deadline := ""
 	if n := d.Spec.ProgressDeadlineSeconds; n != nil {
-		deadline = fmt.Sprintf(" (%d)", *n)
+		deadline = fmt.Sprintf(" (now %d)", *n)
 	}
-	return words + "; the rollout goes on, and the app becomes Ready by itself if its pods do; if they need more time, as with long init containers, " +
-		"raise spec.progressDeadlineSeconds" + deadline
+	return words + "; the rollout continues, and the app becomes Ready when its pods are available; if the pods need more time to start, for example " +
+		"for init containers, increase spec.progressDeadlineSeconds" + deadline
 }
 
 func (p pass) pausedBy() string {
 	if given := p.app.Spec.Paused; given != nil && *given {
-		return "a changed template waits until spec.paused is false"
+		return "a changed template rolls out when you set spec.paused to false"
 	}
-	return "somebody has paused the Deployment: kubectl rollout resume deployment/" + p.app.Name
+	return "another client paused the Deployment; to resume it, run: kubectl rollout resume deployment/" + p.app.Name
 }
 
 // progressReason tells a rollout from scaling and from pods that broke, by what the last status was.

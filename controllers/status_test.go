@@ -174,7 +174,7 @@ func TestStatus(t *testing.T) {
 		},
 		{
 			name: "a policy alters what is applied",
-			pass: pass{err: &children.AlteredError{Kind: "Deployment", Name: "hello", Fields: []string{"spec.replicas is 1 in place of 2"}}},
+			pass: pass{err: &children.AlteredError{Kind: "Deployment", Name: "hello", Fields: []string{"spec.replicas is 1 instead of 2"}}},
 			want: []string{"Ready=False Altered", "Stalled=True Altered"},
 		},
 		{
@@ -227,8 +227,8 @@ func TestRolloutBeyondItsDeadline(t *testing.T) {
 	d := observedDeployment([4]int32{1, 1, 0, 0}, deploymentSays(appsv1.DeploymentProgressing, corev1.ConditionFalse))
 	d.Spec.ProgressDeadlineSeconds = new(int32(600))
 	late := pass{app: app, observed: children.Observed{Deployment: d}}.verdict()
-	want := "the server's words; the rollout goes on, and the app becomes Ready by itself if its pods do; if they need more time, as with long init " +
-		"containers, raise spec.progressDeadlineSeconds (600)"
+	want := "the server's words; the rollout continues, and the app becomes Ready when its pods are available; if the pods need more time to start, " +
+		"for example for init containers, increase spec.progressDeadlineSeconds (now 600)"
 	if late.kind != v1alpha1.ConditionStalled || late.message != want {
 		t.Errorf("%s: %q, want %q", late.kind, late.message, want)
 	}
@@ -285,7 +285,7 @@ func TestOnlyARevertedChangeOfAnotherClientIsAnEvent(t *testing.T) {
 	named := children.Change{Action: children.Update, Kind: "Service", Name: "hello", By: []string{"argocd", "kubectl-edit"}}
 	unnamed := children.Change{Action: children.Update, Kind: "Service", Name: "hello"}
 	const (
-		namedNote   = "Updated Service hello: reverted what argocd, kubectl-edit had changed"
+		namedNote   = "Updated Service hello: reverted a change by argocd, kubectl-edit"
 		unnamedNote = "Updated Service hello: another client had removed or changed a field that the operator applies"
 	)
 	tests := []struct {

@@ -51,8 +51,8 @@ func newStatusLimiter() *rate.Limiter {
 type tooManyWritesError struct{}
 
 func (*tooManyWritesError) Error() string {
-	return fmt.Sprintf("the operator has used up its %d writes per minute for this app, because another client changes its objects after each write; "+
-		"it goes on within a minute", writesPerMinute)
+	return fmt.Sprintf("the operator has reached its limit of %d writes per minute for this app, because another client changes the owned objects "+
+		"after each write; it continues within a minute; the events of this app name the client", writesPerMinute)
 }
 
 // take counts a write and returns 0, or returns how long the write has to wait.

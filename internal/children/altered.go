@@ -19,8 +19,8 @@ type AlteredError struct {
 }
 
 func (e *AlteredError) Error() string {
-	return fmt.Sprintf("a policy of the cluster changes %s %s whenever it is applied: %s; exempt it from the policy, or declare what the "+
-		"policy allows", e.Kind, e.Name, strings.Join(e.Fields, ", "))
+	return fmt.Sprintf("an admission policy or webhook changes %s %s each time the operator applies it: %s; exempt the object from the policy, "+
+		"or set a value that the policy accepts", e.Kind, e.Name, strings.Join(e.Fields, ", "))
 }
 
 // maxAlteredFields keeps the message readable.
@@ -66,7 +66,7 @@ func compare(path string, want, answer any, found *[]string) {
 		for i, value := range w {
 			counterparts := counterparts(w, i, a)
 			if len(counterparts) > 1 {
-				*found = append(*found, fmt.Sprintf("%s[%d] is there %d times: %s", path, i, len(counterparts), text(counterparts)))
+				*found = append(*found, fmt.Sprintf("%s[%d] occurs %d times: %s", path, i, len(counterparts), text(counterparts)))
 			} else {
 				compare(fmt.Sprintf("%s[%d]", path, i), value, counterparts[0], found)
 			}
@@ -76,7 +76,7 @@ func compare(path string, want, answer any, found *[]string) {
 			return
 		}
 		if want != answer {
-			*found = append(*found, fmt.Sprintf("%s is %s in place of %s", path, text(answer), text(want)))
+			*found = append(*found, fmt.Sprintf("%s is %s instead of %s", path, text(answer), text(want)))
 		}
 	}
 }

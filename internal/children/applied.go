@@ -58,7 +58,7 @@ func emptyConfiguration(kind string) (runtime.ApplyConfiguration, error) {
 	case disruptionBudgetKind:
 		return &policyv1ac.PodDisruptionBudgetApplyConfiguration{}, nil
 	}
-	return nil, fmt.Errorf("%q is no kind that the operator applies", kind)
+	return nil, fmt.Errorf("the operator does not apply objects of kind %q", kind)
 }
 
 // appliedFields are those that the operator owns. The replicas are among them unless another manager has set them: the operator writes them by

@@ -32,7 +32,7 @@ const freshSuffix = "-dry-run"
 func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Verdict {
 	v := Verdict{}
 	for _, name := range o.Foreign {
-		v.warn("%s is in the way and is not touched: nothing is made until it is deleted or renamed", name)
+		v.warn("%s already exists, and the operator does not change it; the operator creates nothing for this app until you delete or rename it", name)
 	}
 	for _, child := range childrenOf(p, o) {
 		var err error
@@ -106,9 +106,9 @@ func (v *Verdict) add(p plan.Plan, kind string, err error) {
 	case errors.As(err, &status) && blamesSpec(err):
 		v.Errors = append(v.Errors, refusals(p, kind, status.Status())...)
 	case errors.As(err, &status) && passes(err):
-		v.warn("the %s would be refused now, and is tried again later: %s", kind, status.Status().Message)
+		v.warn("the API server currently rejects the %s, and the operator will retry: %s", kind, status.Status().Message)
 	default:
-		v.warn("it could not be tried whether the API server takes the %s: %v", kind, err)
+		v.warn("the dry run failed for the %s, so the API server may still reject it; see the status: %v", kind, err)
 	}
 }
 
@@ -149,7 +149,7 @@ func refusals(p plan.Plan, kind string, status metav1.Status) field.ErrorList {
 	}
 	if len(errs) == 0 {
 		errs = append(errs, &field.Error{
-			Type: field.ErrorTypeForbidden, Field: p.Source(kind, ""), Detail: "the API server refuses the " + kind + ": " + status.Message,
+			Type: field.ErrorTypeForbidden, Field: p.Source(kind, ""), Detail: "the API server rejects the " + kind + ": " + status.Message,
 		})
 	}
 	return errs

@@ -114,7 +114,7 @@ func describeDeployable() {
 		Eventually(func() []string {
 			Expect(api.Create(ctx, hello(in(n)), client.DryRunAll)).To(Succeed())
 			return warned.take()
-		}).Should(ContainElement(ContainSubstring("the Pod would be refused now, and is tried again later")))
+		}).Should(ContainElement(ContainSubstring("the API server currently rejects the Pod, and the operator will retry")))
 	})
 
 	It("is refused where a quota wants limits that the spec can give", func() {
@@ -152,7 +152,7 @@ func describeDeployable() {
 		Eventually(func() []string {
 			Expect(api.Create(ctx, hello(in(n)), client.DryRunAll)).To(Succeed())
 			return warned.take()
-		}).Should(ContainElement(And(HavePrefix("it could not be tried whether the API server takes the Deployment"),
+		}).Should(ContainElement(And(HavePrefix("the dry run failed for the Deployment, so the API server may still reject it"),
 			ContainSubstring("away.example.com"))))
 	})
 
@@ -231,7 +231,7 @@ func describeDeployable() {
 			Expect(api.Create(ctx, hello(in(n)), client.DryRunAll)).To(Succeed())
 			return warned.take()
 		}).Should(ConsistOf(
-			HavePrefix("Deployment hello (not controlled by anything) is in the way"),
+			HavePrefix("Deployment hello (not controlled by anything) already exists"),
 			HavePrefix("PodDisruptionBudget theirs selects the app's pods already"),
 		))
 		By("and is still judged as if the name were free")

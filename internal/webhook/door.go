@@ -129,5 +129,5 @@ func guarded(d *door, full, plain http.Handler) http.Handler {
 }
 
 func turnAway(w http.ResponseWriter) {
-	http.Error(w, "too many reviews", http.StatusTooManyRequests)
+	http.Error(w, "too many admission reviews on an unknown path; try again later", http.StatusTooManyRequests)
 }

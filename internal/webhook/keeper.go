@@ -39,7 +39,7 @@ func (k *keeper) Start(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if err := k.keep(ctx, k.clock.Now()); err != nil && !apierrors.IsConflict(err) && ctx.Err() == nil {
-			log.FromContext(ctx).Error(err, "The path of reviews was not changed; while there is none, no dry run is made for them")
+			log.FromContext(ctx).Error(err, "Could not write the webhook path to the ValidatingWebhookConfiguration; until it is written, admission reviews skip the dry run")
 		}
 		select {
 		case <-ctx.Done():

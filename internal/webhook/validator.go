@@ -73,7 +73,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, o Options) (healthz
 	server.Register("/", guarded(d, full, plain))
 	check := func(r *http.Request) error {
 		if !synced() {
-			return errors.New("the webhook configuration was not read yet")
+			return errors.New("the operator has not read its ValidatingWebhookConfiguration yet")
 		}
 		return server.StartedChecker()(r)
 	}
@@ -117,11 +117,11 @@ func (v Validator) validate(ctx context.Context, old, app *v1alpha1.GracefulApp)
 // observe reads the live objects. If it cannot, it returns a warning.
 func (v Validator) observe(ctx context.Context, app *v1alpha1.GracefulApp) (children.Observed, admission.Warnings) {
 	if v.Client == nil {
-		return children.Observed{}, admission.Warnings{"it was not tried whether the API server takes what is derived; if it does not, the status will say so"}
+		return children.Observed{}, admission.Warnings{"the dry run was skipped, so the API server may still reject the owned objects; see the status"}
 	}
 	observed, err := children.Observe(ctx, v.Client, app)
 	if err != nil {
-		return children.Observed{}, admission.Warnings{"it could not be tried whether the API server takes what is derived: " + err.Error()}
+		return children.Observed{}, admission.Warnings{"the dry run failed, so the API server may still reject the owned objects; see the status: " + err.Error()}
 	}
 	return observed, nil
 }

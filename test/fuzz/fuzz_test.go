@@ -183,7 +183,7 @@ func (j *judges) judge(ctx context.Context, t rapid.TB, a *v1alpha1.GracefulApp)
 	}
 	verdict := children.DryRun(ctx, j.api, p, children.Observed{})
 	for _, w := range verdict.Warnings {
-		if strings.HasPrefix(w, "it could not be tried") {
+		if strings.HasPrefix(w, "the dry run failed") {
 			t.Fatalf("%s\n%s", w, printed(a))
 		}
 	}
