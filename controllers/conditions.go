@@ -11,10 +11,10 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// scaleConflictLasts is how long a conflict that was undone is still shown: the write itself is over before anybody looks.
+// scaleConflictLasts is how long the condition stays after the operator has reverted the write, so that users see it.
 const scaleConflictLasts = 10 * time.Minute
 
-// setOrRemove sets a condition that is present only when True. One without a reason is not.
+// setOrRemove sets a condition to True, or removes it if it has no reason.
 func setOrRemove(status *v1alpha1.GracefulAppStatus, c metav1.Condition, now time.Time) {
 	if c.Reason == "" {
 		meta.RemoveStatusCondition(&status.Conditions, c.Type)
@@ -25,7 +25,7 @@ func setOrRemove(status *v1alpha1.GracefulAppStatus, c metav1.Condition, now tim
 	meta.SetStatusCondition(&status.Conditions, c)
 }
 
-// draining reads the Deployment's own count, which Kubernetes has from 1.35 on.
+// draining returns the condition Draining. It reads status.terminatingReplicas of the Deployment, which exists since Kubernetes 1.35.
 func (p pass) draining() metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionDraining}
 	if d := p.observed.Deployment; d != nil && d.Status.TerminatingReplicas != nil && *d.Status.TerminatingReplicas > 0 {
@@ -38,7 +38,7 @@ func (p pass) draining() metav1.Condition {
 	return c
 }
 
-// scaleConflict names who scales the wrong object, and the right one.
+// scaleConflict returns the condition ScaleConflict. Its message names the client that scales the Deployment, and the object to scale instead.
 func (p pass) scaleConflict(now time.Time) metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionScaleConflict}
 	if p.observed.Autoscaler != "" {
@@ -59,7 +59,7 @@ func (p pass) scaleConflict(now time.Time) metav1.Condition {
 	return c
 }
 
-// lastScaleConflict is a conflict that was undone, and is shown for a while.
+// lastScaleConflict returns the condition of a conflict that the operator has reverted, or nil.
 func (p pass) lastScaleConflict() *metav1.Condition {
 	last := meta.FindStatusCondition(p.app.Status.Conditions, v1alpha1.ConditionScaleConflict)
 	if last == nil || last.Reason != v1alpha1.ReasonDeploymentScaled {

@@ -10,10 +10,10 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/children"
 )
 
-// some tells whether is holds for the error, or for one of those that it joins.
+// some reports whether is returns true for the error or for one of the errors that it joins.
 func some(err error, is func(error) bool) bool { return slices.ContainsFunc(leaves(err), is) }
 
-// leaves are the errors that an error joins, or the error itself.
+// leaves returns the errors that an error joins, or the error itself.
 func leaves(err error) []error {
 	joined, ok := err.(interface{ Unwrap() []error })
 	switch {
@@ -29,7 +29,7 @@ func leaves(err error) []error {
 	return all
 }
 
-// textOf an error stands in one line.
+// textOf returns the text of an error in one line.
 func textOf(err error) string {
 	var all []string
 	for _, e := range leaves(err) {
@@ -38,22 +38,22 @@ func textOf(err error) string {
 	return strings.Join(all, "; ")
 }
 
-// rejected errors say that the same request will be refused again.
+// rejected reports whether the API server would reject the same request again.
 func rejected(err error) bool {
 	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err)
 }
 
 func isAltered(err error) bool { return errors.As(err, new(*children.AlteredError)) }
 
-// isTransient tells whether the same request may succeed soon. A conflict only means that the cache was old.
+// isTransient reports whether the same request may succeed soon. A conflict is left out: it only means that the cache was stale.
 func isTransient(err error) bool {
 	return !rejected(err) && !isAltered(err) && !apierrors.IsConflict(err) && !isPutOff(err)
 }
 
-// isPutOff tells whether the write was one too many for the last minute.
+// isPutOff reports whether the write exceeded the limit of writes per minute.
 func isPutOff(err error) bool { return errors.As(err, new(*tooManyWritesError)) }
 
-// isRefused tells whether only another spec, or another policy, lets the request succeed.
+// isRefused reports whether the request can succeed only after a change of the spec or of a policy.
 func isRefused(err error) bool { return rejected(err) || isAltered(err) }
 
 func isNotAltered(err error) bool { return !isAltered(err) }

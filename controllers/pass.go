@@ -18,30 +18,30 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// pass is what one reconcile found and did. The status is a pure function of it, with errors too.
+// pass holds the observations and results of one reconcile, errors included. The status is a pure function of it.
 type pass struct {
 	app *v1alpha1.GracefulApp
-	// state is what earlier reconciles have left. changed: none of them has seen the app's generation.
+	// state is the memory of earlier reconciles. changed is true if none of them has seen the app's generation.
 	state    *appState
 	changed  bool
 	now      time.Time
 	plan     plan.Plan
 	invalid  field.ErrorList
 	observed children.Observed
-	// unread: the live objects could not be read.
+	// unread is true if the live objects could not be read.
 	unread bool
-	// last is how the plan compares with the one that was applied last.
+	// last compares the plan with the one that was applied last.
 	last    lastApply
 	changes []children.Change
 	err     error
-	// stuck is why pods do not become available.
+	// stuck is a pod that does not become available, and the reason.
 	stuck children.Stuck
-	// wait is how long it takes until a write or a list of pods that was put off is allowed, 0 if none was.
+	// wait is the time until a delayed write or list of pods is allowed, 0 if none was delayed.
 	wait time.Duration
 }
 
-// apply passes the replicas on before anything else, so that a scaled app gets its pods however the rest ends. Then it writes the children,
-// unless it must not.
+// apply first scales the Deployment, so that a later error does not delay scaling. Then it applies the owned objects, unless the spec is invalid or
+// another object has the app's name.
 func (r *GracefulAppReconciler) apply(ctx context.Context, api client.Client, p *pass) {
 	if p.unread {
 		return
@@ -72,7 +72,7 @@ func (r *GracefulAppReconciler) applyChildren(ctx context.Context, api client.Cl
 	return err
 }
 
-// guard counts the writes, except those of the first reconcile after a change of the app.
+// guard enforces the limit of writes per minute. Writes of the first reconcile after a change of the app do not count.
 func (p *pass) guard(ctx context.Context, w write) error {
 	if !p.changed {
 		if wait := p.state.budget.take(p.now, w); wait > 0 {
@@ -89,8 +89,9 @@ func (p *pass) putOff(wait time.Duration) {
 	}
 }
 
-// writeStatus patches a status that differs, and tells whether it is in force: one that is put off is not. Counts alone leave the last write to a
-// condition. An app that was deleted meanwhile needs no status. The answer need not be decodable.
+// writeStatus patches the status if it differs, and reports whether the API server has it now; a delayed status is false. A change of counts alone does
+// not use the last write of the limit, so that a condition can use it. It ignores that the app was deleted meanwhile. It reads the answer as an
+// unstructured object, because the app may not be decodable.
 func (p *pass) writeStatus(ctx context.Context, api client.Client, status v1alpha1.GracefulAppStatus) (bool, error) {
 	if apiequality.Semantic.DeepEqual(p.app.Status, status) {
 		return true, nil
@@ -120,7 +121,8 @@ func (p *pass) writeStatus(ctx context.Context, api client.Client, status v1alph
 	return true, client.IgnoreNotFound(err)
 }
 
-// result: what a retry can heal backs off, what it cannot waits for the watch event that changes it. What was put off is due after its wait.
+// result returns the time of the next reconcile. Transient errors are retried with backoff. A rejected request waits for a watch event, and for
+// rejectedRetry at most. A delayed write is due after its wait.
 func (p *pass) result() (ctrl.Result, error) {
 	after := time.Duration(0)
 	switch {

@@ -273,7 +273,7 @@ var _ = Describe("The writes for one app", func() {
 			if len(w.writes) == 0 {
 				Expect(result.RequeueAfter).To(And(BeNumerically(">", 0), BeNumerically("<=", time.Minute)))
 			}
-			told = told || strings.Contains(w.readyMessage(), "another client changes its objects after each write")
+			told = told || strings.Contains(w.readyMessage(), "another client changes the owned objects after each write")
 			w.clock.SetTime(w.clock.Now().Add(time.Second))
 		}
 		Expect(written).To(And(BeNumerically(">=", 6), BeNumerically("<=", writesPerMinute)))

@@ -17,9 +17,9 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// verdict is what the three conditions say together.
+// verdict is the common content of the conditions Ready, Reconciling and Stalled.
 type verdict struct {
-	kind    string // ConditionReady, ConditionReconciling or ConditionStalled: the one that is True
+	kind    string // the condition that is True: ConditionReady, ConditionReconciling or ConditionStalled
 	reason  string
 	message string
 }
@@ -44,8 +44,8 @@ func (p pass) status(now time.Time) v1alpha1.GracefulAppStatus {
 	return status
 }
 
-// differOnlyInCounts tells whether two statuses differ in nothing but the numbers of pods, the condition Draining, which is one of them, and the
-// messages, which quote them.
+// differOnlyInCounts reports whether two statuses differ only in the numbers of pods, in the condition Draining, and in messages. The last two contain
+// such numbers.
 func differOnlyInCounts(a, b v1alpha1.GracefulAppStatus) bool {
 	return apiequality.Semantic.DeepEqual(withoutCounts(a), withoutCounts(b))
 }
@@ -71,7 +71,7 @@ func copyCounts(status *v1alpha1.GracefulAppStatus, d *appsv1.Deployment) {
 	status.TerminatingReplicas = d.Status.TerminatingReplicas
 }
 
-// setOn sets Ready always, and the other two only when they are True, as kstatus wants it.
+// setOn sets Ready, and sets Reconciling and Stalled only if they are True, as kstatus requires.
 func (v verdict) setOn(status *v1alpha1.GracefulAppStatus, generation int64, now time.Time) {
 	condition := metav1.Condition{
 		ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now), Reason: v.reason,
@@ -113,10 +113,10 @@ func (p pass) verdict() verdict {
 	return p.progress()
 }
 
-// progress reads the Deployment's own status, provided that it is about what was applied.
+// progress derives the conditions from the Deployment's status, if that status is about the applied spec.
 func (p pass) progress() verdict {
 	d := p.observed.Deployment
-	// A conflict only means that the cache was old: the next pass sees what is there.
+	// A conflict only means that the cache was stale. The next reconcile sees the current object.
 	if d == nil || p.err != nil || len(p.changes) > 0 || d.Status.ObservedGeneration < d.Generation {
 		return verdict{v1alpha1.ConditionReconciling, p.progressReason(), p.counts()}
 	}
@@ -136,7 +136,7 @@ func (p pass) progress() verdict {
 	return verdict{v1alpha1.ConditionReconciling, p.progressReason(), p.counts()}
 }
 
-// deadlineExceeded adds to the words of the Deployment's controller that it goes on: a long init container only delays the pods.
+// deadlineExceeded adds to the Deployment controller's message that the rollout continues, because a long init container only delays the pods.
 func deadlineExceeded(d *appsv1.Deployment, words string) string {
 	deadline := ""
 	if n := d.Spec.ProgressDeadlineSeconds; n != nil {
@@ -153,7 +153,8 @@ func (p pass) pausedBy() string {
 	return "another client paused the Deployment; to resume it, run: kubectl rollout resume deployment/" + p.app.Name
 }
 
-// progressReason tells a rollout from scaling and from pods that broke, by what the last status was.
+// progressReason returns Progressing for a rollout, Scaling for a change of the replicas, or Unavailable for pods that failed. The last status shows
+// which of them it is.
 func (p pass) progressReason() string {
 	d, last := p.observed.Deployment, meta.FindStatusCondition(p.app.Status.Conditions, v1alpha1.ConditionReady)
 	if d == nil || last == nil || d.Status.UpdatedReplicas < d.Status.Replicas {
@@ -169,7 +170,7 @@ func (p pass) progressReason() string {
 	return v1alpha1.ReasonProgressing
 }
 
-// replicas that the Deployment should have.
+// replicas returns the desired replicas of the Deployment.
 func (p pass) replicas() int32 { return plan.Replicas(p.app, p.observed.Running()) }
 
 func (p pass) counts() string {
@@ -195,7 +196,8 @@ func deploymentCondition(d *appsv1.Deployment, kind appsv1.DeploymentConditionTy
 // maxMessageBytes keeps a condition readable and within its limit of 32,768 bytes.
 const maxMessageBytes = 4096
 
-// bounded text fits where it goes, and moves no cursor of a terminal: what a cluster's objects and webhooks say may have any character.
+// bounded truncates a message and replaces unprintable characters. Messages of objects and webhooks may have any character, also terminal control
+// sequences.
 func bounded(message string, most int) string {
 	message = printable(message)
 	if len(message) <= most {

@@ -16,19 +16,19 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// Verdict is the API server's opinion of children that do not exist yet.
+// Verdict is the result of a dry run of the owned objects.
 type Verdict struct {
-	// Errors are what it refuses, by the GracefulApp's fields.
+	// Errors are the rejections by the API server, at the fields of the GracefulApp that cause them.
 	Errors field.ErrorList
-	// Warnings are for what no change of the spec heals, or what could not be asked.
+	// Warnings are problems that no change of the spec solves, and dry runs that failed.
 	Warnings []string
 }
 
-// freshSuffix makes the name under which a child is tried whose own name is taken. Nothing of the name is ever stored.
+// freshSuffix is appended to the name of an object for a dry run if the name is taken. No object with the suffix is ever stored.
 const freshSuffix = "-dry-run"
 
-// DryRun asks the API server, without storing anything, for its verdict on the children and on a pod made from the template: Pod
-// Security and priority classes are checked there only. It must not be called for a plan that came with field errors.
+// DryRun sends the owned objects and a pod made from the template to the API server as dry runs. The pod is needed because the API server checks
+// Pod Security and priority classes for pods only. Do not call it for a plan that has field errors.
 func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Verdict {
 	v := Verdict{}
 	for _, name := range o.Foreign {
@@ -41,7 +41,7 @@ func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Ver
 		}
 		v.add(p, child.kind, err)
 	}
-	if len(v.Errors) > 0 { // the pod would only repeat them
+	if len(v.Errors) > 0 { // the pod would cause the same errors again
 		return v
 	}
 	pod, err := triedPod(p)
@@ -56,8 +56,8 @@ func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Ver
 	return v
 }
 
-// tryOut applies the child as it would be applied, as a dry run. What another client has written into a child need not go together
-// with what we apply (takeOver sees to that), and a name that is taken says nothing about the spec: then it is tried under a fresh name.
+// tryOut makes a dry run of the apply. In two cases it uses a fresh name, because an error would not be caused by the spec: the name is taken, or
+// fields that another client wrote conflict with the applied ones (Apply solves that by takeOver).
 func (c child) tryOut(ctx context.Context, api client.Client, taken bool) error {
 	if !taken {
 		_, err := c.apply(ctx, api, "", client.DryRunAll)
@@ -68,8 +68,8 @@ func (c child) tryOut(ctx context.Context, api client.Client, taken bool) error 
 	return c.tryFresh(ctx, api)
 }
 
-// immutable are the API server's words for a field that an update may not change (ValidateImmutableField, ValidateServiceUpdate). A fresh object
-// would be taken.
+// immutable are the texts with which the API server rejects a change of an immutable field (ValidateImmutableField, ValidateServiceUpdate). It would
+// accept the same value in a new object.
 var immutable = []string{"field is immutable", "may not change once set", "can not be unset"}
 
 func changesImmutable(err error) bool {
@@ -82,7 +82,7 @@ func changesImmutable(err error) bool {
 	})
 }
 
-// tryFresh applies the child under a fresh name, as a dry run, so that the verdict depends on no other field manager.
+// tryFresh makes a dry run of the apply under a fresh name, so that fields of other managers do not affect the result.
 func (c child) tryFresh(ctx context.Context, api client.Client) error {
 	const longest = 63
 	name := c.name()
@@ -99,7 +99,7 @@ func (v *Verdict) warn(format string, args ...any) {
 	v.Warnings = append(v.Warnings, fmt.Sprintf(format, args...))
 }
 
-// add files an answer as an error of the spec or as a warning.
+// add adds the answer to a dry run: as errors if the spec causes it, else as a warning.
 func (v *Verdict) add(p plan.Plan, kind string, err error) {
 	switch status := apierrors.APIStatus(nil); {
 	case err == nil:
@@ -112,7 +112,8 @@ func (v *Verdict) add(p plan.Plan, kind string, err error) {
 	}
 }
 
-// passes tells what somebody may heal without touching the spec, and often does a moment later: GitOps applies in any order.
+// passes reports whether a rejection may end without a change of the spec. It often does within seconds, because GitOps tools apply the quota
+// or the service account after the app.
 func passes(err error) bool {
 	message := err.Error()
 	return apierrors.IsForbidden(err) && (strings.Contains(message, "exceeded quota") ||
@@ -120,21 +121,21 @@ func passes(err error) bool {
 		strings.Contains(message, "error looking up service account"))
 }
 
-// blamesSpec tells a refusal of what was written from trouble with asking.
+// blamesSpec reports whether the API server rejects the spec. It is false if the request failed for another reason.
 func blamesSpec(err error) bool {
 	message := err.Error()
 	switch {
 	case passes(err), strings.Contains(message, "does not support dry run"):
 		return false
 	case apierrors.IsForbidden(err):
-		// Our own permissions, and a namespace that is going away.
+		// The namespace is terminating, or the operator lacks a permission.
 		return !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) && !strings.Contains(message, "User \"system:serviceaccount:")
 	}
 	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err) ||
 		strings.Contains(message, "denied the request") // admission webhooks choose any code
 }
 
-// refusals are the server's words, at the fields of the GracefulApp from which the refused ones come.
+// refusals returns the API server's messages at the fields of the GracefulApp from which the rejected fields were derived.
 func refusals(p plan.Plan, kind string, status metav1.Status) field.ErrorList {
 	var errs field.ErrorList
 	if status.Details != nil {

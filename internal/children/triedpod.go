@@ -12,10 +12,11 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// triedHash has the form of the hash by which a Deployment names its ReplicaSets.
+// triedHash looks like the pod template hash in the names of ReplicaSets.
 const triedHash = "6b8d9c7f4b"
 
-// triedPod is a pod as a ReplicaSet of the Deployment creates it, for a dry run: policies that forbid bare pods ask for the owner or its label.
+// triedPod returns a pod for a dry run. It looks like a pod that a ReplicaSet of the Deployment creates, because policies that forbid bare pods check
+// the owner reference or the label.
 func triedPod(p plan.Plan) (*corev1.Pod, error) {
 	pod, err := podOf(p)
 	if err != nil {
@@ -24,14 +25,15 @@ func triedPod(p plan.Plan) (*corev1.Pod, error) {
 	replicaSet := *p.Deployment.Name + "-" + triedHash
 	pod.Namespace, pod.GenerateName = *p.Deployment.Namespace, replicaSet+"-"
 	pod.Labels = labels.Merge(pod.Labels, labels.Set{appsv1.DefaultDeploymentUniqueLabelKey: triedHash})
-	// Without blockOwnerDeletion: where OwnerReferencesPermissionEnforcement is on, it takes the permission to update finalizers of ReplicaSets.
+	// blockOwnerDeletion is left out: with the admission plugin OwnerReferencesPermissionEnforcement, it requires the permission to update finalizers
+	// of ReplicaSets.
 	pod.OwnerReferences = []metav1.OwnerReference{{
 		APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "ReplicaSet", Name: replicaSet, UID: uuid.NewUUID(), Controller: new(true),
 	}}
 	return pod, nil
 }
 
-// podOf is a pod made from the planned template, without a name.
+// podOf returns a pod made from the planned template, without a name.
 func podOf(p plan.Plan) (*corev1.Pod, error) {
 	data, err := json.Marshal(p.Deployment.Spec.Template)
 	if err != nil {

@@ -18,19 +18,18 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 )
 
-// The API server does not say to a webhook who it is, so whoever reaches its port can post a review that is none, of any namespace. The
-// answer to a real one may tell of quotas, policies and names there. So the real ones come by a path that only those know who may read
-// webhook configurations: it is drawn at random, written into ours, and changed each hour. By any other path one gets what follows from
-// the posted object alone.
+// The API server does not authenticate to webhooks. Anyone who can reach the port can send a forged AdmissionReview for any namespace, and a full
+// answer may reveal quotas, policies and names of that namespace. So the operator writes a random path into its webhook configuration and replaces it
+// every hour. Only clients that may read webhook configurations know the path. A review on any other path is answered from the object in it alone.
 
 const (
-	// maxReviewBytes is room for an object and its old self, each as large as etcd takes (1.5 MiB).
+	// maxReviewBytes has room for the old and the new object, each of the maximum size in etcd (1.5 MiB).
 	maxReviewBytes = 4 << 20
-	// readTimeout is how long a review may take to arrive; the API server itself waits for an answer for timeoutSeconds, 5.
+	// readTimeout limits how long the server reads a request. It equals the webhook's timeoutSeconds.
 	readTimeout = 5 * time.Second
 )
 
-// Whoever sends by an unknown path is held to what cannot exhaust the operator's memory and CPU: a spec has 256 KiB at most.
+// Limits for requests on an unknown path. They protect the operator's memory and CPU; a spec has at most 256 KiB.
 const (
 	maxStrangerBytes   = 1 << 20
 	strangersAtOnce    = 8
@@ -38,8 +37,8 @@ const (
 	strangersBurst     = 200
 )
 
-// door knows the paths of real reviews: those that the webhook configuration has, and those that it had before, for the API server hears of a
-// change a moment later.
+// door knows the secret paths: the current ones of the webhook configuration and the previous ones, because the API server sees a change of the
+// configuration a moment later.
 type door struct {
 	mu              sync.RWMutex
 	current, before []string
@@ -64,7 +63,7 @@ func (d *door) knows(asked string) bool {
 	return known == 1
 }
 
-// pathsOf are the paths in a configuration that newPath has drawn.
+// pathsOf returns the secret paths in a webhook configuration.
 func pathsOf(c *admissionregistrationv1.ValidatingWebhookConfiguration) []string {
 	var paths []string
 	for _, w := range c.Webhooks {
@@ -77,7 +76,7 @@ func pathsOf(c *admissionregistrationv1.ValidatingWebhookConfiguration) []string
 				given = u.Path
 			}
 		}
-		// Another path than those that we draw may be known to everybody, as the generated one is.
+		// Any other path may be public, for example the path in the generated manifest.
 		if drawnPath.MatchString(given) {
 			paths = append(paths, given)
 		}
@@ -87,24 +86,25 @@ func pathsOf(c *admissionregistrationv1.ValidatingWebhookConfiguration) []string
 
 var drawnPath = regexp.MustCompile(`^/[a-z2-7]{52}$`)
 
-// newPath is a DNS-1123 subdomain, as the API server wants each part of a path.
+// newPath returns a random path. It is a DNS-1123 subdomain, because the API server requires that of each part of a webhook path.
 func newPath() string { return "/" + strings.ToLower(rand.Text()+rand.Text()) }
 
-// NewServer is for reviews at host, "" for all of them. It speaks no HTTP/2, over which an answer cannot end its connection for good: a review
-// that is sent meanwhile may be lost.
+// NewServer returns the webhook server. It listens on host, or on all addresses if host is "". It offers HTTP/1.1 only: over HTTP/2, a response cannot
+// close its connection without the risk that a review is lost that the API server sends meanwhile.
 func NewServer(host string, port int, certDir string) webhook.Server {
 	return webhook.NewServer(webhook.Options{Host: host, Port: port, CertDir: certDir, TLSOpts: []func(*tls.Config){
 		func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} },
 	}})
 }
 
-// guarded lets the API server in to full, and everybody else to plain. Each answer ends its connection: the API server would keep it, and
-// write the next review on it just when this replica ends (1 of 756 in two rollouts of the operator, measured in the lab).
+// guarded sends requests on a secret path to full and all others, within limits, to plain. Each response closes its connection. Otherwise the API
+// server would send the next review on a connection to a replica that is shutting down (1 of 756 reviews failed in two rollouts of the operator in
+// the lab).
 func guarded(d *door, full, plain http.Handler) http.Handler {
 	strangers := rate.NewLimiter(strangersPerSecond, strangersBurst)
 	places := make(chan struct{}, strangersAtOnce)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// Not every connection can have a deadline; the webhook server's can.
+		// The error is ignored: connections of the webhook server support deadlines, those of a test's recorder do not.
 		_ = http.NewResponseController(w).SetReadDeadline(clock.RealClock{}.Now().Add(readTimeout))
 		w.Header().Set("Connection", "close")
 		if d.knows(r.URL.Path) {

@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// pathLifetime bounds how long a path helps whoever has seen it: in the API server's own words when the webhook does not answer.
+	// pathLifetime limits how long a leaked path is valid. When the webhook does not answer, the API server names the path in its error message.
 	pathLifetime = time.Hour
 	pathOwner    = "gracefulapp-webhook-path"
-	// keeperPeriod is how soon a configuration that was made anew gets its path.
+	// keeperPeriod is the interval at which the path is checked, so that a recreated configuration gets its path soon.
 	keeperPeriod = 10 * time.Second
 )
 
-// keeper draws the path of real reviews and writes it into the webhook configuration. Only the leader runs it; each replica's door learns the
-// path from the configuration.
+// keeper generates a random webhook path, writes it to the webhook configuration and replaces it every hour. It runs on the leader. Each replica's door
+// reads the path from the configuration.
 type keeper struct {
 	client.Client
 	name  string // of the configuration
@@ -33,7 +33,7 @@ type keeper struct {
 	drawn time.Time
 }
 
-// Start keeps the path until ctx ends.
+// Start checks and replaces the path until ctx is done.
 func (k *keeper) Start(ctx context.Context) error {
 	tick := time.NewTicker(keeperPeriod)
 	defer tick.Stop()
@@ -73,7 +73,7 @@ func (k *keeper) keep(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// watchDoor lets the door learn from the configuration, on each replica. synced tells whether it knows what is written there.
+// watchDoor watches the webhook configuration and passes its paths to the door, on each replica. synced reports whether the door knows the paths.
 func watchDoor(ctx context.Context, mgr manager.Manager, name string, d *door) (synced func() bool, err error) {
 	informer, err := mgr.GetCache().GetInformer(ctx, &admissionregistrationv1.ValidatingWebhookConfiguration{})
 	if err != nil {
