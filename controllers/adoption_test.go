@@ -16,7 +16,7 @@ import (
 
 var theirLabels = map[string]string{"app": "shop"}
 
-// running is a Deployment of three pods, as somebody else made it, with a container that the app will not have.
+// running is a Deployment of another client, with three replicas and a container that the app does not have.
 func (w *world) running() *appsv1.Deployment {
 	return &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: w.namespace},
@@ -41,7 +41,7 @@ func adopting(app *v1alpha1.GracefulApp) {
 	app.Spec.Replicas = new(int32(3))
 }
 
-// service is a Service of the app's name, as another client made it.
+// service is a Service of another client with the app's name.
 func (w *world) service(spec corev1.ServiceSpec, owners ...metav1.OwnerReference) *corev1.Service {
 	GinkgoHelper()
 	spec.Selector = theirLabels
@@ -65,18 +65,18 @@ var _ = Describe("A Deployment that runs", func() {
 		Expect(metav1.IsControlledBy(d, w.app())).To(BeTrue())
 		Expect(d.Spec.Template.Spec.Containers).To(HaveLen(1), "the app has no such container")
 		Expect(*d.Spec.Template.Spec.TerminationGracePeriodSeconds).To(BeEquivalentTo(20))
-		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("ScaleConflict")), "the client that made it was right to set its replicas")
+		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("ScaleConflict")), "the client that created the Deployment may set its replicas")
 		adopted := fetch(w, &corev1.Service{})
 		Expect(adopted.UID).To(Equal(service.UID))
 		Expect(adopted.Spec.ClusterIP).To(Equal(service.Spec.ClusterIP))
 		w.rollOut()
 		w.reconcile()
-		w.reconcile() // what the first one wrote
+		w.reconcile() // observe the writes of the first reconcile
 		Expect(w.conditions()).To(ConsistOf(available))
 		Expect(w.reconcile()).To(BeEmpty())
 	})
 
-	It("loses on adoption what kubectl apply --server-side had put into it and the app has not", func() {
+	It("loses fields on adoption that kubectl apply --server-side set and the app does not have", func() {
 		w := newWorld()
 		configuration := appsv1ac.Deployment("hello", w.namespace)
 		toConfiguration(w.running().Spec, configuration)
@@ -107,7 +107,7 @@ var _ = Describe("A Deployment that runs", func() {
 		Expect(w.conditions()).To(ConsistOf(available))
 	})
 
-	It("is not adopted if its selector is another, and the message says which", func() {
+	It("is not adopted if its selector differs, and the message shows the selector", func() {
 		w := newWorld()
 		before := w.running()
 		Expect(api.Create(ctx, before)).To(Succeed())
@@ -118,7 +118,7 @@ var _ = Describe("A Deployment that runs", func() {
 		Expect(w.deployment().ResourceVersion).To(Equal(before.ResourceVersion))
 	})
 
-	It("is not touched while it is not adopted, and not scaled either", func() {
+	It("is neither changed nor scaled before the adoption", func() {
 		w := newWorld()
 		before := w.running()
 		Expect(api.Create(ctx, before)).To(Succeed())
@@ -135,7 +135,7 @@ var _ = Describe("A Deployment that runs", func() {
 		Expect(w.deployment().ResourceVersion).To(Equal(before.ResourceVersion))
 	})
 
-	It("keeps its Service as it is while paused, and hands an unnamed port over by its number", func() {
+	It("keeps its Service unchanged while paused, and the Service targets an unnamed port by its number", func() {
 		w := newWorld()
 		unnamed := w.running()
 		unnamed.Spec.Template.Spec.Containers[0].Ports[0].Name = ""
@@ -172,7 +172,7 @@ var _ = Describe("A Deployment that runs", func() {
 		Expect(after).To(Equal(before.Spec))
 	})
 
-	It("takes over what kubectl scale wrote, so that the first scaling of the app is no conflict", func() {
+	It("takes over the replicas that kubectl scale wrote, so that the first scaling of the app causes no conflict", func() {
 		w := newWorld()
 		Expect(api.Create(ctx, w.running())).To(Succeed())
 		Expect(api.SubResource("scale").Update(ctx, w.deployment(), client.FieldOwner("kubectl"),
@@ -230,7 +230,7 @@ var _ = Describe("A Deployment that runs", func() {
 	})
 })
 
-// toConfiguration is the spec as an apply configuration.
+// toConfiguration returns the spec as an apply configuration.
 func toConfiguration(spec appsv1.DeploymentSpec, configuration *appsv1ac.DeploymentApplyConfiguration) {
 	GinkgoHelper()
 	configuration.WithSpec(appsv1ac.DeploymentSpec())

@@ -19,7 +19,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// decoded creates the object that a manifest describes, under the world's name and in its namespace.
+// decoded creates the object of a manifest, with the test's name and namespace.
 func decoded[T client.Object](w *world, object T, manifest string) T {
 	GinkgoHelper()
 	Expect(yaml.UnmarshalStrict([]byte(manifest), object)).To(Succeed())
@@ -29,7 +29,7 @@ func decoded[T client.Object](w *world, object T, manifest string) T {
 	return object
 }
 
-// legacyDeployment is a Deployment that users reported: strategy Recreate, an exec hook, a volume that the GracefulApp does not have. PORT is its port.
+// legacyDeployment is a Deployment as users have it: strategy Recreate, an exec hook, and a volume that the GracefulApp lacks. PORT is a placeholder.
 const legacyDeployment = `
 spec:
   replicas: 2
@@ -76,7 +76,7 @@ spec:
         lifecycle: {preStop: {httpGet: {path: /drain, port: 8080}}}
 `
 
-var _ = Describe("An adoption of the objects that users run", func() {
+var _ = Describe("An adoption of existing objects", func() {
 	DescribeTable("changes nothing for the clients of the Service until the rollout has finished", func(old, target, written string) {
 		w := newWorld()
 		decoded(w, &appsv1.Deployment{}, strings.ReplaceAll(legacyDeployment, "PORT", old))
@@ -175,7 +175,7 @@ spec:
 		Expect(fetch(w, &corev1.Service{}).Spec).To(Equal(before.Spec))
 	})
 
-	It("of a Service alone leaves the pods of another Deployment their requests until its own are available", func() {
+	It("of a Service alone keeps the pods of another Deployment as endpoints until the app's pods are available", func() {
 		w := newWorld()
 		before := decoded(w, &corev1.Service{}, strings.ReplaceAll(legacyService, "TARGET", "8080"))
 		decoded(w, &v1alpha1.GracefulApp{}, strings.ReplaceAll(legacyApp, "PORT", "{containerPort: 8080}"))
@@ -208,7 +208,7 @@ spec:
 		Expect(w.reconcile()).To(BeEmpty())
 	})
 
-	It("of a PodDisruptionBudget deletes it if the app has one replica, which it would hold on its node", func() {
+	It("of a PodDisruptionBudget deletes it if the app has one replica, because it would prevent the eviction of the only pod", func() {
 		w := newWorld()
 		decoded(w, &policyv1.PodDisruptionBudget{}, "spec: {minAvailable: 1, selector: {matchLabels: {app: legacy}}}")
 		decoded(w, &v1alpha1.GracefulApp{}, strings.NewReplacer("PORT", "{containerPort: 8080}", "replicas: 2", "replicas: 1").Replace(legacyApp))
@@ -284,7 +284,7 @@ spec:
 		Expect(w.reconcile()).To(BeEmpty())
 	})
 
-	It("of the objects that a deleted app has left behind keeps its pods and its derivation version", func() {
+	It("of orphaned objects of a deleted app keeps the pods and the derivation version", func() {
 		w := newWorld()
 		old := strings.NewReplacer("PORT", "{containerPort: 8080}", "paused: true", "paused: false", "TARGET", "8080")
 		first := decoded(w, &v1alpha1.GracefulApp{}, old.Replace(legacyApp))
@@ -349,7 +349,7 @@ spec:
 			loadBalancerSourceRanges: [198.18.0.0/24], ports: [{name: https, port: 443, targetPort: 8080}]`),
 		Entry("a load balancer with node ports and session affinity", `type: LoadBalancer, externalTrafficPolicy: Local, healthCheckNodePort: 30999,
 			sessionAffinity: ClientIP, sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}, ports: [{name: https, port: 443, targetPort: 8080}]`),
-		Entry("traffic that stays near", `internalTrafficPolicy: Local, trafficDistribution: PreferSameNode,
+		Entry("internal traffic policy and traffic distribution", `internalTrafficPolicy: Local, trafficDistribution: PreferSameNode,
 			ports: [{name: http, port: 80, targetPort: 8080}]`),
 	)
 })

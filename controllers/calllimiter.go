@@ -15,7 +15,7 @@ const (
 	// webhook.
 	callTimeout = 35 * time.Second
 
-	// maxSlowCalls leaves four workers for apps whose writes are fast.
+	// maxSlowCalls leaves four workers for apps with fast writes.
 	maxSlowCalls = maxConcurrentReconciles - 4
 	// maxSlowPerTarget leaves slots for other slow targets, so that one webhook cannot use all of them.
 	maxSlowPerTarget = maxSlowCalls / 2

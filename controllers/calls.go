@@ -22,7 +22,7 @@ type write struct {
 // guard sends a write, or returns an error that says why it does not.
 type guard func(context.Context, write) error
 
-// guardedClient is a client whose writes go through a guard. Its reads come from the cache.
+// guardedClient is a client that sends its writes through a guard. Its reads come from the cache.
 type guardedClient struct {
 	client.Client
 	guard guard

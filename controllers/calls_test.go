@@ -22,14 +22,14 @@ func unanswered(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// startUnanswered makes an unanswered call in the background and returns where its error will be.
+// startUnanswered makes an unanswered call in the background. The returned channel receives its error.
 func startUnanswered(ctx context.Context, limiter *callLimiter) <-chan error {
 	ended := make(chan error, 1)
 	go func() { ended <- limiter.do(ctx, write{target: "a", send: unanswered}) }()
 	return ended
 }
 
-// ended returns the errors of the calls that are over by now.
+// ended returns the errors of the calls that have ended.
 func ended(calls ...<-chan error) []error {
 	synctest.Wait()
 	var errs []error

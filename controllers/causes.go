@@ -70,7 +70,7 @@ func serves(mapper meta.RESTMapper, scheme *runtime.Scheme, object client.Object
 	return err == nil, err
 }
 
-// failingApps holds the apps whose last reconcile ended with an error. It is empty in a healthy cluster.
+// failingApps holds the apps that failed at the last reconcile. It is empty in a healthy cluster.
 type failingApps struct {
 	mu   sync.Mutex
 	apps map[types.NamespacedName]struct{}

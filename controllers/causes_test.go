@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// forbidDeployments lets a ValidatingAdmissionPolicy deny the Deployments of a namespace. It is in force when it returns.
+// forbidDeployments creates a ValidatingAdmissionPolicy that denies the Deployments of a namespace, and waits until the API server enforces it.
 func (w *world) forbidDeployments() (stop func()) {
 	GinkgoHelper()
 	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{
@@ -51,7 +51,7 @@ func (w *world) forbidDeployments() (stop func()) {
 	return func() { Expect(api.Delete(ctx, binding)).To(Succeed()) }
 }
 
-// exhaustQuota lets a ResourceQuota refuse the Deployments of a namespace. It is in force when it returns.
+// exhaustQuota creates a ResourceQuota that denies the Deployments of a namespace, and waits until the API server enforces it.
 func (w *world) exhaustQuota() (stop func()) {
 	GinkgoHelper()
 	none := corev1.ResourceList{"count/deployments.apps": quantity("0")}
@@ -71,11 +71,11 @@ func (w *world) awaitRefusal(message string) {
 		d := w.running()
 		d.Name = "probe"
 		return api.Create(ctx, d, client.DryRunAll)
-	}).WithTimeout(20*time.Second).Should(MatchError(ContainSubstring(message)), "it is not in force")
+	}).WithTimeout(20*time.Second).Should(MatchError(ContainSubstring(message)), "the API server does not enforce it")
 }
 
-var _ = Describe("A refused app", func() {
-	It("is applied as soon as the policy or the quota that refused it is gone, not a minute later", func() {
+var _ = Describe("A rejected app", func() {
+	It("is applied as soon as the policy or the quota that rejected it is deleted, not a minute later", func() {
 		startManager()
 		byPolicy, byQuota := newWorld(), newWorld()
 		allow, enlarge := byPolicy.forbidDeployments(), byQuota.exhaustQuota()
@@ -90,7 +90,7 @@ var _ = Describe("A refused app", func() {
 		}
 	})
 
-	It("is known as failing until it is applied or gone", func() {
+	It("is failing until it is applied or deleted", func() {
 		w := newWorld()
 		w.create()
 		w.fail = func(string, string) error {

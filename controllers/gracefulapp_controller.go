@@ -156,7 +156,7 @@ func appOfAutoscaler(_ context.Context, object client.Object) []reconcile.Reques
 	return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: object.GetNamespace(), Name: children.ScaledDeployment(autoscaler)}}}
 }
 
-// appsOfDisruptionBudget maps a PodDisruptionBudget to the app of its name and to every app whose pods it selects.
+// appsOfDisruptionBudget maps a PodDisruptionBudget to the app of its name and to every app with pods that it selects.
 func (r *GracefulAppReconciler) appsOfDisruptionBudget(ctx context.Context, object client.Object) []reconcile.Request {
 	requests := []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(object)}}
 	budget, ok := object.(*policyv1.PodDisruptionBudget)
@@ -165,7 +165,7 @@ func (r *GracefulAppReconciler) appsOfDisruptionBudget(ctx context.Context, obje
 	}
 	apps, err := decodedApps(ctx, r, object.GetNamespace())
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Could not list the apps whose pods a PodDisruptionBudget selects")
+		log.FromContext(ctx).Error(err, "Could not list the apps that a PodDisruptionBudget may select")
 		return requests
 	}
 	for _, app := range apps {

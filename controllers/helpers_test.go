@@ -25,18 +25,18 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// world is one namespace with one app and a reconciler that is driven by hand, so that a test knows when it ran.
+// world is the environment of one test: a namespace, one app, and a reconciler that the test calls itself.
 type world struct {
 	*GracefulAppReconciler
 	namespace string
 	key       client.ObjectKey
 	events    *recordedEvents
 	clock     *clocktesting.FakePassiveClock
-	// writes made through the reconciler's client, for example "Apply Deployment".
+	// writes are the writes of the last reconcile, for example "Apply Deployment".
 	writes []string
-	// fail, if set, makes a write fail.
+	// fail returns the error of a write; nil means that every write succeeds.
 	fail func(verb, kind string) error
-	// remembered is the old state that reads return, by kind; nil: reads are fresh.
+	// remembered is the stale state that reads return, by kind; nil means that reads are current.
 	remembered memory
 }
 
@@ -44,7 +44,7 @@ func newWorld() *world {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "app-"}}
 	Expect(api.Create(ctx, namespace)).To(Succeed())
 	w := &world{namespace: namespace.Name, events: &recordedEvents{}}
-	// What a test leaves behind, the next one's manager would see: envtest has no namespace controller.
+	// envtest has no namespace controller, so the manager of a later test would reconcile the objects that remain.
 	DeferCleanup(func() {
 		for _, kind := range []client.Object{&v1alpha1.GracefulApp{}, &appsv1.Deployment{}, &policyv1.PodDisruptionBudget{}, &corev1.Service{}} {
 			Expect(api.DeleteAllOf(ctx, kind, client.InNamespace(w.namespace))).To(Succeed())
@@ -111,7 +111,7 @@ func (w *world) interceptors() interceptor.Funcs {
 	}
 }
 
-// create stores an app named hello, modified.
+// create stores an app named hello, after the given modifications.
 func (w *world) create(modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp {
 	GinkgoHelper()
 	get := func(path string) *corev1.HTTPGetAction {
@@ -147,7 +147,7 @@ func (w *world) change(modify func(*v1alpha1.GracefulApp)) {
 	Expect(api.Patch(ctx, app, client.MergeFrom(before))).To(Succeed())
 }
 
-// reconcile runs one pass and returns its writes.
+// reconcile reconciles the app once and returns the writes.
 func (w *world) reconcile() []string {
 	GinkgoHelper()
 	_, err := w.try()
@@ -155,7 +155,7 @@ func (w *world) reconcile() []string {
 	return w.writes
 }
 
-// try lets a minute go by first, in which the writes before are forgotten.
+// try advances the clock by a minute, so that earlier writes no longer count, and reconciles the app.
 func (w *world) try() (ctrl.Result, error) {
 	w.clock.SetTime(w.clock.Now().Add(time.Minute))
 	return w.tryNow()
@@ -186,7 +186,7 @@ func (w *world) absent(object client.Object) {
 	Expect(apierrors.IsNotFound(err)).To(BeTrue(), "%T is there, or: %v", object, err)
 }
 
-// rollOut writes the Deployment's status as its controller would when everything is available.
+// rollOut writes the Deployment's status as the Deployment controller does after a completed rollout.
 func (w *world) rollOut() {
 	GinkgoHelper()
 	d := w.deployment()
@@ -197,7 +197,7 @@ func (w *world) rollOut() {
 	Expect(api.Status().Update(ctx, d)).To(Succeed())
 }
 
-// conditions as "Type=Status Reason".
+// conditions returns the app's conditions as "Type=Status Reason".
 func (w *world) conditions() []string {
 	GinkgoHelper()
 	var all []string
@@ -229,7 +229,7 @@ func quantity(s string) resource.Quantity { return resource.MustParse(s) }
 
 func fromName(name string) intstr.IntOrString { return intstr.FromString(name) }
 
-// mutateDeployments lets a MutatingAdmissionPolicy change the Deployments of a namespace until stop is called.
+// mutateDeployments creates a MutatingAdmissionPolicy for the Deployments of a namespace. stop deletes it.
 func mutateDeployments(namespace, expression string) (stop func()) {
 	GinkgoHelper()
 	return mutateDeploymentsBy(namespace, admissionregistrationv1.Mutation{
@@ -243,7 +243,7 @@ func mutateDeploymentsBy(namespace string, mutations ...admissionregistrationv1.
 	return mutateBy(namespace, "apps", "deployments", mutations...)
 }
 
-// mutateBy lets a MutatingAdmissionPolicy change all objects of a kind in a namespace until stop is called.
+// mutateBy creates a MutatingAdmissionPolicy for all objects of a kind in a namespace. stop deletes it.
 func mutateBy(namespace, group, resource string, mutations ...admissionregistrationv1.Mutation) (stop func()) {
 	GinkgoHelper()
 	policy := &admissionregistrationv1.MutatingAdmissionPolicy{

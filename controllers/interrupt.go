@@ -59,7 +59,7 @@ func (r *runningReconciles) interrupt(app types.NamespacedName, now time.Time) {
 	}
 }
 
-// interruptChanged interrupts the reconcile of an app whose spec has changed.
+// interruptChanged interrupts the running reconcile of an app after a change of its spec.
 func (r *GracefulAppReconciler) interruptChanged() handler.EventHandler {
 	return handler.Funcs{UpdateFunc: func(_ context.Context, e ctrlevent.UpdateEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 		if app := e.ObjectNew; app.GetGeneration() != e.ObjectOld.GetGeneration() {

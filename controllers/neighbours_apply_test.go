@@ -26,7 +26,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// manifest is what stands in Git: a GracefulApp without replicas.
+// manifest returns the manifest in the Git repository: a GracefulApp without replicas.
 func (w *world) manifest() *unstructured.Unstructured {
 	GinkgoHelper()
 	object := &unstructured.Unstructured{}
@@ -65,7 +65,7 @@ func unsetReplicas(manifest *unstructured.Unstructured) {
 	unstructured.RemoveNestedField(manifest.Object, "spec", "replicas")
 }
 
-// kubectl runs the real one.
+// kubectl runs the real kubectl.
 func (w *world) kubectl() func(input *unstructured.Unstructured, args ...string) string {
 	GinkgoHelper()
 	dir := GinkgoT().TempDir()
@@ -91,7 +91,7 @@ func (w *world) kubectl() func(input *unstructured.Unstructured, args ...string)
 	}
 }
 
-// kubectlApply is kubectl apply, and so Argo CD's too, which runs the same code.
+// kubectlApply runs kubectl apply. It also stands for Argo CD, which runs the same code.
 func (w *world) kubectlApply(flags ...string) func(*unstructured.Unstructured) string {
 	GinkgoHelper()
 	kubectl := w.kubectl()
@@ -101,7 +101,7 @@ func (w *world) kubectlApply(flags ...string) func(*unstructured.Unstructured) s
 	}
 }
 
-// childrenSay is all that the children are, as text, so that one can look for what must not be there.
+// childrenSay returns all owned objects as text, so that a test can search it for strings that must not occur.
 func (w *world) childrenSay() string {
 	GinkgoHelper()
 	text := ""
@@ -117,7 +117,7 @@ var _ = Describe("Neighbour Argo CD", func() {
 	// Read from argoproj/gitops-engine, pkg/utils/kube/resource_ops.go (it runs kubectl's own apply, forced where server-side) and
 	// pkg/sync/sync_context.go, and from argoproj/argo-cd, common/common.go (the manager of both ways) and
 	// util/argo/resource_tracking.go (the annotation, and the label of the older method).
-	DescribeTable("tracks and heals the GracefulApp alone, and an autoscaler goes on",
+	DescribeTable("tracks and heals only the GracefulApp, and the autoscaler keeps working",
 		func(flags ...string) {
 			w := newWorld()
 			manifest, apply := w.manifest(), w.kubectlApply(append(flags, "--field-manager=argocd-controller")...)
@@ -129,15 +129,15 @@ var _ = Describe("Neighbour Argo CD", func() {
 			w.settle()
 			w.scaler(hpaAgent).to(5)
 			Expect(w.childrenSay()).NotTo(Or(ContainSubstring("argo"), ContainSubstring("app.kubernetes.io/instance"), ContainSubstring("last-applied")),
-				"Argo CD would take the child for one that left Git, and prune it")
+				"Argo CD would prune the object, because it is not in Git")
 
 			By("healing when nothing differs")
 			before := w.app()
 			apply(manifest)
-			Expect(w.app().ResourceVersion).To(Equal(before.ResourceVersion), "we have written what Git says otherwise")
+			Expect(w.app().ResourceVersion).To(Equal(before.ResourceVersion), "the operator has changed a field that Git sets")
 			Expect(w.reconcile()).To(BeEmpty())
 
-			By("healing what somebody has edited")
+			By("healing an edit by another client")
 			w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Timing.RequestSeconds = 50 })
 			w.settle()
 			apply(manifest)
@@ -156,7 +156,7 @@ var _ = Describe("Neighbour Argo CD", func() {
 var _ = Describe("Neighbour Flux", func() {
 	labels := map[string]string{"kustomize.toolkit.fluxcd.io/name": "shop", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}
 
-	It("takes over what kubectl has written, but not the scale, and finds no drift at rest", func() {
+	It("takes over the fields that kubectl wrote, except the scale, and finds no drift", func() {
 		w := newWorld()
 		manifest, kubectl := w.manifest(), w.kubectl()
 		kubectl(manifest, "apply", "-f", "-")
@@ -169,12 +169,12 @@ var _ = Describe("Neighbour Flux", func() {
 		app := w.app()
 		Expect(app.Annotations).To(BeEmpty())
 		Expect(app.Labels).To(Equal(labels))
-		Expect(app.Spec.RevisionHistoryLimit).To(BeNil(), "it undoes what kubectl did")
+		Expect(app.Spec.RevisionHistoryLimit).To(BeNil(), "Flux reverts the change by kubectl")
 		Expect(owners(app, "timing")).To(ConsistOf("kustomize-controller Apply "))
 		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(5))
-		Expect(w.childrenSay()).NotTo(ContainSubstring("fluxcd"), "Flux would prune the child")
+		Expect(w.childrenSay()).NotTo(ContainSubstring("fluxcd"), "Flux would prune the owned object")
 
-		Expect(w.fluxApplies(manifest)).To(BeFalse(), "we have written what Git says otherwise")
+		Expect(w.fluxApplies(manifest)).To(BeFalse(), "the operator has changed a field that Git sets")
 		Expect(w.reconcile()).To(BeEmpty())
 
 		By("kubectl scale")
@@ -184,7 +184,7 @@ var _ = Describe("Neighbour Flux", func() {
 		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(3))
 	})
 
-	It("corrects drift, and an autoscaler goes on", func() {
+	It("corrects drift, and the autoscaler keeps working", func() {
 		w := newWorld()
 		manifest := w.manifest()
 		manifest.SetLabels(labels)
@@ -200,8 +200,8 @@ var _ = Describe("Neighbour Flux", func() {
 		Expect(w.conditions()).To(ConsistOf(available))
 	})
 
-	// A Deployment has the same trap: kubectl patch is no way to scale what Flux keeps.
-	It("undoes replicas that kubectl patch has written, and the default comes", func() {
+	// A Deployment behaves in the same way: kubectl patch cannot scale an object that Flux applies.
+	It("reverts replicas that kubectl patch wrote, and the API server sets the default", func() {
 		w := newWorld()
 		manifest := w.manifest()
 		w.fluxApplies(manifest)
@@ -213,9 +213,9 @@ var _ = Describe("Neighbour Flux", func() {
 
 const fluxManager = "kustomize-controller"
 
-// fluxApplies does what Flux does at each interval, and tells whether it found anything to do. Read from fluxcd/pkg, ssa/manager_apply.go,
-// ssa/manager_diff.go and ssa/patch.go, and from fluxcd/kustomize-controller, internal/controller/kustomization_controller.go: a forced dry run
-// shows the drift; fields of every manager whose name begins with kubectl become its own, unless they are a subresource's.
+// fluxApplies makes the requests that Flux makes at each interval, and reports whether it found drift. Source: fluxcd/pkg, ssa/manager_apply.go,
+// ssa/manager_diff.go and ssa/patch.go; fluxcd/kustomize-controller, internal/controller/kustomization_controller.go. Flux finds drift by a forced dry
+// run. It takes over the fields of every manager with the prefix kubectl, except those of subresources.
 func (w *world) fluxApplies(manifest *unstructured.Unstructured) bool {
 	GinkgoHelper()
 	send := func(more ...client.ApplyOption) *unstructured.Unstructured {
@@ -264,14 +264,14 @@ func (w *world) fluxCleans(existing *unstructured.Unstructured) bool {
 	return true
 }
 
-// withoutServersOwn leaves what Flux compares.
+// withoutServersOwn returns the parts of an object that Flux compares.
 func withoutServersOwn(object *unstructured.Unstructured) map[string]any {
 	return map[string]any{"labels": object.GetLabels(), "annotations": object.GetAnnotations(), "spec": object.Object["spec"]}
 }
 
 var _ = Describe("Neighbour Helm", func() {
-	// Read from helm/helm, pkg/kube/client.go, and fluxcd/helm-controller, internal/action/diff.go: Helm 3 sends a custom resource the merge
-	// patch from the last manifest to the new one, Helm 4 applies server-side. Both mark what is theirs by the label and the annotations.
+	// Source: helm/helm, pkg/kube/client.go; fluxcd/helm-controller, internal/action/diff.go. Helm 3 sends a merge patch of the difference between the
+	// last and the new manifest, Helm 4 uses server-side apply. Both mark their objects by a label and annotations.
 	helm3 := func(w *world, old, manifest *unstructured.Unstructured) {
 		GinkgoHelper()
 		if old == nil {
@@ -287,7 +287,7 @@ var _ = Describe("Neighbour Helm", func() {
 		Expect(api.Apply(ctx, client.ApplyConfigurationFromUnstructured(manifest.DeepCopy()), client.FieldOwner("helm"))).To(Succeed())
 	}
 
-	DescribeTable("upgrades the GracefulApp, marks no child as its own, and an autoscaler goes on",
+	DescribeTable("upgrades the GracefulApp, marks no owned object as its own, and the autoscaler keeps working",
 		func(upgrade func(w *world, old, manifest *unstructured.Unstructured), then int) {
 			w := newWorld()
 			manifest := w.manifest()

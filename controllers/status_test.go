@@ -23,7 +23,7 @@ var (
 	deployments = schema.GroupResource{Group: "apps", Resource: "deployments"}
 )
 
-// observedDeployment has been seen by its controller; replicas, updated, ready and available are its counts.
+// observedDeployment returns a Deployment with a current status. The counts are replicas, updated, ready and available.
 func observedDeployment(counts [4]int32, modify ...func(*appsv1.Deployment)) *appsv1.Deployment {
 	d := &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Generation: 3},
@@ -57,7 +57,7 @@ func TestStatus(t *testing.T) {
 		want []string // the conditions, "Type=Status Reason"
 	}{
 		{
-			name: "everything is there",
+			name: "all pods are available",
 			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 2})}},
 			want: []string{"Ready=True Available"},
 		},
@@ -70,7 +70,7 @@ func TestStatus(t *testing.T) {
 			want: []string{"Ready=True Available", "Draining=True PodsTerminating"},
 		},
 		{
-			name: "a child was written in this pass, so the counts are of what was before",
+			name: "this reconcile wrote an owned object, so the counts are older than the write",
 			last: &ready,
 			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 2})}, changes: updated},
 			want: []string{"Ready=False Progressing", "Reconciling=True Progressing"},
@@ -84,7 +84,7 @@ func TestStatus(t *testing.T) {
 			want: []string{"Ready=False Progressing", "Reconciling=True Progressing"},
 		},
 		{
-			name: "an old pod is left in a rollout",
+			name: "a rollout has an old pod left",
 			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{3, 2, 3, 3})}},
 			want: []string{"Ready=False Progressing", "Reconciling=True Progressing"},
 		},
@@ -125,7 +125,7 @@ func TestStatus(t *testing.T) {
 			want: []string{"Ready=False Unavailable", "Reconciling=True Unavailable"},
 		},
 		{
-			name: "the rollout stands still",
+			name: "the rollout makes no progress",
 			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{3, 1, 2, 2},
 				deploymentSays(appsv1.DeploymentProgressing, corev1.ConditionFalse))}},
 			want: []string{"Ready=False ProgressDeadlineExceeded", "Stalled=True ProgressDeadlineExceeded"},
@@ -137,7 +137,7 @@ func TestStatus(t *testing.T) {
 			want: []string{"Ready=False ReplicaFailure", "Stalled=True ReplicaFailure"},
 		},
 		{
-			name: "an invalid spec outranks what still runs well",
+			name: "an invalid spec comes before available pods",
 			last: &ready,
 			pass: pass{
 				invalid:  field.ErrorList{field.Forbidden(field.NewPath("spec"), "no")},
@@ -146,17 +146,17 @@ func TestStatus(t *testing.T) {
 			want: []string{"Ready=False InvalidSpec", "Stalled=True InvalidSpec"},
 		},
 		{
-			name: "a foreign Service is in the way",
+			name: "a Service of another owner has the app's name",
 			pass: pass{observed: children.Observed{Foreign: []string{"Service hello (not controlled by anything)"}}},
 			want: []string{"Ready=False NameTaken", "Stalled=True NameTaken"},
 		},
 		{
-			name: "the API server is away",
+			name: "the API server is unavailable",
 			pass: pass{err: errors.New("connection refused")},
 			want: []string{"Ready=False ApplyFailed", "Reconciling=True ApplyFailed"},
 		},
 		{
-			name: "the cache was old, which is no failure",
+			name: "the cache was stale, which is no failure",
 			last: &ready,
 			pass: pass{
 				err:      apierrors.NewConflict(deployments, "hello", errors.New("exists")),
@@ -165,7 +165,7 @@ func TestStatus(t *testing.T) {
 			want: []string{"Ready=False Progressing", "Reconciling=True Progressing"},
 		},
 		{
-			name: "somebody has paused the Deployment, and a new template waits",
+			name: "another client paused the Deployment, and a new template waits",
 			last: &ready,
 			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 0, 2, 2}, func(d *appsv1.Deployment) {
 				d.Spec.Paused = true
@@ -173,12 +173,12 @@ func TestStatus(t *testing.T) {
 			want: []string{"Ready=False Paused", "Reconciling=True Paused"},
 		},
 		{
-			name: "a policy alters what is applied",
+			name: "a policy changes an applied field",
 			pass: pass{err: &children.AlteredError{Kind: "Deployment", Name: "hello", Fields: []string{"spec.replicas is 1 instead of 2"}}},
 			want: []string{"Ready=False Altered", "Stalled=True Altered"},
 		},
 		{
-			name: "the API server refuses the child",
+			name: "the API server rejects an owned object",
 			pass: pass{err: apierrors.NewForbidden(deployments, "hello", errors.New("exceeded quota"))},
 			want: []string{"Ready=False Rejected", "Stalled=True Rejected"},
 		},
@@ -220,8 +220,8 @@ func TestErrorsOfSeveralObjectsStandInOneLine(t *testing.T) {
 	}
 }
 
-// TestRolloutBeyondItsDeadline: an init container migrates the database for longer than progressDeadlineSeconds. The rollout goes on, so the
-// message must not say otherwise, and the app recovers without a change.
+// TestRolloutBeyondItsDeadline checks a rollout with an init container that runs longer than progressDeadlineSeconds. The message must say that the
+// rollout continues, and the app must become Ready without a change.
 func TestRolloutBeyondItsDeadline(t *testing.T) {
 	app := &v1alpha1.GracefulApp{Spec: v1alpha1.GracefulAppSpec{Replicas: new(int32(1))}}
 	d := observedDeployment([4]int32{1, 1, 0, 0}, deploymentSays(appsv1.DeploymentProgressing, corev1.ConditionFalse))
@@ -299,7 +299,7 @@ func TestOnlyARevertedChangeOfAnotherClientIsAnEvent(t *testing.T) {
 		{name: "a removed field", change: unnamed, last: samePlan, generation: 1, want: []string{unnamedNote}},
 		{name: "the owner's change", change: unnamed, last: otherPlan, generation: 2},
 		{name: "the owner's change at the second try", change: unnamed, last: otherPlan, generation: 1},
-		{name: "the owner sets what another manager has set", change: named, last: otherPlan, generation: 1},
+		{name: "the owner sets the value of another manager", change: named, last: otherPlan, generation: 1},
 		{name: "an edit while the operator was away", change: named, last: unknownPlan, generation: 1, want: []string{namedNote}},
 		{name: "the owner's change while the operator was away", change: named, last: unknownPlan, generation: 2},
 		{name: "an upgrade of the operator", change: unnamed, last: unknownPlan, generation: 1},

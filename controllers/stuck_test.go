@@ -100,7 +100,7 @@ func (w *world) runFor(d time.Duration) (writes int) {
 	}
 }
 
-// rollingOut is an app whose new pod does not become available.
+// rollingOut returns the environment of an app with a rollout in which the new pod does not become available.
 func rollingOut() *world {
 	GinkgoHelper()
 	w := settled()

@@ -28,9 +28,9 @@ const (
 type writeBudget struct {
 	scale, objects, status *rate.Limiter
 	// waiting are the objects with a delayed write, the oldest first. The oldest comes before all other objects, so that another client that changes
-	// one object again and again does not block the others. refused are the objects whose writes the current reconcile delayed.
+	// one object again and again does not block the others. refused are the objects with a write that the current reconcile delayed.
 	waiting, refused []string
-	// takenOver is the object whose managed fields were taken over. The budget has already counted the apply that follows.
+	// takenOver is the object that was changed by the last takeover of fields. The budget has already counted the apply that follows.
 	takenOver string
 }
 

@@ -82,7 +82,7 @@ func compare(path string, want, answer any, found *[]string) {
 	}
 }
 
-// counterparts returns the entries of the list in that have the same key as items[i], or a single nil if there is none. If items[i] has no unique
+// counterparts returns the entries of the list in that have the same key as items[i], or a single nil if no entry has it. If items[i] has no unique
 // key, it returns the entry at the same index: headers and affinity terms may repeat a name or a topology key.
 func counterparts(items []any, i int, in []any) []any {
 	key := keyOf(items[i])

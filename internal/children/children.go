@@ -35,7 +35,7 @@ type Change struct {
 	Action Action
 	Kind   string
 	Name   string
-	// By lists the field managers whose values an update reverted. A manager that removed a field is missing, because it owns no field.
+	// By lists the field managers that wrote the values that an update reverted. A manager that removed a field is missing, because it owns no field.
 	By []string
 }
 

@@ -19,10 +19,10 @@ func TestLosesTarget(t *testing.T) {
 		want   *corev1ac.ContainerPortApplyConfiguration
 		loses  bool
 	}{
-		{name: "the port is as before", target: intstr.FromString("http"), want: corev1ac.ContainerPort().WithName("http").WithContainerPort(8080)},
-		{name: "the name is another one", target: intstr.FromString("http"), want: corev1ac.ContainerPort().WithName("web").WithContainerPort(8080), loses: true},
+		{name: "the port stays the same", target: intstr.FromString("http"), want: corev1ac.ContainerPort().WithName("http").WithContainerPort(8080)},
+		{name: "the name changes", target: intstr.FromString("http"), want: corev1ac.ContainerPort().WithName("web").WithContainerPort(8080), loses: true},
 		{name: "the number stays, and the Service targets it", target: intstr.FromInt32(8080), want: corev1ac.ContainerPort().WithName("web").WithContainerPort(8080)},
-		{name: "the number is another one", target: intstr.FromInt32(8080), want: corev1ac.ContainerPort().WithName("http").WithContainerPort(9090), loses: true},
+		{name: "the number changes", target: intstr.FromInt32(8080), want: corev1ac.ContainerPort().WithName("http").WithContainerPort(9090), loses: true},
 		{
 			name: "another client has edited the target, which no pod has", target: intstr.FromString("edited"),
 			want: corev1ac.ContainerPort().WithName("http").WithContainerPort(8080),

@@ -16,13 +16,13 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// refusedByServer are specs that every check of ours lets pass, and what kubectl says of them.
+// refusedByServer lists specs that pass the checks of the operator and that the API server rejects, with the API server's message.
 var refusedByServer = []struct {
 	name   string
 	modify func(*v1alpha1.GracefulApp)
 	says   string
 }{
-	{"an image that is no name", func(app *v1alpha1.GracefulApp) {
+	{"an invalid image name", func(app *v1alpha1.GracefulApp) {
 		app.Spec.Template.Spec.Containers[0].Image = ""
 	}, "spec.template.spec.containers[0].image: Required value"},
 	{"a variable, at the place that it has in the user's template", func(app *v1alpha1.GracefulApp) {
@@ -34,7 +34,7 @@ var refusedByServer = []struct {
 	{"a label of the Service", func(app *v1alpha1.GracefulApp) {
 		app.Spec.Service = &v1alpha1.ServiceTemplate{Metadata: v1alpha1.ServiceMetadata{Labels: map[string]string{"a": "b c"}}}
 	}, "spec.service.metadata.labels: Invalid value"},
-	{"a priority class, which only a pod is asked for", func(app *v1alpha1.GracefulApp) {
+	{"a priority class, which is checked for pods only", func(app *v1alpha1.GracefulApp) {
 		app.Spec.Template.Spec.PriorityClassName = "no-such-class"
 	}, "no PriorityClass with name no-such-class was found"},
 	{"a node port out of the cluster's range, which no dry run allocates", func(app *v1alpha1.GracefulApp) {
@@ -100,7 +100,7 @@ func describeDeployable() {
 		Expect(api.Create(ctx, hello(in(n)))).To(Succeed())
 	})
 
-	It("is accepted with a warning while a quota is exhausted, which no change of the spec heals", func() {
+	It("is accepted with a warning while a quota is exhausted, because no change of the spec helps", func() {
 		n := namespace(nil)
 		quota := &corev1.ResourceQuota{
 			ObjectMeta: metav1.ObjectMeta{Name: "none", Namespace: n},
@@ -132,7 +132,7 @@ func describeDeployable() {
 		Expect(api.Create(ctx, hello(in(n), limits), client.DryRunAll)).To(Succeed())
 	})
 
-	It("is accepted with a warning when nobody can be asked", func() {
+	It("is accepted with a warning if the dry run fails", func() {
 		n := namespace(nil)
 		hook := &admissionregistrationv1.ValidatingWebhookConfiguration{
 			ObjectMeta: metav1.ObjectMeta{Name: n},
@@ -156,7 +156,7 @@ func describeDeployable() {
 			ContainSubstring("away.example.com"))))
 	})
 
-	It("is refused with a policy's own words", func() {
+	It("is rejected with the message of a policy", func() {
 		n := namespace(nil)
 		policy := &admissionregistrationv1.ValidatingAdmissionPolicy{
 			ObjectMeta: metav1.ObjectMeta{Name: n},
@@ -207,7 +207,7 @@ func describeDeployable() {
 			MatchError(And(ContainSubstring("spec.service.spec.clusterIPs[0]: Invalid value"), ContainSubstring("may not change once set"))))
 	})
 
-	It("is accepted with a warning beside foreign objects that are in its way", func() {
+	It("is accepted with a warning if objects of other owners have its name", func() {
 		n := namespace(nil)
 		foreign := &appsv1.Deployment{
 			ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: n},
@@ -234,7 +234,7 @@ func describeDeployable() {
 			HavePrefix("Deployment hello (not controlled by anything) already exists"),
 			HavePrefix("PodDisruptionBudget theirs selects the app's pods already"),
 		))
-		By("and is still judged as if the name were free")
+		By("the spec is still checked by a dry run")
 		bad := hello(in(n), func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = "" })
 		Expect(api.Create(ctx, bad)).To(MatchError(ContainSubstring("spec.template.spec.containers[0].image: Required value")))
 	})

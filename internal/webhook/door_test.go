@@ -48,7 +48,7 @@ func TestGuarded(t *testing.T) {
 	d.learn(configurationWith(new(generatedPath))) // as of an earlier version, or of a tool that writes the manifest back
 	for _, path := range []string{"/", "/secret", generatedPath} {
 		if _, got := post(path); got != "plain" {
-			t.Errorf("%s, which everybody knows: %s", path, got)
+			t.Errorf("%s, which is no secret path: %s", path, got)
 		}
 	}
 	first, second, third := newPath(), newPath(), newPath()
@@ -61,7 +61,7 @@ func TestGuarded(t *testing.T) {
 	}
 	d.learn(configurationWith(&third))
 	if _, got := post(first); got != "plain" {
-		t.Error("a path of two generations ago is still known")
+		t.Error("the path before the previous one is still accepted")
 	}
 	refused := 0
 	for range 2 * strangersBurst {
@@ -70,14 +70,14 @@ func TestGuarded(t *testing.T) {
 		}
 	}
 	if refused == 0 {
-		t.Error("strangers are not held back")
+		t.Error("requests on an unknown path are not limited")
 	}
 	if _, got := post(third); got != "full" {
-		t.Error("strangers hold the API server back")
+		t.Error("requests on an unknown path block the API server")
 	}
 }
 
-// A connection that outlives its answer may carry the next review to a replica that has just ended.
+// The API server would send the next review on an open connection, also to a replica that has just stopped.
 func TestEachAnswerEndsItsConnection(t *testing.T) {
 	d, path := &door{}, newPath()
 	d.learn(configurationWith(&path))
@@ -109,7 +109,7 @@ func TestServerSpeaksNoHTTP2(t *testing.T) {
 	}
 }
 
-// Strangers that begin a review and do not go on neither fill the memory nor keep others out.
+// Clients on an unknown path that start a request and do not finish it must neither fill the memory nor block the API server.
 func TestStrangersThatStall(t *testing.T) {
 	reading := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
@@ -141,7 +141,7 @@ func TestStrangersThatStall(t *testing.T) {
 	}
 	for range 2 * strangersAtOnce { // the others wait for the rest of their bodies
 		if code := <-codes; code != http.StatusTooManyRequests {
-			t.Errorf("beyond %d at once a stranger gets %d", strangersAtOnce, code)
+			t.Errorf("beyond %d concurrent requests, a request on an unknown path gets %d", strangersAtOnce, code)
 		}
 	}
 	response, err := http.Post(server.URL+path, "application/json", strings.NewReader("{}")) //nolint:noctx // the test's own server
@@ -150,11 +150,11 @@ func TestStrangersThatStall(t *testing.T) {
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		t.Errorf("strangers hold the API server back: %s", response.Status)
+		t.Errorf("requests on an unknown path block the API server: %s", response.Status)
 	}
 	for range strangersAtOnce {
 		if code := <-codes; code == http.StatusOK || code == http.StatusTooManyRequests {
-			t.Errorf("a review that never came whole gets %d", code)
+			t.Errorf("an incomplete review gets %d", code)
 		}
 	}
 }
@@ -180,15 +180,15 @@ func TestKeeper(t *testing.T) {
 		t.Errorf("%s can be guessed", first)
 	}
 	if problems := validation.IsDNS1123Subdomain(first[1:]); len(problems) > 0 {
-		t.Errorf("the API server would refuse %s: %v", first, problems)
+		t.Errorf("the API server would reject %s: %v", first, problems)
 	}
 	if again := path(pathLifetime - time.Second); again != first {
-		t.Error("it is drawn anew too early")
+		t.Error("the path is replaced too early")
 	}
 	if path(pathLifetime) == first {
-		t.Error("it is not drawn anew")
+		t.Error("the path is not replaced")
 	}
 	if (&keeper{Client: k.Client, name: "absent"}).keep(t.Context(), now) != nil {
-		t.Error("a configuration that is not there is an error")
+		t.Error("a missing configuration is an error")
 	}
 }
