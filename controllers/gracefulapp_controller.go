@@ -146,7 +146,7 @@ func (r *GracefulAppReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return b.Complete(r)
 }
 
-// appOfAutoscaler maps an autoscaler that targets a Deployment to the app of that name. It also works for an autoscaler whose target has changed,
+// appOfAutoscaler maps an autoscaler that targets a Deployment to the app of that name. It also works after the target of an autoscaler has changed,
 // because the handler maps the old and the new object of an update.
 func appOfAutoscaler(_ context.Context, object client.Object) []reconcile.Request {
 	autoscaler, ok := object.(*autoscalingv2.HorizontalPodAutoscaler)
