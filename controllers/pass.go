@@ -48,7 +48,7 @@ func (r *GracefulAppReconciler) apply(ctx context.Context, api client.Client, p 
 	}
 	var observed children.Observed
 	observed, p.changes, p.err = children.Scale(ctx, api, p.app, p.observed)
-	if len(p.invalid) == 0 && len(p.observed.Foreign) == 0 && len(p.observed.Leaving) == 0 {
+	if len(p.invalid) == 0 && len(p.observed.Foreign) == 0 && len(p.observed.Terminating) == 0 {
 		p.err = errors.Join(p.err, r.applyChildren(ctx, api, p, observed))
 	}
 	for _, change := range p.changes {

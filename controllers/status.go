@@ -100,9 +100,9 @@ func (p pass) verdict() verdict {
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonNameTaken, fmt.Sprintf(
 			"%s already exists, and the operator does not change it; delete or rename it, give the GracefulApp another name, or set the annotation "+
 				"%s: \"true\" to adopt objects that have no controller", strings.Join(p.observed.Foreign, ", "), v1alpha1.AnnotationAdopt)}
-	case len(p.observed.Leaving) > 0:
+	case len(p.observed.Terminating) > 0:
 		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonProgressing, fmt.Sprintf(
-			"waiting for the garbage collector to delete %s of a deleted GracefulApp with the same name", strings.Join(p.observed.Leaving, ", "))}
+			"waiting for the garbage collector to delete %s of a deleted GracefulApp with the same name", strings.Join(p.observed.Terminating, ", "))}
 	case some(p.err, rejected):
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonRejected, textOf(p.err)}
 	case some(p.err, isAltered):

@@ -37,7 +37,7 @@ func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Ver
 	for _, child := range childrenOf(p, o) {
 		var err error
 		if action := child.decide(); action == Create || action == Update {
-			err = child.tryOut(ctx, api, len(o.Foreign) > 0 || len(o.Leaving) > 0)
+			err = child.tryOut(ctx, api, len(o.Foreign) > 0 || len(o.Terminating) > 0)
 		}
 		v.add(p, child.kind, err)
 	}

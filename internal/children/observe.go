@@ -29,8 +29,8 @@ type Observed struct {
 	PodDisruptionBudget *policyv1.PodDisruptionBudget
 	// Foreign describes objects of other owners that have the app's name, for example "Service hello (not controlled by anything)".
 	Foreign []string
-	// Leaving lists objects of a deleted GracefulApp with the same name, which the garbage collector will delete.
-	Leaving []string
+	// Terminating lists objects of a deleted GracefulApp with the same name, which the garbage collector will delete.
+	Terminating []string
 	// ForeignDisruptionBudget is the name of a PodDisruptionBudget of another owner that selects the app's pods, or "".
 	ForeignDisruptionBudget string
 	// Autoscaler is the name of a HorizontalPodAutoscaler that targets the Deployment instead of the GracefulApp, or "".
@@ -101,7 +101,7 @@ func Observe(ctx context.Context, reader client.Reader, app *v1alpha1.GracefulAp
 	return o, err
 }
 
-// observe returns the object if the app owns or may adopt it, else nil. It adds an object of another owner to Foreign or Leaving.
+// observe returns the object if the app owns or may adopt it, else nil. It adds an object of another owner to Foreign or Terminating.
 func observe[T client.Object](ctx context.Context, reader client.Reader, object T, o *Observed) (T, error) {
 	var none T
 	app := o.app
@@ -126,16 +126,16 @@ func observe[T client.Object](ctx context.Context, reader client.Reader, object 
 		return object, nil // internal/plan checks whether the app can adopt it
 	case owner == nil:
 		o.Foreign = append(o.Foreign, name+" (not controlled by anything)")
-	case isLeaving(object, app):
-		o.Leaving = append(o.Leaving, name)
+	case isTerminating(object, app):
+		o.Terminating = append(o.Terminating, name)
 	default:
 		o.Foreign = append(o.Foreign, fmt.Sprintf("%s (controlled by %s %s)", name, owner.Kind, owner.Name))
 	}
 	return none, nil
 }
 
-// isLeaving reports whether the owner is an earlier GracefulApp with the app's name. It was deleted, so the garbage collector will delete the object.
-func isLeaving(object client.Object, app *v1alpha1.GracefulApp) bool {
+// isTerminating reports whether the owner is an earlier GracefulApp with the app's name. It was deleted, so the garbage collector will delete the object.
+func isTerminating(object client.Object, app *v1alpha1.GracefulApp) bool {
 	owner := metav1.GetControllerOf(object)
 	return owner != nil && owner.Kind == "GracefulApp" && owner.APIVersion == v1alpha1.GroupVersion.String() &&
 		owner.Name == app.Name && owner.UID != app.UID
@@ -151,7 +151,7 @@ func foreignDisruptionBudget(ctx context.Context, reader client.Reader, app *v1a
 		if budget.Name == app.Name && plan.Adopts(app) && metav1.GetControllerOf(budget) == nil {
 			continue
 		}
-		if !plan.Owns(app, budget) && !isLeaving(budget, app) && Selects(budget, app) {
+		if !plan.Owns(app, budget) && !isTerminating(budget, app) && Selects(budget, app) {
 			return budget.Name, nil
 		}
 	}
