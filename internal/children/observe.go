@@ -87,7 +87,7 @@ func Observe(ctx context.Context, reader client.Reader, app *v1alpha1.GracefulAp
 	if o.ForeignDisruptionBudget, err = foreignDisruptionBudget(ctx, reader, app); err != nil {
 		return o, err
 	}
-	if o.Autoscaler, err = misledAutoscaler(ctx, reader, app); err != nil {
+	if o.Autoscaler, err = autoscalerOfDeployment(ctx, reader, app); err != nil {
 		return o, err
 	}
 	if o.Deployment != nil {

@@ -52,8 +52,8 @@ func ScaledDeployment(a *autoscalingv2.HorizontalPodAutoscaler) string {
 	return target.Name
 }
 
-// misledAutoscaler returns the name of a HorizontalPodAutoscaler that targets the app's Deployment instead of the GracefulApp, or "".
-func misledAutoscaler(ctx context.Context, reader client.Reader, app *v1alpha1.GracefulApp) (string, error) {
+// autoscalerOfDeployment returns the name of a HorizontalPodAutoscaler that targets the app's Deployment instead of the GracefulApp, or "".
+func autoscalerOfDeployment(ctx context.Context, reader client.Reader, app *v1alpha1.GracefulApp) (string, error) {
 	all := &autoscalingv2.HorizontalPodAutoscalerList{}
 	if err := reader.List(ctx, all, client.InNamespace(app.Namespace)); err != nil {
 		return "", fmt.Errorf("listing HorizontalPodAutoscalers: %w", err)
