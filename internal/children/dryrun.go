@@ -103,7 +103,7 @@ func (v *Verdict) warn(format string, args ...any) {
 func (v *Verdict) add(p plan.Plan, kind string, err error) {
 	switch status := apierrors.APIStatus(nil); {
 	case err == nil:
-	case errors.As(err, &status) && blamesSpec(err):
+	case errors.As(err, &status) && isCausedBySpec(err):
 		v.Errors = append(v.Errors, refusals(p, kind, status.Status())...)
 	case errors.As(err, &status) && passes(err):
 		v.warn("the API server currently rejects the %s, and the operator will retry: %s", kind, status.Status().Message)
@@ -121,8 +121,8 @@ func passes(err error) bool {
 		strings.Contains(message, "error looking up service account"))
 }
 
-// blamesSpec reports whether the API server rejects the spec. It is false if the request failed for another reason.
-func blamesSpec(err error) bool {
+// isCausedBySpec reports whether the API server rejects the spec. It is false if the request failed for another reason.
+func isCausedBySpec(err error) bool {
 	message := err.Error()
 	switch {
 	case passes(err), strings.Contains(message, "does not support dry run"):
