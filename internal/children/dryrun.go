@@ -105,16 +105,16 @@ func (v *Verdict) add(p plan.Plan, kind string, err error) {
 	case err == nil:
 	case errors.As(err, &status) && isCausedBySpec(err):
 		v.Errors = append(v.Errors, refusals(p, kind, status.Status())...)
-	case errors.As(err, &status) && passes(err):
+	case errors.As(err, &status) && isTransient(err):
 		v.warn("the API server currently rejects the %s, and the operator will retry: %s", kind, status.Status().Message)
 	default:
 		v.warn("the dry run failed for the %s, so the API server may still reject it; see the status: %v", kind, err)
 	}
 }
 
-// passes reports whether a rejection may end without a change of the spec. It often does within seconds, because GitOps tools apply the quota
+// isTransient reports whether a rejection may end without a change of the spec. It often does within seconds, because GitOps tools apply the quota
 // or the service account after the app.
-func passes(err error) bool {
+func isTransient(err error) bool {
 	message := err.Error()
 	return apierrors.IsForbidden(err) && (strings.Contains(message, "exceeded quota") ||
 		strings.Contains(message, "status unknown for quota") ||
@@ -125,7 +125,7 @@ func passes(err error) bool {
 func isCausedBySpec(err error) bool {
 	message := err.Error()
 	switch {
-	case passes(err), strings.Contains(message, "does not support dry run"):
+	case isTransient(err), strings.Contains(message, "does not support dry run"):
 		return false
 	case apierrors.IsForbidden(err):
 		// The namespace is terminating, or the operator lacks a permission.
