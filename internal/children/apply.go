@@ -54,7 +54,7 @@ func (c child) act(ctx context.Context, api client.Client, action Action) (*Chan
 		if last, ok := c.answers.find(c); ok {
 			return nil, last.altered
 		}
-		version, err := takeOver(ctx, api, c)
+		version, err := transferOwnership(ctx, api, c)
 		if err != nil {
 			return nil, err
 		}

@@ -57,7 +57,7 @@ func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Ver
 }
 
 // tryOut makes a dry run of the apply. In two cases it uses a fresh name, because an error would not be caused by the spec: the name is taken, or
-// fields that another client wrote conflict with the applied ones (Apply solves that by takeOver).
+// fields that another client wrote conflict with the applied ones (Apply solves that by transferOwnership).
 func (c child) tryOut(ctx context.Context, api client.Client, taken bool) error {
 	if !taken {
 		_, err := c.apply(ctx, api, "", client.DryRunAll)

@@ -18,32 +18,32 @@ import (
 // restartedAt is the annotation that `kubectl rollout restart` writes. It is never taken over: its removal would start another rollout.
 var restartedAt = fieldpath.MakePathOrDie("spec", "template", "metadata", "annotations", plan.RestartedAt)
 
-// takeOver moves fields of other managers to the operator in metadata.managedFields, so that the next apply removes them: server-side apply removes
+// transferOwnership moves fields of other managers to the operator in metadata.managedFields, so that the next apply removes them: server-side apply removes
 // only fields that its own manager applied before. It concerns managers that have overwritten a field of the operator by an update (kubectl edit,
 // kubectl rollout undo). It leaves managers alone that wrote other fields only (Reloader, injected labels). On adoption, it also moves applied fields
 // and those of the scale subresource. It returns the new resource version of the object.
-func takeOver(ctx context.Context, api client.Client, c child) (resourceVersion string, err error) {
+func transferOwnership(ctx context.Context, api client.Client, c child) (resourceVersion string, err error) {
 	resourceVersion = c.object.GetResourceVersion()
-	theirs := isUpdate
+	isTransferred := isUpdate
 	if c.adopted {
-		theirs = isAdopted
+		isTransferred = isAdopted
 	}
-	if !slices.ContainsFunc(c.object.GetManagedFields(), theirs) {
+	if !slices.ContainsFunc(c.object.GetManagedFields(), isTransferred) {
 		return resourceVersion, nil
 	}
-	ours, err := fieldsAfterApply(ctx, api, c)
+	operatorFields, err := fieldsAfterApply(ctx, api, c)
 	if apierrors.IsInvalid(err) {
 		if err := c.tryFresh(ctx, api); err != nil { // the operator's own configuration is invalid, so it takes over nothing
 			return "", fmt.Errorf("applying %s %s (dry run under another name): %w", c.kind, c.name(), err)
 		}
 		// Fields of another manager conflict with the applied ones: after a rollback, for example, a hook has both preStop.sleep and
 		// preStop.httpGet. The API server does not say which manager wrote the field, so the fields of all of them are taken over.
-		ours, err = nil, nil
+		operatorFields, err = nil, nil
 	}
 	if err != nil {
 		return "", err
 	}
-	entries, moved, err := moveFields(c.object.GetManagedFields(), theirs, ours)
+	entries, moved, err := moveFields(c.object.GetManagedFields(), isTransferred, operatorFields)
 	if err != nil {
 		return "", fmt.Errorf("reading the managed fields of %s %s: %w", c.kind, c.name(), err)
 	}
@@ -85,22 +85,22 @@ func fieldsAfterApply(ctx context.Context, api client.Client, c child) (*fieldpa
 	return appliedFields(answer.GetManagedFields())
 }
 
-// moveFields moves the spec fields of other managers to the operator. It moves those of managers that own one of the fields in ours, or of all of them
-// if ours is nil. Labels, annotations and finalizers stay with their managers. It is a pure function, so that a test needs no cluster.
+// moveFields moves the spec fields of other managers to the operator. It moves those of managers that own one of the fields in operatorFields, or of all of them
+// if operatorFields is nil. Labels, annotations and finalizers stay with their managers. It is a pure function, so that a test needs no cluster.
 func moveFields(
-	entries []metav1.ManagedFieldsEntry, theirs func(metav1.ManagedFieldsEntry) bool, ours *fieldpath.Set,
+	entries []metav1.ManagedFieldsEntry, isTransferred func(metav1.ManagedFieldsEntry) bool, operatorFields *fieldpath.Set,
 ) ([]metav1.ManagedFieldsEntry, bool, error) {
 	kept := []metav1.ManagedFieldsEntry{}
 	var taken *metav1.ManagedFieldsEntry
 	moved := &fieldpath.Set{}
 	for _, e := range entries {
-		if !theirs(e) {
+		if !isTransferred(e) {
 			kept = append(kept, e)
 			continue
 		}
 		fields, err := fieldsOf(e)
 		movable := specFields(fields)
-		if err != nil || movable.Empty() || ours != nil && fields.Leaves().Intersection(ours).Empty() {
+		if err != nil || movable.Empty() || operatorFields != nil && fields.Leaves().Intersection(operatorFields).Empty() {
 			kept = append(kept, e)
 			continue
 		}
@@ -117,7 +117,7 @@ func moveFields(
 	if taken == nil {
 		return entries, false, nil
 	}
-	return addToOurs(kept, moved, *taken)
+	return addToOperator(kept, moved, *taken)
 }
 
 // specFields returns the fields under spec, without restartedAt.
@@ -131,9 +131,9 @@ func specFields(fields *fieldpath.Set) *fieldpath.Set {
 	return spec
 }
 
-// addToOurs adds the moved fields to the operator's entry. If the operator has none, because all its fields were overwritten, it makes one
+// addToOperator adds the moved fields to the operator's entry. If the operator has none, because all its fields were overwritten, it makes one
 // from the entry taken.
-func addToOurs(
+func addToOperator(
 	entries []metav1.ManagedFieldsEntry, moved *fieldpath.Set, taken metav1.ManagedFieldsEntry,
 ) ([]metav1.ManagedFieldsEntry, bool, error) {
 	i := slices.IndexFunc(entries, plan.IsApplied)
