@@ -24,8 +24,8 @@ type Verdict struct {
 	Warnings []string
 }
 
-// freshSuffix is appended to the name of an object for a dry run if the name is taken. No object with the suffix is ever stored.
-const freshSuffix = "-dry-run"
+// dryRunSuffix is appended to the name of an object for a dry run if the name is taken. No object with the suffix is ever stored.
+const dryRunSuffix = "-dry-run"
 
 // DryRun sends the owned objects and a pod made from the template to the API server as dry runs. The pod is needed because the API server checks
 // Pod Security and priority classes for pods only. Do not call it for a plan that has field errors.
@@ -37,14 +37,14 @@ func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Ver
 	for _, child := range childrenOf(p, o) {
 		var err error
 		if action := child.decide(); action == Create || action == Update {
-			err = child.tryOut(ctx, api, len(o.Foreign) > 0 || len(o.Terminating) > 0)
+			err = child.dryRun(ctx, api, len(o.Foreign) > 0 || len(o.Terminating) > 0)
 		}
 		v.add(p, child.kind, err)
 	}
 	if len(v.Errors) > 0 { // the pod would cause the same errors again
 		return v
 	}
-	pod, err := triedPod(p)
+	pod, err := dryRunPod(p)
 	sent := pod.DeepCopy()
 	if err == nil {
 		err = api.Create(ctx, pod, client.DryRunAll, client.FieldOwner(plan.FieldManager))
@@ -56,16 +56,16 @@ func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Ver
 	return v
 }
 
-// tryOut makes a dry run of the apply. In two cases it uses a fresh name, because an error would not be caused by the spec: the name is taken, or
+// dryRun makes a dry run of the apply. In two cases it uses a fresh name, because an error would not be caused by the spec: the name is taken, or
 // fields that another client wrote conflict with the applied ones (Apply solves that by transferOwnership).
-func (c child) tryOut(ctx context.Context, api client.Client, taken bool) error {
+func (c child) dryRun(ctx context.Context, api client.Client, taken bool) error {
 	if !taken {
 		_, err := c.apply(ctx, api, "", client.DryRunAll)
 		if c.object == nil || !apierrors.IsInvalid(err) || changesImmutable(err) || !slices.ContainsFunc(c.object.GetManagedFields(), isUpdate) {
 			return err
 		}
 	}
-	return c.tryFresh(ctx, api)
+	return c.dryRunAsNew(ctx, api)
 }
 
 // immutable are the texts with which the API server rejects a change of an immutable field (ValidateImmutableField, ValidateServiceUpdate). It would
@@ -82,8 +82,8 @@ func changesImmutable(err error) bool {
 	})
 }
 
-// tryFresh makes a dry run of the apply under a fresh name, so that fields of other managers do not affect the result.
-func (c child) tryFresh(ctx context.Context, api client.Client) error {
+// dryRunAsNew makes a dry run of the apply under a fresh name, so that fields of other managers do not affect the result.
+func (c child) dryRunAsNew(ctx context.Context, api client.Client) error {
 	const longest = 63
 	name := c.name()
 	c.object = nil
@@ -91,7 +91,7 @@ func (c child) tryFresh(ctx context.Context, api client.Client) error {
 	if err != nil {
 		return err
 	}
-	want.SetName(name[:min(len(name), longest-len(freshSuffix))] + freshSuffix)
+	want.SetName(name[:min(len(name), longest-len(dryRunSuffix))] + dryRunSuffix)
 	return send(ctx, api, want, client.DryRunAll)
 }
 

@@ -33,7 +33,7 @@ func transferOwnership(ctx context.Context, api client.Client, c child) (resourc
 	}
 	operatorFields, err := fieldsAfterApply(ctx, api, c)
 	if apierrors.IsInvalid(err) {
-		if err := c.tryFresh(ctx, api); err != nil { // the operator's own configuration is invalid, so it takes over nothing
+		if err := c.dryRunAsNew(ctx, api); err != nil { // the operator's own configuration is invalid, so it takes over nothing
 			return "", fmt.Errorf("applying %s %s (dry run under another name): %w", c.kind, c.name(), err)
 		}
 		// Fields of another manager conflict with the applied ones: after a rollback, for example, a hook has both preStop.sleep and

@@ -12,19 +12,19 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// triedHash looks like the pod template hash in the names of ReplicaSets.
-const triedHash = "6b8d9c7f4b"
+// dryRunHash looks like the pod template hash in the names of ReplicaSets.
+const dryRunHash = "6b8d9c7f4b"
 
-// triedPod returns a pod for a dry run. It looks like a pod that a ReplicaSet of the Deployment creates, because policies that forbid bare pods check
+// dryRunPod returns a pod for a dry run. It looks like a pod that a ReplicaSet of the Deployment creates, because policies that forbid bare pods check
 // the owner reference or the label.
-func triedPod(p plan.Plan) (*corev1.Pod, error) {
+func dryRunPod(p plan.Plan) (*corev1.Pod, error) {
 	pod, err := podOf(p)
 	if err != nil {
 		return nil, err
 	}
-	replicaSet := *p.Deployment.Name + "-" + triedHash
+	replicaSet := *p.Deployment.Name + "-" + dryRunHash
 	pod.Namespace, pod.GenerateName = *p.Deployment.Namespace, replicaSet+"-"
-	pod.Labels = labels.Merge(pod.Labels, labels.Set{appsv1.DefaultDeploymentUniqueLabelKey: triedHash})
+	pod.Labels = labels.Merge(pod.Labels, labels.Set{appsv1.DefaultDeploymentUniqueLabelKey: dryRunHash})
 	// blockOwnerDeletion is left out: with the admission plugin OwnerReferencesPermissionEnforcement, it requires the permission to update finalizers
 	// of ReplicaSets.
 	pod.OwnerReferences = []metav1.OwnerReference{{
