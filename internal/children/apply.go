@@ -20,7 +20,7 @@ func Apply(ctx context.Context, c client.Client, p plan.Plan, o Observed, answer
 	var changes []Change
 	var errs []error
 	for _, child := range childrenOf(p, o) {
-		if child.kind == deploymentKind && slices.ContainsFunc(errs, isNotAltered) && losesTarget(p, o) {
+		if child.kind == deploymentKind && slices.ContainsFunc(errs, isNotAltered) && removesTargetPort(p, o) {
 			continue
 		}
 		child.answers = answers

@@ -10,7 +10,7 @@ import (
 )
 
 // reverted returns the field managers that lost a field to the operator, because an apply replaced their value. A manager that had written the
-// applied value loses nothing and is not returned. The arguments are the managed fields before and after the apply.
+// applied value removes nothing and is not returned. The arguments are the managed fields before and after the apply.
 func reverted(before, after []metav1.ManagedFieldsEntry) []string {
 	gained := entryFields(after, plan.IsApplied).Difference(entryFields(before, plan.IsApplied))
 	var managers []string

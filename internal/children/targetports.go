@@ -9,9 +9,9 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// losesTarget reports whether the live Service targets a container port that the live pods have and the planned pods lack. Requests to that
+// removesTargetPort reports whether the live Service targets a container port that the live pods have and the planned pods lack. Requests to that
 // port would have no endpoint.
-func losesTarget(p plan.Plan, o Observed) bool {
+func removesTargetPort(p plan.Plan, o Observed) bool {
 	if p.Deployment == nil || o.Service == nil || o.Deployment == nil {
 		return false
 	}
