@@ -49,7 +49,7 @@ func (c child) act(ctx context.Context, api client.Client, action Action) (*Chan
 		if err != nil {
 			return nil, fmt.Errorf("creating %s %s: %w", c.kind, c.name(), err)
 		}
-		return change, c.judge(answer)
+		return change, c.checkAnswer(answer)
 	case Update:
 		if last, ok := c.answers.find(c); ok {
 			return nil, last.altered
@@ -70,7 +70,7 @@ func (c child) act(ctx context.Context, api client.Client, action Action) (*Chan
 		} else if !c.adopted { // an adoption is not a revert
 			change.By = reverted(c.object.GetManagedFields(), answer.GetManagedFields())
 		}
-		if err := c.judge(answer); err != nil {
+		if err := c.checkAnswer(answer); err != nil {
 			return nil, err // the policy's value is still stored, so nothing was reverted
 		}
 		return change, nil
@@ -118,8 +118,8 @@ func send(ctx context.Context, api client.Client, want *unstructured.Unstructure
 	return api.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), opts...)
 }
 
-// judge returns an AlteredError if the stored object differs from the applied configuration, and remembers the answer if it differs.
-func (c child) judge(stored *unstructured.Unstructured) error {
+// checkAnswer returns an AlteredError if the stored object differs from the applied configuration, and remembers the answer if it differs.
+func (c child) checkAnswer(stored *unstructured.Unstructured) error {
 	given := answer{uid: stored.GetUID(), applied: c.want}
 	fields, err := differences(c.want, stored)
 	if err != nil {

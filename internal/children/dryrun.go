@@ -104,7 +104,7 @@ func (v *Verdict) add(p plan.Plan, kind string, err error) {
 	switch status := apierrors.APIStatus(nil); {
 	case err == nil:
 	case errors.As(err, &status) && isCausedBySpec(err):
-		v.Errors = append(v.Errors, refusals(p, kind, status.Status())...)
+		v.Errors = append(v.Errors, fieldErrors(p, kind, status.Status())...)
 	case errors.As(err, &status) && isTransient(err):
 		v.warn("the API server currently rejects the %s, and the operator will retry: %s", kind, status.Status().Message)
 	default:
@@ -135,8 +135,8 @@ func isCausedBySpec(err error) bool {
 		strings.Contains(message, "denied the request") // admission webhooks choose any code
 }
 
-// refusals returns the API server's messages at the fields of the GracefulApp from which the rejected fields were derived.
-func refusals(p plan.Plan, kind string, status metav1.Status) field.ErrorList {
+// fieldErrors returns the API server's messages at the fields of the GracefulApp from which the rejected fields were derived.
+func fieldErrors(p plan.Plan, kind string, status metav1.Status) field.ErrorList {
 	var errs field.ErrorList
 	if status.Details != nil {
 		for _, cause := range status.Details.Causes {
