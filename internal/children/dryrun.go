@@ -16,8 +16,8 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// Verdict is the result of a dry run of the owned objects.
-type Verdict struct {
+// DryRunResult is the result of a dry run of the owned objects.
+type DryRunResult struct {
 	// Errors are the rejections by the API server, at the fields of the GracefulApp that cause them.
 	Errors field.ErrorList
 	// Warnings are problems that no change of the spec solves, and dry runs that failed.
@@ -29,8 +29,8 @@ const dryRunSuffix = "-dry-run"
 
 // DryRun sends the owned objects and a pod made from the template to the API server as dry runs. The pod is needed because the API server checks
 // Pod Security and priority classes for pods only. Do not call it for a plan that has field errors.
-func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Verdict {
-	v := Verdict{}
+func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) DryRunResult {
+	v := DryRunResult{}
 	for _, name := range o.Foreign {
 		v.warn("%s already exists, and the operator does not change it; the operator creates nothing for this app until you delete or rename it", name)
 	}
@@ -95,12 +95,12 @@ func (c child) dryRunAsNew(ctx context.Context, api client.Client) error {
 	return send(ctx, api, want, client.DryRunAll)
 }
 
-func (v *Verdict) warn(format string, args ...any) {
+func (v *DryRunResult) warn(format string, args ...any) {
 	v.Warnings = append(v.Warnings, fmt.Sprintf(format, args...))
 }
 
 // add adds the answer to a dry run: as errors if the spec causes it, else as a warning.
-func (v *Verdict) add(p plan.Plan, kind string, err error) {
+func (v *DryRunResult) add(p plan.Plan, kind string, err error) {
 	switch status := apierrors.APIStatus(nil); {
 	case err == nil:
 	case errors.As(err, &status) && isCausedBySpec(err):
