@@ -43,7 +43,7 @@ func (a *Answers) keep(kind string, given answer) {
 }
 
 // find returns the answer to an earlier apply of the same configuration to the same object, if the object has not changed since.
-func (a *Answers) find(c child) (answer, bool) {
+func (a *Answers) find(c ownedObject) (answer, bool) {
 	if a == nil {
 		return answer{}, false
 	}

@@ -19,13 +19,13 @@ import (
 func Apply(ctx context.Context, c client.Client, p plan.Plan, o Observed, answers *Answers) ([]Change, error) {
 	var changes []Change
 	var errs []error
-	for _, child := range childrenOf(p, o) {
-		if child.kind == deploymentKind && slices.ContainsFunc(errs, isNotAltered) && removesTargetPort(p, o) {
+	for _, object := range ownedObjects(p, o) {
+		if object.kind == deploymentKind && slices.ContainsFunc(errs, isNotAltered) && removesTargetPort(p, o) {
 			continue
 		}
-		child.answers = answers
-		action := child.decide()
-		change, err := child.act(ctx, c, action)
+		object.answers = answers
+		action := object.decide()
+		change, err := object.act(ctx, c, action)
 		if change != nil {
 			changes = append(changes, *change)
 		}
@@ -39,7 +39,7 @@ func Apply(ctx context.Context, c client.Client, p plan.Plan, o Observed, answer
 func isNotAltered(err error) bool { return !errors.As(err, new(*AlteredError)) }
 
 // act executes the action and returns the change, or nil if the object did not change.
-func (c child) act(ctx context.Context, api client.Client, action Action) (*Change, error) {
+func (c ownedObject) act(ctx context.Context, api client.Client, action Action) (*Change, error) {
 	change := &Change{Action: action, Kind: c.kind, Name: c.name()}
 	switch action {
 	case Create:
@@ -86,7 +86,7 @@ func (c child) act(ctx context.Context, api client.Client, action Action) (*Chan
 
 // apply sends the configuration and returns the stored object. If resourceVersion is set and the live object has another one, the API server
 // answers with a conflict.
-func (c child) apply(ctx context.Context, api client.Client, resourceVersion string, opts ...client.ApplyOption) (*unstructured.Unstructured, error) {
+func (c ownedObject) apply(ctx context.Context, api client.Client, resourceVersion string, opts ...client.ApplyOption) (*unstructured.Unstructured, error) {
 	want, err := c.configuration()
 	if err != nil {
 		return nil, err
@@ -97,7 +97,7 @@ func (c child) apply(ctx context.Context, api client.Client, resourceVersion str
 
 // configuration returns the desired object. It has the UID of the observed object, so that the apply fails if that object was deleted
 // or replaced by another client.
-func (c child) configuration() (*unstructured.Unstructured, error) {
+func (c ownedObject) configuration() (*unstructured.Unstructured, error) {
 	data, err := json.Marshal(c.want)
 	if err != nil {
 		return nil, err
@@ -119,7 +119,7 @@ func send(ctx context.Context, api client.Client, want *unstructured.Unstructure
 }
 
 // checkAnswer returns an AlteredError if the stored object differs from the applied configuration, and remembers the answer if it differs.
-func (c child) checkAnswer(stored *unstructured.Unstructured) error {
+func (c ownedObject) checkAnswer(stored *unstructured.Unstructured) error {
 	given := answer{uid: stored.GetUID(), applied: c.want}
 	fields, err := differences(c.want, stored)
 	if err != nil {
@@ -134,7 +134,7 @@ func (c child) checkAnswer(stored *unstructured.Unstructured) error {
 	return given.altered
 }
 
-func (c child) name() string {
+func (c ownedObject) name() string {
 	if c.object != nil {
 		return c.object.GetName()
 	}

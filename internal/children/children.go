@@ -39,8 +39,8 @@ type Change struct {
 	By []string
 }
 
-// child is an owned object: its observed and its desired state. Apply handles Services, Deployments and PodDisruptionBudgets alike through it.
-type child struct {
+// ownedObject is an owned object: its observed and its desired state. Apply handles Services, Deployments and PodDisruptionBudgets alike through it.
+type ownedObject struct {
 	kind string
 	// object is the observed state, nil if the object does not exist.
 	object client.Object
@@ -55,16 +55,16 @@ type child struct {
 	answers *Answers
 }
 
-// childrenOf returns the owned objects in the order of creation: the Service comes before the pods that it selects.
-func childrenOf(p plan.Plan, o Observed) []child {
-	service := child{kind: serviceKind}
+// ownedObjects returns the owned objects in the order of creation: the Service comes before the pods that it selects.
+func ownedObjects(p plan.Plan, o Observed) []ownedObject {
+	service := ownedObject{kind: serviceKind}
 	if o.Service != nil {
 		service.observe(o, o.Service)
 	}
 	if p.Service != nil {
 		service.want, service.metadata = p.Service, p.Service.ObjectMetaApplyConfiguration
 	}
-	deployment := child{kind: deploymentKind}
+	deployment := ownedObject{kind: deploymentKind}
 	if o.Deployment != nil {
 		deployment.observe(o, o.Deployment)
 		// The apply repeats two observed values: the replicas, if an autoscaler targets the Deployment, and the time of a restart. It must fail if
@@ -74,7 +74,7 @@ func childrenOf(p plan.Plan, o Observed) []child {
 	if p.Deployment != nil {
 		deployment.want, deployment.metadata = p.Deployment, p.Deployment.ObjectMetaApplyConfiguration
 	}
-	budget := child{kind: disruptionBudgetKind}
+	budget := ownedObject{kind: disruptionBudgetKind}
 	if o.PodDisruptionBudget != nil {
 		budget.observe(o, o.PodDisruptionBudget)
 	}
@@ -82,11 +82,11 @@ func childrenOf(p plan.Plan, o Observed) []child {
 	if p.PodDisruptionBudget != nil && o.ForeignDisruptionBudget == "" {
 		budget.want, budget.metadata = p.PodDisruptionBudget, p.PodDisruptionBudget.ObjectMetaApplyConfiguration
 	}
-	return []child{service, deployment, budget}
+	return []ownedObject{service, deployment, budget}
 }
 
 // observe sets the live object. An adoption must not change a newer version, because the webhook and the plan checked this one.
-func (c *child) observe(o Observed, object client.Object) {
+func (c *ownedObject) observe(o Observed, object client.Object) {
 	c.object = object
 	c.adopted = !plan.Owns(o.app, object)
 	c.current = c.adopted
@@ -104,7 +104,7 @@ func hasRestart(p plan.Plan) bool {
 
 // decide compares the observed with the desired state without a call to the API server: metadata.managedFields of the cached object shows which
 // configuration was applied last. If they cannot be read, it decides for an update.
-func (c child) decide() Action {
+func (c ownedObject) decide() Action {
 	switch {
 	case c.object == nil && c.want == nil:
 		return Nothing

@@ -34,12 +34,12 @@ func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Dry
 	for _, name := range o.Foreign {
 		v.warn("%s already exists, and the operator does not change it; the operator creates nothing for this app until you delete or rename it", name)
 	}
-	for _, child := range childrenOf(p, o) {
+	for _, object := range ownedObjects(p, o) {
 		var err error
-		if action := child.decide(); action == Create || action == Update {
-			err = child.dryRun(ctx, api, len(o.Foreign) > 0 || len(o.Terminating) > 0)
+		if action := object.decide(); action == Create || action == Update {
+			err = object.dryRun(ctx, api, len(o.Foreign) > 0 || len(o.Terminating) > 0)
 		}
-		v.add(p, child.kind, err)
+		v.add(p, object.kind, err)
 	}
 	if len(v.Errors) > 0 { // the pod would cause the same errors again
 		return v
@@ -58,7 +58,7 @@ func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Dry
 
 // dryRun makes a dry run of the apply. In two cases it uses a fresh name, because an error would not be caused by the spec: the name is taken, or
 // fields that another client wrote conflict with the applied ones (Apply solves that by transferOwnership).
-func (c child) dryRun(ctx context.Context, api client.Client, taken bool) error {
+func (c ownedObject) dryRun(ctx context.Context, api client.Client, taken bool) error {
 	if !taken {
 		_, err := c.apply(ctx, api, "", client.DryRunAll)
 		if c.object == nil || !apierrors.IsInvalid(err) || changesImmutable(err) || !slices.ContainsFunc(c.object.GetManagedFields(), isUpdate) {
@@ -83,7 +83,7 @@ func changesImmutable(err error) bool {
 }
 
 // dryRunAsNew makes a dry run of the apply under a fresh name, so that fields of other managers do not affect the result.
-func (c child) dryRunAsNew(ctx context.Context, api client.Client) error {
+func (c ownedObject) dryRunAsNew(ctx context.Context, api client.Client) error {
 	const longest = 63
 	name := c.name()
 	c.object = nil

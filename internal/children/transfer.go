@@ -22,7 +22,7 @@ var restartedAt = fieldpath.MakePathOrDie("spec", "template", "metadata", "annot
 // only fields that its own manager applied before. It concerns managers that have overwritten a field of the operator by an update (kubectl edit,
 // kubectl rollout undo). It leaves managers alone that wrote other fields only (Reloader, injected labels). On adoption, it also moves applied fields
 // and those of the scale subresource. It returns the new resource version of the object.
-func transferOwnership(ctx context.Context, api client.Client, c child) (resourceVersion string, err error) {
+func transferOwnership(ctx context.Context, api client.Client, c ownedObject) (resourceVersion string, err error) {
 	resourceVersion = c.object.GetResourceVersion()
 	isTransferred := isUpdate
 	if c.adopted {
@@ -77,7 +77,7 @@ func isAdopted(e metav1.ManagedFieldsEntry) bool {
 }
 
 // fieldsAfterApply returns the fields that the operator will own after the apply. It finds them by a dry run.
-func fieldsAfterApply(ctx context.Context, api client.Client, c child) (*fieldpath.Set, error) {
+func fieldsAfterApply(ctx context.Context, api client.Client, c ownedObject) (*fieldpath.Set, error) {
 	answer, err := c.apply(ctx, api, "", client.DryRunAll)
 	if err != nil {
 		return nil, fmt.Errorf("applying %s %s (dry run): %w", c.kind, c.name(), err)
