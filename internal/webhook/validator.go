@@ -61,15 +61,15 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, o Options) (healthz
 			return nil, fmt.Errorf("watching %T: %w", kind, err)
 		}
 	}
-	d := &door{}
-	synced, err := watchDoor(ctx, mgr, o.Configuration, d)
+	g := &pathGuard{}
+	synced, err := watchPaths(ctx, mgr, o.Configuration, g)
 	if err != nil {
 		return nil, err
 	}
 	full := validating(mgr.GetScheme(), Validator{Client: mgr.GetClient(), NodePorts: o.NodePorts})
 	plain := validating(mgr.GetScheme(), Validator{NodePorts: o.NodePorts})
 	server := mgr.GetWebhookServer()
-	server.Register("/", guarded(d, full, plain))
+	server.Register("/", guarded(g, full, plain))
 	check := func(r *http.Request) error {
 		if !synced() {
 			return errors.New("the operator has not read its ValidatingWebhookConfiguration yet")

@@ -32,34 +32,34 @@ func configurationWith(path *string) *admissionregistrationv1.ValidatingWebhookC
 
 const generatedPath = "/validate-apps-gracefulapp-dev-v1alpha1-gracefulapp"
 
-func TestGuarded(t *testing.T) {
+func TestPathGuard(t *testing.T) {
 	answers := func(text string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) })
 	}
-	d := &door{}
-	handler := guarded(d, answers("full"), answers("plain"))
+	g := &pathGuard{}
+	handler := guarded(g, answers("full"), answers("plain"))
 	post := func(path string) (int, string) {
 		recorder := httptest.NewRecorder()
 		handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, path, strings.NewReader("{}")))
 		return recorder.Code, strings.TrimSpace(recorder.Body.String())
 	}
-	d.learn(configurationWith(nil))
-	d.learn(configurationWith(new("/")))
-	d.learn(configurationWith(new(generatedPath))) // as of an earlier version, or of a tool that writes the manifest back
+	g.update(configurationWith(nil))
+	g.update(configurationWith(new("/")))
+	g.update(configurationWith(new(generatedPath))) // as of an earlier version, or of a tool that writes the manifest back
 	for _, path := range []string{"/", "/secret", generatedPath} {
 		if _, got := post(path); got != "plain" {
 			t.Errorf("%s, which is no secret path: %s", path, got)
 		}
 	}
 	first, second, third := newPath(), newPath(), newPath()
-	d.learn(configurationWith(&first))
-	d.learn(configurationWith(&second))
+	g.update(configurationWith(&first))
+	g.update(configurationWith(&second))
 	for path, want := range map[string]string{second: "full", first: "full", "/": "plain", second[:len(second)-1]: "plain", second + "/": "plain"} {
 		if _, got := post(path); got != want {
 			t.Errorf("%s: %s, want %s", path, got, want)
 		}
 	}
-	d.learn(configurationWith(&third))
+	g.update(configurationWith(&third))
 	if _, got := post(first); got != "plain" {
 		t.Error("the path before the previous one is still accepted")
 	}
@@ -79,10 +79,10 @@ func TestGuarded(t *testing.T) {
 
 // The API server would send the next review on an open connection, also to a replica that has just stopped.
 func TestEachAnswerEndsItsConnection(t *testing.T) {
-	d, path := &door{}, newPath()
-	d.learn(configurationWith(&path))
+	g, path := &pathGuard{}, newPath()
+	g.update(configurationWith(&path))
 	answer := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-	server := httptest.NewServer(guarded(d, answer, answer))
+	server := httptest.NewServer(guarded(g, answer, answer))
 	defer server.Close()
 	for _, path := range []string{path, "/"} {
 		response, err := http.Post(server.URL+path, "application/json", strings.NewReader("{}")) //nolint:noctx // the test's own server
@@ -116,9 +116,9 @@ func TestStrangersThatStall(t *testing.T) {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 		}
 	})
-	d, path := &door{}, newPath()
-	d.learn(configurationWith(&path))
-	server := httptest.NewServer(guarded(d, reading, reading))
+	g, path := &pathGuard{}, newPath()
+	g.update(configurationWith(&path))
+	server := httptest.NewServer(guarded(g, reading, reading))
 	defer server.Close()
 	codes := make(chan int)
 	ctx, hangUp := context.WithCancel(t.Context())

@@ -22,7 +22,7 @@ const (
 	keeperPeriod = 10 * time.Second
 )
 
-// keeper generates a random webhook path, writes it to the webhook configuration and replaces it every hour. It runs on the leader. Each replica's door
+// keeper generates a random webhook path, writes it to the webhook configuration and replaces it every hour. It runs on the leader. Each replica's pathGuard
 // reads the path from the configuration.
 type keeper struct {
 	client.Client
@@ -73,15 +73,15 @@ func (k *keeper) keep(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// watchDoor watches the webhook configuration and passes its paths to the door, on each replica. synced reports whether the door knows the paths.
-func watchDoor(ctx context.Context, mgr manager.Manager, name string, d *door) (synced func() bool, err error) {
+// watchPaths watches the webhook configuration and passes its paths to the pathGuard, on each replica. synced reports whether the pathGuard knows the paths.
+func watchPaths(ctx context.Context, mgr manager.Manager, name string, g *pathGuard) (synced func() bool, err error) {
 	informer, err := mgr.GetCache().GetInformer(ctx, &admissionregistrationv1.ValidatingWebhookConfiguration{})
 	if err != nil {
 		return nil, fmt.Errorf("watching the webhook configuration: %w", err)
 	}
 	learn := func(object any) {
 		if c, ok := object.(*admissionregistrationv1.ValidatingWebhookConfiguration); ok && c.Name == name {
-			d.learn(c)
+			g.update(c)
 		}
 	}
 	handler, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{

@@ -37,27 +37,27 @@ const (
 	strangersBurst     = 200
 )
 
-// door knows the secret paths: the current ones of the webhook configuration and the previous ones, because the API server sees a change of the
+// pathGuard knows the secret paths: the current ones of the webhook configuration and the previous ones, because the API server sees a change of the
 // configuration a moment later.
-type door struct {
+type pathGuard struct {
 	mu              sync.RWMutex
 	current, before []string
 }
 
-func (d *door) learn(c *admissionregistrationv1.ValidatingWebhookConfiguration) {
+func (g *pathGuard) update(c *admissionregistrationv1.ValidatingWebhookConfiguration) {
 	paths := pathsOf(c)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if !slices.Equal(paths, d.current) {
-		d.before, d.current = d.current, paths
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !slices.Equal(paths, g.current) {
+		g.before, g.current = g.current, paths
 	}
 }
 
-func (d *door) knows(asked string) bool {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
+func (g *pathGuard) accepts(asked string) bool {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
 	known := 0
-	for _, p := range slices.Concat(d.current, d.before) {
+	for _, p := range slices.Concat(g.current, g.before) {
 		known |= subtle.ConstantTimeCompare([]byte(p), []byte(asked))
 	}
 	return known == 1
@@ -100,14 +100,14 @@ func NewServer(host string, port int, certDir string) webhook.Server {
 // guarded sends requests on a secret path to full and all others, within limits, to plain. Each response closes its connection. Otherwise the API
 // server would send the next review on a connection to a replica that is shutting down (1 of 756 reviews failed in two rollouts of the operator in
 // the lab).
-func guarded(d *door, full, plain http.Handler) http.Handler {
+func guarded(g *pathGuard, full, plain http.Handler) http.Handler {
 	strangers := rate.NewLimiter(strangersPerSecond, strangersBurst)
 	places := make(chan struct{}, strangersAtOnce)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The error is ignored: connections of the webhook server support deadlines, those of a test's recorder do not.
 		_ = http.NewResponseController(w).SetReadDeadline(clock.RealClock{}.Now().Add(readTimeout))
 		w.Header().Set("Connection", "close")
-		if d.knows(r.URL.Path) {
+		if g.accepts(r.URL.Path) {
 			r.Body = http.MaxBytesReader(w, r.Body, maxReviewBytes)
 			full.ServeHTTP(w, r)
 			return
