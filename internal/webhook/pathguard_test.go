@@ -159,18 +159,18 @@ func TestStrangersThatStall(t *testing.T) {
 	}
 }
 
-func TestKeeper(t *testing.T) {
+func TestPathRotator(t *testing.T) {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(admissionregistrationv1.AddToScheme(scheme))
-	k := &keeper{Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(configurationWith(nil)).Build(), name: "ours"}
+	r := &pathRotator{Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(configurationWith(nil)).Build(), name: "ours"}
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	path := func(after time.Duration) string {
 		t.Helper()
-		if err := k.keep(t.Context(), now.Add(after)); err != nil {
+		if err := r.rotate(t.Context(), now.Add(after)); err != nil {
 			t.Fatal(err)
 		}
 		c := &admissionregistrationv1.ValidatingWebhookConfiguration{}
-		if err := k.Get(t.Context(), client.ObjectKey{Name: "ours"}, c); err != nil {
+		if err := r.Get(t.Context(), client.ObjectKey{Name: "ours"}, c); err != nil {
 			t.Fatal(err)
 		}
 		return pathsOf(c)[0]
@@ -188,7 +188,7 @@ func TestKeeper(t *testing.T) {
 	if path(pathLifetime) == first {
 		t.Error("the path is not replaced")
 	}
-	if (&keeper{Client: k.Client, name: "absent"}).keep(t.Context(), now) != nil {
+	if (&pathRotator{Client: r.Client, name: "absent"}).rotate(t.Context(), now) != nil {
 		t.Error("a missing configuration is an error")
 	}
 }

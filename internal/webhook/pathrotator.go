@@ -18,13 +18,13 @@ const (
 	// pathLifetime limits how long a leaked path is valid. When the webhook does not answer, the API server names the path in its error message.
 	pathLifetime = time.Hour
 	pathOwner    = "gracefulapp-webhook-path"
-	// keeperPeriod is the interval at which the path is checked, so that a recreated configuration gets its path soon.
-	keeperPeriod = 10 * time.Second
+	// pathCheckPeriod is the interval at which the path is checked, so that a recreated configuration gets its path soon.
+	pathCheckPeriod = 10 * time.Second
 )
 
-// keeper generates a random webhook path, writes it to the webhook configuration and replaces it every hour. It runs on the leader. Each replica's pathGuard
+// pathRotator generates a random webhook path, writes it to the webhook configuration and replaces it every hour. It runs on the leader. Each replica's pathGuard
 // reads the path from the configuration.
-type keeper struct {
+type pathRotator struct {
 	client.Client
 	name  string // of the configuration
 	clock clock.PassiveClock
@@ -34,11 +34,11 @@ type keeper struct {
 }
 
 // Start checks and replaces the path until ctx is done.
-func (k *keeper) Start(ctx context.Context) error {
-	tick := time.NewTicker(keeperPeriod)
+func (r *pathRotator) Start(ctx context.Context) error {
+	tick := time.NewTicker(pathCheckPeriod)
 	defer tick.Stop()
 	for {
-		if err := k.keep(ctx, k.clock.Now()); err != nil && !apierrors.IsConflict(err) && ctx.Err() == nil {
+		if err := r.rotate(ctx, r.clock.Now()); err != nil && !apierrors.IsConflict(err) && ctx.Err() == nil {
 			log.FromContext(ctx).Error(err, "Could not write the webhook path to the ValidatingWebhookConfiguration; until it is written, admission reviews skip the dry run")
 		}
 		select {
@@ -49,25 +49,25 @@ func (k *keeper) Start(ctx context.Context) error {
 	}
 }
 
-func (k *keeper) keep(ctx context.Context, now time.Time) error {
+func (r *pathRotator) rotate(ctx context.Context, now time.Time) error {
 	configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{}
-	if err := k.Get(ctx, client.ObjectKey{Name: k.name}, configuration); err != nil {
+	if err := r.Get(ctx, client.ObjectKey{Name: r.name}, configuration); err != nil {
 		return client.IgnoreNotFound(err)
 	}
-	if k.path == "" || now.Sub(k.drawn) >= pathLifetime {
-		k.path, k.drawn = newPath(), now
+	if r.path == "" || now.Sub(r.drawn) >= pathLifetime {
+		r.path, r.drawn = newPath(), now
 	}
 	changed := false
 	configuration = configuration.DeepCopy()
 	for i := range configuration.Webhooks {
-		if s := configuration.Webhooks[i].ClientConfig.Service; s != nil && (s.Path == nil || *s.Path != k.path) {
-			s.Path, changed = new(k.path), true
+		if s := configuration.Webhooks[i].ClientConfig.Service; s != nil && (s.Path == nil || *s.Path != r.path) {
+			s.Path, changed = new(r.path), true
 		}
 	}
 	if !changed {
 		return nil
 	}
-	if err := k.Update(ctx, configuration, client.FieldOwner(pathOwner)); err != nil {
+	if err := r.Update(ctx, configuration, client.FieldOwner(pathOwner)); err != nil {
 		return fmt.Errorf("writing the webhook's path: %w", err)
 	}
 	return nil

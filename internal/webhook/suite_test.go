@@ -85,7 +85,7 @@ var _ = BeforeSuite(func() {
 	Expect(err).NotTo(HaveOccurred())
 	Eventually(func() error { return serves(nil) }).Should(Succeed())
 
-	By("writing a secret path to the webhook configuration") // the keeper does so only for a Service, and envtest uses a URL
+	By("writing a secret path to the webhook configuration") // the pathRotator does so only for a Service, and envtest uses a URL
 	configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{}
 	Expect(api.Get(ctx, client.ObjectKey{Name: configurationName}, configuration)).To(Succeed())
 	configuration.Webhooks[0].ClientConfig.URL = new("https://" +

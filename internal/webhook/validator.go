@@ -76,7 +76,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, o Options) (healthz
 		}
 		return server.StartedChecker()(r)
 	}
-	return check, mgr.Add(&keeper{Client: mgr.GetClient(), name: o.Configuration, clock: clock.RealClock{}})
+	return check, mgr.Add(&pathRotator{Client: mgr.GetClient(), name: o.Configuration, clock: clock.RealClock{}})
 }
 
 // ValidateCreate checks the spec and makes the dry runs.
