@@ -31,10 +31,10 @@ const (
 
 // Limits for requests on an unknown path. They protect the operator's memory and CPU; a spec has at most 256 KiB.
 const (
-	maxStrangerBytes   = 1 << 20
-	strangersAtOnce    = 8
-	strangersPerSecond = 100
-	strangersBurst     = 200
+	maxUnauthenticatedBytes  = 1 << 20
+	unauthenticatedAtOnce    = 8
+	unauthenticatedPerSecond = 100
+	unauthenticatedBurst     = 200
 )
 
 // pathGuard knows the secret paths: the current ones of the webhook configuration and the previous ones, because the API server sees a change of the
@@ -101,8 +101,8 @@ func NewServer(host string, port int, certDir string) webhook.Server {
 // server would send the next review on a connection to a replica that is shutting down (1 of 756 reviews failed in two rollouts of the operator in
 // the lab).
 func guarded(g *pathGuard, full, plain http.Handler) http.Handler {
-	strangers := rate.NewLimiter(strangersPerSecond, strangersBurst)
-	places := make(chan struct{}, strangersAtOnce)
+	limiter := rate.NewLimiter(unauthenticatedPerSecond, unauthenticatedBurst)
+	places := make(chan struct{}, unauthenticatedAtOnce)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The error is ignored: connections of the webhook server support deadlines, those of a test's recorder do not.
 		_ = http.NewResponseController(w).SetReadDeadline(clock.RealClock{}.Now().Add(readTimeout))
@@ -116,18 +116,18 @@ func guarded(g *pathGuard, full, plain http.Handler) http.Handler {
 		case places <- struct{}{}:
 			defer func() { <-places }()
 		default:
-			turnAway(w)
+			tooManyRequests(w)
 			return
 		}
-		if !strangers.Allow() {
-			turnAway(w)
+		if !limiter.Allow() {
+			tooManyRequests(w)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxStrangerBytes)
+		r.Body = http.MaxBytesReader(w, r.Body, maxUnauthenticatedBytes)
 		plain.ServeHTTP(w, r)
 	})
 }
 
-func turnAway(w http.ResponseWriter) {
+func tooManyRequests(w http.ResponseWriter) {
 	http.Error(w, "too many admission reviews on an unknown path; try again later", http.StatusTooManyRequests)
 }

@@ -64,7 +64,7 @@ func TestPathGuard(t *testing.T) {
 		t.Error("the path before the previous one is still accepted")
 	}
 	refused := 0
-	for range 2 * strangersBurst {
+	for range 2 * unauthenticatedBurst {
 		if code, _ := post("/"); code == http.StatusTooManyRequests {
 			refused++
 		}
@@ -110,7 +110,7 @@ func TestServerSpeaksNoHTTP2(t *testing.T) {
 }
 
 // Clients on an unknown path that start a request and do not finish it must neither fill the memory nor block the API server.
-func TestStrangersThatStall(t *testing.T) {
+func TestUnauthenticatedRequestsThatStall(t *testing.T) {
 	reading := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
@@ -123,7 +123,7 @@ func TestStrangersThatStall(t *testing.T) {
 	codes := make(chan int)
 	ctx, hangUp := context.WithCancel(t.Context())
 	defer hangUp()
-	for range 3 * strangersAtOnce {
+	for range 3 * unauthenticatedAtOnce {
 		body, stalled := io.Pipe()
 		defer func() { _ = stalled.Close() }()
 		go func() {
@@ -139,9 +139,9 @@ func TestStrangersThatStall(t *testing.T) {
 			codes <- code
 		}()
 	}
-	for range 2 * strangersAtOnce { // the others wait for the rest of their bodies
+	for range 2 * unauthenticatedAtOnce { // the others wait for the rest of their bodies
 		if code := <-codes; code != http.StatusTooManyRequests {
-			t.Errorf("beyond %d concurrent requests, a request on an unknown path gets %d", strangersAtOnce, code)
+			t.Errorf("beyond %d concurrent requests, a request on an unknown path gets %d", unauthenticatedAtOnce, code)
 		}
 	}
 	response, err := http.Post(server.URL+path, "application/json", strings.NewReader("{}")) //nolint:noctx // the test's own server
@@ -152,7 +152,7 @@ func TestStrangersThatStall(t *testing.T) {
 	if response.StatusCode != http.StatusOK {
 		t.Errorf("requests on an unknown path block the API server: %s", response.Status)
 	}
-	for range strangersAtOnce {
+	for range unauthenticatedAtOnce {
 		if code := <-codes; code == http.StatusOK || code == http.StatusTooManyRequests {
 			t.Errorf("an incomplete review gets %d", code)
 		}
