@@ -77,14 +77,14 @@ func pathsOf(c *admissionregistrationv1.ValidatingWebhookConfiguration) []string
 			}
 		}
 		// Any other path may be public, for example the path in the generated manifest.
-		if drawnPath.MatchString(given) {
+		if secretPath.MatchString(given) {
 			paths = append(paths, given)
 		}
 	}
 	return paths
 }
 
-var drawnPath = regexp.MustCompile(`^/[a-z2-7]{52}$`)
+var secretPath = regexp.MustCompile(`^/[a-z2-7]{52}$`)
 
 // newPath returns a random path. It is a DNS-1123 subdomain, because the API server requires that of each part of a webhook path.
 func newPath() string { return "/" + strings.ToLower(rand.Text()+rand.Text()) }

@@ -29,8 +29,8 @@ type pathRotator struct {
 	name  string // of the configuration
 	clock clock.PassiveClock
 
-	path  string
-	drawn time.Time
+	path    string
+	rotated time.Time
 }
 
 // Start checks and replaces the path until ctx is done.
@@ -54,8 +54,8 @@ func (r *pathRotator) rotate(ctx context.Context, now time.Time) error {
 	if err := r.Get(ctx, client.ObjectKey{Name: r.name}, configuration); err != nil {
 		return client.IgnoreNotFound(err)
 	}
-	if r.path == "" || now.Sub(r.drawn) >= pathLifetime {
-		r.path, r.drawn = newPath(), now
+	if r.path == "" || now.Sub(r.rotated) >= pathLifetime {
+		r.path, r.rotated = newPath(), now
 	}
 	changed := false
 	configuration = configuration.DeepCopy()
@@ -79,13 +79,13 @@ func watchPaths(ctx context.Context, mgr manager.Manager, name string, g *pathGu
 	if err != nil {
 		return nil, fmt.Errorf("watching the webhook configuration: %w", err)
 	}
-	learn := func(object any) {
+	update := func(object any) {
 		if c, ok := object.(*admissionregistrationv1.ValidatingWebhookConfiguration); ok && c.Name == name {
 			g.update(c)
 		}
 	}
 	handler, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-		AddFunc: learn, UpdateFunc: func(_, updated any) { learn(updated) },
+		AddFunc: update, UpdateFunc: func(_, updated any) { update(updated) },
 	})
 	if err != nil {
 		return nil, err
