@@ -37,7 +37,7 @@ func TestPathGuard(t *testing.T) {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) })
 	}
 	g := &pathGuard{}
-	handler := guarded(g, answers("full"), answers("plain"))
+	handler := guarded(g, answers("with dry run"), answers("without"))
 	post := func(path string) (int, string) {
 		recorder := httptest.NewRecorder()
 		handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, path, strings.NewReader("{}")))
@@ -47,20 +47,20 @@ func TestPathGuard(t *testing.T) {
 	g.update(configurationWith(new("/")))
 	g.update(configurationWith(new(generatedPath))) // as of an earlier version, or of a tool that writes the manifest back
 	for _, path := range []string{"/", "/secret", generatedPath} {
-		if _, got := post(path); got != "plain" {
+		if _, got := post(path); got != "without" {
 			t.Errorf("%s, which is no secret path: %s", path, got)
 		}
 	}
 	first, second, third := newPath(), newPath(), newPath()
 	g.update(configurationWith(&first))
 	g.update(configurationWith(&second))
-	for path, want := range map[string]string{second: "full", first: "full", "/": "plain", second[:len(second)-1]: "plain", second + "/": "plain"} {
+	for path, want := range map[string]string{second: "with dry run", first: "with dry run", "/": "without", second[:len(second)-1]: "without", second + "/": "without"} {
 		if _, got := post(path); got != want {
 			t.Errorf("%s: %s, want %s", path, got, want)
 		}
 	}
 	g.update(configurationWith(&third))
-	if _, got := post(first); got != "plain" {
+	if _, got := post(first); got != "without" {
 		t.Error("the path before the previous one is still accepted")
 	}
 	refused := 0
@@ -72,7 +72,7 @@ func TestPathGuard(t *testing.T) {
 	if refused == 0 {
 		t.Error("requests on an unknown path are not limited")
 	}
-	if _, got := post(third); got != "full" {
+	if _, got := post(third); got != "with dry run" {
 		t.Error("requests on an unknown path block the API server")
 	}
 }

@@ -66,10 +66,10 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, o Options) (healthz
 	if err != nil {
 		return nil, err
 	}
-	full := validating(mgr.GetScheme(), Validator{Client: mgr.GetClient(), NodePorts: o.NodePorts})
-	plain := validating(mgr.GetScheme(), Validator{NodePorts: o.NodePorts})
+	withDryRun := validating(mgr.GetScheme(), Validator{Client: mgr.GetClient(), NodePorts: o.NodePorts})
+	withoutDryRun := validating(mgr.GetScheme(), Validator{NodePorts: o.NodePorts})
 	server := mgr.GetWebhookServer()
-	server.Register("/", guarded(g, full, plain))
+	server.Register("/", guarded(g, withDryRun, withoutDryRun))
 	check := func(r *http.Request) error {
 		if !synced() {
 			return errors.New("the operator has not read its ValidatingWebhookConfiguration yet")
