@@ -19,7 +19,7 @@ func TestUnreadableAppMayBeCorrected(t *testing.T) {
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	webhook := validating(scheme, Validator{})
+	webhook := newWebhook(scheme, Validator{})
 	for _, tt := range []struct {
 		name    string
 		updated *v1alpha1.GracefulApp

@@ -66,8 +66,8 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, o Options) (healthz
 	if err != nil {
 		return nil, err
 	}
-	withDryRun := validating(mgr.GetScheme(), Validator{Client: mgr.GetClient(), NodePorts: o.NodePorts})
-	withoutDryRun := validating(mgr.GetScheme(), Validator{NodePorts: o.NodePorts})
+	withDryRun := newWebhook(mgr.GetScheme(), Validator{Client: mgr.GetClient(), NodePorts: o.NodePorts})
+	withoutDryRun := newWebhook(mgr.GetScheme(), Validator{NodePorts: o.NodePorts})
 	server := mgr.GetWebhookServer()
 	server.Register("/", guarded(g, withDryRun, withoutDryRun))
 	check := func(r *http.Request) error {
@@ -105,12 +105,12 @@ func (v Validator) validate(ctx context.Context, old, app *v1alpha1.GracefulApp)
 	}
 	switch {
 	case len(errs) > 0:
-		return warnings, refusal(app, errs)
+		return warnings, invalid(app, errs)
 	case len(unknown) > 0:
 		return append(warnings, unknown...), nil
 	}
 	verdict := children.DryRun(ctx, v.Client, p, observed)
-	return append(warnings, verdict.Warnings...), refusal(app, verdict.Errors)
+	return append(warnings, verdict.Warnings...), invalid(app, verdict.Errors)
 }
 
 // observe reads the live objects. It returns a warning if that fails or the validator has no client.
@@ -130,8 +130,8 @@ func (Validator) ValidateDelete(context.Context, *v1alpha1.GracefulApp) (admissi
 	return nil, nil
 }
 
-// refusal returns the errors as the API server returns its own validation errors, so that kubectl prints both alike.
-func refusal(app *v1alpha1.GracefulApp, errs field.ErrorList) error {
+// invalid returns the errors as the API server returns its own validation errors, so that kubectl prints both alike.
+func invalid(app *v1alpha1.GracefulApp, errs field.ErrorList) error {
 	if len(errs) == 0 {
 		return nil
 	}
