@@ -134,7 +134,8 @@ func observe[T client.Object](ctx context.Context, reader client.Reader, object 
 	return none, nil
 }
 
-// isTerminating reports whether the owner is an earlier GracefulApp with the app's name. It was deleted, so the garbage collector will delete the object.
+// isTerminating reports whether the owner is an earlier GracefulApp with the app's name. It was deleted, so the garbage collector will delete the
+// object.
 func isTerminating(object client.Object, app *v1alpha1.GracefulApp) bool {
 	owner := metav1.GetControllerOf(object)
 	return owner != nil && owner.Kind == "GracefulApp" && owner.APIVersion == v1alpha1.GroupVersion.String() &&

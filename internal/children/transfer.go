@@ -18,10 +18,10 @@ import (
 // restartedAt is the annotation that `kubectl rollout restart` writes. It is never taken over: its removal would start another rollout.
 var restartedAt = fieldpath.MakePathOrDie("spec", "template", "metadata", "annotations", plan.RestartedAt)
 
-// transferOwnership moves fields of other managers to the operator in metadata.managedFields, so that the next apply removes them: server-side apply removes
-// only fields that its own manager applied before. It concerns managers that have overwritten a field of the operator by an update (kubectl edit,
-// kubectl rollout undo). It leaves managers alone that wrote other fields only (Reloader, injected labels). On adoption, it also moves applied fields
-// and those of the scale subresource. It returns the new resource version of the object.
+// transferOwnership moves fields of other managers to the operator in metadata.managedFields, so that the next apply removes them: server-side apply
+// removes only fields that its own manager applied before. It concerns managers that have overwritten a field of the operator by an update (kubectl
+// edit, kubectl rollout undo). It leaves managers alone that wrote other fields only (Reloader, injected labels). On adoption, it also moves applied
+// fields and those of the scale subresource. It returns the new resource version of the object.
 func transferOwnership(ctx context.Context, api client.Client, c ownedObject) (resourceVersion string, err error) {
 	resourceVersion = c.object.GetResourceVersion()
 	isTransferred := isUpdate
@@ -85,8 +85,9 @@ func fieldsAfterApply(ctx context.Context, api client.Client, c ownedObject) (*f
 	return appliedFields(answer.GetManagedFields())
 }
 
-// moveFields moves the spec fields of other managers to the operator. It moves those of managers that own one of the fields in operatorFields, or of all of them
-// if operatorFields is nil. Labels, annotations and finalizers stay with their managers. It is a pure function, so that a test needs no cluster.
+// moveFields moves the spec fields of other managers to the operator. It moves those of managers that own one of the fields in operatorFields, or of
+// all of them if operatorFields is nil. Labels, annotations and finalizers stay with their managers. It is a pure function, so that a test needs no
+// cluster.
 func moveFields(
 	entries []metav1.ManagedFieldsEntry, isTransferred func(metav1.ManagedFieldsEntry) bool, operatorFields *fieldpath.Set,
 ) ([]metav1.ManagedFieldsEntry, bool, error) {

@@ -19,7 +19,7 @@ import (
 )
 
 // The API server does not authenticate to webhooks. Anyone who can reach the port can send a forged AdmissionReview for any namespace, and a full
-// answer may reveal quotas, policies and names of that namespace. So the operator writes a random path into its webhook configuration and replaces it
+// answer may reveal quotas, policies and names of that namespace. So the operator writes a random path into its webhook configuration and reslots it
 // every hour. Only clients that may read webhook configurations know the path. A review on any other path is answered from the object in it alone.
 
 const (
@@ -53,12 +53,12 @@ func (g *pathGuard) update(c *admissionregistrationv1.ValidatingWebhookConfigura
 	}
 }
 
-func (g *pathGuard) accepts(asked string) bool {
+func (g *pathGuard) accepts(requested string) bool {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	known := 0
 	for _, p := range slices.Concat(g.current, g.before) {
-		known |= subtle.ConstantTimeCompare([]byte(p), []byte(asked))
+		known |= subtle.ConstantTimeCompare([]byte(p), []byte(requested))
 	}
 	return known == 1
 }
@@ -89,8 +89,8 @@ var secretPath = regexp.MustCompile(`^/[a-z2-7]{52}$`)
 // newPath returns a random path. It is a DNS-1123 subdomain, because the API server requires that of each part of a webhook path.
 func newPath() string { return "/" + strings.ToLower(rand.Text()+rand.Text()) }
 
-// NewServer returns the webhook server. It listens on host, or on all addresses if host is "". It offers HTTP/1.1 only: over HTTP/2, a response cannot
-// close its connection without the risk that a review is lost that the API server sends meanwhile.
+// NewServer returns the webhook server. It listens on host, or on all addresses if host is "". It offers HTTP/1.1 only: over HTTP/2, a
+// review may be lost if the API server sends it while a response closes the connection.
 func NewServer(host string, port int, certDir string) webhook.Server {
 	return webhook.NewServer(webhook.Options{Host: host, Port: port, CertDir: certDir, TLSOpts: []func(*tls.Config){
 		func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} },
@@ -102,7 +102,7 @@ func NewServer(host string, port int, certDir string) webhook.Server {
 // the operator in the lab).
 func guarded(g *pathGuard, withDryRun, withoutDryRun http.Handler) http.Handler {
 	limiter := rate.NewLimiter(unauthenticatedPerSecond, unauthenticatedBurst)
-	places := make(chan struct{}, unauthenticatedAtOnce)
+	slots := make(chan struct{}, unauthenticatedAtOnce)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The error is ignored: connections of the webhook server support deadlines, those of a test's recorder do not.
 		_ = http.NewResponseController(w).SetReadDeadline(clock.RealClock{}.Now().Add(readTimeout))
@@ -113,8 +113,8 @@ func guarded(g *pathGuard, withDryRun, withoutDryRun http.Handler) http.Handler 
 			return
 		}
 		select {
-		case places <- struct{}{}:
-			defer func() { <-places }()
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
 		default:
 			tooManyRequests(w)
 			return

@@ -22,8 +22,8 @@ const (
 	pathCheckPeriod = 10 * time.Second
 )
 
-// pathRotator generates a random webhook path, writes it to the webhook configuration and replaces it every hour. It runs on the leader. Each replica's pathGuard
-// reads the path from the configuration.
+// pathRotator generates a random webhook path, writes it to the webhook configuration and replaces it every hour. It runs on the leader. Each
+// replica's pathGuard reads the path from the configuration.
 type pathRotator struct {
 	client.Client
 	name  string // of the configuration
@@ -73,7 +73,8 @@ func (r *pathRotator) rotate(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// watchPaths watches the webhook configuration and passes its paths to the pathGuard, on each replica. synced reports whether the pathGuard knows the paths.
+// watchPaths watches the webhook configuration and passes its paths to the pathGuard, on each replica. synced reports whether the pathGuard knows the
+// paths.
 func watchPaths(ctx context.Context, mgr manager.Manager, name string, g *pathGuard) (synced func() bool, err error) {
 	informer, err := mgr.GetCache().GetInformer(ctx, &admissionregistrationv1.ValidatingWebhookConfiguration{})
 	if err != nil {

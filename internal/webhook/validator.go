@@ -109,8 +109,8 @@ func (v Validator) validate(ctx context.Context, old, app *v1alpha1.GracefulApp)
 	case len(unknown) > 0:
 		return append(warnings, unknown...), nil
 	}
-	verdict := children.DryRun(ctx, v.Client, p, observed)
-	return append(warnings, verdict.Warnings...), invalid(app, verdict.Errors)
+	result := children.DryRun(ctx, v.Client, p, observed)
+	return append(warnings, result.Warnings...), invalid(app, result.Errors)
 }
 
 // observe reads the live objects. It returns a warning if that fails or the validator has no client.
