@@ -20,7 +20,7 @@ func setOrRemove(status *v1alpha1.GracefulAppStatus, c metav1.Condition, now tim
 		meta.RemoveStatusCondition(&status.Conditions, c.Type)
 		return
 	}
-	c.Message = bounded(c.Message, maxMessageBytes)
+	c.Message = truncate(c.Message, maxMessageBytes)
 	c.Status, c.LastTransitionTime, c.ObservedGeneration = metav1.ConditionTrue, metav1.NewTime(now), status.ObservedGeneration
 	meta.SetStatusCondition(&status.Conditions, c)
 }

@@ -91,6 +91,6 @@ func readyChanged(ready metav1.Condition, stalled bool) event {
 
 func (r *GracefulAppReconciler) record(app *v1alpha1.GracefulApp, all []event) {
 	for _, e := range all {
-		r.Recorder.Eventf(app, nil, e.kind, e.reason, e.action, "%s", bounded(e.note, maxNoteBytes))
+		r.Recorder.Eventf(app, nil, e.kind, e.reason, e.action, "%s", truncate(e.note, maxNoteBytes))
 	}
 }

@@ -75,7 +75,7 @@ func copyCounts(status *v1alpha1.GracefulAppStatus, d *appsv1.Deployment) {
 func (v verdict) setOn(status *v1alpha1.GracefulAppStatus, generation int64, now time.Time) {
 	condition := metav1.Condition{
 		ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now), Reason: v.reason,
-		Message: bounded(v.message, maxMessageBytes),
+		Message: truncate(v.message, maxMessageBytes),
 	}
 	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
 		condition.Type, condition.Status = kind, metav1.ConditionFalse
@@ -196,15 +196,15 @@ func deploymentCondition(d *appsv1.Deployment, kind appsv1.DeploymentConditionTy
 // maxMessageBytes keeps a condition readable and within its limit of 32,768 bytes.
 const maxMessageBytes = 4096
 
-// bounded truncates a message and replaces unprintable characters. Messages of objects and webhooks may have any character, also terminal control
+// truncate shortens a message to maxBytes and replaces unprintable characters. Messages of objects and webhooks may have any character, also terminal control
 // sequences.
-func bounded(message string, most int) string {
+func truncate(message string, maxBytes int) string {
 	message = printable(message)
-	if len(message) <= most {
+	if len(message) <= maxBytes {
 		return message
 	}
 	const rest = " …"
-	return strings.ToValidUTF8(message[:most-len(rest)], "") + rest
+	return strings.ToValidUTF8(message[:maxBytes-len(rest)], "") + rest
 }
 
 func printable(text string) string {

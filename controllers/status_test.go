@@ -318,15 +318,15 @@ func TestOnlyARevertedChangeOfAnotherClientIsAnEvent(t *testing.T) {
 	}
 }
 
-func TestBoundedMessagesStayValidText(t *testing.T) {
-	got := bounded(strings.Repeat("ä", 1000), 1001)
+func TestTruncatedMessagesStayValidText(t *testing.T) {
+	got := truncate(strings.Repeat("ä", 1000), 1001)
 	if len(got) > 1001 || !strings.HasSuffix(got, "ä …") {
 		t.Errorf("%d bytes ending in %q", len(got), got[len(got)-8:])
 	}
 }
 
 func TestMessagesMoveNoCursor(t *testing.T) {
-	if got, want := bounded("quota \x1b[2J\x07\r\nexceeded", 100), "quota \uFFFD[2J\uFFFD  exceeded"; got != want {
+	if got, want := truncate("quota \x1b[2J\x07\r\nexceeded", 100), "quota \uFFFD[2J\uFFFD  exceeded"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

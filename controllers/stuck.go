@@ -138,7 +138,7 @@ func (p pass) why() string {
 	if p.stuck.Pod == "" {
 		return ""
 	}
-	text := bounded(fmt.Sprintf("; pod %s: %s", p.stuck.Pod, p.stuck.Reason), maxStuckBytes)
+	text := truncate(fmt.Sprintf("; pod %s: %s", p.stuck.Pod, p.stuck.Reason), maxStuckBytes)
 	if p.stuck.Others > 0 {
 		text += fmt.Sprintf("; %d more not ready", p.stuck.Others)
 	}
