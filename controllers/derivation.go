@@ -12,7 +12,7 @@ import (
 
 // isApplied reports whether the operator has applied a Deployment derived from the current spec. A policy may have changed its fields.
 func (p pass) isApplied() bool {
-	return p.plan.Deployment != nil && len(p.observed.Foreign) == 0 && len(p.observed.Terminating) == 0 && !some(p.err, isNotAltered)
+	return p.plan.Deployment != nil && len(p.observed.Foreign) == 0 && len(p.observed.Terminating) == 0 && !anyError(p.err, isNotAltered)
 }
 
 // hasUnknownDerivation reports whether a newer operator derived the app's Deployment. Then this operator cannot validate the spec.

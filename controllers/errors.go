@@ -10,8 +10,8 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/children"
 )
 
-// some reports whether is returns true for the error or for one of the errors that it joins.
-func some(err error, is func(error) bool) bool { return slices.ContainsFunc(leaves(err), is) }
+// anyError reports whether is returns true for the error or for one of the errors that it joins.
+func anyError(err error, is func(error) bool) bool { return slices.ContainsFunc(leaves(err), is) }
 
 // leaves returns the errors that an error joins, or the error itself.
 func leaves(err error) []error {

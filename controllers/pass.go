@@ -66,7 +66,7 @@ func (r *GracefulAppReconciler) applyChildren(ctx context.Context, api client.Cl
 	p.last = p.state.compareWithLast(digest)
 	changes, err := children.Apply(ctx, api, p.plan, observed, &p.state.answers)
 	p.changes = append(p.changes, changes...)
-	if !some(err, isNotAltered) {
+	if !anyError(err, isNotAltered) {
 		p.state.applied = digest
 	}
 	return err
@@ -112,7 +112,7 @@ func (p *pass) writeStatus(ctx context.Context, api client.Client, status v1alph
 	answer.SetNamespace(p.app.Namespace)
 	answer.SetName(p.app.Name)
 	err = api.Status().Patch(ctx, answer, client.RawPatch(types.MergePatchType, patch))
-	if some(err, isPutOff) {
+	if anyError(err, isPutOff) {
 		return false, nil
 	}
 	if err == nil {
@@ -126,11 +126,11 @@ func (p *pass) writeStatus(ctx context.Context, api client.Client, status v1alph
 func (p *pass) result() (ctrl.Result, error) {
 	after := time.Duration(0)
 	switch {
-	case some(p.err, isTransient):
+	case anyError(p.err, isTransient):
 		return retry(0), p.err
-	case some(p.err, apierrors.IsConflict):
+	case anyError(p.err, apierrors.IsConflict):
 		after = conflictRetry
-	case some(p.err, isRefused):
+	case anyError(p.err, isRefused):
 		after = rejectedRetry
 	case p.err == nil:
 		if shown := p.lastScaleConflict(); shown != nil {

@@ -103,11 +103,11 @@ func (p pass) verdict() verdict {
 	case len(p.observed.Terminating) > 0:
 		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonProgressing, fmt.Sprintf(
 			"waiting for the garbage collector to delete %s of a deleted GracefulApp with the same name", strings.Join(p.observed.Terminating, ", "))}
-	case some(p.err, rejected):
+	case anyError(p.err, rejected):
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonRejected, textOf(p.err)}
-	case some(p.err, isAltered):
+	case anyError(p.err, isAltered):
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonAltered, textOf(p.err)}
-	case some(p.err, isTransient), some(p.err, isPutOff):
+	case anyError(p.err, isTransient), anyError(p.err, isPutOff):
 		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonApplyFailed, textOf(p.err)}
 	}
 	return p.progress()
