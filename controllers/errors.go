@@ -11,10 +11,10 @@ import (
 )
 
 // anyError reports whether is returns true for the error or for one of the errors that it joins.
-func anyError(err error, is func(error) bool) bool { return slices.ContainsFunc(leaves(err), is) }
+func anyError(err error, is func(error) bool) bool { return slices.ContainsFunc(flatten(err), is) }
 
-// leaves returns the errors that an error joins, or the error itself.
-func leaves(err error) []error {
+// flatten returns the errors that an error joins, or the error itself.
+func flatten(err error) []error {
 	joined, ok := err.(interface{ Unwrap() []error })
 	switch {
 	case err == nil:
@@ -24,15 +24,15 @@ func leaves(err error) []error {
 	}
 	var all []error
 	for _, e := range joined.Unwrap() {
-		all = append(all, leaves(e)...)
+		all = append(all, flatten(e)...)
 	}
 	return all
 }
 
-// textOf returns the text of an error in one line.
-func textOf(err error) string {
+// singleLine returns the text of an error in one line.
+func singleLine(err error) string {
 	var all []string
-	for _, e := range leaves(err) {
+	for _, e := range flatten(err) {
 		all = append(all, e.Error())
 	}
 	return strings.Join(all, "; ")

@@ -104,11 +104,11 @@ func (p pass) verdict() verdict {
 		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonProgressing, fmt.Sprintf(
 			"waiting for the garbage collector to delete %s of a deleted GracefulApp with the same name", strings.Join(p.observed.Terminating, ", "))}
 	case anyError(p.err, rejected):
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonRejected, textOf(p.err)}
+		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonRejected, singleLine(p.err)}
 	case anyError(p.err, isAltered):
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonAltered, textOf(p.err)}
+		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonAltered, singleLine(p.err)}
 	case anyError(p.err, isTransient), anyError(p.err, isPutOff):
-		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonApplyFailed, textOf(p.err)}
+		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonApplyFailed, singleLine(p.err)}
 	}
 	return p.progress()
 }
