@@ -38,8 +38,8 @@ func singleLine(err error) string {
 	return strings.Join(all, "; ")
 }
 
-// rejected reports whether the API server would reject the same request again.
-func rejected(err error) bool {
+// isRejected reports whether the API server would reject the same request again.
+func isRejected(err error) bool {
 	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err)
 }
 
@@ -47,13 +47,13 @@ func isAltered(err error) bool { return errors.As(err, new(*children.AlteredErro
 
 // isTransient reports whether the same request may succeed soon. A conflict is left out: it only means that the cache was stale.
 func isTransient(err error) bool {
-	return !rejected(err) && !isAltered(err) && !apierrors.IsConflict(err) && !isPutOff(err)
+	return !isRejected(err) && !isAltered(err) && !apierrors.IsConflict(err) && !isPutOff(err)
 }
 
 // isPutOff reports whether the write exceeded the limit of writes per minute.
 func isPutOff(err error) bool { return errors.As(err, new(*tooManyWritesError)) }
 
 // isRefused reports whether the request can succeed only after a change of the spec or of a policy.
-func isRefused(err error) bool { return rejected(err) || isAltered(err) }
+func isRefused(err error) bool { return isRejected(err) || isAltered(err) }
 
 func isNotAltered(err error) bool { return !isAltered(err) }

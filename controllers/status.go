@@ -103,7 +103,7 @@ func (p pass) verdict() verdict {
 	case len(p.observed.Terminating) > 0:
 		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonProgressing, fmt.Sprintf(
 			"waiting for the garbage collector to delete %s of a deleted GracefulApp with the same name", strings.Join(p.observed.Terminating, ", "))}
-	case anyError(p.err, rejected):
+	case anyError(p.err, isRejected):
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonRejected, singleLine(p.err)}
 	case anyError(p.err, isAltered):
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonAltered, singleLine(p.err)}
