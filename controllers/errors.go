@@ -53,7 +53,7 @@ func isTransient(err error) bool {
 // isPutOff reports whether the write exceeded the limit of writes per minute.
 func isPutOff(err error) bool { return errors.As(err, new(*tooManyWritesError)) }
 
-// isRefused reports whether the request can succeed only after a change of the spec or of a policy.
-func isRefused(err error) bool { return isRejected(err) || isAltered(err) }
+// isPermanent reports whether the request can succeed only after a change of the spec or of a policy.
+func isPermanent(err error) bool { return isRejected(err) || isAltered(err) }
 
 func isNotAltered(err error) bool { return !isAltered(err) }

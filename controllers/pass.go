@@ -130,7 +130,7 @@ func (p *pass) result() (ctrl.Result, error) {
 		return retry(0), p.err
 	case anyError(p.err, apierrors.IsConflict):
 		after = conflictRetry
-	case anyError(p.err, isRefused):
+	case anyError(p.err, isPermanent):
 		after = rejectedRetry
 	case p.err == nil:
 		if shown := p.lastScaleConflict(); shown != nil {
