@@ -47,11 +47,11 @@ func isAltered(err error) bool { return errors.As(err, new(*children.AlteredErro
 
 // isTransient reports whether the same request may succeed soon. A conflict is left out: it only means that the cache was stale.
 func isTransient(err error) bool {
-	return !isRejected(err) && !isAltered(err) && !apierrors.IsConflict(err) && !isPutOff(err)
+	return !isRejected(err) && !isAltered(err) && !apierrors.IsConflict(err) && !isRateLimited(err)
 }
 
-// isPutOff reports whether the write exceeded the limit of writes per minute.
-func isPutOff(err error) bool { return errors.As(err, new(*tooManyWritesError)) }
+// isRateLimited reports whether the write exceeded the limit of writes per minute.
+func isRateLimited(err error) bool { return errors.As(err, new(*tooManyWritesError)) }
 
 // isPermanent reports whether the request can succeed only after a change of the spec or of a policy.
 func isPermanent(err error) bool { return isRejected(err) || isAltered(err) }

@@ -76,14 +76,14 @@ func (r *GracefulAppReconciler) applyChildren(ctx context.Context, api client.Cl
 func (p *pass) guard(ctx context.Context, w write) error {
 	if !p.changed {
 		if wait := p.state.budget.take(p.now, w); wait > 0 {
-			p.putOff(wait)
+			p.requeueWithin(wait)
 			return &tooManyWritesError{}
 		}
 	}
 	return w.send(ctx)
 }
 
-func (p *pass) putOff(wait time.Duration) {
+func (p *pass) requeueWithin(wait time.Duration) {
 	if p.wait == 0 || wait < p.wait {
 		p.wait = wait
 	}
@@ -98,7 +98,7 @@ func (p *pass) writeStatus(ctx context.Context, api client.Client, status v1alph
 	}
 	if !p.changed && differOnlyInCounts(p.app.Status, status) {
 		if wait := waitFor(p.state.budget.status, p.now, 2); wait > 0 {
-			p.putOff(wait)
+			p.requeueWithin(wait)
 			return false, nil
 		}
 	}
@@ -112,7 +112,7 @@ func (p *pass) writeStatus(ctx context.Context, api client.Client, status v1alph
 	answer.SetNamespace(p.app.Namespace)
 	answer.SetName(p.app.Name)
 	err = api.Status().Patch(ctx, answer, client.RawPatch(types.MergePatchType, patch))
-	if anyError(err, isPutOff) {
+	if anyError(err, isRateLimited) {
 		return false, nil
 	}
 	if err == nil {

@@ -107,7 +107,7 @@ func (p pass) verdict() verdict {
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonRejected, singleLine(p.err)}
 	case anyError(p.err, isAltered):
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonAltered, singleLine(p.err)}
-	case anyError(p.err, isTransient), anyError(p.err, isPutOff):
+	case anyError(p.err, isTransient), anyError(p.err, isRateLimited):
 		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonApplyFailed, singleLine(p.err)}
 	}
 	return p.progress()

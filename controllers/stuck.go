@@ -78,7 +78,7 @@ func (r *GracefulAppReconciler) observeStuck(ctx context.Context, p *pass) {
 		wait = r.listStuck(ctx, p, s)
 	}
 	p.stuck = s.found
-	p.putOff(wait)
+	p.requeueWithin(wait)
 }
 
 // listStuck lists the pods and returns the wait until the next list.
