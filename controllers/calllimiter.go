@@ -23,9 +23,9 @@ const (
 	maxProbed = 3
 )
 
-// errGivenUp is the error of every canceled call. It has no details, so that the status of a waiting app stays the same from retry to retry. To cancel
+// errWriteTimeout is the error of every canceled call. It has no details, so that the status of a waiting app stays the same from retry to retry. To cancel
 // a call is safe, because the next apply sends the same configuration.
-var errGivenUp = fmt.Errorf("the API server does not respond (an admission webhook may be slow or unavailable); the operator canceled this write, so "+
+var errWriteTimeout = fmt.Errorf("the API server does not respond (an admission webhook may be slow or unavailable); the operator canceled this write, so "+
 	"that other apps do not wait for it, and will retry: %w", context.DeadlineExceeded)
 
 // callLimiter limits how many calls wait for a slow response at the same time, and for how long.
@@ -45,7 +45,7 @@ func newCallLimiter(slots, perTarget, probes int) *callLimiter {
 func (l *callLimiter) do(ctx context.Context, w write) error {
 	endProbe, ok := l.begin(w.target)
 	if !ok {
-		return errGivenUp
+		return errWriteTimeout
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	watched := make(chan struct{})
@@ -54,8 +54,8 @@ func (l *callLimiter) do(ctx context.Context, w write) error {
 		l.watch(ctx, cancel, w.target, endProbe)
 	}()
 	err := w.send(ctx)
-	if err != nil && errors.Is(context.Cause(ctx), errGivenUp) {
-		err = errGivenUp
+	if err != nil && errors.Is(context.Cause(ctx), errWriteTimeout) {
+		err = errWriteTimeout
 	}
 	cancel(nil)
 	<-watched
@@ -73,7 +73,7 @@ func (l *callLimiter) watch(ctx context.Context, giveUp context.CancelCauseFunc,
 		defer l.leaveSlot(target)
 		await(ctx, callTimeout-slowAfter)
 	}
-	giveUp(errGivenUp) // has no effect if the call has ended
+	giveUp(errWriteTimeout) // has no effect if the call has ended
 }
 
 // await returns when the context is done, or after d.

@@ -25,7 +25,7 @@ func TestBackoffEndsAtAMinute(t *testing.T) {
 
 func TestRetriesComeAfterEvents(t *testing.T) {
 	refused := apierrors.NewForbidden(schema.GroupResource{}, "hello", errors.New("exceeded quota"))
-	for _, err := range []error{errGivenUp, refused} {
+	for _, err := range []error{errWriteTimeout, refused} {
 		p := pass{err: err}
 		result, _ := p.result()
 		if result.Priority == nil || *result.Priority >= handler.LowPriority {
