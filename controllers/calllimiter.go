@@ -63,7 +63,7 @@ func (l *callLimiter) do(ctx context.Context, w write) error {
 }
 
 // watch cancels a call that is slow and gets no slot, or that exceeds callTimeout. It returns when the call has ended or is canceled.
-func (l *callLimiter) watch(ctx context.Context, giveUp context.CancelCauseFunc, target string, endProbe func()) {
+func (l *callLimiter) watch(ctx context.Context, cancel context.CancelCauseFunc, target string, endProbe func()) {
 	await(ctx, slowAfter)
 	endProbe()
 	if ctx.Err() != nil { // it was fast
@@ -73,7 +73,7 @@ func (l *callLimiter) watch(ctx context.Context, giveUp context.CancelCauseFunc,
 		defer l.leaveSlot(target)
 		await(ctx, callTimeout-slowAfter)
 	}
-	giveUp(errWriteTimeout) // has no effect if the call has ended
+	cancel(errWriteTimeout) // has no effect if the call has ended
 }
 
 // await returns when the context is done, or after d.
