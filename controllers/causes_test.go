@@ -86,7 +86,7 @@ var _ = Describe("A rejected app", func() {
 		allow()
 		enlarge()
 		for _, w := range []*world{byPolicy, byQuota} {
-			Eventually(func() error { return api.Get(ctx, w.key, &appsv1.Deployment{}) }).WithTimeout(rejectedRetry / 2).Should(Succeed())
+			Eventually(func() error { return api.Get(ctx, w.key, &appsv1.Deployment{}) }).WithTimeout(rejectedRequeueAfter / 2).Should(Succeed())
 		}
 	})
 

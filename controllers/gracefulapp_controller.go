@@ -89,7 +89,7 @@ func (r *GracefulAppReconciler) reconcile(ctx context.Context, req ctrl.Request)
 	}
 	api := guardedClient{Client: r.Client, guard: p.guard}
 	p.state.budget.begin(p.changed)
-	p.state.answers.Begin(p.now, later(p.now.Add(-rejectedRetry), r.failing.lastCause(app.Namespace)))
+	p.state.answers.Begin(p.now, later(p.now.Add(-rejectedRequeueAfter), r.failing.lastCause(app.Namespace)))
 	r.apply(ctx, api, &p)
 	r.failing.set(req.NamespacedName, p.err != nil)
 	r.observeStuck(ctx, &p)

@@ -112,7 +112,7 @@ var _ = Describe("A foreign object of the app's name", func() {
 		}
 		result, err := w.try()
 		Expect(err).NotTo(HaveOccurred())
-		Expect(result.RequeueAfter).To(Equal(conflictRetry))
+		Expect(result.RequeueAfter).To(Equal(conflictRequeueAfter))
 		service := fetch(w, &corev1.Service{})
 		Expect(service.OwnerReferences).To(BeEmpty())
 		Expect(service.Spec.Ports[0].Port).To(BeEquivalentTo(1))
@@ -249,7 +249,7 @@ var _ = Describe("An owned object that another client edits", func() {
 		}
 		result, err := w.try()
 		Expect(err).NotTo(HaveOccurred())
-		Expect(result.RequeueAfter).To(Equal(conflictRetry))
+		Expect(result.RequeueAfter).To(Equal(conflictRequeueAfter))
 		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("Stalled")))
 		w.fail = nil
 		w.reconcile()

@@ -122,16 +122,16 @@ func (p *pass) writeStatus(ctx context.Context, api client.Client, status v1alph
 }
 
 // result returns the time of the next reconcile. Transient errors are retried with backoff. A rejected request waits for a watch event, and for
-// rejectedRetry at most. A delayed write is due after its wait.
+// rejectedRequeueAfter at most. A delayed write is due after its wait.
 func (p *pass) result() (ctrl.Result, error) {
 	after := time.Duration(0)
 	switch {
 	case anyError(p.err, isTransient):
 		return retry(0), p.err
 	case anyError(p.err, apierrors.IsConflict):
-		after = conflictRetry
+		after = conflictRequeueAfter
 	case anyError(p.err, isPermanent):
-		after = rejectedRetry
+		after = rejectedRequeueAfter
 	case p.err == nil:
 		if shown := p.lastScaleConflict(); shown != nil {
 			after = max(time.Second, shown.LastTransitionTime.Add(scaleConflictLasts).Sub(p.now))

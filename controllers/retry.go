@@ -22,12 +22,12 @@ const (
 	minBackoff = time.Second
 	maxBackoff = time.Minute
 
-	// rejectedRetry is the wait before the operator repeats a request that the API server rejected as invalid or forbidden. The causes that the
+	// rejectedRequeueAfter is the wait before the operator repeats a request that the API server rejected as invalid or forbidden. The causes that the
 	// operator watches trigger an earlier retry. It does not watch permissions, parameters of policies and labels of namespaces.
-	rejectedRetry = time.Minute
+	rejectedRequeueAfter = time.Minute
 
-	// conflictRetry is the wait after a conflict. A retry is needed because the watch event with the newer object may have arrived already.
-	conflictRetry = time.Second
+	// conflictRequeueAfter is the wait after a conflict. A retry is needed because the watch event with the newer object may have arrived already.
+	conflictRequeueAfter = time.Second
 )
 
 func controllerOptions() controller.Options {
