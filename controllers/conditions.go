@@ -11,8 +11,8 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// scaleConflictLasts is how long the condition stays after the operator has reverted the write, so that users see it.
-const scaleConflictLasts = 10 * time.Minute
+// scaleConflictDuration is how long the condition stays after the operator has reverted the write, so that users see it.
+const scaleConflictDuration = 10 * time.Minute
 
 // setOrRemove sets a condition to True, or removes it if it has no reason.
 func setOrRemove(status *v1alpha1.GracefulAppStatus, c metav1.Condition, now time.Time) {
@@ -53,7 +53,7 @@ func (p pass) scaleConflict(now time.Time) metav1.Condition {
 			"gracefulapp/%s --replicas=%d", by, p.app.Name, *d.Spec.Replicas, p.replicas(), p.app.Name, *d.Spec.Replicas)
 		return c
 	}
-	if last := p.lastScaleConflict(); last != nil && now.Before(last.LastTransitionTime.Add(scaleConflictLasts)) {
+	if last := p.lastScaleConflict(); last != nil && now.Before(last.LastTransitionTime.Add(scaleConflictDuration)) {
 		c.Reason, c.Message = last.Reason, last.Message
 	}
 	return c

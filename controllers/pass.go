@@ -134,7 +134,7 @@ func (p *pass) result() (ctrl.Result, error) {
 		after = rejectedRequeueAfter
 	case p.err == nil:
 		if shown := p.lastScaleConflict(); shown != nil {
-			after = max(time.Second, shown.LastTransitionTime.Add(scaleConflictLasts).Sub(p.now))
+			after = max(time.Second, shown.LastTransitionTime.Add(scaleConflictDuration).Sub(p.now))
 		}
 	}
 	if after == 0 || p.wait > 0 && p.wait < after {

@@ -52,7 +52,7 @@ var _ = Describe("A client that scales the Deployment", func() {
 		result, err := w.try()
 		Expect(err).NotTo(HaveOccurred())
 		Expect(w.conditions()).To(ConsistOf(available, "ScaleConflict=True DeploymentScaled"))
-		Expect(result.RequeueAfter).To(And(BeNumerically(">", 0), BeNumerically("<", scaleConflictLasts)))
+		Expect(result.RequeueAfter).To(And(BeNumerically(">", 0), BeNumerically("<", scaleConflictDuration)))
 		w.clock.SetTime(w.clock.Now().Add(result.RequeueAfter))
 		_, err = w.tryNow()
 		Expect(err).NotTo(HaveOccurred())
