@@ -14,9 +14,9 @@ type write struct {
 	target      string
 	subresource string
 	dryRun      bool
-	// takesOver is true if the write moves managed fields to the operator. An apply of the same object follows it.
-	takesOver bool
-	send      func(context.Context) error
+	// transfersOwnership is true if the write moves managed fields to the operator. An apply of the same object follows it.
+	transfersOwnership bool
+	send               func(context.Context) error
 }
 
 // guard sends a write, or returns an error that says why it does not.
@@ -36,7 +36,7 @@ func (c guardedClient) Apply(ctx context.Context, object runtime.ApplyConfigurat
 }
 
 func (c guardedClient) Patch(ctx context.Context, object client.Object, patch client.Patch, opts ...client.PatchOption) error {
-	return c.guard(ctx, write{target: targetOf(object), takesOver: true, send: func(ctx context.Context) error {
+	return c.guard(ctx, write{target: targetOf(object), transfersOwnership: true, send: func(ctx context.Context) error {
 		return c.Client.Patch(ctx, object, patch, opts...)
 	}})
 }

@@ -30,8 +30,8 @@ type writeBudget struct {
 	// waiting are the objects with a delayed write, the oldest first. The oldest comes before all other objects, so that another client that changes
 	// one object again and again does not block the others. refused are the objects with a write that the current reconcile delayed.
 	waiting, refused []string
-	// takenOver is the object that was changed by the last takeover of fields. The budget has already counted the apply that follows.
-	takenOver string
+	// transferred is the object that was changed by the last takeover of fields. The budget has already counted the apply that follows.
+	transferred string
 }
 
 func newWriteBudget() writeBudget {
@@ -67,12 +67,12 @@ func (b *writeBudget) take(now time.Time, w write) time.Duration {
 
 // takeObject does the same for a write of an owned object. It also delays a dry run if the write after it would be delayed.
 func (b *writeBudget) takeObject(now time.Time, w write) time.Duration {
-	if w.target == b.takenOver && !w.dryRun {
-		b.takenOver = ""
+	if w.target == b.transferred && !w.dryRun {
+		b.transferred = ""
 		return 0
 	}
 	cost, needed := 1, 1
-	if w.takesOver { // an apply must follow, which is a second write
+	if w.transfersOwnership { // an apply must follow, which is a second write
 		cost, needed = 2, 2
 	}
 	if len(b.waiting) > 0 && b.waiting[0] != w.target {
@@ -89,8 +89,8 @@ func (b *writeBudget) takeObject(now time.Time, w write) time.Duration {
 		return 0
 	}
 	b.waiting = slices.DeleteFunc(b.waiting, func(target string) bool { return target == w.target })
-	if w.takesOver {
-		b.takenOver = w.target
+	if w.transfersOwnership {
+		b.transferred = w.target
 	}
 	return takeFrom(b.objects, now, cost)
 }
@@ -102,7 +102,7 @@ func (b *writeBudget) begin(changed bool) {
 		b.status = newStatusLimiter()
 	}
 	b.waiting = slices.DeleteFunc(b.waiting, func(target string) bool { return !slices.Contains(b.refused, target) })
-	b.refused, b.takenOver = nil, ""
+	b.refused, b.transferred = nil, ""
 }
 
 func takeFrom(l *rate.Limiter, now time.Time, n int) time.Duration {
