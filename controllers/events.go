@@ -36,7 +36,7 @@ func eventsOf(old, updated v1alpha1.GracefulAppStatus, changes []children.Change
 	before := meta.FindStatusCondition(old.Conditions, v1alpha1.ConditionReady)
 	after := meta.FindStatusCondition(updated.Conditions, v1alpha1.ConditionReady)
 	stalled := meta.IsStatusConditionTrue(updated.Conditions, v1alpha1.ConditionStalled)
-	if after != nil && isNews(before, after, stalled) {
+	if after != nil && needsEvent(before, after, stalled) {
 		all = append(all, readyChanged(*after, stalled))
 	}
 	all = append(all, newConflict(old, updated, v1alpha1.ConditionScaleConflict, "Scale")...)
@@ -69,8 +69,8 @@ func newConflict(old, updated v1alpha1.GracefulAppStatus, kind, action string) [
 	return []event{{kind: corev1.EventTypeWarning, reason: conflict.Reason, action: action, note: conflict.Message}}
 }
 
-// isNews reports whether a change of Ready is worth an event: a new reason, or a new message of a stalled app. Progress within one reason is not.
-func isNews(before, after *metav1.Condition, stalled bool) bool {
+// needsEvent reports whether a change of Ready is worth an event: a new reason, or a new message of a stalled app. Progress within one reason is not.
+func needsEvent(before, after *metav1.Condition, stalled bool) bool {
 	return before == nil || before.Reason != after.Reason || stalled && before.Message != after.Message
 }
 

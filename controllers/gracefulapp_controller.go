@@ -83,8 +83,8 @@ func (r *GracefulAppReconciler) reconcile(ctx context.Context, req ctrl.Request)
 	p.state, p.changed = r.states.of(app)
 	p.state.correct(app)
 	p.observed, p.err = children.Observe(ctx, r.Client, app)
-	p.unread = p.err != nil
-	if !p.unread && len(undecodable) == 0 {
+	p.observeFailed = p.err != nil
+	if !p.observeFailed && len(undecodable) == 0 {
 		p.plan, p.invalid, _ = plan.For(app, p.observed.Running())
 	}
 	api := guardedClient{Client: r.Client, guard: p.guard}

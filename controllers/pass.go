@@ -28,8 +28,8 @@ type pass struct {
 	plan     plan.Plan
 	invalid  field.ErrorList
 	observed children.Observed
-	// unread is true if the live objects could not be read.
-	unread bool
+	// observeFailed is true if the live objects could not be read.
+	observeFailed bool
 	// last compares the plan with the one that was applied last.
 	last    lastApply
 	changes []children.Change
@@ -43,7 +43,7 @@ type pass struct {
 // apply first scales the Deployment, so that a later error does not delay scaling. Then it applies the owned objects, unless the spec is invalid or
 // another object has the app's name.
 func (r *GracefulAppReconciler) apply(ctx context.Context, api client.Client, p *pass) {
-	if p.unread {
+	if p.observeFailed {
 		return
 	}
 	var observed children.Observed

@@ -34,7 +34,7 @@ func (p pass) status(now time.Time) v1alpha1.GracefulAppStatus {
 	if p.isApplied() {
 		status.Derivation = &p.plan.Derivation
 	}
-	if !p.unread {
+	if !p.observeFailed {
 		copyCounts(&status, p.observed.Deployment)
 	}
 	p.verdict().setOn(&status, p.app.Generation, now)
