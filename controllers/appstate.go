@@ -26,9 +26,9 @@ type appState struct {
 	stuck         stuckState
 }
 
-// correct sets the app's status to the last written one if the cache does not show it yet. Otherwise the operator would write the same status again,
+// correctStatus sets the app's status to the last written one if the cache does not show it yet. Otherwise the operator would write the same status again,
 // and that write would count against its limit.
-func (s *appState) correct(app *v1alpha1.GracefulApp) {
+func (s *appState) correctStatus(app *v1alpha1.GracefulApp) {
 	if order, err := resourceversion.CompareResourceVersion(app.ResourceVersion, s.statusVersion); err == nil && order < 0 {
 		app.Status = *s.status.DeepCopy()
 	}

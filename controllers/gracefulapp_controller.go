@@ -81,7 +81,7 @@ func (r *GracefulAppReconciler) reconcile(ctx context.Context, req ctrl.Request)
 	app, undecodable := decode(stored)
 	p := pass{app: app, invalid: undecodable, now: r.Clock.Now()}
 	p.state, p.changed = r.states.of(app)
-	p.state.correct(app)
+	p.state.correctStatus(app)
 	p.observed, p.err = children.Observe(ctx, r.Client, app)
 	p.observeFailed = p.err != nil
 	if !p.observeFailed && len(undecodable) == 0 {
