@@ -26,7 +26,7 @@ func setOrRemove(status *v1alpha1.GracefulAppStatus, c metav1.Condition, now tim
 }
 
 // draining returns the condition Draining. It reads status.terminatingReplicas of the Deployment, which exists since Kubernetes 1.35.
-func (p pass) draining() metav1.Condition {
+func (p reconcileState) draining() metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionDraining}
 	if d := p.observed.Deployment; d != nil && d.Status.TerminatingReplicas != nil && *d.Status.TerminatingReplicas > 0 {
 		c.Reason = v1alpha1.ReasonPodsTerminating
@@ -39,7 +39,7 @@ func (p pass) draining() metav1.Condition {
 }
 
 // scaleConflict returns the condition ScaleConflict. Its message names the client that scales the Deployment, and the object to scale instead.
-func (p pass) scaleConflict(now time.Time) metav1.Condition {
+func (p reconcileState) scaleConflict(now time.Time) metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionScaleConflict}
 	if p.observed.Autoscaler != "" {
 		c.Reason = v1alpha1.ReasonAutoscalerTargetsDeployment
@@ -60,7 +60,7 @@ func (p pass) scaleConflict(now time.Time) metav1.Condition {
 }
 
 // lastScaleConflict returns the condition of a conflict that the operator has reverted, or nil.
-func (p pass) lastScaleConflict() *metav1.Condition {
+func (p reconcileState) lastScaleConflict() *metav1.Condition {
 	last := meta.FindStatusCondition(p.app.Status.Conditions, v1alpha1.ConditionScaleConflict)
 	if last == nil || last.Reason != v1alpha1.ReasonDeploymentScaled {
 		return nil

@@ -11,25 +11,25 @@ import (
 )
 
 // isApplied reports whether the operator has applied a Deployment derived from the current spec. A policy may have changed its fields.
-func (p pass) isApplied() bool {
+func (p reconcileState) isApplied() bool {
 	return p.plan.Deployment != nil && len(p.observed.Foreign) == 0 && len(p.observed.Terminating) == 0 && !anyError(p.err, isNotAltered)
 }
 
 // hasUnknownDerivation reports whether a newer operator derived the app's Deployment. Then this operator cannot validate the spec.
-func (p pass) hasUnknownDerivation() bool {
+func (p reconcileState) hasUnknownDerivation() bool {
 	d := p.observed.Deployment
 	return p.plan.Derivation.Version > plan.NewestDerivation && d != nil && plan.Owns(p.app, d)
 }
 
 // isSpecChanged reports whether the spec has changed since the Deployment was derived, in a field that causes a rollout.
-func (p pass) isSpecChanged() bool {
+func (p reconcileState) isSpecChanged() bool {
 	last := p.app.Status.Derivation
 	return last != nil && last.SpecDigest != p.plan.Derivation.SpecDigest
 }
 
 // derivationConflict returns the condition DerivationConflict. Its message says why the app keeps a derivation version that does not fit, and how to
 // correct it.
-func (p pass) derivationConflict() metav1.Condition {
+func (p reconcileState) derivationConflict() metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionDerivationConflict}
 	asked := plan.AskedDerivation(p.app)
 	switch {
@@ -51,7 +51,7 @@ func (p pass) derivationConflict() metav1.Condition {
 	return c
 }
 
-func (p pass) unknownDerivation() string {
+func (p reconcileState) unknownDerivation() string {
 	return fmt.Sprintf("Deployment %s was derived by version %d, but this operator supports only versions %d to %d and updates nothing except the "+
 		"replicas; upgrade the operator, or set the annotation %s: \"%d\", which restarts the pods", p.app.Name, p.plan.Derivation.Version,
 		plan.OldestDerivation, plan.NewestDerivation, v1alpha1.AnnotationDerivation, plan.NewestDerivation)

@@ -79,7 +79,7 @@ func (r *GracefulAppReconciler) reconcile(ctx context.Context, req ctrl.Request)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	app, undecodable := decode(stored)
-	p := pass{app: app, invalid: undecodable, now: r.Clock.Now()}
+	p := reconcileState{app: app, invalid: undecodable, now: r.Clock.Now()}
 	p.state, p.changed = r.states.of(app)
 	p.state.correctStatus(app)
 	p.observed, p.err = children.Observe(ctx, r.Client, app)

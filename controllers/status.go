@@ -24,7 +24,7 @@ type verdict struct {
 	message string
 }
 
-func (p pass) status(now time.Time) v1alpha1.GracefulAppStatus {
+func (p reconcileState) status(now time.Time) v1alpha1.GracefulAppStatus {
 	status := *p.app.Status.DeepCopy()
 	status.ObservedGeneration = p.app.Generation
 	status.Selector = labels.SelectorFromSet(plan.SelectorLabels(p.app)).String()
@@ -90,7 +90,7 @@ func (v verdict) setOn(status *v1alpha1.GracefulAppStatus, generation int64, now
 	}
 }
 
-func (p pass) verdict() verdict {
+func (p reconcileState) verdict() verdict {
 	switch {
 	case p.hasUnknownDerivation() && p.isSpecChanged():
 		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonUnknownDerivation, p.unknownDerivation()}
@@ -114,7 +114,7 @@ func (p pass) verdict() verdict {
 }
 
 // progress derives the conditions from the Deployment's status, if that status is about the applied spec.
-func (p pass) progress() verdict {
+func (p reconcileState) progress() verdict {
 	d := p.observed.Deployment
 	// A conflict only means that the cache was stale. The next reconcile sees the current object.
 	if d == nil || p.err != nil || len(p.changes) > 0 || d.Status.ObservedGeneration < d.Generation {
@@ -146,7 +146,7 @@ func deadlineExceeded(d *appsv1.Deployment, words string) string {
 		"for init containers, increase spec.progressDeadlineSeconds" + deadline
 }
 
-func (p pass) pausedBy() string {
+func (p reconcileState) pausedBy() string {
 	if given := p.app.Spec.Paused; given != nil && *given {
 		return "a changed template rolls out when you set spec.paused to false"
 	}
@@ -155,7 +155,7 @@ func (p pass) pausedBy() string {
 
 // progressReason returns Progressing for a rollout, Scaling for a change of the replicas, or Unavailable for pods that failed. The last status shows
 // which of them it is.
-func (p pass) progressReason() string {
+func (p reconcileState) progressReason() string {
 	d, last := p.observed.Deployment, meta.FindStatusCondition(p.app.Status.Conditions, v1alpha1.ConditionReady)
 	if d == nil || last == nil || d.Status.UpdatedReplicas < d.Status.Replicas {
 		return v1alpha1.ReasonProgressing
@@ -171,9 +171,9 @@ func (p pass) progressReason() string {
 }
 
 // replicas returns the desired replicas of the Deployment.
-func (p pass) replicas() int32 { return plan.Replicas(p.app, p.observed.Running()) }
+func (p reconcileState) replicas() int32 { return plan.Replicas(p.app, p.observed.Running()) }
 
-func (p pass) counts() string {
+func (p reconcileState) counts() string {
 	status := v1alpha1.GracefulAppStatus{}
 	copyCounts(&status, p.observed.Deployment)
 	text := fmt.Sprintf("%d of %d replicas are available, %d ready, %d up to date", status.AvailableReplicas,

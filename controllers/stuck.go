@@ -66,7 +66,7 @@ func (s *stuckState) follow(specDigest string, now time.Time) {
 }
 
 // observeStuck finds a stuck pod. It runs after the writes, so that it does not delay them. If the list fails, the result of the last list remains.
-func (r *GracefulAppReconciler) observeStuck(ctx context.Context, p *pass) {
+func (r *GracefulAppReconciler) observeStuck(ctx context.Context, p *reconcileState) {
 	s := &p.state.stuck
 	s.follow(p.plan.Derivation.SpecDigest, p.now)
 	if !p.awaitsPods() {
@@ -82,7 +82,7 @@ func (r *GracefulAppReconciler) observeStuck(ctx context.Context, p *pass) {
 }
 
 // listStuck lists the pods and returns the wait until the next list.
-func (r *GracefulAppReconciler) listStuck(ctx context.Context, p *pass, s *stuckState) time.Duration {
+func (r *GracefulAppReconciler) listStuck(ctx context.Context, p *reconcileState, s *stuckState) time.Duration {
 	if !r.podLists.TryLock() {
 		return podListRetry
 	}
@@ -97,7 +97,7 @@ func (r *GracefulAppReconciler) listStuck(ctx context.Context, p *pass, s *stuck
 	return s.due(p.unreadySince(), p.now)
 }
 
-func (r *GracefulAppReconciler) findStuck(ctx context.Context, p *pass) (children.Stuck, error) {
+func (r *GracefulAppReconciler) findStuck(ctx context.Context, p *reconcileState) (children.Stuck, error) {
 	ctx, cancel := context.WithTimeout(ctx, podListTimeout)
 	defer cancel()
 	pods := &corev1.PodList{}
@@ -110,7 +110,7 @@ func (r *GracefulAppReconciler) findStuck(ctx context.Context, p *pass) (childre
 	return children.FindStuck(p.app.Name, pods.Items, p.startupBudget(), p.now), nil
 }
 
-func (p *pass) startupBudget() time.Duration {
+func (p *reconcileState) startupBudget() time.Duration {
 	timing := p.plan.Timing
 	if p.plan.Deployment == nil && p.app.Status.Timing != nil { // the operator does not know the derivation in force
 		timing = *p.app.Status.Timing
@@ -119,13 +119,13 @@ func (p *pass) startupBudget() time.Duration {
 }
 
 // awaitsPods reports whether some pods are not available and the status is about that.
-func (p *pass) awaitsPods() bool {
+func (p *reconcileState) awaitsPods() bool {
 	d := p.observed.Deployment
 	return d != nil && d.Status.AvailableReplicas < d.Status.Replicas && slices.Contains([]string{v1alpha1.ReasonProgressing, v1alpha1.ReasonScaling,
 		v1alpha1.ReasonUnavailable, v1alpha1.ReasonPaused, v1alpha1.ReasonProgressDeadlineExceeded}, p.verdict().reason)
 }
 
-func (p *pass) unreadySince() time.Time {
+func (p *reconcileState) unreadySince() time.Time {
 	ready := meta.FindStatusCondition(p.app.Status.Conditions, v1alpha1.ConditionReady)
 	if ready == nil || ready.Status == metav1.ConditionTrue {
 		return p.now
@@ -134,7 +134,7 @@ func (p *pass) unreadySince() time.Time {
 }
 
 // why returns the part of a message that describes the stuck pod, or "".
-func (p pass) why() string {
+func (p reconcileState) why() string {
 	if p.stuck.Pod == "" {
 		return ""
 	}

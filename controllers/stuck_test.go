@@ -84,7 +84,7 @@ func (w *world) says(pod *corev1.Pod, reason, message string) {
 	Expect(api.Status().Update(ctx, pod)).To(Succeed())
 }
 
-// runFor reconciles as a work queue does: at once, and whenever a pass has asked for it.
+// runFor reconciles as a work queue does: at once, and after each requeue interval.
 func (w *world) runFor(d time.Duration) (writes int) {
 	GinkgoHelper()
 	for end := w.clock.Now().Add(d); ; {
@@ -218,7 +218,7 @@ func TestMessageNamesTheStuckPod(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p := pass{app: app, observed: children.Observed{Deployment: observedDeployment([4]int32{3, 1, 2, 2}, tt.modify...)}, stuck: stuck}
+			p := reconcileState{app: app, observed: children.Observed{Deployment: observedDeployment([4]int32{3, 1, 2, 2}, tt.modify...)}, stuck: stuck}
 			got := p.verdict().message
 			if !strings.HasPrefix(got, tt.start) || !strings.Contains(got, " …; 3 more not ready") || len(got) > 2*maxStuckBytes {
 				t.Errorf("got %d bytes: %s", len(got), got)

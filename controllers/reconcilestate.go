@@ -18,8 +18,8 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// pass holds the observations and results of one reconcile, errors included. The status is a pure function of it.
-type pass struct {
+// reconcileState holds the observations and results of one reconcile, errors included. The status is a pure function of it.
+type reconcileState struct {
 	app *v1alpha1.GracefulApp
 	// state is the memory of earlier reconciles. changed is true if none of them has seen the app's generation.
 	state    *appState
@@ -42,7 +42,7 @@ type pass struct {
 
 // apply first scales the Deployment, so that a later error does not delay scaling. Then it applies the owned objects, unless the spec is invalid or
 // another object has the app's name.
-func (r *GracefulAppReconciler) apply(ctx context.Context, api client.Client, p *pass) {
+func (r *GracefulAppReconciler) apply(ctx context.Context, api client.Client, p *reconcileState) {
 	if p.observeFailed {
 		return
 	}
@@ -56,7 +56,7 @@ func (r *GracefulAppReconciler) apply(ctx context.Context, api client.Client, p 
 	}
 }
 
-func (r *GracefulAppReconciler) applyChildren(ctx context.Context, api client.Client, p *pass, observed children.Observed) error {
+func (r *GracefulAppReconciler) applyChildren(ctx context.Context, api client.Client, p *reconcileState, observed children.Observed) error {
 	if observed.HasLostReference() {
 		if gone, err := r.isGone(ctx, p.app); gone || err != nil {
 			return err
@@ -73,7 +73,7 @@ func (r *GracefulAppReconciler) applyChildren(ctx context.Context, api client.Cl
 }
 
 // guard enforces the limit of writes per minute. Writes of the first reconcile after a change of the app do not count.
-func (p *pass) guard(ctx context.Context, w write) error {
+func (p *reconcileState) guard(ctx context.Context, w write) error {
 	if !p.changed {
 		if wait := p.state.budget.take(p.now, w); wait > 0 {
 			p.requeueWithin(wait)
@@ -83,7 +83,7 @@ func (p *pass) guard(ctx context.Context, w write) error {
 	return w.send(ctx)
 }
 
-func (p *pass) requeueWithin(wait time.Duration) {
+func (p *reconcileState) requeueWithin(wait time.Duration) {
 	if p.wait == 0 || wait < p.wait {
 		p.wait = wait
 	}
@@ -92,7 +92,7 @@ func (p *pass) requeueWithin(wait time.Duration) {
 // writeStatus patches the status if it differs, and reports whether the API server has it now; a delayed status is false. A change of counts alone does
 // not use the last write of the limit, so that a condition can use it. It ignores that the app was deleted meanwhile. It reads the answer as an
 // unstructured object, because the app may not be decodable.
-func (p *pass) writeStatus(ctx context.Context, api client.Client, status v1alpha1.GracefulAppStatus) (bool, error) {
+func (p *reconcileState) writeStatus(ctx context.Context, api client.Client, status v1alpha1.GracefulAppStatus) (bool, error) {
 	if apiequality.Semantic.DeepEqual(p.app.Status, status) {
 		return true, nil
 	}
@@ -123,7 +123,7 @@ func (p *pass) writeStatus(ctx context.Context, api client.Client, status v1alph
 
 // result returns the time of the next reconcile. Transient errors are retried with backoff. A rejected request waits for a watch event, and for
 // rejectedRequeueAfter at most. A delayed write is due after its wait.
-func (p *pass) result() (ctrl.Result, error) {
+func (p *reconcileState) result() (ctrl.Result, error) {
 	after := time.Duration(0)
 	switch {
 	case anyError(p.err, isTransient):
