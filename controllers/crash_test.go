@@ -21,8 +21,8 @@ import (
 // Sieve (OSDI 2022) found 46 bugs in ten operators with three patterns: the operator crashes between two writes, it reads a stale state, and it misses
 // a state between two reads. After each of them, the objects must end in the same state as without it.
 
-// mostPasses is the maximum number of reconciles until one writes nothing: one writes the objects, one writes the status, the others follow conflicts.
-const mostPasses = 6
+// maxReconciles is the maximum number of reconciles until one writes nothing: one writes the objects, one writes the status, the others follow conflicts.
+const maxReconciles = 6
 
 var errDead = errors.New("the operator has crashed")
 
@@ -71,7 +71,7 @@ func start(atRest bool) *world {
 func (w *world) settle() int {
 	GinkgoHelper()
 	writes := 0
-	for range mostPasses {
+	for range maxReconciles {
 		w.rollOutIfThere()
 		_, err := w.try()
 		Expect(err).NotTo(HaveOccurred())
@@ -80,7 +80,7 @@ func (w *world) settle() int {
 		}
 		writes += len(w.writes)
 	}
-	Fail(fmt.Sprintf("still writing after %d reconciles; the last one wrote %v", mostPasses, w.writes))
+	Fail(fmt.Sprintf("still writing after %d reconciles; the last one wrote %v", maxReconciles, w.writes))
 	return writes
 }
 
@@ -136,7 +136,7 @@ var _ = Describe("The end state is the same", func() {
 					}
 					return nil
 				}
-				for range mostPasses { // until it dies
+				for range maxReconciles { // until it dies
 					if _, err := w.try(); errors.Is(err, errDead) {
 						break
 					}
@@ -159,7 +159,7 @@ var _ = Describe("The end state is the same", func() {
 			j.begin(w)
 			w.forget()
 			spent := 0
-			for range mostPasses {
+			for range maxReconciles {
 				w.remembered = before.with(w.app()) // the app's own cache is a different one, and may be ahead
 				_, err := w.try()
 				if err != nil {
@@ -170,7 +170,7 @@ var _ = Describe("The end state is the same", func() {
 			w.forget()
 			spent += w.settle()
 			Expect(cmp.Diff(undisturbed.state(), w.state())).To(BeEmpty())
-			Expect(spent).To(BeNumerically("<=", writes+mostPasses*5), "each stale reconcile may fail once")
+			Expect(spent).To(BeNumerically("<=", writes+maxReconciles*5), "each stale reconcile may fail once")
 		})
 	}
 

@@ -51,8 +51,8 @@ func writesCounted(g Gomega) map[string]int {
 	return n
 }
 
-// passesCounted returns the number of reconciles from the metrics of this process.
-func passesCounted() int {
+// reconcileCount returns the number of reconciles from the metrics of this process.
+func reconcileCount() int {
 	GinkgoHelper()
 	families, err := ctrlmetrics.Registry.Gather()
 	Expect(err).NotTo(HaveOccurred())
@@ -105,9 +105,9 @@ var _ = Describe("A fleet at rest", func() {
 
 		By("after a restart")
 		stop()
-		passes := passesCounted()
+		reconciles := reconcileCount()
 		startManager()
-		Eventually(passesCounted).WithTimeout(3*time.Minute).Should(BeNumerically(">=", passes+fleetSize), "caches sync within two minutes, or the manager ends")
+		Eventually(reconcileCount).WithTimeout(3*time.Minute).Should(BeNumerically(">=", reconciles+fleetSize), "caches sync within two minutes, or the manager ends")
 		Consistently(writesCounted).WithTimeout(restFor).WithPolling(time.Second).Should(Equal(before))
 	})
 })
