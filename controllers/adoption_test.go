@@ -17,7 +17,7 @@ import (
 var theirLabels = map[string]string{"app": "shop"}
 
 // running is a Deployment of another client, with three replicas and a container that the app does not have.
-func (w *world) running() *appsv1.Deployment {
+func (w *testEnv) running() *appsv1.Deployment {
 	return &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: w.namespace},
 		Spec: appsv1.DeploymentSpec{
@@ -42,7 +42,7 @@ func adopting(app *v1alpha1.GracefulApp) {
 }
 
 // service is a Service of another client with the app's name.
-func (w *world) service(spec corev1.ServiceSpec, owners ...metav1.OwnerReference) *corev1.Service {
+func (w *testEnv) service(spec corev1.ServiceSpec, owners ...metav1.OwnerReference) *corev1.Service {
 	GinkgoHelper()
 	spec.Selector = theirLabels
 	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: w.namespace, OwnerReferences: owners}, Spec: spec}
@@ -54,7 +54,7 @@ func paused(app *v1alpha1.GracefulApp) { app.Spec.Paused = new(true) }
 
 var _ = Describe("A Deployment that runs", func() {
 	It("is adopted when the annotation says so, together with its Service", func() {
-		w := newWorld()
+		w := newTestEnv()
 		before := w.running()
 		Expect(api.Create(ctx, before)).To(Succeed())
 		service := w.service(corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromInt32(8080)}}})
@@ -77,7 +77,7 @@ var _ = Describe("A Deployment that runs", func() {
 	})
 
 	It("loses fields on adoption that kubectl apply --server-side set and the app does not have", func() {
-		w := newWorld()
+		w := newTestEnv()
 		configuration := appsv1ac.Deployment("hello", w.namespace)
 		toConfiguration(w.running().Spec, configuration)
 		Expect(api.Apply(ctx, configuration, client.FieldOwner("kubectl"))).To(Succeed())
@@ -87,7 +87,7 @@ var _ = Describe("A Deployment that runs", func() {
 	})
 
 	It("restarts nothing while the app is paused, and rolls out when the pause ends", func() {
-		w := newWorld()
+		w := newTestEnv()
 		Expect(api.Create(ctx, w.running())).To(Succeed())
 		w.create(adopting, paused)
 		w.reconcile()
@@ -108,7 +108,7 @@ var _ = Describe("A Deployment that runs", func() {
 	})
 
 	It("is not adopted if its selector differs, and the message shows the selector", func() {
-		w := newWorld()
+		w := newTestEnv()
 		before := w.running()
 		Expect(api.Create(ctx, before)).To(Succeed())
 		w.create(func(app *v1alpha1.GracefulApp) { app.Annotations = map[string]string{v1alpha1.AnnotationAdopt: "true"} })
@@ -119,7 +119,7 @@ var _ = Describe("A Deployment that runs", func() {
 	})
 
 	It("is neither changed nor scaled before the adoption", func() {
-		w := newWorld()
+		w := newTestEnv()
 		before := w.running()
 		Expect(api.Create(ctx, before)).To(Succeed())
 		By("a Service of another controller")
@@ -136,7 +136,7 @@ var _ = Describe("A Deployment that runs", func() {
 	})
 
 	It("keeps its Service unchanged while paused, and the Service targets an unnamed port by its number", func() {
-		w := newWorld()
+		w := newTestEnv()
 		unnamed := w.running()
 		unnamed.Spec.Template.Spec.Containers[0].Ports[0].Name = ""
 		Expect(api.Create(ctx, unnamed)).To(Succeed())
@@ -173,7 +173,7 @@ var _ = Describe("A Deployment that runs", func() {
 	})
 
 	It("takes over the replicas that kubectl scale wrote, so that the first scaling of the app causes no conflict", func() {
-		w := newWorld()
+		w := newTestEnv()
 		Expect(api.Create(ctx, w.running())).To(Succeed())
 		Expect(api.SubResource("scale").Update(ctx, w.deployment(), client.FieldOwner("kubectl"),
 			client.WithSubResourceBody(&autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 5}}))).To(Succeed())
@@ -189,7 +189,7 @@ var _ = Describe("A Deployment that runs", func() {
 	})
 
 	It("keeps the number of replicas that its autoscaler wrote", func() {
-		w := newWorld()
+		w := newTestEnv()
 		Expect(api.Create(ctx, w.running())).To(Succeed())
 		autoscaler := w.autoscaler()
 		w.create(adopting, func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(2)) })
@@ -210,7 +210,7 @@ var _ = Describe("A Deployment that runs", func() {
 	})
 
 	It("is not adopted from another controller, or while it is being deleted", func() {
-		w := newWorld()
+		w := newTestEnv()
 		owned := w.running()
 		owned.OwnerReferences = []metav1.OwnerReference{{
 			APIVersion: "example.com/v1", Kind: "Shop", Name: "hello", UID: "8b0e5c1a-0000-4000-8000-000000000009", Controller: new(true),

@@ -20,7 +20,7 @@ import (
 )
 
 // decoded creates the object of a manifest, with the test's name and namespace.
-func decoded[T client.Object](w *world, object T, manifest string) T {
+func decoded[T client.Object](w *testEnv, object T, manifest string) T {
 	GinkgoHelper()
 	Expect(yaml.UnmarshalStrict([]byte(manifest), object)).To(Succeed())
 	object.SetName(w.key.Name)
@@ -78,7 +78,7 @@ spec:
 
 var _ = Describe("An adoption of existing objects", func() {
 	DescribeTable("changes nothing for the clients of the Service until the rollout has finished", func(old, target, written string) {
-		w := newWorld()
+		w := newTestEnv()
 		decoded(w, &appsv1.Deployment{}, strings.ReplaceAll(legacyDeployment, "PORT", old))
 		before := decoded(w, &corev1.Service{}, strings.ReplaceAll(legacyService, "TARGET", target))
 		w.rollOut()
@@ -124,7 +124,7 @@ var _ = Describe("An adoption of existing objects", func() {
 	)
 
 	It("takes the Deployment over at once, if it is not paused, and replaces the strategy Recreate", func() {
-		w := newWorld()
+		w := newTestEnv()
 		decoded(w, &appsv1.Deployment{}, strings.ReplaceAll(legacyDeployment, "PORT", "{containerPort: 8080}"))
 		w.rollOut()
 		decoded(w, &v1alpha1.GracefulApp{}, strings.ReplaceAll(strings.ReplaceAll(legacyApp, "PORT", "{containerPort: 8080}"), "paused: true", "paused: false"))
@@ -135,7 +135,7 @@ var _ = Describe("An adoption of existing objects", func() {
 	})
 
 	It("with an autoscaler", func() {
-		w := newWorld()
+		w := newTestEnv()
 		labels := strings.NewReplacer("app: legacy", "app: web", "PORT", "{name: http, containerPort: 8080}", "paused: true", "paused: false")
 		old := decoded(w, &appsv1.Deployment{}, labels.Replace(legacyDeployment))
 		decoded(w, &autoscalingv2.HorizontalPodAutoscaler{}, `
@@ -156,7 +156,7 @@ spec:
 	})
 
 	It("is refused where the app leaves out that the Service's port has no name", func() {
-		w := newWorld()
+		w := newTestEnv()
 		old := strings.NewReplacer("app: legacy", "app: shop", "PORT", "{containerPort: 8080}", "TARGET", "8080",
 			"type: NodePort, sessionAffinity: ClientIP, ", "")
 		decoded(w, &appsv1.Deployment{}, old.Replace(legacyDeployment))
@@ -176,7 +176,7 @@ spec:
 	})
 
 	It("of a Service alone keeps the pods of another Deployment as endpoints until the app's pods are available", func() {
-		w := newWorld()
+		w := newTestEnv()
 		before := decoded(w, &corev1.Service{}, strings.ReplaceAll(legacyService, "TARGET", "8080"))
 		decoded(w, &v1alpha1.GracefulApp{}, strings.ReplaceAll(legacyApp, "PORT", "{containerPort: 8080}"))
 		for range 2 {
@@ -197,7 +197,7 @@ spec:
 	})
 
 	It("of a PodDisruptionBudget with minAvailable replaces it", func() {
-		w := newWorld()
+		w := newTestEnv()
 		before := decoded(w, &policyv1.PodDisruptionBudget{}, "spec: {minAvailable: 50%, selector: {matchLabels: {app: legacy}}}")
 		decoded(w, &v1alpha1.GracefulApp{}, strings.ReplaceAll(legacyApp, "PORT", "{containerPort: 8080}"))
 		w.reconcile()
@@ -209,7 +209,7 @@ spec:
 	})
 
 	It("of a PodDisruptionBudget deletes it if the app has one replica, because it would prevent the eviction of the only pod", func() {
-		w := newWorld()
+		w := newTestEnv()
 		decoded(w, &policyv1.PodDisruptionBudget{}, "spec: {minAvailable: 1, selector: {matchLabels: {app: legacy}}}")
 		decoded(w, &v1alpha1.GracefulApp{}, strings.NewReplacer("PORT", "{containerPort: 8080}", "replicas: 2", "replicas: 1").Replace(legacyApp))
 		w.reconcile()
@@ -217,7 +217,7 @@ spec:
 	})
 
 	It("writes nothing to the Deployment, not even its managed fields, if the API server refuses the derived one", func() {
-		w := newWorld()
+		w := newTestEnv()
 		manifests := strings.NewReplacer("PORT", "{containerPort: 8080}", "    spec:\n      containers:\n      - name: legacy\n",
 			"    spec:\n      containers:\n      - name: legacy\n        volumeMounts: [{name: missing, mountPath: /missing}]\n")
 		d := decoded(w, &appsv1.Deployment{}, strings.ReplaceAll(legacyDeployment, "PORT", "{containerPort: 8080}"))
@@ -231,7 +231,7 @@ spec:
 	})
 
 	It("can be undone by kubectl replace with the old manifests, which restarts no pod while it is paused", func() {
-		w := newWorld()
+		w := newTestEnv()
 		manifests := strings.NewReplacer("PORT", "{containerPort: 8080}", "TARGET", "8080")
 		d := decoded(w, &appsv1.Deployment{}, manifests.Replace(legacyDeployment))
 		service := decoded(w, &corev1.Service{}, manifests.Replace(legacyService))
@@ -256,7 +256,7 @@ spec:
 	})
 
 	It("of a Deployment that kubectl rollout pause has paused resumes it", func() {
-		w := newWorld()
+		w := newTestEnv()
 		old := decoded(w, &appsv1.Deployment{}, strings.ReplaceAll(legacyDeployment, "PORT", "{containerPort: 8080}"))
 		w.rollOut()
 		Expect(api.Patch(ctx, old, client.RawPatch(types.StrategicMergePatchType, []byte(`{"spec":{"paused":true}}`)),
@@ -269,7 +269,7 @@ spec:
 	})
 
 	It("of a Deployment without replicas keeps it at none", func() {
-		w := newWorld()
+		w := newTestEnv()
 		none := strings.NewReplacer("replicas: 2", "replicas: 0", "PORT", "{containerPort: 8080}", "TARGET", "8080")
 		decoded(w, &appsv1.Deployment{}, none.Replace(legacyDeployment))
 		decoded(w, &corev1.Service{}, none.Replace(legacyService))
@@ -285,7 +285,7 @@ spec:
 	})
 
 	It("of orphaned objects of a deleted app keeps the pods and the derivation version", func() {
-		w := newWorld()
+		w := newTestEnv()
 		old := strings.NewReplacer("PORT", "{containerPort: 8080}", "paused: true", "paused: false", "TARGET", "8080")
 		first := decoded(w, &v1alpha1.GracefulApp{}, old.Replace(legacyApp))
 		w.reconcile()
@@ -306,7 +306,7 @@ spec:
 	})
 
 	DescribeTable("with the service that the message shows leaves the Service as it is", func(live string) {
-		w := newWorld()
+		w := newTestEnv()
 		ports := "{name: main, containerPort: 8080}, {name: udp, containerPort: 8080, protocol: UDP}, {name: admin, containerPort: 9090}"
 		decoded(w, &appsv1.Deployment{}, strings.ReplaceAll(legacyDeployment, "PORT", "{containerPort: 8080}, {containerPort: 8080, protocol: UDP}, "+
 			"{containerPort: 9090}"))

@@ -20,7 +20,7 @@ import (
 )
 
 // forbidDeployments creates a ValidatingAdmissionPolicy that denies the Deployments of a namespace, and waits until the API server enforces it.
-func (w *world) forbidDeployments() (stop func()) {
+func (w *testEnv) forbidDeployments() (stop func()) {
 	GinkgoHelper()
 	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: w.namespace},
@@ -52,7 +52,7 @@ func (w *world) forbidDeployments() (stop func()) {
 }
 
 // exhaustQuota creates a ResourceQuota that denies the Deployments of a namespace, and waits until the API server enforces it.
-func (w *world) exhaustQuota() (stop func()) {
+func (w *testEnv) exhaustQuota() (stop func()) {
 	GinkgoHelper()
 	none := corev1.ResourceList{"count/deployments.apps": quantity("0")}
 	quota := &corev1.ResourceQuota{
@@ -65,7 +65,7 @@ func (w *world) exhaustQuota() (stop func()) {
 	return func() { Expect(api.Delete(ctx, quota)).To(Succeed()) }
 }
 
-func (w *world) awaitRefusal(message string) {
+func (w *testEnv) awaitRefusal(message string) {
 	GinkgoHelper()
 	Eventually(func() error {
 		d := w.running()
@@ -77,21 +77,21 @@ func (w *world) awaitRefusal(message string) {
 var _ = Describe("A rejected app", func() {
 	It("is applied as soon as the policy or the quota that rejected it is deleted, not a minute later", func() {
 		startManager()
-		byPolicy, byQuota := newWorld(), newWorld()
+		byPolicy, byQuota := newTestEnv(), newTestEnv()
 		allow, enlarge := byPolicy.forbidDeployments(), byQuota.exhaustQuota()
-		for _, w := range []*world{byPolicy, byQuota} {
+		for _, w := range []*testEnv{byPolicy, byQuota} {
 			w.create()
 			Eventually(func() []string { return w.conditions() }).WithTimeout(20 * time.Second).Should(ContainElement("Stalled=True Rejected"))
 		}
 		allow()
 		enlarge()
-		for _, w := range []*world{byPolicy, byQuota} {
+		for _, w := range []*testEnv{byPolicy, byQuota} {
 			Eventually(func() error { return api.Get(ctx, w.key, &appsv1.Deployment{}) }).WithTimeout(rejectedRequeueAfter / 2).Should(Succeed())
 		}
 	})
 
 	It("is failing until it is applied or deleted", func() {
-		w := newWorld()
+		w := newTestEnv()
 		w.create()
 		w.fail = func(string, string) error {
 			return apierrors.NewForbidden(schema.GroupResource{}, "hello", errors.New("refused"))

@@ -31,14 +31,14 @@ var journeys = []struct {
 	name string
 	// atRest is true if the app exists before the journey and needs no write.
 	atRest bool
-	begin  func(w *world)
+	begin  func(w *testEnv)
 }{
-	{"creation", false, func(w *world) { w.create(everything) }},
-	{"adoption", false, func(w *world) {
+	{"creation", false, func(w *testEnv) { w.create(everything) }},
+	{"adoption", false, func(w *testEnv) {
 		Expect(api.Create(ctx, w.running())).To(Succeed())
 		w.create(adopting)
 	}},
-	{"another template, and one pod", true, func(w *world) {
+	{"another template, and one pod", true, func(w *testEnv) {
 		w.change(func(app *v1alpha1.GracefulApp) {
 			app.Spec.Replicas = new(int32(1))
 			app.Spec.Timing.RequestSeconds = 30
@@ -46,7 +46,7 @@ var journeys = []struct {
 			app.Spec.Service = nil
 		})
 	}},
-	{"an edit by another client", true, func(w *world) {
+	{"an edit by another client", true, func(w *testEnv) {
 		d := w.deployment()
 		before := d.DeepCopy()
 		d.Spec.MinReadySeconds = 1
@@ -57,9 +57,9 @@ var journeys = []struct {
 }
 
 // start prepares a new namespace for a journey.
-func start(atRest bool) *world {
+func start(atRest bool) *testEnv {
 	GinkgoHelper()
-	w := newWorld()
+	w := newTestEnv()
 	if atRest {
 		w.create(everything)
 		w.settle()
@@ -68,7 +68,7 @@ func start(atRest bool) *world {
 }
 
 // settle reconciles until a reconcile writes nothing, and returns the number of writes.
-func (w *world) settle() int {
+func (w *testEnv) settle() int {
 	GinkgoHelper()
 	writes := 0
 	for range maxReconciles {
@@ -84,7 +84,7 @@ func (w *world) settle() int {
 	return writes
 }
 
-func (w *world) rollOutIfThere() {
+func (w *testEnv) rollOutIfThere() {
 	GinkgoHelper()
 	if err := api.Get(ctx, w.key, &appsv1.Deployment{}); err == nil {
 		w.rollOut()
@@ -92,7 +92,7 @@ func (w *world) rollOutIfThere() {
 }
 
 // state returns the parts of the objects that must be the same at the end of each run.
-func (w *world) state() map[string]any {
+func (w *testEnv) state() map[string]any {
 	GinkgoHelper()
 	state := map[string]any{"conditions": w.conditions()}
 	d, s, b := &appsv1.Deployment{}, &corev1.Service{}, &policyv1.PodDisruptionBudget{}
@@ -210,7 +210,7 @@ func (m memory) with(object client.Object) memory {
 }
 
 // remember makes the reconciler's reads of owned objects return their present state until forget is called.
-func (w *world) remember() {
+func (w *testEnv) remember() {
 	GinkgoHelper()
 	w.remembered = memory{}
 	for _, object := range []client.Object{&appsv1.Deployment{}, &corev1.Service{}, &policyv1.PodDisruptionBudget{}} {
@@ -222,10 +222,10 @@ func (w *world) remember() {
 	}
 }
 
-func (w *world) forget() { w.remembered = nil }
+func (w *testEnv) forget() { w.remembered = nil }
 
 // read is the interceptor for Get.
-func (w *world) read(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, opts ...client.GetOption) error {
+func (w *testEnv) read(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, opts ...client.GetOption) error {
 	old, known := w.remembered[reflect.TypeOf(object).Elem().Name()]
 	switch {
 	case !known || key != w.key:

@@ -35,7 +35,7 @@ func withoutBounds(store func() error) {
 
 var _ = Describe("An app that cannot be decoded", func() {
 	It("is Stalled, is still scaled, and stops no other app", func() {
-		w := newWorld()
+		w := newTestEnv()
 		w.create()
 		w.reconcile()
 		stored := storedApp()
@@ -69,7 +69,7 @@ var _ = Describe("An app that cannot be decoded", func() {
 
 		By("with a manager, because its caches list all apps")
 		startManager()
-		other := newWorld()
+		other := newTestEnv()
 		other.create()
 		Eventually(func() error { return api.Get(ctx, other.key, &appsv1.Deployment{}) }).Should(Succeed())
 	})

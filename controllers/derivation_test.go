@@ -21,7 +21,7 @@ import (
 const onlyStatus = "Patch status GracefulApp"
 
 // createOld stores an app and its owned objects as an operator that knew only version 1 wrote them (commit f94e937). The status has no derivation.
-func (w *world) createOld(modify ...func(*v1alpha1.GracefulApp)) {
+func (w *testEnv) createOld(modify ...func(*v1alpha1.GracefulApp)) {
 	GinkgoHelper()
 	w.create(append(modify, askDerivation("1"))...)
 	w.settle()
@@ -40,24 +40,24 @@ func askDerivation(version string) func(*v1alpha1.GracefulApp) {
 }
 
 // resourceVersions returns the resource versions of the owned objects. They change with every write.
-func (w *world) resourceVersions() []string {
+func (w *testEnv) resourceVersions() []string {
 	GinkgoHelper()
 	return []string{
 		w.deployment().ResourceVersion, fetch(w, &corev1.Service{}).ResourceVersion, w.budget().ResourceVersion,
 	}
 }
 
-func (w *world) derivation() string {
+func (w *testEnv) derivation() string {
 	GinkgoHelper()
 	return w.deployment().Annotations[v1alpha1.AnnotationDerivation]
 }
 
-func (w *world) setReplicas(n int32) {
+func (w *testEnv) setReplicas(n int32) {
 	GinkgoHelper()
 	w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = &n })
 }
 
-func (w *world) condition(kind string) *metav1.Condition {
+func (w *testEnv) condition(kind string) *metav1.Condition {
 	GinkgoHelper()
 	return meta.FindStatusCondition(w.app().Status.Conditions, kind)
 }
@@ -86,7 +86,7 @@ var _ = Describe("An app that was derived by version 1", func() {
 		"everything":         everything,
 	} {
 		It("gets no write but the status at an upgrade: "+name, func() {
-			w := newWorld()
+			w := newTestEnv()
 			w.createOld(modify)
 			before := w.resourceVersions()
 			Expect(w.reconcile()).To(Equal([]string{onlyStatus}))
@@ -98,9 +98,9 @@ var _ = Describe("An app that was derived by version 1", func() {
 		})
 	}
 
-	var w *world
+	var w *testEnv
 	BeforeEach(func() {
-		w = newWorld()
+		w = newTestEnv()
 		w.createOld()
 	})
 
@@ -217,7 +217,7 @@ var _ = Describe("An app that was derived by version 1", func() {
 
 var _ = Describe("A rule that is newer than the app's derivation version", func() {
 	It("is only warned about, until the owner corrects the spec", func() {
-		w := newWorld()
+		w := newTestEnv()
 		w.createOld(setVariable("GRACEFUL_REQUEST_SEC", "99"))
 		before := w.resourceVersions()
 		Expect(w.reconcile()).To(Equal([]string{onlyStatus}))
@@ -240,7 +240,7 @@ var _ = Describe("A rule that is newer than the app's derivation version", func(
 })
 
 // applyAsVersion3 writes the Deployment as a newer operator would.
-func (w *world) applyAsVersion3() {
+func (w *testEnv) applyAsVersion3() {
 	GinkgoHelper()
 	applied, err := appsv1ac.ExtractDeployment(w.deployment(), plan.FieldManager)
 	Expect(err).NotTo(HaveOccurred())
@@ -250,10 +250,10 @@ func (w *world) applyAsVersion3() {
 }
 
 var _ = Describe("A Deployment of a derivation version that the operator does not know", func() {
-	var w *world
+	var w *testEnv
 	var template corev1.PodTemplateSpec
 	BeforeEach(func() {
-		w = newWorld()
+		w = newTestEnv()
 		w.create()
 		w.settle()
 		w.applyAsVersion3()

@@ -52,7 +52,7 @@ var derivedFields = []derived{
 }
 
 // stored reads an owned object from the API server.
-func (w *world) stored(d derived) *unstructured.Unstructured {
+func (w *testEnv) stored(d derived) *unstructured.Unstructured {
 	GinkgoHelper()
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(fetch(w, d.object()))
 	Expect(err).NotTo(HaveOccurred())
@@ -63,7 +63,7 @@ func (w *world) stored(d derived) *unstructured.Unstructured {
 	return object
 }
 
-func (w *world) value(d derived) any {
+func (w *testEnv) value(d derived) any {
 	GinkgoHelper()
 	value, _, err := unstructured.NestedFieldNoCopy(w.stored(d).Object, d.path...)
 	Expect(err).NotTo(HaveOccurred())
@@ -74,9 +74,9 @@ func (w *world) value(d derived) any {
 var _ = Describe("The user", func() {
 	for _, d := range derivedFields {
 		Context(d.kind, func() {
-			var w *world
+			var w *testEnv
 			BeforeEach(func() {
-				w = newWorld()
+				w = newTestEnv()
 				w.create()
 				w.settle()
 				w.events.take()
@@ -176,7 +176,7 @@ var _ = Describe("The user", func() {
 	}
 
 	It("finds spec.commonMetadata in the metadata of the owned objects until it is removed from the spec", func() {
-		w := newWorld()
+		w := newTestEnv()
 		w.create(func(app *v1alpha1.GracefulApp) {
 			app.Spec.CommonMetadata = v1alpha1.CommonMetadata{
 				Labels: map[string]string{"team": "shop"}, Annotations: map[string]string{"example.com/owner": "shop"},
@@ -200,7 +200,7 @@ var _ = Describe("The user", func() {
 
 	DescribeTable("sees no event for a change of the app's spec if the first apply is",
 		func(failure error) {
-			w := newWorld()
+			w := newTestEnv()
 			w.create()
 			w.settle()
 			w.events.take()
@@ -227,7 +227,7 @@ var _ = Describe("The user", func() {
 	)
 
 	It("sees no report of a policy if entries of a list without merge keys have the same name", func() {
-		w := newWorld()
+		w := newTestEnv()
 		near := func(app string) corev1.PodAffinityTerm {
 			return corev1.PodAffinityTerm{
 				TopologyKey: corev1.LabelHostname, LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": app}},

@@ -21,8 +21,8 @@ const (
 )
 
 var _ = Describe("A GracefulApp", func() {
-	var w *world
-	BeforeEach(func() { w = newWorld() })
+	var w *testEnv
+	BeforeEach(func() { w = newTestEnv() })
 
 	It("gets a Service, a Deployment and a PodDisruptionBudget of its name, and becomes Ready", func() {
 		app := w.create()
@@ -143,7 +143,7 @@ var _ = Describe("A GracefulApp", func() {
 
 var _ = Describe("A spec that breaks an invariant", func() {
 	It("is Stalled: the owned objects stay as they are, but the Deployment is still scaled", func() {
-		w := newWorld()
+		w := newTestEnv()
 		w.create()
 		w.reconcile()
 		w.rollOut()
@@ -171,8 +171,8 @@ var _ = Describe("A spec that breaks an invariant", func() {
 })
 
 var _ = Describe("An API server that rejects a write", func() {
-	var w *world
-	BeforeEach(func() { w = newWorld() })
+	var w *testEnv
+	BeforeEach(func() { w = newTestEnv() })
 
 	It("temporarily: the status has the error, and the retries back off", func() {
 		w.create()

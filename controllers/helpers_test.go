@@ -25,8 +25,8 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// world is the environment of one test: a namespace, one app, and a reconciler that the test calls itself.
-type world struct {
+// testEnv is the environment of one test: a namespace, one app, and a reconciler that the test calls itself.
+type testEnv struct {
 	*GracefulAppReconciler
 	namespace string
 	key       client.ObjectKey
@@ -40,10 +40,10 @@ type world struct {
 	remembered memory
 }
 
-func newWorld() *world {
+func newTestEnv() *testEnv {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "app-"}}
 	Expect(api.Create(ctx, namespace)).To(Succeed())
-	w := &world{namespace: namespace.Name, events: &recordedEvents{}}
+	w := &testEnv{namespace: namespace.Name, events: &recordedEvents{}}
 	// envtest has no namespace controller, so the manager of a later test would reconcile the objects that remain.
 	DeferCleanup(func() {
 		for _, kind := range []client.Object{&v1alpha1.GracefulApp{}, &appsv1.Deployment{}, &policyv1.PodDisruptionBudget{}, &corev1.Service{}} {
@@ -60,7 +60,7 @@ func newWorld() *world {
 	return w
 }
 
-func (w *world) write(verb string, object any) error {
+func (w *testEnv) write(verb string, object any) error {
 	kind := fmt.Sprintf("%T", object)
 	switch o := object.(type) {
 	case client.Object:
@@ -77,7 +77,7 @@ func (w *world) write(verb string, object any) error {
 	return nil
 }
 
-func (w *world) interceptors() interceptor.Funcs {
+func (w *testEnv) interceptors() interceptor.Funcs {
 	return interceptor.Funcs{
 		Get: w.read,
 		Apply: func(ctx context.Context, c client.WithWatch, o runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
@@ -112,7 +112,7 @@ func (w *world) interceptors() interceptor.Funcs {
 }
 
 // create stores an app named hello, after the given modifications.
-func (w *world) create(modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp {
+func (w *testEnv) create(modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp {
 	GinkgoHelper()
 	get := func(path string) *corev1.HTTPGetAction {
 		return &corev1.HTTPGetAction{Path: path, Port: intstr.FromString("http")}
@@ -139,7 +139,7 @@ func (w *world) create(modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.Graceful
 	return app
 }
 
-func (w *world) change(modify func(*v1alpha1.GracefulApp)) {
+func (w *testEnv) change(modify func(*v1alpha1.GracefulApp)) {
 	GinkgoHelper()
 	app := w.app()
 	before := app.DeepCopy()
@@ -148,7 +148,7 @@ func (w *world) change(modify func(*v1alpha1.GracefulApp)) {
 }
 
 // reconcile reconciles the app once and returns the writes.
-func (w *world) reconcile() []string {
+func (w *testEnv) reconcile() []string {
 	GinkgoHelper()
 	_, err := w.try()
 	Expect(err).NotTo(HaveOccurred())
@@ -156,38 +156,38 @@ func (w *world) reconcile() []string {
 }
 
 // try advances the clock by a minute, so that earlier writes no longer count, and reconciles the app.
-func (w *world) try() (ctrl.Result, error) {
+func (w *testEnv) try() (ctrl.Result, error) {
 	w.clock.SetTime(w.clock.Now().Add(time.Minute))
 	return w.tryNow()
 }
 
-func (w *world) tryNow() (ctrl.Result, error) {
+func (w *testEnv) tryNow() (ctrl.Result, error) {
 	w.writes = nil
 	return w.Reconcile(ctx, ctrl.Request{NamespacedName: w.key})
 }
 
-func (w *world) app() *v1alpha1.GracefulApp { return fetch(w, &v1alpha1.GracefulApp{}) }
+func (w *testEnv) app() *v1alpha1.GracefulApp { return fetch(w, &v1alpha1.GracefulApp{}) }
 
-func (w *world) deployment() *appsv1.Deployment { return fetch(w, &appsv1.Deployment{}) }
+func (w *testEnv) deployment() *appsv1.Deployment { return fetch(w, &appsv1.Deployment{}) }
 
-func (w *world) budget() *policyv1.PodDisruptionBudget {
+func (w *testEnv) budget() *policyv1.PodDisruptionBudget {
 	return fetch(w, &policyv1.PodDisruptionBudget{})
 }
 
-func fetch[T client.Object](w *world, object T) T {
+func fetch[T client.Object](w *testEnv, object T) T {
 	GinkgoHelper()
 	Expect(api.Get(ctx, w.key, object)).To(Succeed())
 	return object
 }
 
-func (w *world) absent(object client.Object) {
+func (w *testEnv) absent(object client.Object) {
 	GinkgoHelper()
 	err := api.Get(ctx, w.key, object)
 	Expect(apierrors.IsNotFound(err)).To(BeTrue(), "%T is there, or: %v", object, err)
 }
 
 // rollOut writes the Deployment's status as the Deployment controller does after a completed rollout.
-func (w *world) rollOut() {
+func (w *testEnv) rollOut() {
 	GinkgoHelper()
 	d := w.deployment()
 	n := *d.Spec.Replicas
@@ -198,7 +198,7 @@ func (w *world) rollOut() {
 }
 
 // conditions returns the app's conditions as "Type=Status Reason".
-func (w *world) conditions() []string {
+func (w *testEnv) conditions() []string {
 	GinkgoHelper()
 	var all []string
 	for _, c := range w.app().Status.Conditions {
@@ -207,7 +207,7 @@ func (w *world) conditions() []string {
 	return all
 }
 
-func (w *world) readyMessage() string {
+func (w *testEnv) readyMessage() string {
 	GinkgoHelper()
 	return meta.FindStatusCondition(w.app().Status.Conditions, v1alpha1.ConditionReady).Message
 }

@@ -59,7 +59,7 @@ func (c hurriedClock) Now() time.Time { return c.began.Add(6000 * c.Since(c.bega
 var _ = Describe("The manager", func() {
 	It("always becomes Ready again after an owned object was restored", func() {
 		startManager(func(r *GracefulAppReconciler) { r.Clock = hurriedClock{began: r.Clock.Now()} }) // the repairs are more than a minute's writes
-		w := newWorld()
+		w := newTestEnv()
 		w.create()
 		isReady := func(g Gomega) {
 			g.Expect(meta.IsStatusConditionTrue(w.app().Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())

@@ -27,7 +27,7 @@ import (
 )
 
 // manifest returns the manifest in the Git repository: a GracefulApp without replicas.
-func (w *world) manifest() *unstructured.Unstructured {
+func (w *testEnv) manifest() *unstructured.Unstructured {
 	GinkgoHelper()
 	object := &unstructured.Unstructured{}
 	Expect(yaml.Unmarshal([]byte(`
@@ -66,7 +66,7 @@ func unsetReplicas(manifest *unstructured.Unstructured) {
 }
 
 // kubectl runs the real kubectl.
-func (w *world) kubectl() func(input *unstructured.Unstructured, args ...string) string {
+func (w *testEnv) kubectl() func(input *unstructured.Unstructured, args ...string) string {
 	GinkgoHelper()
 	dir := GinkgoT().TempDir()
 	kubeconfig := filepath.Join(dir, "kubeconfig")
@@ -92,7 +92,7 @@ func (w *world) kubectl() func(input *unstructured.Unstructured, args ...string)
 }
 
 // kubectlApply runs kubectl apply. It also stands for Argo CD, which runs the same code.
-func (w *world) kubectlApply(flags ...string) func(*unstructured.Unstructured) string {
+func (w *testEnv) kubectlApply(flags ...string) func(*unstructured.Unstructured) string {
 	GinkgoHelper()
 	kubectl := w.kubectl()
 	return func(manifest *unstructured.Unstructured) string {
@@ -102,7 +102,7 @@ func (w *world) kubectlApply(flags ...string) func(*unstructured.Unstructured) s
 }
 
 // childrenSay returns all owned objects as text, so that a test can search it for strings that must not occur.
-func (w *world) childrenSay() string {
+func (w *testEnv) childrenSay() string {
 	GinkgoHelper()
 	text := ""
 	for _, d := range derivedFields {
@@ -119,7 +119,7 @@ var _ = Describe("Neighbour Argo CD", func() {
 	// util/argo/resource_tracking.go (the annotation, and the label of the older method).
 	DescribeTable("tracks and heals only the GracefulApp, and the autoscaler keeps working",
 		func(flags ...string) {
-			w := newWorld()
+			w := newTestEnv()
 			manifest, apply := w.manifest(), w.kubectlApply(append(flags, "--field-manager=argocd-controller")...)
 			manifest.SetAnnotations(map[string]string{
 				"argocd.argoproj.io/tracking-id": fmt.Sprintf("shop:apps.gracefulapp.dev/GracefulApp:%s/hello", w.namespace),
@@ -157,7 +157,7 @@ var _ = Describe("Neighbour Flux", func() {
 	labels := map[string]string{"kustomize.toolkit.fluxcd.io/name": "shop", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}
 
 	It("takes over the fields that kubectl wrote, except the scale, and finds no drift", func() {
-		w := newWorld()
+		w := newTestEnv()
 		manifest, kubectl := w.manifest(), w.kubectl()
 		kubectl(manifest, "apply", "-f", "-")
 		w.settle()
@@ -185,7 +185,7 @@ var _ = Describe("Neighbour Flux", func() {
 	})
 
 	It("corrects drift, and the autoscaler keeps working", func() {
-		w := newWorld()
+		w := newTestEnv()
 		manifest := w.manifest()
 		manifest.SetLabels(labels)
 		w.fluxApplies(manifest)
@@ -202,7 +202,7 @@ var _ = Describe("Neighbour Flux", func() {
 
 	// A Deployment behaves in the same way: kubectl patch cannot scale an object that Flux applies.
 	It("reverts replicas that kubectl patch wrote, and the API server sets the default", func() {
-		w := newWorld()
+		w := newTestEnv()
 		manifest := w.manifest()
 		w.fluxApplies(manifest)
 		w.kubectl()(nil, "patch", "gapp", "hello", "--type=merge", "-p", `{"spec":{"replicas":4}}`)
@@ -216,7 +216,7 @@ const fluxManager = "kustomize-controller"
 // fluxApplies makes the requests that Flux makes at each interval, and reports whether it found drift. Source: fluxcd/pkg, ssa/manager_apply.go,
 // ssa/manager_diff.go and ssa/patch.go; fluxcd/kustomize-controller, internal/controller/kustomization_controller.go. Flux finds drift by a forced dry
 // run. It takes over the fields of every manager with the prefix kubectl, except those of subresources.
-func (w *world) fluxApplies(manifest *unstructured.Unstructured) bool {
+func (w *testEnv) fluxApplies(manifest *unstructured.Unstructured) bool {
 	GinkgoHelper()
 	send := func(more ...client.ApplyOption) *unstructured.Unstructured {
 		GinkgoHelper()
@@ -241,7 +241,7 @@ func (w *world) fluxApplies(manifest *unstructured.Unstructured) bool {
 	return true
 }
 
-func (w *world) fluxCleans(existing *unstructured.Unstructured) bool {
+func (w *testEnv) fluxCleans(existing *unstructured.Unstructured) bool {
 	GinkgoHelper()
 	managers := sets.New[string]()
 	for _, e := range existing.GetManagedFields() {
@@ -272,7 +272,7 @@ func withoutServersOwn(object *unstructured.Unstructured) map[string]any {
 var _ = Describe("Neighbour Helm", func() {
 	// Source: helm/helm, pkg/kube/client.go; fluxcd/helm-controller, internal/action/diff.go. Helm 3 sends a merge patch of the difference between the
 	// last and the new manifest, Helm 4 uses server-side apply. Both mark their objects by a label and annotations.
-	helm3 := func(w *world, old, manifest *unstructured.Unstructured) {
+	helm3 := func(w *testEnv, old, manifest *unstructured.Unstructured) {
 		GinkgoHelper()
 		if old == nil {
 			Expect(api.Create(ctx, manifest.DeepCopy(), client.FieldOwner("helm"))).To(Succeed())
@@ -282,14 +282,14 @@ var _ = Describe("Neighbour Helm", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(api.Patch(ctx, w.app(), client.RawPatch(types.MergePatchType, data), client.FieldOwner("helm"))).To(Succeed())
 	}
-	helm4 := func(_ *world, _, manifest *unstructured.Unstructured) {
+	helm4 := func(_ *testEnv, _, manifest *unstructured.Unstructured) {
 		GinkgoHelper()
 		Expect(api.Apply(ctx, client.ApplyConfigurationFromUnstructured(manifest.DeepCopy()), client.FieldOwner("helm"))).To(Succeed())
 	}
 
 	DescribeTable("upgrades the GracefulApp, marks no owned object as its own, and the autoscaler keeps working",
-		func(upgrade func(w *world, old, manifest *unstructured.Unstructured), then int) {
-			w := newWorld()
+		func(upgrade func(w *testEnv, old, manifest *unstructured.Unstructured), then int) {
+			w := newTestEnv()
 			manifest := w.manifest()
 			setTwoReplicas(manifest)
 			manifest.SetLabels(map[string]string{"app.kubernetes.io/managed-by": "Helm", "helm.sh/chart": "shop-1.0.0"})

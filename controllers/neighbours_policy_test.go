@@ -27,7 +27,7 @@ func jsonPatch(expression string) admissionregistrationv1.Mutation {
 }
 
 // mutateBy creates a mutating policy and waits until it changes a Deployment in a dry run.
-func (w *world) mutateBy(probe func(*appsv1.Deployment), changed func(*appsv1.Deployment) bool, mutations ...admissionregistrationv1.Mutation) {
+func (w *testEnv) mutateBy(probe func(*appsv1.Deployment), changed func(*appsv1.Deployment) bool, mutations ...admissionregistrationv1.Mutation) {
 	GinkgoHelper()
 	DeferCleanup(mutateDeploymentsBy(w.namespace, mutations...))
 	Eventually(func(g Gomega) {
@@ -43,7 +43,7 @@ func (w *world) mutateBy(probe func(*appsv1.Deployment), changed func(*appsv1.De
 
 // settleUnderPolicy reconciles three times: to create the objects, to write the status, and to check that nothing is written any more. The third
 // reconcile must not write even if a policy changes an applied field or adds to an applied list or empty struct (tolerations, resources: {}).
-func (w *world) settleUnderPolicy() {
+func (w *testEnv) settleUnderPolicy() {
 	GinkgoHelper()
 	for range 3 {
 		w.reconcile()
@@ -111,7 +111,7 @@ func isAdded(d *appsv1.Deployment) bool { return d.Labels["team"] == "shop" }
 
 var _ = Describe("Neighbour Kyverno", func() {
 	It("that caps the grace period causes no endless writes: the app is Stalled with both values until it declares an allowed one", func() {
-		w := newWorld()
+		w := newTestEnv()
 		w.mutateBy(withLongGrace, isCapped, capped)
 		w.create(longRequests)
 		w.reconcile()
@@ -128,7 +128,7 @@ var _ = Describe("Neighbour Kyverno", func() {
 
 	DescribeTable("that adds fields that the app leaves out causes no write",
 		func(own []corev1.Toleration) {
-			w := newWorld()
+			w := newTestEnv()
 			w.mutateBy(nil, func(d *appsv1.Deployment) bool { return isTolerated(d) && isAdded(d) }, added, secretAdded, tolerated)
 			w.create(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Tolerations = own })
 			w.settleUnderPolicy()
@@ -151,7 +151,7 @@ var _ = Describe("Neighbour Kyverno", func() {
 
 	// This is kyverno/policies, other/replace-image-registry, for Deployments.
 	It("that replaces the image registry is reported until the app uses that registry", func() {
-		w := newWorld()
+		w := newTestEnv()
 		isMoved := func(d *appsv1.Deployment) bool {
 			return strings.HasPrefix(d.Spec.Template.Spec.Containers[0].Image, "mirror/")
 		}
@@ -170,7 +170,7 @@ var _ = Describe("Neighbour Kyverno", func() {
 	})
 
 	It("and the manager stop writing, whether the policy caps or adds", func() {
-		w := newWorld()
+		w := newTestEnv()
 		w.mutateBy(withLongGrace, isCapped, capped, added, secretAdded, tolerated)
 		startManager()
 		reasons := map[string]string{"capped": v1alpha1.ReasonAltered, "added": v1alpha1.ReasonAvailable}
@@ -203,7 +203,7 @@ var _ = Describe("Neighbour Kyverno", func() {
 	// Source: kyverno/kyverno, pkg/background/mutate/mutate.go. The background controller updates the whole object without a field manager. The
 	// annotation is from kyverno/policies, other/restart-deployment-on-secret-change.
 	It("that mutates existing objects can restart pods, and its changes of derived fields are reverted with few writes", func() {
-		w := newWorld()
+		w := newTestEnv()
 		w.create()
 		w.settle()
 		mutate := func(change func(*appsv1.Deployment)) {
@@ -242,7 +242,7 @@ var _ = Describe("Neighbour Gatekeeper", func() {
 				`%[2]q in object.metadata.%[1]s ? [] : `+
 				`[JSONPatch{op: "add", path: "/metadata/%[1]s/" + jsonpatch.escapeKey(%[2]q), value: "gatekeeper"}]`, kind, key))
 		}
-		w := newWorld()
+		w := newTestEnv()
 		w.mutateBy(nil, func(d *appsv1.Deployment) bool { return d.Labels["owner"] != "" },
 			assign("labels", "owner"), assign("labels", "app.kubernetes.io/managed-by"), assign("annotations", "example.com/owner"))
 		w.create()
@@ -254,7 +254,7 @@ var _ = Describe("Neighbour Gatekeeper", func() {
 	})
 
 	It("Assign is kept for fields that the app leaves out, and reported for fields that the app sets to another value", func() {
-		w := newWorld()
+		w := newTestEnv()
 		w.mutateBy(nil, func(d *appsv1.Deployment) bool {
 			return d.Spec.Template.Spec.Containers[0].ImagePullPolicy == corev1.PullAlways
 		},
@@ -277,7 +277,7 @@ var _ = Describe("Neighbour Gatekeeper", func() {
 	})
 
 	It("ModifySet is kept if it merges, and reported if it prunes", func() {
-		w := newWorld()
+		w := newTestEnv()
 		drop := containerPath + "/securityContext/capabilities/drop"
 		w.mutateBy(withCapabilities, func(d *appsv1.Deployment) bool {
 			return len(d.Spec.Template.Spec.Containers[0].SecurityContext.Capabilities.Drop) > 1

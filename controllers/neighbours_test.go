@@ -36,11 +36,11 @@ const (
 
 // scaler reads and writes /scale with client-go's polymorphic scale client, which needs only the name of the resource.
 type scaler struct {
-	w      *world
+	w      *testEnv
 	scales scale.ScalesGetter
 }
 
-func (w *world) scaler(agent string) scaler {
+func (w *testEnv) scaler(agent string) scaler {
 	GinkgoHelper()
 	c := rest.CopyConfig(config)
 	c.UserAgent = agent
@@ -98,7 +98,7 @@ var _ = Describe("Neighbour HPA", func() {
 	// Source: kubernetes/kubernetes, pkg/controller/podautoscaler/horizontal.go. It sends GET and PUT of /scale without a field manager. It fails
 	// without a selector in the scale's status, and 0 replicas disable it.
 	It("finds the app's pods by the scale's selector, and its number reaches the Deployment", func() {
-		w := newWorld()
+		w := newTestEnv()
 		w.create(withoutReplicas)
 		w.settle()
 		hpa := w.scaler(hpaAgent)
@@ -121,7 +121,7 @@ var _ = Describe("Neighbour HPA", func() {
 
 	DescribeTable("keeps its number when a manifest without replicas is applied again",
 		func(flags ...string) {
-			w := newWorld()
+			w := newTestEnv()
 			manifest, apply := w.manifest(), w.kubectlApply(flags...)
 			apply(manifest)
 			w.settle()
@@ -141,7 +141,7 @@ var _ = Describe("Neighbour HPA", func() {
 	// A Deployment behaves in the same way: a client-side apply removes a field that leaves the manifest, and the API server sets the default.
 	DescribeTable("and replicas that leave the manifest",
 		func(then int, remedy string, flags ...string) {
-			w := newWorld()
+			w := newTestEnv()
 			manifest, kubectl := w.manifest(), w.kubectl()
 			apply := append([]string{"apply", "-f", "-"}, flags...)
 			setTwoReplicas(manifest)
@@ -170,7 +170,7 @@ var _ = Describe("Neighbour KEDA", func() {
 	// /scale without a field manager), controllers/keda/hpa.go (the HPA) and pkg/scaling/resolver/scale_resolvers.go (it reads the pod
 	// template of the scaled object at spec.template).
 	It("scales the app from zero, leaves it to the HPA, and scales it to zero", func() {
-		w := newWorld()
+		w := newTestEnv()
 		app := w.create(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(0)) })
 		w.settle()
 		Expect(w.conditions()).To(ConsistOf(available), "0 of 0")
@@ -210,22 +210,22 @@ var _ = Describe("Neighbour Reloader", func() {
 		variable = "STAKATER_SETTINGS_CONFIGMAP"
 		mark     = "reloader.stakater.com/last-reloaded-from"
 	)
-	patch := func(w *world, kind types.PatchType, data string) {
+	patch := func(w *testEnv, kind types.PatchType, data string) {
 		GinkgoHelper()
 		Expect(api.Patch(ctx, w.deployment(), client.RawPatch(kind, []byte(data)), manager)).To(Succeed())
 	}
-	envPatch := func(w *world, hash string) {
+	envPatch := func(w *testEnv, hash string) {
 		patch(w, types.StrategicMergePatchType, `{"spec":{"template":{"spec":{"containers":[{"name":"hello","env":[{"name":"`+variable+
 			`","value":"`+hash+`"}]}]}}}}`)
 	}
-	envUpdate := func(w *world, hash string) { // as before version 1.4
+	envUpdate := func(w *testEnv, hash string) { // as before version 1.4
 		d := w.deployment()
 		env := &d.Spec.Template.Spec.Containers[0].Env
 		*env = slices.DeleteFunc(*env, func(e corev1.EnvVar) bool { return e.Name == variable })
 		*env = append(*env, corev1.EnvVar{Name: variable, Value: hash})
 		Expect(api.Update(ctx, d, manager)).To(Succeed())
 	}
-	annotationPatch := func(w *world, hash string) {
+	annotationPatch := func(w *testEnv, hash string) {
 		patch(w, types.StrategicMergePatchType, `{"spec":{"template":{"metadata":{"annotations":{"`+mark+
 			`":"{\"type\":\"CONFIGMAP\",\"name\":\"settings\",\"hash\":\"`+hash+`\"}"}}}}}`)
 	}
@@ -247,8 +247,8 @@ var _ = Describe("Neighbour Reloader", func() {
 	}
 
 	DescribeTable("restarts the pods once for each change, and its variable or annotation stays",
-		func(write func(*world, string)) {
-			w := newWorld()
+		func(write func(*testEnv, string)) {
+			w := newTestEnv()
 			w.create(watched)
 			w.settle()
 			Expect(w.deployment().Spec.Template.Annotations).To(HaveKeyWithValue("reloader.stakater.com/auto", "true"))
@@ -276,7 +276,7 @@ var _ = Describe("Neighbour Reloader", func() {
 	)
 
 	It("removes its variable when the ConfigMap is deleted", func() {
-		w := newWorld()
+		w := newTestEnv()
 		w.create(watched)
 		w.settle()
 		before := w.deployment().Spec.Template
@@ -289,7 +289,7 @@ var _ = Describe("Neighbour Reloader", func() {
 	})
 
 	It("pauses the Deployment for its pause period, and the message says how to resume it", func() {
-		w := newWorld()
+		w := newTestEnv()
 		w.create(watched)
 		w.settle()
 		patch(w, types.StrategicMergePatchType,

@@ -54,7 +54,7 @@ func everything(app *v1alpha1.GracefulApp) {
 
 var _ = Describe("A foreign object of the app's name", func() {
 	It("is never changed, and the app creates its own object when the name is free", func() {
-		w := newWorld()
+		w := newTestEnv()
 		foreign := &appsv1.Deployment{
 			ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: w.namespace},
 			Spec: appsv1.DeploymentSpec{
@@ -79,7 +79,7 @@ var _ = Describe("A foreign object of the app's name", func() {
 	})
 
 	It("is not replaced before the garbage collector deletes it, if a deleted app of the same name owned it", func() {
-		w := newWorld()
+		w := newTestEnv()
 		w.create()
 		w.reconcile()
 		// No garbage collector runs here: the objects stay until the test deletes them.
@@ -98,7 +98,7 @@ var _ = Describe("A foreign object of the app's name", func() {
 	})
 
 	It("is not adopted if the cache does not show it yet", func() {
-		w := newWorld()
+		w := newTestEnv()
 		w.create()
 		w.fail = func(verb, kind string) error {
 			if verb != "Apply" || kind != "Service" {
@@ -143,9 +143,9 @@ var _ = Describe("An orphaned PodDisruptionBudget of a deleted GracefulApp of th
 })
 
 var _ = Describe("An owned object that another client edits", func() {
-	var w *world
+	var w *testEnv
 	BeforeEach(func() {
-		w = newWorld()
+		w = newTestEnv()
 		w.create()
 		w.reconcile()
 		w.rollOut()

@@ -79,7 +79,7 @@ func label(m *dto.Metric, name string) string {
 
 var _ = Describe("A fleet at rest", func() {
 	It("costs the API server no write, nor does a restart of the operator", func() {
-		w := newWorld()
+		w := newTestEnv()
 		stop := startManager()
 		keys := make([]client.ObjectKey, fleetSize)
 		for i := range keys {

@@ -21,9 +21,9 @@ func convert(from, to any) {
 }
 
 var _ = Describe("A client that scales the Deployment", func() {
-	var w *world
+	var w *testEnv
 	BeforeEach(func() {
-		w = newWorld()
+		w = newTestEnv()
 		w.create()
 		w.reconcile()
 		w.rollOut()
@@ -117,7 +117,7 @@ var _ = Describe("A client that scales the Deployment", func() {
 })
 
 // autoscaler creates a HorizontalPodAutoscaler that targets the Deployment.
-func (w *world) autoscaler() *autoscalingv2.HorizontalPodAutoscaler {
+func (w *testEnv) autoscaler() *autoscalingv2.HorizontalPodAutoscaler {
 	GinkgoHelper()
 	autoscaler := &autoscalingv2.HorizontalPodAutoscaler{
 		ObjectMeta: metav1.ObjectMeta{Name: "busy", Namespace: w.namespace},
@@ -141,7 +141,7 @@ func retarget(autoscaler *autoscalingv2.HorizontalPodAutoscaler) {
 
 var _ = Describe("Draining pods", func() {
 	It("have a condition of their own, and the app stays Ready", func() {
-		w := newWorld()
+		w := newTestEnv()
 		w.create()
 		w.reconcile()
 		w.rollOut()

@@ -22,9 +22,9 @@ import (
 )
 
 // settled returns the environment of an app that is Ready. The app has a variable and a pull secret.
-func settled() *world {
+func settled() *testEnv {
 	GinkgoHelper()
-	w := newWorld()
+	w := newTestEnv()
 	w.create(func(app *v1alpha1.GracefulApp) {
 		app.Spec.Template.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "REV", Value: "1"}}
 		app.Spec.Template.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "registry"}}
@@ -35,7 +35,7 @@ func settled() *world {
 }
 
 // failAllBut makes all writes fail, except one kind of write.
-func (w *world) failAllBut(write string) {
+func (w *testEnv) failAllBut(write string) {
 	w.fail = func(verb, kind string) error {
 		if verb+" "+kind == write {
 			return nil
@@ -227,7 +227,7 @@ var _ = Describe("The counts", func() {
 })
 
 // writesIn returns the writes of several reconciles at the same time of the clock.
-func (w *world) writesIn(reconciles int) []string {
+func (w *testEnv) writesIn(reconciles int) []string {
 	GinkgoHelper()
 	var all []string
 	for range reconciles {
@@ -319,7 +319,7 @@ var _ = Describe("The writes for one app", func() {
 })
 
 // runPods writes a Deployment status with some ready and some terminating pods.
-func (w *world) runPods(ready, draining int32) {
+func (w *testEnv) runPods(ready, draining int32) {
 	GinkgoHelper()
 	d := w.deployment()
 	d.Status = appsv1.DeploymentStatus{ObservedGeneration: d.Generation, Replicas: ready, UpdatedReplicas: ready, ReadyReplicas: ready,

@@ -91,7 +91,7 @@ func silence(namespace string) *silentWebhook {
 var _ = Describe("A webhook that does not answer", func() {
 	It("does not keep an app that waits for it from being scaled", func() {
 		startManager()
-		w := newWorld()
+		w := newTestEnv()
 		w.create()
 		Eventually(func() error { return api.Get(ctx, w.key, &appsv1.Deployment{}) }).Should(Succeed())
 		Eventually(func() *v1alpha1.DerivationStatus { return w.app().Status.Derivation }).ShouldNot(BeNil())
@@ -109,7 +109,7 @@ var _ = Describe("A webhook that does not answer", func() {
 
 	It("does not keep an app of another namespace from being scaled", func() {
 		startManager()
-		served, blocked := newWorld(), newWorld()
+		served, blocked := newTestEnv(), newTestEnv()
 		served.create()
 		Eventually(func() error { return api.Get(ctx, served.key, &appsv1.Deployment{}) }).Should(Succeed())
 

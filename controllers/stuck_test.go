@@ -26,7 +26,7 @@ const (
 )
 
 // onListOfPods calls do before each list of pods.
-func (w *world) onListOfPods(do func(context.Context) error) {
+func (w *testEnv) onListOfPods(do func(context.Context) error) {
 	w.Live = interceptor.NewClient(api, interceptor.Funcs{
 		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
 			if _, ok := list.(*corev1.PodList); ok {
@@ -39,14 +39,14 @@ func (w *world) onListOfPods(do func(context.Context) error) {
 	})
 }
 
-func (w *world) countListsOfPods() *int {
+func (w *testEnv) countListsOfPods() *int {
 	n := 0
 	w.onListOfPods(func(context.Context) error { n++; return nil })
 	return &n
 }
 
 // surge writes the Deployment's status as its controller would while one new pod is not available.
-func (w *world) surge() {
+func (w *testEnv) surge() {
 	GinkgoHelper()
 	d := w.deployment()
 	n := *d.Spec.Replicas
@@ -55,7 +55,7 @@ func (w *world) surge() {
 }
 
 // stuckPod is one that the Deployment's newest ReplicaSet would have made.
-func (w *world) stuckPod(reason, message string) *corev1.Pod {
+func (w *testEnv) stuckPod(reason, message string) *corev1.Pod {
 	GinkgoHelper()
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
@@ -75,7 +75,7 @@ func (w *world) stuckPod(reason, message string) *corev1.Pod {
 }
 
 // says writes the pod's status as the kubelet would.
-func (w *world) says(pod *corev1.Pod, reason, message string) {
+func (w *testEnv) says(pod *corev1.Pod, reason, message string) {
 	GinkgoHelper()
 	pod.Status.Phase = corev1.PodPending
 	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
@@ -85,7 +85,7 @@ func (w *world) says(pod *corev1.Pod, reason, message string) {
 }
 
 // runFor reconciles as a work queue does: at once, and after each requeue interval.
-func (w *world) runFor(d time.Duration) (writes int) {
+func (w *testEnv) runFor(d time.Duration) (writes int) {
 	GinkgoHelper()
 	for end := w.clock.Now().Add(d); ; {
 		result, err := w.tryNow()
@@ -101,7 +101,7 @@ func (w *world) runFor(d time.Duration) (writes int) {
 }
 
 // rollingOut returns the environment of an app with a rollout in which the new pod does not become available.
-func rollingOut() *world {
+func rollingOut() *testEnv {
 	GinkgoHelper()
 	w := settled()
 	w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = "nope:1" })
@@ -177,7 +177,7 @@ var _ = Describe("A rollout that is stuck", func() {
 		w.runFor(0)
 		w.clock.SetTime(w.clock.Now().Add(stuckAfter))
 		w.setReplicas(5)
-		other := newWorld()
+		other := newTestEnv()
 		other.create()
 		lists := 0
 		w.onListOfPods(func(ctx context.Context) error {
