@@ -28,7 +28,7 @@ func eventsOf(old, updated v1alpha1.GracefulAppStatus, changes []children.Change
 	for _, change := range changes {
 		switch {
 		case change.Action == children.Create, change.Action == children.Delete:
-			all = append(all, childChanged(change))
+			all = append(all, objectChanged(change))
 		case change.Action == children.Update && isRevert(change, last, old.ObservedGeneration == updated.ObservedGeneration):
 			all = append(all, reverted(change))
 		}
@@ -51,7 +51,7 @@ func isRevert(change children.Change, last lastApply, isSameGeneration bool) boo
 
 // reverted returns the event of a revert. Its note names the field managers. The recorder combines equal events into a series.
 func reverted(change children.Change) event {
-	e := childChanged(change)
+	e := objectChanged(change)
 	if len(change.By) == 0 {
 		e.note += ": another client had removed or changed a field that the operator applies"
 		return e
@@ -74,7 +74,7 @@ func needsEvent(before, after *metav1.Condition, stalled bool) bool {
 	return before == nil || before.Reason != after.Reason || stalled && before.Message != after.Message
 }
 
-func childChanged(change children.Change) event {
+func objectChanged(change children.Change) event {
 	return event{
 		kind: corev1.EventTypeNormal, reason: string(change.Action), action: "Apply",
 		note: string(change.Action) + " " + change.Kind + " " + change.Name,

@@ -101,8 +101,8 @@ func (w *testEnv) kubectlApply(flags ...string) func(*unstructured.Unstructured)
 	}
 }
 
-// childrenSay returns all owned objects as text, so that a test can search it for strings that must not occur.
-func (w *testEnv) childrenSay() string {
+// ownedObjectsText returns all owned objects as text, so that a test can search it for strings that must not occur.
+func (w *testEnv) ownedObjectsText() string {
 	GinkgoHelper()
 	text := ""
 	for _, d := range derivedFields {
@@ -128,7 +128,7 @@ var _ = Describe("Neighbour Argo CD", func() {
 			apply(manifest)
 			w.settle()
 			w.scaler(hpaAgent).to(5)
-			Expect(w.childrenSay()).NotTo(Or(ContainSubstring("argo"), ContainSubstring("app.kubernetes.io/instance"), ContainSubstring("last-applied")),
+			Expect(w.ownedObjectsText()).NotTo(Or(ContainSubstring("argo"), ContainSubstring("app.kubernetes.io/instance"), ContainSubstring("last-applied")),
 				"Argo CD would prune the object, because it is not in Git")
 
 			By("healing when nothing differs")
@@ -172,7 +172,7 @@ var _ = Describe("Neighbour Flux", func() {
 		Expect(app.Spec.RevisionHistoryLimit).To(BeNil(), "Flux reverts the change by kubectl")
 		Expect(owners(app, "timing")).To(ConsistOf("kustomize-controller Apply "))
 		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(5))
-		Expect(w.childrenSay()).NotTo(ContainSubstring("fluxcd"), "Flux would prune the owned object")
+		Expect(w.ownedObjectsText()).NotTo(ContainSubstring("fluxcd"), "Flux would prune the owned object")
 
 		Expect(w.fluxApplies(manifest)).To(BeFalse(), "the operator has changed a field that Git sets")
 		Expect(w.reconcile()).To(BeEmpty())
@@ -309,7 +309,7 @@ var _ = Describe("Neighbour Helm", func() {
 			Expect(w.deployment().Spec.Template.Spec.Containers[0].Image).To(Equal("hello:0.2.0"))
 			Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(5))
 			Expect(w.deployment().Labels).To(HaveKeyWithValue("app.kubernetes.io/managed-by", "gracefulapp"))
-			Expect(w.childrenSay()).NotTo(ContainSubstring("helm"))
+			Expect(w.ownedObjectsText()).NotTo(ContainSubstring("helm"))
 		},
 		Entry("Helm 3", helm3, 1), Entry("Helm 4", helm4, 5),
 	)

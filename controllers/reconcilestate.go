@@ -49,14 +49,14 @@ func (r *GracefulAppReconciler) apply(ctx context.Context, api client.Client, p 
 	var observed children.Observed
 	observed, p.changes, p.err = children.Scale(ctx, api, p.app, p.observed)
 	if len(p.invalid) == 0 && len(p.observed.Foreign) == 0 && len(p.observed.Terminating) == 0 {
-		p.err = errors.Join(p.err, r.applyChildren(ctx, api, p, observed))
+		p.err = errors.Join(p.err, r.applyObjects(ctx, api, p, observed))
 	}
 	for _, change := range p.changes {
 		log.FromContext(ctx).Info("Changed an owned object", "action", change.Action, "kind", change.Kind, "name", change.Name)
 	}
 }
 
-func (r *GracefulAppReconciler) applyChildren(ctx context.Context, api client.Client, p *reconcileState, observed children.Observed) error {
+func (r *GracefulAppReconciler) applyObjects(ctx context.Context, api client.Client, p *reconcileState, observed children.Observed) error {
 	if observed.HasLostReference() {
 		if gone, err := r.isGone(ctx, p.app); gone || err != nil {
 			return err
