@@ -17,11 +17,11 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// verdict is the common content of the conditions Ready, Reconciling and Stalled.
-type verdict struct {
-	kind    string // the condition that is True: ConditionReady, ConditionReconciling or ConditionStalled
-	reason  string
-	message string
+// summary is the common content of the conditions Ready, Reconciling and Stalled.
+type summary struct {
+	conditionType string // the condition that is True: ConditionReady, ConditionReconciling or ConditionStalled
+	reason        string
+	message       string
 }
 
 func (p reconcileState) status(now time.Time) v1alpha1.GracefulAppStatus {
@@ -37,7 +37,7 @@ func (p reconcileState) status(now time.Time) v1alpha1.GracefulAppStatus {
 	if !p.observeFailed {
 		copyCounts(&status, p.observed.Deployment)
 	}
-	p.verdict().setOn(&status, p.app.Generation, now)
+	p.summary().setOn(&status, p.app.Generation, now)
 	setOrRemove(&status, p.draining(), now)
 	setOrRemove(&status, p.scaleConflict(now), now)
 	setOrRemove(&status, p.derivationConflict(), now)
@@ -72,14 +72,14 @@ func copyCounts(status *v1alpha1.GracefulAppStatus, d *appsv1.Deployment) {
 }
 
 // setOn sets Ready, and sets Reconciling and Stalled only if they are True, as kstatus requires.
-func (v verdict) setOn(status *v1alpha1.GracefulAppStatus, generation int64, now time.Time) {
+func (v summary) setOn(status *v1alpha1.GracefulAppStatus, generation int64, now time.Time) {
 	condition := metav1.Condition{
 		ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now), Reason: v.reason,
 		Message: truncate(v.message, maxMessageBytes),
 	}
 	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
 		condition.Type, condition.Status = kind, metav1.ConditionFalse
-		if kind == v.kind {
+		if kind == v.conditionType {
 			condition.Status = metav1.ConditionTrue
 		}
 		if condition.Status == metav1.ConditionTrue || kind == v1alpha1.ConditionReady {
@@ -90,50 +90,50 @@ func (v verdict) setOn(status *v1alpha1.GracefulAppStatus, generation int64, now
 	}
 }
 
-func (p reconcileState) verdict() verdict {
+func (p reconcileState) summary() summary {
 	switch {
 	case p.hasUnknownDerivation() && p.isSpecChanged():
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonUnknownDerivation, p.unknownDerivation()}
+		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonUnknownDerivation, p.unknownDerivation()}
 	case len(p.invalid) > 0 && !p.hasUnknownDerivation():
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonInvalidSpec, p.invalid.ToAggregate().Error()}
+		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonInvalidSpec, p.invalid.ToAggregate().Error()}
 	case len(p.observed.Foreign) > 0:
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonNameTaken, fmt.Sprintf(
+		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonNameTaken, fmt.Sprintf(
 			"%s already exists, and the operator does not change it; delete or rename it, give the GracefulApp another name, or set the annotation "+
 				"%s: \"true\" to adopt objects that have no controller", strings.Join(p.observed.Foreign, ", "), v1alpha1.AnnotationAdopt)}
 	case len(p.observed.Terminating) > 0:
-		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonProgressing, fmt.Sprintf(
+		return summary{v1alpha1.ConditionReconciling, v1alpha1.ReasonProgressing, fmt.Sprintf(
 			"waiting for the garbage collector to delete %s of a deleted GracefulApp with the same name", strings.Join(p.observed.Terminating, ", "))}
 	case anyError(p.err, isRejected):
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonRejected, singleLine(p.err)}
+		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonRejected, singleLine(p.err)}
 	case anyError(p.err, isAltered):
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonAltered, singleLine(p.err)}
+		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonAltered, singleLine(p.err)}
 	case anyError(p.err, isTransient), anyError(p.err, isRateLimited):
-		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonApplyFailed, singleLine(p.err)}
+		return summary{v1alpha1.ConditionReconciling, v1alpha1.ReasonApplyFailed, singleLine(p.err)}
 	}
 	return p.progress()
 }
 
 // progress derives the conditions from the Deployment's status, if that status is about the applied spec.
-func (p reconcileState) progress() verdict {
+func (p reconcileState) progress() summary {
 	d := p.observed.Deployment
 	// A conflict only means that the cache was stale. The next reconcile sees the current object.
 	if d == nil || p.err != nil || len(p.changes) > 0 || d.Status.ObservedGeneration < d.Generation {
-		return verdict{v1alpha1.ConditionReconciling, p.progressReason(), p.counts()}
+		return summary{v1alpha1.ConditionReconciling, p.progressReason(), p.counts()}
 	}
 	if c := deploymentCondition(d, appsv1.DeploymentReplicaFailure); c != nil && c.Status == corev1.ConditionTrue {
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonReplicaFailure, c.Message}
+		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonReplicaFailure, c.Message}
 	}
 	if c := deploymentCondition(d, appsv1.DeploymentProgressing); c != nil && c.Status == corev1.ConditionFalse {
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonProgressDeadlineExceeded, deadlineExceeded(d, strings.TrimSuffix(c.Message, ".")+p.why())}
+		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonProgressDeadlineExceeded, deadlineExceeded(d, strings.TrimSuffix(c.Message, ".")+p.why())}
 	}
 	want, s := p.replicas(), d.Status
 	if s.Replicas == want && s.UpdatedReplicas == want && s.ReadyReplicas == want && s.AvailableReplicas == want {
-		return verdict{v1alpha1.ConditionReady, v1alpha1.ReasonAvailable, p.counts()}
+		return summary{v1alpha1.ConditionReady, v1alpha1.ReasonAvailable, p.counts()}
 	}
 	if d.Spec.Paused {
-		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonPaused, p.counts() + "; " + p.pausedBy()}
+		return summary{v1alpha1.ConditionReconciling, v1alpha1.ReasonPaused, p.counts() + "; " + p.pausedBy()}
 	}
-	return verdict{v1alpha1.ConditionReconciling, p.progressReason(), p.counts()}
+	return summary{v1alpha1.ConditionReconciling, p.progressReason(), p.counts()}
 }
 
 // deadlineExceeded adds to the Deployment controller's message that the rollout continues, because a long init container only delays the pods.

@@ -226,14 +226,14 @@ func TestRolloutBeyondItsDeadline(t *testing.T) {
 	app := &v1alpha1.GracefulApp{Spec: v1alpha1.GracefulAppSpec{Replicas: new(int32(1))}}
 	d := observedDeployment([4]int32{1, 1, 0, 0}, deploymentSays(appsv1.DeploymentProgressing, corev1.ConditionFalse))
 	d.Spec.ProgressDeadlineSeconds = new(int32(600))
-	late := reconcileState{app: app, observed: children.Observed{Deployment: d}}.verdict()
+	late := reconcileState{app: app, observed: children.Observed{Deployment: d}}.summary()
 	want := "the server's words; the rollout continues, and the app becomes Ready when its pods are available; if the pods need more time to start, " +
 		"for example for init containers, increase spec.progressDeadlineSeconds (now 600)"
-	if late.kind != v1alpha1.ConditionStalled || late.message != want {
-		t.Errorf("%s: %q, want %q", late.kind, late.message, want)
+	if late.conditionType != v1alpha1.ConditionStalled || late.message != want {
+		t.Errorf("%s: %q, want %q", late.conditionType, late.message, want)
 	}
 	d = observedDeployment([4]int32{1, 1, 1, 1}, deploymentSays(appsv1.DeploymentProgressing, corev1.ConditionTrue))
-	if recovered := (reconcileState{app: app, observed: children.Observed{Deployment: d}}).verdict(); recovered.kind != v1alpha1.ConditionReady {
+	if recovered := (reconcileState{app: app, observed: children.Observed{Deployment: d}}).summary(); recovered.conditionType != v1alpha1.ConditionReady {
 		t.Errorf("when the pod is available: %v", recovered)
 	}
 }
@@ -250,7 +250,7 @@ func TestStatusKeepsTheTimingInForceWhileTheSpecIsInvalid(t *testing.T) {
 func TestEventsAreSilentAboutWhatStaysTheSame(t *testing.T) {
 	status := func(kind, reason, message string) v1alpha1.GracefulAppStatus {
 		s := v1alpha1.GracefulAppStatus{}
-		verdict{kind, reason, message}.setOn(&s, 1, now)
+		summary{kind, reason, message}.setOn(&s, 1, now)
 		return s
 	}
 	first := status(v1alpha1.ConditionReconciling, v1alpha1.ReasonScaling, "1 of 5")

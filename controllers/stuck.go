@@ -122,7 +122,7 @@ func (p *reconcileState) startupBudget() time.Duration {
 func (p *reconcileState) awaitsPods() bool {
 	d := p.observed.Deployment
 	return d != nil && d.Status.AvailableReplicas < d.Status.Replicas && slices.Contains([]string{v1alpha1.ReasonProgressing, v1alpha1.ReasonScaling,
-		v1alpha1.ReasonUnavailable, v1alpha1.ReasonPaused, v1alpha1.ReasonProgressDeadlineExceeded}, p.verdict().reason)
+		v1alpha1.ReasonUnavailable, v1alpha1.ReasonPaused, v1alpha1.ReasonProgressDeadlineExceeded}, p.summary().reason)
 }
 
 func (p *reconcileState) unreadySince() time.Time {

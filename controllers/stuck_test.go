@@ -219,7 +219,7 @@ func TestMessageNamesTheStuckPod(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			p := reconcileState{app: app, observed: children.Observed{Deployment: observedDeployment([4]int32{3, 1, 2, 2}, tt.modify...)}, stuck: stuck}
-			got := p.verdict().message
+			got := p.summary().message
 			if !strings.HasPrefix(got, tt.start) || !strings.Contains(got, " …; 3 more not ready") || len(got) > 2*maxStuckBytes {
 				t.Errorf("got %d bytes: %s", len(got), got)
 			}
