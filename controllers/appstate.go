@@ -26,8 +26,8 @@ type appState struct {
 	stuck         stuckState
 }
 
-// correctStatus sets the app's status to the last written one if the cache does not show it yet. Otherwise the operator would write the same status again,
-// and that write would count against its limit.
+// correctStatus sets the app's status to the last written one if the cache does not show it yet. Otherwise the operator would write the same status
+// again, and that write would count against its limit.
 func (s *appState) correctStatus(app *v1alpha1.GracefulApp) {
 	if order, err := resourceversion.CompareResourceVersion(app.ResourceVersion, s.statusVersion); err == nil && order < 0 {
 		app.Status = *s.status.DeepCopy()
@@ -40,8 +40,8 @@ type appStates struct {
 	byApp map[types.NamespacedName]*appState
 }
 
-// of returns the state of an app and whether the app's generation has changed since the last call. The state needs no lock, because controller-runtime
-// runs one reconcile of an app at a time.
+// of returns the state of an app and whether the app's generation has changed since the last call. The state needs no lock, because
+// controller-runtime runs one reconcile of an app at a time.
 func (s *appStates) of(app *v1alpha1.GracefulApp) (state *appState, changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -23,8 +23,8 @@ const (
 	maxProbed = 3
 )
 
-// errWriteTimeout is the error of every canceled call. It has no details, so that the status of a waiting app stays the same from retry to retry. To cancel
-// a call is safe, because the next apply sends the same configuration.
+// errWriteTimeout is the error of every canceled call. It has no details, so that the status of a waiting app stays the same from retry to retry.
+// To cancel a call is safe, because the next apply sends the same configuration.
 var errWriteTimeout = fmt.Errorf("the API server does not respond (an admission webhook may be slow or unavailable); the operator canceled this write, so "+
 	"that other apps do not wait for it, and will retry: %w", context.DeadlineExceeded)
 

@@ -14,7 +14,7 @@ type write struct {
 	target      string
 	subresource string
 	dryRun      bool
-	// transfersOwnership is true if the write moves managed fields to the operator. An apply of the same object follows it.
+	// transfersOwnership is true if the write transfers managed fields to the operator. An apply of the same object follows it.
 	transfersOwnership bool
 	send               func(context.Context) error
 }

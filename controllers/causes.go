@@ -27,7 +27,8 @@ import (
 // second), and one retry serves many changes of a quota's status.
 const causeDelay = 5 * time.Second
 
-// causes returns the kinds of objects that can make the API server reject the operator's writes. LimitRanges are left out, because they apply to pods.
+// causes returns the kinds of objects that can make the API server reject the operator's writes. LimitRanges are left out, because they apply to
+// pods.
 func causes() []client.Object {
 	return []client.Object{
 		&corev1.ResourceQuota{},
@@ -48,7 +49,7 @@ func watchCauses(b *builder.Builder, mgr ctrl.Manager, failing *failingApps, now
 			return err
 		}
 		if !isServed {
-			mgr.GetLogger().Info("The API server does not serve this kind; restart the operator after the API server serves it, so that the operator watches it", "type", fmt.Sprintf("%T", cause))
+			mgr.GetLogger().Info("The API server does not serve this kind; restart the operator once it does, to watch the kind", "type", fmt.Sprintf("%T", cause))
 			continue
 		}
 		b.WatchesMetadata(cause, failing.handler(now))

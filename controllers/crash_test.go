@@ -18,10 +18,11 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// Sieve (OSDI 2022) found 46 bugs in ten operators with three patterns: the operator crashes between two writes, it reads a stale state, and it misses
-// a state between two reads. After each of them, the objects must end in the same state as without it.
+// Sieve (OSDI 2022) found 46 bugs in ten operators with three patterns: the operator crashes between two writes, it reads a stale state, and it
+// misses a state between two reads. After each of them, the objects must end in the same state as without it.
 
-// maxReconciles is the maximum number of reconciles until one writes nothing: one writes the objects, one writes the status, the others follow conflicts.
+// maxReconciles is the maximum number of reconciles until one writes nothing: one writes the objects, one writes the status, the others follow
+// conflicts.
 const maxReconciles = 6
 
 var errDead = errors.New("the operator has crashed")

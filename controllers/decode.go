@@ -45,7 +45,8 @@ func decode(stored *unstructured.Unstructured) (*v1alpha1.GracefulApp, field.Err
 		"the stored spec has a value that the CRD's schema no longer allows: %v; correct the manifest and apply it again", err))}
 }
 
-// throughJSON decodes an object through JSON. It fails on a number that overflows its Go type; runtime.DefaultUnstructuredConverter would truncate it.
+// throughJSON decodes an object through JSON. It fails on a number that overflows its Go type; runtime.DefaultUnstructuredConverter would truncate
+// it.
 func throughJSON(object map[string]any, app *v1alpha1.GracefulApp) error {
 	data, err := json.Marshal(object)
 	if err != nil {

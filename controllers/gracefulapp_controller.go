@@ -58,8 +58,8 @@ type GracefulAppReconciler struct {
 // The operator needs no verb get, because it reads from the cache. It only watches quotas, admission policies and webhook configurations: see
 // watchCauses. It creates pods only as dry runs, at admission, and lists pods only while an app is not Ready: see observeStuck.
 
-// Reconcile changes the owned objects of an app to match its spec, and updates its status. The garbage collector deletes the owned objects of a deleted
-// app. If the app changes while Reconcile waits for a slow response, Reconcile is interrupted.
+// Reconcile changes the owned objects of an app to match its spec, and updates its status. The garbage collector deletes the owned objects of a
+// deleted app. If the app changes while Reconcile waits for a slow response, Reconcile is interrupted.
 func (r *GracefulAppReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	ctx, end := r.running.begin(ctx, req.NamespacedName, r.Clock.Now())
 	defer end()

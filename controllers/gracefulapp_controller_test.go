@@ -30,8 +30,8 @@ var _ = Describe("A GracefulApp", func() {
 			"Apply Service", "Apply Deployment", "Apply PodDisruptionBudget", "Patch status GracefulApp",
 		}))
 		Expect(w.conditions()).To(ConsistOf(progressing, "Reconciling=True Progressing"))
-		for _, child := range []client.Object{w.deployment(), fetch(w, &corev1.Service{}), w.budget()} {
-			Expect(metav1.IsControlledBy(child, app)).To(BeTrue(), "%T", child)
+		for _, object := range []client.Object{w.deployment(), fetch(w, &corev1.Service{}), w.budget()} {
+			Expect(metav1.IsControlledBy(object, app)).To(BeTrue(), "%T", object)
 		}
 		Expect(*w.deployment().Spec.Template.Spec.TerminationGracePeriodSeconds).To(BeEquivalentTo(20))
 

@@ -214,8 +214,8 @@ var _ = Describe("Neighbour Flux", func() {
 const fluxManager = "kustomize-controller"
 
 // fluxApplies makes the requests that Flux makes at each interval, and reports whether it found drift. Source: fluxcd/pkg, ssa/manager_apply.go,
-// ssa/manager_diff.go and ssa/patch.go; fluxcd/kustomize-controller, internal/controller/kustomization_controller.go. Flux finds drift by a forced dry
-// run. It takes over the fields of every manager with the prefix kubectl, except those of subresources.
+// ssa/manager_diff.go and ssa/patch.go; fluxcd/kustomize-controller, internal/controller/kustomization_controller.go. Flux finds drift by a forced
+// dry run. It takes over the fields of every manager with the prefix kubectl, except those of subresources.
 func (w *testEnv) fluxApplies(manifest *unstructured.Unstructured) bool {
 	GinkgoHelper()
 	send := func(more ...client.ApplyOption) *unstructured.Unstructured {
@@ -270,8 +270,8 @@ func withoutServersOwn(object *unstructured.Unstructured) map[string]any {
 }
 
 var _ = Describe("Neighbour Helm", func() {
-	// Source: helm/helm, pkg/kube/client.go; fluxcd/helm-controller, internal/action/diff.go. Helm 3 sends a merge patch of the difference between the
-	// last and the new manifest, Helm 4 uses server-side apply. Both mark their objects by a label and annotations.
+	// Source: helm/helm, pkg/kube/client.go; fluxcd/helm-controller, internal/action/diff.go. Helm 3 sends a merge patch of the difference between
+	// the last and the new manifest, Helm 4 uses server-side apply. Both mark their objects by a label and annotations.
 	helm3 := func(w *testEnv, old, manifest *unstructured.Unstructured) {
 		GinkgoHelper()
 		if old == nil {

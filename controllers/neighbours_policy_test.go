@@ -146,7 +146,7 @@ var _ = Describe("Neighbour Kyverno", func() {
 			Expect([]string{c.Image, string(c.ImagePullPolicy), c.Resources.Requests.Cpu().String()}).To(Equal([]string{"hello:0.2.0", "Always", "100m"}))
 			Expect(w.conditions()).To(ConsistOf(available))
 		},
-		Entry("where it has none", nil), Entry("beside the app's own", []corev1.Toleration{{Key: "spot", Operator: corev1.TolerationOpExists}}),
+		Entry("if the app has no toleration", nil), Entry("if the app has a toleration", []corev1.Toleration{{Key: "spot", Operator: corev1.TolerationOpExists}}),
 	)
 
 	// This is kyverno/policies, other/replace-image-registry, for Deployments.

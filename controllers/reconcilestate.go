@@ -89,9 +89,9 @@ func (p *reconcileState) requeueWithin(wait time.Duration) {
 	}
 }
 
-// writeStatus patches the status if it differs, and reports whether the API server has it now; a delayed status is false. A change of counts alone does
-// not use the last write of the limit, so that a condition can use it. It ignores that the app was deleted meanwhile. It reads the answer as an
-// unstructured object, because the app may not be decodable.
+// writeStatus patches the status if it differs, and reports whether the API server has it now; a delayed status is false. A change of counts alone
+// does not use the last write of the limit, so that a condition can use it. It ignores that the app was deleted meanwhile. It reads the answer as
+// an unstructured object, because the app may not be decodable.
 func (p *reconcileState) writeStatus(ctx context.Context, api client.Client, status v1alpha1.GracefulAppStatus) (bool, error) {
 	if apiequality.Semantic.DeepEqual(p.app.Status, status) {
 		return true, nil

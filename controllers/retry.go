@@ -22,8 +22,8 @@ const (
 	minBackoff = time.Second
 	maxBackoff = time.Minute
 
-	// rejectedRequeueAfter is the wait before the operator repeats a request that the API server rejected as invalid or forbidden. The causes that the
-	// operator watches trigger an earlier retry. It does not watch permissions, parameters of policies and labels of namespaces.
+	// rejectedRequeueAfter is the wait before the operator repeats a request that the API server rejected as invalid or forbidden. The causes that
+	// the operator watches trigger an earlier retry. It does not watch permissions, parameters of policies and labels of namespaces.
 	rejectedRequeueAfter = time.Minute
 
 	// conflictRequeueAfter is the wait after a conflict. A retry is needed because the watch event with the newer object may have arrived already.

@@ -44,8 +44,8 @@ func (p reconcileState) status(now time.Time) v1alpha1.GracefulAppStatus {
 	return status
 }
 
-// differOnlyInCounts reports whether two statuses differ only in the numbers of pods, in the condition Draining, and in messages. The last two contain
-// such numbers.
+// differOnlyInCounts reports whether two statuses differ only in the numbers of pods, in the condition Draining, and in messages. The last two
+// contain such numbers.
 func differOnlyInCounts(a, b v1alpha1.GracefulAppStatus) bool {
 	return apiequality.Semantic.DeepEqual(withoutCounts(a), withoutCounts(b))
 }
@@ -196,8 +196,8 @@ func deploymentCondition(d *appsv1.Deployment, kind appsv1.DeploymentConditionTy
 // maxMessageBytes keeps a condition readable and within its limit of 32,768 bytes.
 const maxMessageBytes = 4096
 
-// truncate shortens a message to maxBytes and replaces unprintable characters. Messages of objects and webhooks may have any character, also terminal control
-// sequences.
+// truncate shortens a message to maxBytes and replaces unprintable characters. Messages of objects and webhooks may have any character, also
+// terminal control sequences.
 func truncate(message string, maxBytes int) string {
 	message = printable(message)
 	if len(message) <= maxBytes {

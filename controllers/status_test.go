@@ -300,8 +300,8 @@ func TestOnlyARevertedChangeOfAnotherClientIsAnEvent(t *testing.T) {
 		{name: "the owner's change", change: unnamed, last: otherPlan, generation: 2},
 		{name: "the owner's change at the second try", change: unnamed, last: otherPlan, generation: 1},
 		{name: "the owner sets the value of another manager", change: named, last: otherPlan, generation: 1},
-		{name: "an edit while the operator was away", change: named, last: unknownPlan, generation: 1, want: []string{namedNote}},
-		{name: "the owner's change while the operator was away", change: named, last: unknownPlan, generation: 2},
+		{name: "an edit while the operator was down", change: named, last: unknownPlan, generation: 1, want: []string{namedNote}},
+		{name: "the owner's change while the operator was down", change: named, last: unknownPlan, generation: 2},
 		{name: "an upgrade of the operator", change: unnamed, last: unknownPlan, generation: 1},
 	}
 	for _, tt := range tests {

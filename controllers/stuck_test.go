@@ -186,7 +186,7 @@ var _ = Describe("A rollout that is stuck", func() {
 			deadline, ok := ctx.Deadline()
 			Expect(ok && time.Until(deadline) <= podListTimeout).To(BeTrue(), "the list never ends")
 
-			By("holding no other worker meanwhile")
+			By("blocking no other worker")
 			_, err := w.Reconcile(ctx, ctrl.Request{NamespacedName: other.key})
 			Expect(err).NotTo(HaveOccurred())
 			other.surge()

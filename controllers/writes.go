@@ -30,7 +30,7 @@ type writeBudget struct {
 	// waiting are the objects with a delayed write, the oldest first. The oldest comes before all other objects, so that another client that changes
 	// one object again and again does not block the others. refused are the objects with a write that the current reconcile delayed.
 	waiting, refused []string
-	// transferred is the object that was changed by the last takeover of fields. The budget has already counted the apply that follows.
+	// transferred is the object of the last transfer of ownership. The budget has already counted the apply that follows.
 	transferred string
 }
 

@@ -15,8 +15,8 @@ import (
 // dryRunHash looks like the pod template hash in the names of ReplicaSets.
 const dryRunHash = "6b8d9c7f4b"
 
-// dryRunPod returns a pod for a dry run. It looks like a pod that a ReplicaSet of the Deployment creates, because policies that forbid bare pods check
-// the owner reference or the label.
+// dryRunPod returns a pod for a dry run. It looks like a pod that a ReplicaSet of the Deployment creates, because policies that forbid bare pods
+// check the owner reference or the label.
 func dryRunPod(p plan.Plan) (*corev1.Pod, error) {
 	pod, err := podOf(p)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// restartedAt is the annotation that `kubectl rollout restart` writes. It is never taken over: its removal would start another rollout.
+// restartedAt is the annotation that `kubectl rollout restart` writes. It is never transferred: its removal would start another rollout.
 var restartedAt = fieldpath.MakePathOrDie("spec", "template", "metadata", "annotations", plan.RestartedAt)
 
 // transferOwnership moves fields of other managers to the operator in metadata.managedFields, so that the next apply removes them: server-side apply
@@ -33,11 +33,11 @@ func transferOwnership(ctx context.Context, api client.Client, c ownedObject) (r
 	}
 	operatorFields, err := fieldsAfterApply(ctx, api, c)
 	if apierrors.IsInvalid(err) {
-		if err := c.dryRunAsNew(ctx, api); err != nil { // the operator's own configuration is invalid, so it takes over nothing
+		if err := c.dryRunAsNew(ctx, api); err != nil { // the operator's own configuration is invalid, so it transfers nothing
 			return "", fmt.Errorf("applying %s %s (dry run under another name): %w", c.kind, c.name(), err)
 		}
 		// Fields of another manager conflict with the applied ones: after a rollback, for example, a hook has both preStop.sleep and
-		// preStop.httpGet. The API server does not say which manager wrote the field, so the fields of all of them are taken over.
+		// preStop.httpGet. The API server does not say which manager wrote the field, so the fields of all of them are transferred.
 		operatorFields, err = nil, nil
 	}
 	if err != nil {
@@ -60,7 +60,7 @@ func transferOwnership(ctx context.Context, api client.Client, c ownedObject) (r
 	}
 	object := c.object.DeepCopyObject().(client.Object)
 	if err := api.Patch(ctx, object, client.RawPatch(types.JSONPatchType, patch)); err != nil {
-		return "", fmt.Errorf("taking over fields of %s %s: %w", c.kind, c.name(), err)
+		return "", fmt.Errorf("transferring the ownership of fields of %s %s: %w", c.kind, c.name(), err)
 	}
 	return object.GetResourceVersion(), nil
 }
@@ -69,7 +69,7 @@ func isUpdate(e metav1.ManagedFieldsEntry) bool {
 	return e.Operation == metav1.ManagedFieldsOperationUpdate && e.Subresource == "" && e.FieldsV1 != nil
 }
 
-// isAdopted reports whether an adoption takes over the entry: updates, the fields of `kubectl apply --server-side`, and the replicas that
+// isAdopted reports whether an adoption transfers the entry: updates, the fields of `kubectl apply --server-side`, and the replicas that
 // `kubectl scale` or an autoscaler wrote.
 func isAdopted(e metav1.ManagedFieldsEntry) bool {
 	applied := e.Operation == metav1.ManagedFieldsOperationApply && e.Subresource == ""

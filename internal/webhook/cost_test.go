@@ -15,8 +15,8 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// BenchmarkValidate measures the cost of validation with and without dry runs, and of one dry run. The operator reads from a cache, the benchmark does
-// not, so the figure with dry runs is an upper bound.
+// BenchmarkValidate measures the cost of validation with and without dry runs, and of one dry run. The operator reads from a cache, the benchmark
+// does not, so the figure with dry runs is an upper bound.
 //
 //	make bench
 func BenchmarkValidate(b *testing.B) {

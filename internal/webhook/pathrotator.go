@@ -39,7 +39,7 @@ func (r *pathRotator) Start(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if err := r.rotate(ctx, r.clock.Now()); err != nil && !apierrors.IsConflict(err) && ctx.Err() == nil {
-			log.FromContext(ctx).Error(err, "Could not write the webhook path to the ValidatingWebhookConfiguration; until it is written, admission reviews skip the dry run")
+			log.FromContext(ctx).Error(err, "Could not write the secret path to the webhook configuration; until then, reviews skip the dry run")
 		}
 		select {
 		case <-ctx.Done():

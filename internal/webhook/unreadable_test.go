@@ -12,8 +12,8 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// TestUnreadableAppMayBeCorrected checks the update of an app that has a number beyond int32, which the schema forbids now. An update to a valid app is
-// allowed, one that breaks an invariant is rejected.
+// TestUnreadableAppMayBeCorrected checks the update of an app that has a number beyond int32, which the schema forbids now. An update to a valid
+// app is allowed, one that breaks an invariant is rejected.
 func TestUnreadableAppMayBeCorrected(t *testing.T) {
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {

@@ -52,8 +52,8 @@ type Options struct {
 	NodePorts utilnet.PortRange
 }
 
-// SetupWithManager registers the webhook with the manager. The certificates must exist. The returned check fails until the webhook answers reviews. The
-// answers include dry runs as soon as the leader has written the secret path.
+// SetupWithManager registers the webhook with the manager. The certificates must exist. The returned check fails until the webhook answers reviews.
+// The answers include dry runs as soon as the leader has written the secret path.
 func SetupWithManager(ctx context.Context, mgr ctrl.Manager, o Options) (healthz.Checker, error) {
 	// Start the informers on every replica. Only the leader's controller starts them otherwise, and the first review would wait for the caches.
 	for _, kind := range children.Kinds() {
@@ -120,7 +120,9 @@ func (v Validator) observe(ctx context.Context, app *v1alpha1.GracefulApp) (chil
 	}
 	observed, err := children.Observe(ctx, v.Client, app)
 	if err != nil {
-		return children.Observed{}, admission.Warnings{"the dry run failed, so the API server may still reject the owned objects; see the status: " + err.Error()}
+		return children.Observed{}, admission.Warnings{
+			"the dry run failed, so the API server may still reject the owned objects; see the status: " + err.Error(),
+		}
 	}
 	return observed, nil
 }
