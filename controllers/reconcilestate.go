@@ -36,8 +36,8 @@ type reconcileState struct {
 	err     error
 	// stuck is a pod that does not become available, and the reason.
 	stuck children.Stuck
-	// wait is the time until a delayed write or list of pods is allowed, 0 if none was delayed.
-	wait time.Duration
+	// requeueAfter is the time until a delayed write or list of pods is allowed, 0 if none was delayed.
+	requeueAfter time.Duration
 }
 
 // apply first scales the Deployment, so that a later error does not delay scaling. Then it applies the owned objects, unless the spec is invalid or
@@ -84,8 +84,8 @@ func (p *reconcileState) guard(ctx context.Context, w write) error {
 }
 
 func (p *reconcileState) requeueWithin(wait time.Duration) {
-	if p.wait == 0 || wait < p.wait {
-		p.wait = wait
+	if p.requeueAfter == 0 || wait < p.requeueAfter {
+		p.requeueAfter = wait
 	}
 }
 
@@ -137,8 +137,8 @@ func (p *reconcileState) result() (ctrl.Result, error) {
 			after = max(time.Second, shown.LastTransitionTime.Add(scaleConflictDuration).Sub(p.now))
 		}
 	}
-	if after == 0 || p.wait > 0 && p.wait < after {
-		after = p.wait
+	if after == 0 || p.requeueAfter > 0 && p.requeueAfter < after {
+		after = p.requeueAfter
 	}
 	if after == 0 {
 		return ctrl.Result{}, nil

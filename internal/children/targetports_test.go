@@ -36,7 +36,7 @@ func TestRemovesTargetPort(t *testing.T) {
 			want := appsv1ac.Deployment("hello", "team").WithSpec(appsv1ac.DeploymentSpec().WithTemplate(corev1ac.PodTemplateSpec().WithSpec(
 				corev1ac.PodSpec().WithContainers(corev1ac.Container().WithPorts(tt.want)))))
 			if removes := removesTargetPort(plan.Plan{Deployment: want}, Observed{Deployment: live, Service: service}); removes != tt.removes {
-				t.Errorf("losesTarget = %v, want %v", removes, tt.removes)
+				t.Errorf("removesTargetPort = %v, want %v", removes, tt.removes)
 			}
 		})
 	}
