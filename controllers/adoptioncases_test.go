@@ -123,7 +123,7 @@ var _ = Describe("An adoption of existing objects", func() {
 		Entry("a port of another name, which is the target", "{name: web, containerPort: 8080}", "web", "{name: http, containerPort: 8080}"),
 	)
 
-	It("takes the Deployment over at once, if it is not paused, and replaces the strategy Recreate", func() {
+	It("adopts the Deployment at once, if it is not paused, and replaces the strategy Recreate", func() {
 		w := newTestEnv()
 		decoded(w, &appsv1.Deployment{}, strings.ReplaceAll(legacyDeployment, "PORT", "{containerPort: 8080}"))
 		w.rollOut()
@@ -155,7 +155,7 @@ spec:
 		Expect(w.reconcile()).To(BeEmpty())
 	})
 
-	It("is refused where the app leaves out that the Service's port has no name", func() {
+	It("is rejected if the app leaves out that the Service's port has no name", func() {
 		w := newTestEnv()
 		old := strings.NewReplacer("app: legacy", "app: shop", "PORT", "{containerPort: 8080}", "TARGET", "8080",
 			"type: NodePort, sessionAffinity: ClientIP, ", "")
@@ -268,7 +268,7 @@ spec:
 		Expect(w.deployment().Spec.Paused).To(BeFalse())
 	})
 
-	It("of a Deployment without replicas keeps it at none", func() {
+	It("of a Deployment with zero replicas keeps it at zero", func() {
 		w := newTestEnv()
 		none := strings.NewReplacer("replicas: 2", "replicas: 0", "PORT", "{containerPort: 8080}", "TARGET", "8080")
 		decoded(w, &appsv1.Deployment{}, none.Replace(legacyDeployment))
@@ -305,7 +305,7 @@ spec:
 		Expect(w.conditions()).To(ConsistOf(available))
 	})
 
-	DescribeTable("with the service that the message shows leaves the Service as it is", func(live string) {
+	DescribeTable("with the spec.service that the message suggests does not change the Service", func(live string) {
 		w := newTestEnv()
 		ports := "{name: main, containerPort: 8080}, {name: udp, containerPort: 8080, protocol: UDP}, {name: admin, containerPort: 9090}"
 		decoded(w, &appsv1.Deployment{}, strings.ReplaceAll(legacyDeployment, "PORT", "{containerPort: 8080}, {containerPort: 8080, protocol: UDP}, "+

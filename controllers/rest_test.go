@@ -78,7 +78,7 @@ func label(m *dto.Metric, name string) string {
 }
 
 var _ = Describe("A fleet at rest", func() {
-	It("costs the API server no write, nor does a restart of the operator", func() {
+	It("causes no write, and a restart of the operator causes none either", func() {
 		w := newTestEnv()
 		stop := startManager()
 		keys := make([]client.ObjectKey, fleetSize)

@@ -89,7 +89,7 @@ func silence(namespace string) *silentWebhook {
 }
 
 var _ = Describe("A webhook that does not answer", func() {
-	It("does not keep an app that waits for it from being scaled", func() {
+	It("does not block the scaling of an app that waits for it", func() {
 		startManager()
 		w := newTestEnv()
 		w.create()
@@ -107,7 +107,7 @@ var _ = Describe("A webhook that does not answer", func() {
 		Expect(apierrors.IsNotFound(err)).To(BeTrue(), "the webhook has answered, or: %v", err)
 	})
 
-	It("does not keep an app of another namespace from being scaled", func() {
+	It("does not block the scaling of an app in another namespace", func() {
 		startManager()
 		served, blocked := newTestEnv(), newTestEnv()
 		served.create()

@@ -111,19 +111,19 @@ func rollingOut() *testEnv {
 }
 
 var _ = Describe("A rollout that is stuck", func() {
-	It("says within a minute which pod and why, until it goes on", func() {
+	It("names a stuck pod and the reason within a minute, until the pod recovers", func() {
 		w := rollingOut()
 		pod := w.stuckPod("ErrImagePull", pullError)
 		w.runFor(time.Minute)
 		Expect(w.readyMessage()).To(HaveSuffix(pullReason))
 		Expect(w.conditions()).To(ConsistOf("Ready=False Progressing", "Reconciling=True Progressing"), "a pull may still succeed")
 
-		By("writing no status while the kubelet only changes its words")
+		By("writing no status while only the kubelet's message changes")
 		w.says(pod, "ImagePullBackOff", `Back-off pulling image "nope:1": ErrImagePull: `+pullError)
 		Expect(w.runFor(10 * time.Minute)).To(BeZero())
 		Expect(w.readyMessage()).To(HaveSuffix(pullReason))
 
-		By("remembering nothing")
+		By("restarting the operator")
 		w.GracefulAppReconciler = &GracefulAppReconciler{Client: w.Client, Recorder: w.events, Clock: w.clock}
 		Expect(w.runFor(time.Minute)).To(BeZero(), "the operator was restarted")
 
@@ -138,7 +138,7 @@ var _ = Describe("A rollout that is stuck", func() {
 		Expect(w.readyMessage()).NotTo(ContainSubstring(stuckPodName))
 	})
 
-	It("is healed, and the pod is no longer named", func() {
+	It("no longer names the pod after it has recovered", func() {
 		w := rollingOut()
 		w.stuckPod("ErrImagePull", pullError)
 		w.runFor(time.Minute)
@@ -158,7 +158,7 @@ var _ = Describe("A rollout that is stuck", func() {
 		Expect(w.readyMessage()).NotTo(ContainSubstring(stuckPodName))
 	})
 
-	It("costs less than two lists of pods a minute in the long run, and none when the app is Ready", func() {
+	It("causes less than two lists of pods per minute on average, and none when the app is Ready", func() {
 		w := rollingOut()
 		lists := w.countListsOfPods()
 		w.stuckPod("ErrImagePull", pullError)
@@ -172,7 +172,7 @@ var _ = Describe("A rollout that is stuck", func() {
 		Expect(*lists).To(BeZero())
 	})
 
-	It("is scaled and gets its status although the list of pods does not end", func() {
+	It("is scaled and gets its status although the list of pods hangs", func() {
 		w := rollingOut()
 		w.runFor(0)
 		w.clock.SetTime(w.clock.Now().Add(stuckAfter))

@@ -76,7 +76,7 @@ func describeAdoption() {
 		seen(shop(ns, adopting, func(app *v1alpha1.GracefulApp) { app.Spec.Service.Spec.ClusterIP = "10.0.0.200" }), `to "10.0.0.200" (it cannot change)`)
 	})
 
-	It("lets session affinity be switched off on purpose", func() {
+	It("may disable session affinity explicitly", func() {
 		ns := namespace(nil)
 		runShop(ns)
 		service := &corev1.Service{}
@@ -89,7 +89,7 @@ func describeAdoption() {
 		}), client.DryRunAll)).To(Succeed())
 	})
 
-	It("sees the annotation when it is added later", func() {
+	It("is checked when the annotation is added later", func() {
 		ns := namespace(nil)
 		runShop(ns)
 		app := shop(ns, noService)
@@ -100,7 +100,7 @@ func describeAdoption() {
 		Expect(api.Patch(ctx, app, client.MergeFrom(before))).To(MatchError(ContainSubstring("adopting Service hello would change it")))
 	})
 
-	It("sees the end of the pause", func() {
+	It("is checked when the pause ends", func() {
 		ns := namespace(nil)
 		app := shop(ns, func(app *v1alpha1.GracefulApp) { app.Spec.Paused = new(true) })
 		Expect(api.Create(ctx, app)).To(Succeed())
@@ -117,7 +117,7 @@ func describeAdoption() {
 		}).Should(Succeed())
 	})
 
-	It("lets an autoscaler's number of replicas pass, with a warning", func() {
+	It("is accepted with a warning if it has the number of replicas that an autoscaler set", func() {
 		ns := namespace(nil)
 		runShop(ns)
 		Expect(api.Create(ctx, &autoscalingv2.HorizontalPodAutoscaler{

@@ -65,7 +65,7 @@ func describeDeployable() {
 	AfterEach(cleanUp)
 
 	for _, r := range refusedByServer {
-		It("is refused for "+r.name, func() {
+		It("is rejected for "+r.name, func() {
 			Expect(api.Create(ctx, hello(r.modify))).To(MatchError(ContainSubstring(r.says)))
 			app := hello()
 			Expect(api.Create(ctx, app)).To(Succeed())
@@ -92,7 +92,7 @@ func describeDeployable() {
 			ContainSubstring("spec.template.spec.initContainers[0].env[0].name: Invalid value")))
 	})
 
-	It("is refused where Pod Security forbids its pods", func() {
+	It("is rejected if Pod Security forbids its pods", func() {
 		n := namespace(map[string]string{"pod-security.kubernetes.io/enforce": "baseline"})
 		host := func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.HostNetwork = true }
 		Expect(api.Create(ctx, hello(in(n), host))).To(MatchError(And(
@@ -117,7 +117,7 @@ func describeDeployable() {
 		}).Should(ContainElement(ContainSubstring("the API server currently rejects the Pod, and the operator will retry")))
 	})
 
-	It("is refused where a quota wants limits that the spec can give", func() {
+	It("is rejected if a quota requires limits that the spec can set", func() {
 		n := namespace(nil)
 		hard := corev1.ResourceList{corev1.ResourceLimitsCPU: resource.MustParse("10")}
 		quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "limits", Namespace: n}, Spec: corev1.ResourceQuotaSpec{Hard: hard}}
@@ -189,7 +189,7 @@ func describeDeployable() {
 			Should(MatchError(ContainSubstring("two is unlucky here")))
 	})
 
-	It("is refused for a change of a field that is immutable, also once another client has annotated the Service", func() {
+	It("is rejected for a change of an immutable field, also after another client has annotated the Service", func() {
 		n := namespace(nil)
 		app := hello(in(n))
 		Expect(api.Create(ctx, app)).To(Succeed())
