@@ -120,9 +120,7 @@ func (v Validator) observe(ctx context.Context, app *v1alpha1.GracefulApp) (chil
 	}
 	observed, err := children.Observe(ctx, v.Client, app)
 	if err != nil {
-		return children.Observed{}, admission.Warnings{
-			"the dry run failed, so the API server may still reject the owned objects; see the status: " + err.Error(),
-		}
+		return children.Observed{}, admission.Warnings{"the dry run failed, so the API server may still reject the owned objects: " + err.Error()}
 	}
 	return observed, nil
 }
