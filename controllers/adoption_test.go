@@ -16,8 +16,8 @@ import (
 
 var theirLabels = map[string]string{"app": "shop"}
 
-// running is a Deployment of three pods, as somebody else made it, with a container that the app will not have.
-func (w *world) running() *appsv1.Deployment {
+// running is a Deployment of another client, with three replicas and a container that the app does not have.
+func (w *testEnv) running() *appsv1.Deployment {
 	return &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: w.namespace},
 		Spec: appsv1.DeploymentSpec{
@@ -41,8 +41,8 @@ func adopting(app *v1alpha1.GracefulApp) {
 	app.Spec.Replicas = new(int32(3))
 }
 
-// service is a Service of the app's name, as another client made it.
-func (w *world) service(spec corev1.ServiceSpec, owners ...metav1.OwnerReference) *corev1.Service {
+// service is a Service of another client with the app's name.
+func (w *testEnv) service(spec corev1.ServiceSpec, owners ...metav1.OwnerReference) *corev1.Service {
 	GinkgoHelper()
 	spec.Selector = theirLabels
 	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: w.namespace, OwnerReferences: owners}, Spec: spec}
@@ -54,7 +54,7 @@ func paused(app *v1alpha1.GracefulApp) { app.Spec.Paused = new(true) }
 
 var _ = Describe("A Deployment that runs", func() {
 	It("is adopted when the annotation says so, together with its Service", func() {
-		w := newWorld()
+		w := newTestEnv()
 		before := w.running()
 		Expect(api.Create(ctx, before)).To(Succeed())
 		service := w.service(corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromInt32(8080)}}})
@@ -65,19 +65,19 @@ var _ = Describe("A Deployment that runs", func() {
 		Expect(metav1.IsControlledBy(d, w.app())).To(BeTrue())
 		Expect(d.Spec.Template.Spec.Containers).To(HaveLen(1), "the app has no such container")
 		Expect(*d.Spec.Template.Spec.TerminationGracePeriodSeconds).To(BeEquivalentTo(20))
-		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("ScaleConflict")), "the client that made it was right to set its replicas")
+		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("ScaleConflict")), "the client that created the Deployment may set its replicas")
 		adopted := fetch(w, &corev1.Service{})
 		Expect(adopted.UID).To(Equal(service.UID))
 		Expect(adopted.Spec.ClusterIP).To(Equal(service.Spec.ClusterIP))
 		w.rollOut()
 		w.reconcile()
-		w.reconcile() // what the first one wrote
+		w.reconcile() // observe the writes of the first reconcile
 		Expect(w.conditions()).To(ConsistOf(available))
 		Expect(w.reconcile()).To(BeEmpty())
 	})
 
-	It("loses on adoption what kubectl apply --server-side had put into it and the app has not", func() {
-		w := newWorld()
+	It("loses fields on adoption that kubectl apply --server-side set and the app does not have", func() {
+		w := newTestEnv()
 		configuration := appsv1ac.Deployment("hello", w.namespace)
 		toConfiguration(w.running().Spec, configuration)
 		Expect(api.Apply(ctx, configuration, client.FieldOwner("kubectl"))).To(Succeed())
@@ -87,7 +87,7 @@ var _ = Describe("A Deployment that runs", func() {
 	})
 
 	It("restarts nothing while the app is paused, and rolls out when the pause ends", func() {
-		w := newWorld()
+		w := newTestEnv()
 		Expect(api.Create(ctx, w.running())).To(Succeed())
 		w.create(adopting, paused)
 		w.reconcile()
@@ -97,7 +97,7 @@ var _ = Describe("A Deployment that runs", func() {
 		Expect(api.Status().Update(ctx, d)).To(Succeed())
 		w.reconcile()
 		Expect(w.conditions()).To(ConsistOf("Ready=False Paused", "Reconciling=True Paused"))
-		Expect(w.readyMessage()).To(HaveSuffix("a changed template waits until spec.paused is false"))
+		Expect(w.readyMessage()).To(HaveSuffix("a changed template rolls out when you set spec.paused to false"))
 
 		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Paused = nil })
 		w.reconcile()
@@ -107,8 +107,8 @@ var _ = Describe("A Deployment that runs", func() {
 		Expect(w.conditions()).To(ConsistOf(available))
 	})
 
-	It("is not adopted if its selector is another, and the message says which", func() {
-		w := newWorld()
+	It("is not adopted if its selector differs, and the message shows the selector", func() {
+		w := newTestEnv()
 		before := w.running()
 		Expect(api.Create(ctx, before)).To(Succeed())
 		w.create(func(app *v1alpha1.GracefulApp) { app.Annotations = map[string]string{v1alpha1.AnnotationAdopt: "true"} })
@@ -118,8 +118,8 @@ var _ = Describe("A Deployment that runs", func() {
 		Expect(w.deployment().ResourceVersion).To(Equal(before.ResourceVersion))
 	})
 
-	It("is not touched while it is not adopted, and not scaled either", func() {
-		w := newWorld()
+	It("is neither changed nor scaled before the adoption", func() {
+		w := newTestEnv()
 		before := w.running()
 		Expect(api.Create(ctx, before)).To(Succeed())
 		By("a Service of another controller")
@@ -135,8 +135,8 @@ var _ = Describe("A Deployment that runs", func() {
 		Expect(w.deployment().ResourceVersion).To(Equal(before.ResourceVersion))
 	})
 
-	It("keeps its Service as it is while paused, and hands an unnamed port over by its number", func() {
-		w := newWorld()
+	It("keeps its Service unchanged while paused, and the Service targets an unnamed port by its number", func() {
+		w := newTestEnv()
 		unnamed := w.running()
 		unnamed.Spec.Template.Spec.Containers[0].Ports[0].Name = ""
 		Expect(api.Create(ctx, unnamed)).To(Succeed())
@@ -172,8 +172,8 @@ var _ = Describe("A Deployment that runs", func() {
 		Expect(after).To(Equal(before.Spec))
 	})
 
-	It("takes over what kubectl scale wrote, so that the first scaling of the app is no conflict", func() {
-		w := newWorld()
+	It("takes over the replicas that kubectl scale wrote, so that the first scaling of the app causes no conflict", func() {
+		w := newTestEnv()
 		Expect(api.Create(ctx, w.running())).To(Succeed())
 		Expect(api.SubResource("scale").Update(ctx, w.deployment(), client.FieldOwner("kubectl"),
 			client.WithSubResourceBody(&autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 5}}))).To(Succeed())
@@ -189,7 +189,7 @@ var _ = Describe("A Deployment that runs", func() {
 	})
 
 	It("keeps the number of replicas that its autoscaler wrote", func() {
-		w := newWorld()
+		w := newTestEnv()
 		Expect(api.Create(ctx, w.running())).To(Succeed())
 		autoscaler := w.autoscaler()
 		w.create(adopting, func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(2)) })
@@ -210,7 +210,7 @@ var _ = Describe("A Deployment that runs", func() {
 	})
 
 	It("is not adopted from another controller, or while it is being deleted", func() {
-		w := newWorld()
+		w := newTestEnv()
 		owned := w.running()
 		owned.OwnerReferences = []metav1.OwnerReference{{
 			APIVersion: "example.com/v1", Kind: "Shop", Name: "hello", UID: "8b0e5c1a-0000-4000-8000-000000000009", Controller: new(true),
@@ -219,7 +219,7 @@ var _ = Describe("A Deployment that runs", func() {
 		Expect(api.Create(ctx, owned)).To(Succeed())
 		w.create(adopting)
 		w.reconcile()
-		Expect(w.readyMessage()).To(ContainSubstring("Deployment hello (controlled by Shop hello) is in the way"))
+		Expect(w.readyMessage()).To(ContainSubstring("Deployment hello (controlled by Shop hello) already exists"))
 
 		orphan := w.deployment()
 		orphan.OwnerReferences = nil
@@ -230,7 +230,7 @@ var _ = Describe("A Deployment that runs", func() {
 	})
 })
 
-// toConfiguration is the spec as an apply configuration.
+// toConfiguration returns the spec as an apply configuration.
 func toConfiguration(spec appsv1.DeploymentSpec, configuration *appsv1ac.DeploymentApplyConfiguration) {
 	GinkgoHelper()
 	configuration.WithSpec(appsv1ac.DeploymentSpec())

@@ -19,8 +19,8 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// decoded creates the object that a manifest describes, under the world's name and in its namespace.
-func decoded[T client.Object](w *world, object T, manifest string) T {
+// decoded creates the object of a manifest, with the test's name and namespace.
+func decoded[T client.Object](w *testEnv, object T, manifest string) T {
 	GinkgoHelper()
 	Expect(yaml.UnmarshalStrict([]byte(manifest), object)).To(Succeed())
 	object.SetName(w.key.Name)
@@ -29,7 +29,7 @@ func decoded[T client.Object](w *world, object T, manifest string) T {
 	return object
 }
 
-// legacyDeployment is a Deployment that users reported: strategy Recreate, an exec hook, a volume that the GracefulApp does not have. PORT is its port.
+// legacyDeployment is a Deployment as users have it: strategy Recreate, an exec hook, and a volume that the GracefulApp lacks. PORT is a placeholder.
 const legacyDeployment = `
 spec:
   replicas: 2
@@ -76,9 +76,9 @@ spec:
         lifecycle: {preStop: {httpGet: {path: /drain, port: 8080}}}
 `
 
-var _ = Describe("An adoption of the objects that users run", func() {
+var _ = Describe("An adoption of existing objects", func() {
 	DescribeTable("changes nothing for the clients of the Service until the rollout has finished", func(old, target, written string) {
-		w := newWorld()
+		w := newTestEnv()
 		decoded(w, &appsv1.Deployment{}, strings.ReplaceAll(legacyDeployment, "PORT", old))
 		before := decoded(w, &corev1.Service{}, strings.ReplaceAll(legacyService, "TARGET", target))
 		w.rollOut()
@@ -123,8 +123,8 @@ var _ = Describe("An adoption of the objects that users run", func() {
 		Entry("a port of another name, which is the target", "{name: web, containerPort: 8080}", "web", "{name: http, containerPort: 8080}"),
 	)
 
-	It("takes the Deployment over at once, if it is not paused, and replaces the strategy Recreate", func() {
-		w := newWorld()
+	It("adopts the Deployment at once, if it is not paused, and replaces the strategy Recreate", func() {
+		w := newTestEnv()
 		decoded(w, &appsv1.Deployment{}, strings.ReplaceAll(legacyDeployment, "PORT", "{containerPort: 8080}"))
 		w.rollOut()
 		decoded(w, &v1alpha1.GracefulApp{}, strings.ReplaceAll(strings.ReplaceAll(legacyApp, "PORT", "{containerPort: 8080}"), "paused: true", "paused: false"))
@@ -135,7 +135,7 @@ var _ = Describe("An adoption of the objects that users run", func() {
 	})
 
 	It("with an autoscaler", func() {
-		w := newWorld()
+		w := newTestEnv()
 		labels := strings.NewReplacer("app: legacy", "app: web", "PORT", "{name: http, containerPort: 8080}", "paused: true", "paused: false")
 		old := decoded(w, &appsv1.Deployment{}, labels.Replace(legacyDeployment))
 		decoded(w, &autoscalingv2.HorizontalPodAutoscaler{}, `
@@ -155,8 +155,8 @@ spec:
 		Expect(w.reconcile()).To(BeEmpty())
 	})
 
-	It("is refused where the app leaves out that the Service's port has no name", func() {
-		w := newWorld()
+	It("is rejected if the app leaves out that the Service's port has no name", func() {
+		w := newTestEnv()
 		old := strings.NewReplacer("app: legacy", "app: shop", "PORT", "{containerPort: 8080}", "TARGET", "8080",
 			"type: NodePort, sessionAffinity: ClientIP, ", "")
 		decoded(w, &appsv1.Deployment{}, old.Replace(legacyDeployment))
@@ -175,8 +175,8 @@ spec:
 		Expect(fetch(w, &corev1.Service{}).Spec).To(Equal(before.Spec))
 	})
 
-	It("of a Service alone leaves the pods of another Deployment their requests until its own are available", func() {
-		w := newWorld()
+	It("of a Service alone keeps the pods of another Deployment as endpoints until the app's pods are available", func() {
+		w := newTestEnv()
 		before := decoded(w, &corev1.Service{}, strings.ReplaceAll(legacyService, "TARGET", "8080"))
 		decoded(w, &v1alpha1.GracefulApp{}, strings.ReplaceAll(legacyApp, "PORT", "{containerPort: 8080}"))
 		for range 2 {
@@ -197,7 +197,7 @@ spec:
 	})
 
 	It("of a PodDisruptionBudget with minAvailable replaces it", func() {
-		w := newWorld()
+		w := newTestEnv()
 		before := decoded(w, &policyv1.PodDisruptionBudget{}, "spec: {minAvailable: 50%, selector: {matchLabels: {app: legacy}}}")
 		decoded(w, &v1alpha1.GracefulApp{}, strings.ReplaceAll(legacyApp, "PORT", "{containerPort: 8080}"))
 		w.reconcile()
@@ -208,8 +208,8 @@ spec:
 		Expect(w.reconcile()).To(BeEmpty())
 	})
 
-	It("of a PodDisruptionBudget deletes it if the app has one replica, which it would hold on its node", func() {
-		w := newWorld()
+	It("of a PodDisruptionBudget deletes it if the app has one replica, because it would prevent the eviction of the only pod", func() {
+		w := newTestEnv()
 		decoded(w, &policyv1.PodDisruptionBudget{}, "spec: {minAvailable: 1, selector: {matchLabels: {app: legacy}}}")
 		decoded(w, &v1alpha1.GracefulApp{}, strings.NewReplacer("PORT", "{containerPort: 8080}", "replicas: 2", "replicas: 1").Replace(legacyApp))
 		w.reconcile()
@@ -217,7 +217,7 @@ spec:
 	})
 
 	It("writes nothing to the Deployment, not even its managed fields, if the API server refuses the derived one", func() {
-		w := newWorld()
+		w := newTestEnv()
 		manifests := strings.NewReplacer("PORT", "{containerPort: 8080}", "    spec:\n      containers:\n      - name: legacy\n",
 			"    spec:\n      containers:\n      - name: legacy\n        volumeMounts: [{name: missing, mountPath: /missing}]\n")
 		d := decoded(w, &appsv1.Deployment{}, strings.ReplaceAll(legacyDeployment, "PORT", "{containerPort: 8080}"))
@@ -231,7 +231,7 @@ spec:
 	})
 
 	It("can be undone by kubectl replace with the old manifests, which restarts no pod while it is paused", func() {
-		w := newWorld()
+		w := newTestEnv()
 		manifests := strings.NewReplacer("PORT", "{containerPort: 8080}", "TARGET", "8080")
 		d := decoded(w, &appsv1.Deployment{}, manifests.Replace(legacyDeployment))
 		service := decoded(w, &corev1.Service{}, manifests.Replace(legacyService))
@@ -256,7 +256,7 @@ spec:
 	})
 
 	It("of a Deployment that kubectl rollout pause has paused resumes it", func() {
-		w := newWorld()
+		w := newTestEnv()
 		old := decoded(w, &appsv1.Deployment{}, strings.ReplaceAll(legacyDeployment, "PORT", "{containerPort: 8080}"))
 		w.rollOut()
 		Expect(api.Patch(ctx, old, client.RawPatch(types.StrategicMergePatchType, []byte(`{"spec":{"paused":true}}`)),
@@ -268,8 +268,8 @@ spec:
 		Expect(w.deployment().Spec.Paused).To(BeFalse())
 	})
 
-	It("of a Deployment without replicas keeps it at none", func() {
-		w := newWorld()
+	It("of a Deployment with zero replicas keeps it at zero", func() {
+		w := newTestEnv()
 		none := strings.NewReplacer("replicas: 2", "replicas: 0", "PORT", "{containerPort: 8080}", "TARGET", "8080")
 		decoded(w, &appsv1.Deployment{}, none.Replace(legacyDeployment))
 		decoded(w, &corev1.Service{}, none.Replace(legacyService))
@@ -284,8 +284,8 @@ spec:
 		Expect(w.reconcile()).To(BeEmpty())
 	})
 
-	It("of the objects that a deleted app has left behind keeps its pods and its derivation version", func() {
-		w := newWorld()
+	It("of orphaned objects of a deleted app keeps the pods and the derivation version", func() {
+		w := newTestEnv()
 		old := strings.NewReplacer("PORT", "{containerPort: 8080}", "paused: true", "paused: false", "TARGET", "8080")
 		first := decoded(w, &v1alpha1.GracefulApp{}, old.Replace(legacyApp))
 		w.reconcile()
@@ -305,8 +305,8 @@ spec:
 		Expect(w.conditions()).To(ConsistOf(available))
 	})
 
-	DescribeTable("with the service that the message shows leaves the Service as it is", func(live string) {
-		w := newWorld()
+	DescribeTable("with the spec.service that the message suggests does not change the Service", func(live string) {
+		w := newTestEnv()
 		ports := "{name: main, containerPort: 8080}, {name: udp, containerPort: 8080, protocol: UDP}, {name: admin, containerPort: 9090}"
 		decoded(w, &appsv1.Deployment{}, strings.ReplaceAll(legacyDeployment, "PORT", "{containerPort: 8080}, {containerPort: 8080, protocol: UDP}, "+
 			"{containerPort: 9090}"))
@@ -349,7 +349,7 @@ spec:
 			loadBalancerSourceRanges: [198.18.0.0/24], ports: [{name: https, port: 443, targetPort: 8080}]`),
 		Entry("a load balancer with node ports and session affinity", `type: LoadBalancer, externalTrafficPolicy: Local, healthCheckNodePort: 30999,
 			sessionAffinity: ClientIP, sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}, ports: [{name: https, port: 443, targetPort: 8080}]`),
-		Entry("traffic that stays near", `internalTrafficPolicy: Local, trafficDistribution: PreferSameNode,
+		Entry("internal traffic policy and traffic distribution", `internalTrafficPolicy: Local, trafficDistribution: PreferSameNode,
 			ports: [{name: http, port: 80, targetPort: 8080}]`),
 	)
 })

@@ -12,29 +12,28 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/children"
 )
 
-// appState is what the operator remembers of an app from one reconcile to the next. If it is lost, an app costs a few more writes.
+// appState is the operator's memory of an app between reconciles. After a restart of the operator it is empty, which costs a few additional writes.
 type appState struct {
 	uid types.UID
-	// generation was seen by the last reconcile.
+	// generation is the app's generation at the last reconcile.
 	generation int64
 	budget     writeBudget
 	answers    children.Answers
-	// applied is the digest of the plan that was applied last.
+	// applied is the digest of the plan that the operator applied last.
 	applied [sha256.Size]byte
-	// status is the one that was written last, at statusTime, and statusVersion the resource version that the app got by it.
+	// status is the status that the operator wrote last, at statusTime; statusVersion is the app's resource version after that write.
 	status        v1alpha1.GracefulAppStatus
 	statusVersion string
 	statusTime    time.Time
 	stuck         stuckState
 }
 
-// maxCacheDelay is more than a cache needs to show a write. An older resource version than that of the write is then no delay: etcd was restored
-// from a backup.
+// maxCacheDelay is longer than a cache needs to show a write. An app that is older for longer was restored from a backup of etcd.
 const maxCacheDelay = time.Minute
 
-// correct gives an app the status that was written last if the cache does not show it yet. Else the same status would be written again, which
-// counts as a write.
-func (s *appState) correct(app *v1alpha1.GracefulApp, now time.Time) {
+// correctStatus sets the app's status to the last written one if the cache does not show it yet. Otherwise the operator would write the same status
+// again, and that write would count against its limit.
+func (s *appState) correctStatus(app *v1alpha1.GracefulApp, now time.Time) {
 	if now.Sub(s.statusTime) >= maxCacheDelay {
 		return
 	}
@@ -43,14 +42,14 @@ func (s *appState) correct(app *v1alpha1.GracefulApp, now time.Time) {
 	}
 }
 
-// appStates of all apps. The zero value is ready.
+// appStates holds the state of every app. The zero value is ready to use.
 type appStates struct {
 	mu    sync.Mutex
 	byApp map[types.NamespacedName]*appState
 }
 
-// of an app, and whether no earlier call has seen its generation. Only one reconcile of an app runs at a time, so that what is
-// returned needs no lock.
+// of returns the state of an app and whether the app's generation has changed since the last call. The state needs no lock, because
+// controller-runtime runs one reconcile of an app at a time.
 func (s *appStates) of(app *v1alpha1.GracefulApp) (state *appState, changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,42 +9,43 @@ import (
 )
 
 const (
-	// slowAfter is how long a write may take before it counts as slow. Without a webhook the API server answers within milliseconds.
+	// slowAfter is the time after which a write counts as slow. Without a webhook, the API server answers within milliseconds.
 	slowAfter = time.Second
-	// callTimeout exceeds the 30 s that the API server waits for a webhook at most, so that its answer, which names the webhook, comes first.
+	// callTimeout is longer than the API server's maximum timeout for a webhook, 30 s. So the API server's error arrives first, and it names the
+	// webhook.
 	callTimeout = 35 * time.Second
 
-	// maxSlowCalls leaves four workers to the apps whose writes are answered fast.
+	// maxSlowCalls leaves four workers for apps with fast writes.
 	maxSlowCalls = maxConcurrentReconciles - 4
-	// maxSlowPerTarget leaves slots to other slow targets: one webhook does not take the time that another needs.
+	// maxSlowPerTarget leaves slots for other slow targets, so that one webhook cannot use all of them.
 	maxSlowPerTarget = maxSlowCalls / 2
-	// maxProbed leaves one of the four to apps that are not behind a slow webhook, however many of those that are change at once.
+	// maxProbed leaves one of these four workers for apps without a slow webhook, even if many apps with one change at the same time.
 	maxProbed = 3
 )
 
-// errGivenUp is one error for every call that is given up, so that the status of a waiting app stays the same from retry to retry. To give up does
-// no harm: the next apply is the same one.
-var errGivenUp = fmt.Errorf("the API server does not answer (an admission webhook may be slow or away); this write was given up, so that "+
-	"other apps do not wait for it, and is tried again later: %w", context.DeadlineExceeded)
+// errWriteTimeout is the error of every canceled call. It has no details, so that the status of a waiting app stays the same from retry to retry.
+// To cancel a call is safe, because the next apply sends the same configuration.
+var errWriteTimeout = fmt.Errorf("the API server does not respond (an admission webhook may be slow or unavailable); the operator canceled this write, so "+
+	"that other apps do not wait for it, and will retry: %w", context.DeadlineExceeded)
 
-// callLimiter lets only some calls wait for a slow answer at the same time, and none of them forever.
+// callLimiter limits how many calls wait for a slow response at the same time, and for how long.
 type callLimiter struct {
 	mu        sync.Mutex
-	slots     int            // left for slow calls
-	perTarget int            // slots that one target may have
-	probes    int            // left for calls that begin while no slot is left for their target
-	slow      map[string]int // slow calls by target
+	slots     int            // free slots for slow calls
+	perTarget int            // maximum slots of one target
+	probes    int            // free places for calls that begin while their target has no free slot
+	slow      map[string]int // number of slow calls by target
 }
 
 func newCallLimiter(slots, perTarget, probes int) *callLimiter {
 	return &callLimiter{slots: slots, perTarget: perTarget, probes: probes, slow: map[string]int{}}
 }
 
-// do sends a write whose context ends when the call is given up. Calls of one target probably meet the same webhooks.
+// do sends a write and cancels its context if the limits require it. Calls with the same target probably go through the same webhooks.
 func (l *callLimiter) do(ctx context.Context, w write) error {
 	endProbe, ok := l.begin(w.target)
 	if !ok {
-		return errGivenUp
+		return errWriteTimeout
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	watched := make(chan struct{})
@@ -53,16 +54,16 @@ func (l *callLimiter) do(ctx context.Context, w write) error {
 		l.watch(ctx, cancel, w.target, endProbe)
 	}()
 	err := w.send(ctx)
-	if err != nil && errors.Is(context.Cause(ctx), errGivenUp) {
-		err = errGivenUp
+	if err != nil && errors.Is(context.Cause(ctx), errWriteTimeout) {
+		err = errWriteTimeout
 	}
 	cancel(nil)
 	<-watched
 	return err
 }
 
-// watch gives a call up that is slow and gets no slot, or takes too long. It returns when the call is over or given up.
-func (l *callLimiter) watch(ctx context.Context, giveUp context.CancelCauseFunc, target string, endProbe func()) {
+// watch cancels a call that is slow and gets no slot, or that exceeds callTimeout. It returns when the call has ended or is canceled.
+func (l *callLimiter) watch(ctx context.Context, cancel context.CancelCauseFunc, target string, endProbe func()) {
 	await(ctx, slowAfter)
 	endProbe()
 	if ctx.Err() != nil { // it was fast
@@ -72,17 +73,17 @@ func (l *callLimiter) watch(ctx context.Context, giveUp context.CancelCauseFunc,
 		defer l.leaveSlot(target)
 		await(ctx, callTimeout-slowAfter)
 	}
-	giveUp(errGivenUp) // of no effect if the call is over
+	cancel(errWriteTimeout) // has no effect if the call has ended
 }
 
-// await returns when the context ends, at the latest after d.
+// await returns when the context is done, or after d.
 func await(ctx context.Context, d time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	<-ctx.Done()
 }
 
-// begin tells whether a call may begin. Where it would probably wait in vain, since no slot is left and others wait for its target, only a few may try.
+// begin reports whether a call may begin. If calls to the target are slow and the target has no free slot, only a few calls may begin, as probes.
 func (l *callLimiter) begin(target string) (end func(), ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

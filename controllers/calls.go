@@ -8,21 +8,21 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// write is a call that a guard may send.
+// write is a write request that a guard may send.
 type write struct {
-	// target is the namespace, the kind and the subresource of the object: webhooks select by them.
+	// target is the namespace, kind and subresource of the object, by which webhooks select requests.
 	target      string
 	subresource string
 	dryRun      bool
-	// takesOver: it moves fields to the operator's, and an apply of the same object follows.
-	takesOver bool
-	send      func(context.Context) error
+	// transfersOwnership is true if the write transfers managed fields to the operator. An apply of the same object follows it.
+	transfersOwnership bool
+	send               func(context.Context) error
 }
 
-// guard sends a write, or returns why it does not.
+// guard sends a write, or returns an error that says why it does not.
 type guard func(context.Context, write) error
 
-// guardedClient passes the writes of the reconciler to a guard. Reads come from the cache.
+// guardedClient is a client that sends its writes through a guard. Its reads come from the cache.
 type guardedClient struct {
 	client.Client
 	guard guard
@@ -36,7 +36,7 @@ func (c guardedClient) Apply(ctx context.Context, object runtime.ApplyConfigurat
 }
 
 func (c guardedClient) Patch(ctx context.Context, object client.Object, patch client.Patch, opts ...client.PatchOption) error {
-	return c.guard(ctx, write{target: targetOf(object), takesOver: true, send: func(ctx context.Context) error {
+	return c.guard(ctx, write{target: targetOf(object), transfersOwnership: true, send: func(ctx context.Context) error {
 		return c.Client.Patch(ctx, object, patch, opts...)
 	}})
 }
@@ -68,7 +68,7 @@ func (c guardedSubResource) Patch(ctx context.Context, object client.Object, pat
 	}})
 }
 
-// targetOf an object or an apply configuration. A kind that is not set is known by the type.
+// targetOf returns the namespace and kind of an object or apply configuration. If the kind is not set, it uses the Go type.
 func targetOf(object any) string {
 	namespace, kind := "", ""
 	switch o := object.(type) {

@@ -22,14 +22,14 @@ func unanswered(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// startUnanswered makes an unanswered call in the background and returns where its error will be.
+// startUnanswered makes an unanswered call in the background. The returned channel receives its error.
 func startUnanswered(ctx context.Context, limiter *callLimiter) <-chan error {
 	ended := make(chan error, 1)
 	go func() { ended <- limiter.do(ctx, write{target: "a", send: unanswered}) }()
 	return ended
 }
 
-// ended returns the errors of the calls that are over by now.
+// ended returns the errors of the calls that have ended.
 func ended(calls ...<-chan error) []error {
 	synctest.Wait()
 	var errs []error
@@ -52,14 +52,14 @@ func TestSlowCallsWithoutASlotAreGivenUp(t *testing.T) {
 			t.Fatalf("calls that are not slow yet ended: %v", errs)
 		}
 		time.Sleep(slowAfter)
-		if errs := ended(calls...); len(errs) != 1 || !errors.Is(errs[0], errGivenUp) {
+		if errs := ended(calls...); len(errs) != 1 || !errors.Is(errs[0], errWriteTimeout) {
 			t.Fatalf("one of three slow calls has no slot, and these ended: %v", errs)
 		}
 		if err := limiter.do(t.Context(), write{target: "a", send: func(context.Context) error { return nil }}); err != nil {
 			t.Errorf("a fast call needs no slot, and failed: %v", err)
 		}
 		cancel() // the manager ends
-		if errs := ended(calls...); len(errs) != 2 || !errors.Is(errs[0], context.Canceled) || errors.Is(errs[0], errGivenUp) {
+		if errs := ended(calls...); len(errs) != 2 || !errors.Is(errs[0], context.Canceled) || errors.Is(errs[0], errWriteTimeout) {
 			t.Errorf("cancelled calls were not given up, and ended with %v", errs)
 		}
 		later := startUnanswered(t.Context(), limiter)
@@ -82,7 +82,7 @@ func TestOnlySomeCallsTryWhileNoSlotIsLeft(t *testing.T) {
 		if errs := ended(waits, probe); len(errs) != 0 {
 			t.Errorf("one call has the slot, one may try, and these ended: %v", errs)
 		}
-		if errs := ended(startUnanswered(t.Context(), limiter)); len(errs) != 1 || !errors.Is(errs[0], errGivenUp) {
+		if errs := ended(startUnanswered(t.Context(), limiter)); len(errs) != 1 || !errors.Is(errs[0], errWriteTimeout) {
 			t.Errorf("a second call to the same target is given up at once, and these ended: %v", errs)
 		}
 		if err := limiter.do(t.Context(), write{target: "b", send: func(context.Context) error { return nil }}); err != nil {
@@ -118,7 +118,7 @@ func TestSlowCallsOfOneTargetLeaveSlotsToOthers(t *testing.T) {
 		limiter := newCallLimiter(2, 1, 1)
 		first, second := startUnanswered(t.Context(), limiter), startUnanswered(t.Context(), limiter)
 		time.Sleep(slowAfter)
-		if errs := ended(first, second); len(errs) != 1 || !errors.Is(errs[0], errGivenUp) {
+		if errs := ended(first, second); len(errs) != 1 || !errors.Is(errs[0], errWriteTimeout) {
 			t.Fatalf("one of two slow calls has a slot of the target, and these ended: %v", errs)
 		}
 		err := limiter.do(t.Context(), write{target: "b", send: func(context.Context) error {
@@ -135,7 +135,7 @@ func TestSlowCallsOfOneTargetLeaveSlotsToOthers(t *testing.T) {
 func TestSlowCallTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		if err := newCallLimiter(1, 1, 1).do(t.Context(), write{target: "a", send: unanswered}); !errors.Is(err, errGivenUp) {
+		if err := newCallLimiter(1, 1, 1).do(t.Context(), write{target: "a", send: unanswered}); !errors.Is(err, errWriteTimeout) {
 			t.Errorf("it ended with %v", err)
 		}
 		if took := time.Since(began); took != callTimeout {
@@ -184,7 +184,7 @@ func TestEveryWriteIsLimited(t *testing.T) {
 	} {
 		t.Run(verb, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				if err := write(t.Context()); !errors.Is(err, errGivenUp) {
+				if err := write(t.Context()); !errors.Is(err, errWriteTimeout) {
 					t.Errorf("it ended with %v", err)
 				}
 			})

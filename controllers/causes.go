@@ -23,11 +23,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// causeDelay lets the API servers learn of the change themselves (they compile policies once per second), and collects the many changes of a
-// quota's status.
+// causeDelay is the wait between a change of a cause and the retry. The API servers need time to load the change (they compile policies once per
+// second), and one retry serves many changes of a quota's status.
 const causeDelay = 5 * time.Second
 
-// causes are the kinds of object because of which the API server may refuse the operator's writes. LimitRanges are none: they concern pods.
+// causes returns the kinds of objects that can make the API server reject the operator's writes. LimitRanges are left out, because they apply to
+// pods.
 func causes() []client.Object {
 	return []client.Object{
 		&corev1.ResourceQuota{},
@@ -40,7 +41,7 @@ func causes() []client.Object {
 	}
 }
 
-// watchCauses reconciles the apps that fail when one of the causes changes.
+// watchCauses reconciles failing apps when one of the causes changes.
 func watchCauses(b *builder.Builder, mgr ctrl.Manager, failing *failingApps, now clock.PassiveClock) error {
 	for _, cause := range causes() {
 		isServed, err := serves(mgr.GetRESTMapper(), mgr.GetScheme(), cause)
@@ -48,7 +49,7 @@ func watchCauses(b *builder.Builder, mgr ctrl.Manager, failing *failingApps, now
 			return err
 		}
 		if !isServed {
-			mgr.GetLogger().Info("The API server does not serve this kind; the operator watches it after its next start", "type", fmt.Sprintf("%T", cause))
+			mgr.GetLogger().Info("The API server does not serve this kind; restart the operator once it does, to watch the kind", "type", fmt.Sprintf("%T", cause))
 			continue
 		}
 		b.WatchesMetadata(cause, failing.handler(now))
@@ -56,8 +57,8 @@ func watchCauses(b *builder.Builder, mgr ctrl.Manager, failing *failingApps, now
 	return nil
 }
 
-// serves tells whether the API server has the kind: an older one has no MutatingAdmissionPolicy, and a watch of it would keep the operator from
-// starting.
+// serves reports whether the API server has the kind. An older API server has no MutatingAdmissionPolicy, and the operator could not start with a
+// watch for it.
 func serves(mapper meta.RESTMapper, scheme *runtime.Scheme, object client.Object) (bool, error) {
 	gvk, err := apiutil.GVKForObject(object, scheme)
 	if err != nil {
@@ -70,15 +71,15 @@ func serves(mapper meta.RESTMapper, scheme *runtime.Scheme, object client.Object
 	return err == nil, err
 }
 
-// failingApps are the apps whose last reconcile ended with an error or a refusal. It is empty for a healthy cluster.
+// failingApps holds the apps that failed at the last reconcile. It is empty in a healthy cluster.
 type failingApps struct {
 	mu   sync.Mutex
 	apps map[types.NamespacedName]struct{}
-	// causeChanged is when a cause of a namespace changed last; "" is for causes that have none. Only namespaces with failing apps are in it.
+	// causeChanged is the time of the last change of a cause by namespace, "" for cluster-scoped causes. It has only namespaces with failing apps.
 	causeChanged map[string]time.Time
 }
 
-// lastCause is the time before which no refusal of a namespace counts: a cause has changed since.
+// lastCause returns a time. Rejections in the namespace before that time are outdated, because a cause has changed since.
 func (f *failingApps) lastCause(namespace string) time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -107,7 +108,7 @@ func (f *failingApps) set(app types.NamespacedName, isFailing bool) {
 	f.apps[app] = struct{}{}
 }
 
-// in returns those of a namespace, and all for the empty name, which a cluster-scoped object has.
+// in returns the failing apps of a namespace, or all of them if the namespace is "", as for a cluster-scoped object.
 func (f *failingApps) in(namespace string) []reconcile.Request {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -19,8 +19,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// forbidDeployments lets a ValidatingAdmissionPolicy deny the Deployments of a namespace. It is in force when it returns.
-func (w *world) forbidDeployments() (stop func()) {
+// forbidDeployments creates a ValidatingAdmissionPolicy that denies the Deployments of a namespace, and waits until the API server enforces it.
+func (w *testEnv) forbidDeployments() (stop func()) {
 	GinkgoHelper()
 	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: w.namespace},
@@ -51,8 +51,8 @@ func (w *world) forbidDeployments() (stop func()) {
 	return func() { Expect(api.Delete(ctx, binding)).To(Succeed()) }
 }
 
-// exhaustQuota lets a ResourceQuota refuse the Deployments of a namespace. It is in force when it returns.
-func (w *world) exhaustQuota() (stop func()) {
+// exhaustQuota creates a ResourceQuota that denies the Deployments of a namespace, and waits until the API server enforces it.
+func (w *testEnv) exhaustQuota() (stop func()) {
 	GinkgoHelper()
 	none := corev1.ResourceList{"count/deployments.apps": quantity("0")}
 	quota := &corev1.ResourceQuota{
@@ -65,33 +65,33 @@ func (w *world) exhaustQuota() (stop func()) {
 	return func() { Expect(api.Delete(ctx, quota)).To(Succeed()) }
 }
 
-func (w *world) awaitRefusal(message string) {
+func (w *testEnv) awaitRefusal(message string) {
 	GinkgoHelper()
 	Eventually(func() error {
 		d := w.running()
 		d.Name = "probe"
 		return api.Create(ctx, d, client.DryRunAll)
-	}).WithTimeout(20*time.Second).Should(MatchError(ContainSubstring(message)), "it is not in force")
+	}).WithTimeout(20*time.Second).Should(MatchError(ContainSubstring(message)), "the API server does not enforce it")
 }
 
-var _ = Describe("A refused app", func() {
-	It("is applied as soon as the policy or the quota that refused it is gone, not a minute later", func() {
+var _ = Describe("A rejected app", func() {
+	It("is applied as soon as the policy or the quota that rejected it is deleted, not a minute later", func() {
 		startManager()
-		byPolicy, byQuota := newWorld(), newWorld()
+		byPolicy, byQuota := newTestEnv(), newTestEnv()
 		allow, enlarge := byPolicy.forbidDeployments(), byQuota.exhaustQuota()
-		for _, w := range []*world{byPolicy, byQuota} {
+		for _, w := range []*testEnv{byPolicy, byQuota} {
 			w.create()
 			Eventually(func() []string { return w.conditions() }).WithTimeout(20 * time.Second).Should(ContainElement("Stalled=True Rejected"))
 		}
 		allow()
 		enlarge()
-		for _, w := range []*world{byPolicy, byQuota} {
-			Eventually(func() error { return api.Get(ctx, w.key, &appsv1.Deployment{}) }).WithTimeout(rejectedRetry / 2).Should(Succeed())
+		for _, w := range []*testEnv{byPolicy, byQuota} {
+			Eventually(func() error { return api.Get(ctx, w.key, &appsv1.Deployment{}) }).WithTimeout(rejectedRequeueAfter / 2).Should(Succeed())
 		}
 	})
 
-	It("is known as failing until it is applied or gone", func() {
-		w := newWorld()
+	It("is failing until it is applied or deleted", func() {
+		w := newTestEnv()
 		w.create()
 		w.fail = func(string, string) error {
 			return apierrors.NewForbidden(schema.GroupResource{}, "hello", errors.New("refused"))

@@ -11,35 +11,35 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// scaleConflictLasts is how long a conflict that was undone is still shown: the write itself is over before anybody looks.
-const scaleConflictLasts = 10 * time.Minute
+// scaleConflictDuration is how long the condition stays after the operator has reverted the write, so that users see it.
+const scaleConflictDuration = 10 * time.Minute
 
-// setOrRemove sets a condition that is present only when True. One without a reason is not.
+// setOrRemove sets a condition to True, or removes it if it has no reason.
 func setOrRemove(status *v1alpha1.GracefulAppStatus, c metav1.Condition, now time.Time) {
 	if c.Reason == "" {
 		meta.RemoveStatusCondition(&status.Conditions, c.Type)
 		return
 	}
-	c.Message = bounded(c.Message, maxMessageBytes)
+	c.Message = truncate(c.Message, maxMessageBytes)
 	c.Status, c.LastTransitionTime, c.ObservedGeneration = metav1.ConditionTrue, metav1.NewTime(now), status.ObservedGeneration
 	meta.SetStatusCondition(&status.Conditions, c)
 }
 
-// draining reads the Deployment's own count, which Kubernetes has from 1.35 on.
-func (p pass) draining() metav1.Condition {
+// draining returns the condition Draining. It reads status.terminatingReplicas of the Deployment, which exists since Kubernetes 1.35.
+func (p reconcileState) draining() metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionDraining}
 	if d := p.observed.Deployment; d != nil && d.Status.TerminatingReplicas != nil && *d.Status.TerminatingReplicas > 0 {
 		c.Reason = v1alpha1.ReasonPodsTerminating
-		c.Message = fmt.Sprintf("%d deleted pods finish their requests", *d.Status.TerminatingReplicas)
+		c.Message = fmt.Sprintf("%d terminating pods finish their requests", *d.Status.TerminatingReplicas)
 		if t := p.app.Status.Timing; t != nil {
-			c.Message += fmt.Sprintf(", for at most %d s each (t3)", t.TerminationGracePeriodSeconds)
+			c.Message += fmt.Sprintf(", for at most %d s each (terminationGracePeriodSeconds)", t.TerminationGracePeriodSeconds)
 		}
 	}
 	return c
 }
 
-// scaleConflict names who scales the wrong object, and the right one.
-func (p pass) scaleConflict(now time.Time) metav1.Condition {
+// scaleConflict returns the condition ScaleConflict. Its message names the client that scales the Deployment, and the object to scale instead.
+func (p reconcileState) scaleConflict(now time.Time) metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionScaleConflict}
 	if p.observed.Autoscaler != "" {
 		c.Reason = v1alpha1.ReasonAutoscalerTargetsDeployment
@@ -49,18 +49,18 @@ func (p pass) scaleConflict(now time.Time) metav1.Condition {
 	d := p.observed.Deployment
 	if by := p.observed.Scaler; by != "" && d.Spec.Replicas != nil && *d.Spec.Replicas != p.replicas() {
 		c.Reason = v1alpha1.ReasonDeploymentScaled
-		c.Message = fmt.Sprintf("%s scaled Deployment %s to %d, and it was set back to %d; scale the GracefulApp: kubectl scale "+
+		c.Message = fmt.Sprintf("%s scaled Deployment %s to %d, and the operator set it back to %d; scale the GracefulApp instead: kubectl scale "+
 			"gracefulapp/%s --replicas=%d", by, p.app.Name, *d.Spec.Replicas, p.replicas(), p.app.Name, *d.Spec.Replicas)
 		return c
 	}
-	if last := p.lastScaleConflict(); last != nil && now.Before(last.LastTransitionTime.Add(scaleConflictLasts)) {
+	if last := p.lastScaleConflict(); last != nil && now.Before(last.LastTransitionTime.Add(scaleConflictDuration)) {
 		c.Reason, c.Message = last.Reason, last.Message
 	}
 	return c
 }
 
-// lastScaleConflict is a conflict that was undone, and is shown for a while.
-func (p pass) lastScaleConflict() *metav1.Condition {
+// lastScaleConflict returns the condition of a conflict that the operator has reverted, or nil.
+func (p reconcileState) lastScaleConflict() *metav1.Condition {
 	last := meta.FindStatusCondition(p.app.Status.Conditions, v1alpha1.ConditionScaleConflict)
 	if last == nil || last.Reason != v1alpha1.ReasonDeploymentScaled {
 		return nil

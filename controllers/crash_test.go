@@ -18,27 +18,28 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// Three patterns brought 46 bugs of ten operators to light (Sieve, OSDI 2022): the operator dies between two writes, it sees an old
-// state, it misses what happened between two looks. Whatever comes of them, it must end as if nothing had been.
+// Sieve (OSDI 2022) found 46 bugs in ten operators with three patterns: the operator crashes between two writes, it reads a stale state, and it
+// misses a state between two reads. After each of them, the objects must end in the same state as without it.
 
-// mostPasses until everything is at rest: one that writes, one for the status that follows, and one to spare for each conflict.
-const mostPasses = 6
+// maxReconciles is the maximum number of reconciles until one writes nothing: one writes the objects, one writes the status, the others follow
+// conflicts.
+const maxReconciles = 6
 
-var errDead = errors.New("the operator is dead")
+var errDead = errors.New("the operator has crashed")
 
-// journeys lead from nothing, or from an app at rest, to another state.
+// journeys are the changes after which the end state is compared. A journey starts without an app, or with an app that needs no write.
 var journeys = []struct {
 	name string
-	// atRest: the app exists and is at rest before it begins.
+	// atRest is true if the app exists before the journey and needs no write.
 	atRest bool
-	begin  func(w *world)
+	begin  func(w *testEnv)
 }{
-	{"creation", false, func(w *world) { w.create(everything) }},
-	{"adoption", false, func(w *world) {
+	{"creation", false, func(w *testEnv) { w.create(everything) }},
+	{"adoption", false, func(w *testEnv) {
 		Expect(api.Create(ctx, w.running())).To(Succeed())
 		w.create(adopting)
 	}},
-	{"another template, and one pod", true, func(w *world) {
+	{"another template, and one pod", true, func(w *testEnv) {
 		w.change(func(app *v1alpha1.GracefulApp) {
 			app.Spec.Replicas = new(int32(1))
 			app.Spec.Timing.RequestSeconds = 30
@@ -46,7 +47,7 @@ var journeys = []struct {
 			app.Spec.Service = nil
 		})
 	}},
-	{"an edit of somebody else's", true, func(w *world) {
+	{"an edit by another client", true, func(w *testEnv) {
 		d := w.deployment()
 		before := d.DeepCopy()
 		d.Spec.MinReadySeconds = 1
@@ -56,10 +57,10 @@ var journeys = []struct {
 	}},
 }
 
-// start brings a new world to the beginning of a journey.
-func start(atRest bool) *world {
+// start prepares a new namespace for a journey.
+func start(atRest bool) *testEnv {
 	GinkgoHelper()
-	w := newWorld()
+	w := newTestEnv()
 	if atRest {
 		w.create(everything)
 		w.settle()
@@ -67,11 +68,11 @@ func start(atRest bool) *world {
 	return w
 }
 
-// settle runs passes until one writes nothing, and returns how many writes that took.
-func (w *world) settle() int {
+// settle reconciles until a reconcile writes nothing, and returns the number of writes.
+func (w *testEnv) settle() int {
 	GinkgoHelper()
 	writes := 0
-	for range mostPasses {
+	for range maxReconciles {
 		w.rollOutIfThere()
 		_, err := w.try()
 		Expect(err).NotTo(HaveOccurred())
@@ -80,19 +81,19 @@ func (w *world) settle() int {
 		}
 		writes += len(w.writes)
 	}
-	Fail(fmt.Sprintf("no rest after %d passes; the last wrote %v", mostPasses, w.writes))
+	Fail(fmt.Sprintf("still writing after %d reconciles; the last one wrote %v", maxReconciles, w.writes))
 	return writes
 }
 
-func (w *world) rollOutIfThere() {
+func (w *testEnv) rollOutIfThere() {
 	GinkgoHelper()
 	if err := api.Get(ctx, w.key, &appsv1.Deployment{}); err == nil {
 		w.rollOut()
 	}
 }
 
-// state is what must be the same in the end, whatever happened on the way.
-func (w *world) state() map[string]any {
+// state returns the parts of the objects that must be the same at the end of each run.
+func (w *testEnv) state() map[string]any {
 	GinkgoHelper()
 	state := map[string]any{"conditions": w.conditions()}
 	d, s, b := &appsv1.Deployment{}, &corev1.Service{}, &policyv1.PodDisruptionBudget{}
@@ -119,9 +120,9 @@ func (w *world) state() map[string]any {
 	return state
 }
 
-var _ = Describe("The end of a journey is the same", func() {
+var _ = Describe("The end state is the same", func() {
 	for _, j := range journeys {
-		It("after "+j.name+", wherever the operator died", func() {
+		It("after "+j.name+", if the operator crashes after any write", func() {
 			undisturbed := start(j.atRest)
 			j.begin(undisturbed)
 			writes := undisturbed.settle()
@@ -136,19 +137,19 @@ var _ = Describe("The end of a journey is the same", func() {
 					}
 					return nil
 				}
-				for range mostPasses { // until it dies
+				for range maxReconciles { // until it dies
 					if _, err := w.try(); errors.Is(err, errDead) {
 						break
 					}
 					w.rollOutIfThere()
 				}
 				w.fail = nil
-				Expect(w.settle()).To(BeNumerically("<=", writes+1), "dead after %d writes", n)
-				Expect(cmp.Diff(undisturbed.state(), w.state())).To(BeEmpty(), "dead after %d writes", n)
+				Expect(w.settle()).To(BeNumerically("<=", writes+1), "crashed after %d writes", n)
+				Expect(cmp.Diff(undisturbed.state(), w.state())).To(BeEmpty(), "crashed after %d writes", n)
 			}
 		})
 
-		It("after "+j.name+", with a cache that is behind", func() {
+		It("after "+j.name+", with a stale cache", func() {
 			undisturbed := start(j.atRest)
 			j.begin(undisturbed)
 			writes := undisturbed.settle()
@@ -159,7 +160,7 @@ var _ = Describe("The end of a journey is the same", func() {
 			j.begin(w)
 			w.forget()
 			spent := 0
-			for range mostPasses {
+			for range maxReconciles {
 				w.remembered = before.with(w.app()) // the app's own cache is a different one, and may be ahead
 				_, err := w.try()
 				if err != nil {
@@ -170,11 +171,11 @@ var _ = Describe("The end of a journey is the same", func() {
 			w.forget()
 			spent += w.settle()
 			Expect(cmp.Diff(undisturbed.state(), w.state())).To(BeEmpty())
-			Expect(spent).To(BeNumerically("<=", writes+mostPasses*5), "a stale pass may try in vain, and not more than that")
+			Expect(spent).To(BeNumerically("<=", writes+maxReconciles*5), "each stale reconcile may fail once")
 		})
 	}
 
-	It("when every second event is missed", func() {
+	It("if the operator misses events", func() {
 		images := []string{"hello:0.2.0", "hello:0.3.0", "hello:0.4.0", "hello:0.5.0"}
 		play := func(missed func(i int) bool) map[string]any {
 			w := start(true)
@@ -197,7 +198,7 @@ var _ = Describe("The end of a journey is the same", func() {
 	})
 })
 
-// memory is an old state that a cache still shows.
+// memory is the stale content of a cache.
 type memory map[string]client.Object
 
 func (m memory) with(object client.Object) memory {
@@ -209,8 +210,8 @@ func (m memory) with(object client.Object) memory {
 	return all
 }
 
-// remember makes the reconciler's reads of children return what is now, until forget.
-func (w *world) remember() {
+// remember makes the reconciler's reads of owned objects return their present state until forget is called.
+func (w *testEnv) remember() {
 	GinkgoHelper()
 	w.remembered = memory{}
 	for _, object := range []client.Object{&appsv1.Deployment{}, &corev1.Service{}, &policyv1.PodDisruptionBudget{}} {
@@ -222,10 +223,10 @@ func (w *world) remember() {
 	}
 }
 
-func (w *world) forget() { w.remembered = nil }
+func (w *testEnv) forget() { w.remembered = nil }
 
 // read is the interceptor for Get.
-func (w *world) read(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, opts ...client.GetOption) error {
+func (w *testEnv) read(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, opts ...client.GetOption) error {
 	old, known := w.remembered[reflect.TypeOf(object).Elem().Name()]
 	switch {
 	case !known || key != w.key:

@@ -14,16 +14,18 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// Apps are watched and read as they are stored, and decoded one by one. The CRD's schema lets nothing pass that Go cannot decode, but an
-// object may be older than the schema; a typed LIST would fail on it, and the operator with it for every app of the cluster.
+// The operator watches and reads apps as unstructured objects and decodes each of them. The CRD's schema rejects values that Go cannot decode, but an
+// object may be older than the schema. A typed LIST would fail because of such an object, and then the operator would stop working for all apps.
 
+// storedApp returns an empty GracefulApp in unstructured form.
 func storedApp() *unstructured.Unstructured {
 	object := &unstructured.Unstructured{}
 	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("GracefulApp"))
 	return object
 }
 
-// decode reads an app; of one that cannot be decoded, what is needed to say so and to keep scaling it.
+// decode returns the typed app. If the spec cannot be decoded, it returns an error and an app that has only the metadata, the status and the
+// replicas, so that the operator can report the error and continue to scale the app.
 func decode(stored *unstructured.Unstructured) (*v1alpha1.GracefulApp, field.ErrorList) {
 	app := &v1alpha1.GracefulApp{}
 	err := throughJSON(stored.Object, app)
@@ -40,10 +42,11 @@ func decode(stored *unstructured.Unstructured) (*v1alpha1.GracefulApp, field.Err
 		app.Spec.Replicas = new(int32(n))
 	}
 	return app, field.ErrorList{field.Invalid(field.NewPath("spec"), field.OmitValueType{}, fmt.Sprintf(
-		"it was stored before the schema forbade it, and cannot be read: %v; apply the manifest anew, corrected", err))}
+		"the stored spec has a value that the CRD's schema no longer allows: %v; correct the manifest and apply it again", err))}
 }
 
-// throughJSON fails on a number that does not fit, where runtime's converter would cut it to size.
+// throughJSON decodes an object through JSON. It fails on a number that overflows its Go type; runtime.DefaultUnstructuredConverter would truncate
+// it.
 func throughJSON(object map[string]any, app *v1alpha1.GracefulApp) error {
 	data, err := json.Marshal(object)
 	if err != nil {
@@ -52,7 +55,7 @@ func throughJSON(object map[string]any, app *v1alpha1.GracefulApp) error {
 	return json.Unmarshal(data, app)
 }
 
-// decodedApps of a namespace, without those that cannot be decoded.
+// decodedApps returns the apps of a namespace, without those that cannot be decoded.
 func decodedApps(ctx context.Context, reader client.Reader, namespace string) ([]*v1alpha1.GracefulApp, error) {
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("GracefulAppList"))

@@ -13,7 +13,8 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// withoutBounds lets the API server store what the schema forbids, as one from before the bounds would have.
+// withoutBounds removes the bounds from the CRD's schema while store runs, so that the API server stores an app that the schema forbids, as it did
+// before the schema had bounds.
 func withoutBounds(store func() error) {
 	GinkgoHelper()
 	scheme := api.Scheme()
@@ -32,9 +33,9 @@ func withoutBounds(store func() error) {
 	Expect(api.Update(ctx, bounded)).To(Succeed())
 }
 
-var _ = Describe("An app that nobody can decode", func() {
+var _ = Describe("An app that cannot be decoded", func() {
 	It("is Stalled, is still scaled, and stops no other app", func() {
-		w := newWorld()
+		w := newTestEnv()
 		w.create()
 		w.reconcile()
 		stored := storedApp()
@@ -46,15 +47,15 @@ var _ = Describe("An app that nobody can decode", func() {
 			}
 			return api.Update(ctx, stored)
 		})
-		// Every typed LIST fails while it is there, other specs' too.
+		// While this app exists, every typed LIST fails, also in the other specs.
 		DeferCleanup(func(ctx context.Context) { Expect(api.Delete(ctx, stored)).To(Succeed()) })
-		Expect(api.Get(ctx, w.key, &v1alpha1.GracefulApp{})).NotTo(Succeed(), "it is decodable, and the test proves nothing")
+		Expect(api.Get(ctx, w.key, &v1alpha1.GracefulApp{})).NotTo(Succeed(), "the app must not be decodable")
 
 		Expect(unstructured.SetNestedField(stored.Object, int64(4), "spec", "replicas")).To(Succeed())
 		Eventually(func() error {
 			return api.Patch(ctx, stored, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"replicas":4}}`)))
 		}).
-			Should(Succeed(), "the schema lets an unchanged old field pass")
+			Should(Succeed(), "the schema allows an unchanged old field")
 		w.reconcile()
 		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(4))
 		Expect(api.Get(ctx, w.key, stored)).To(Succeed())
@@ -62,13 +63,13 @@ var _ = Describe("An app that nobody can decode", func() {
 		Expect(errs).To(HaveLen(1))
 		Expect(app.Status.Conditions).To(ContainElement(And(
 			HaveField("Type", v1alpha1.ConditionStalled), HaveField("Reason", v1alpha1.ReasonInvalidSpec),
-			HaveField("Message", ContainSubstring("it was stored before the schema forbade it, and cannot be read")),
+			HaveField("Message", ContainSubstring("the stored spec has a value that the CRD's schema no longer allows: ")),
 		)))
 		Expect(w.reconcile()).To(BeEmpty())
 
-		By("with a manager, whose caches list all apps")
+		By("with a manager, because its caches list all apps")
 		startManager()
-		other := newWorld()
+		other := newTestEnv()
 		other.create()
 		Eventually(func() error { return api.Get(ctx, other.key, &appsv1.Deployment{}) }).Should(Succeed())
 	})

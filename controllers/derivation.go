@@ -10,29 +10,30 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// isApplied tells whether the Deployment was derived from the spec as it is. One that a policy altered was too.
-func (p pass) isApplied() bool {
-	return p.plan.Deployment != nil && len(p.observed.Foreign) == 0 && len(p.observed.Leaving) == 0 && !some(p.err, isNotAltered)
+// isApplied reports whether the operator has applied a Deployment derived from the current spec. A policy may have changed its fields.
+func (p reconcileState) isApplied() bool {
+	return p.plan.Deployment != nil && len(p.observed.Foreign) == 0 && len(p.observed.Terminating) == 0 && !anyError(p.err, isNotAltered)
 }
 
-// hasUnknownDerivation tells whether a newer operator has derived the app's Deployment. This operator's opinion of the spec does not matter then.
-func (p pass) hasUnknownDerivation() bool {
+// hasUnknownDerivation reports whether a newer operator derived the app's Deployment. Then this operator cannot validate the spec.
+func (p reconcileState) hasUnknownDerivation() bool {
 	d := p.observed.Deployment
 	return p.plan.Derivation.Version > plan.NewestDerivation && d != nil && plan.Owns(p.app, d)
 }
 
-// isSpecChanged tells whether the owner has changed a field that rolls out since the Deployment was derived.
-func (p pass) isSpecChanged() bool {
+// isSpecChanged reports whether the spec has changed since the Deployment was derived, in a field that causes a rollout.
+func (p reconcileState) isSpecChanged() bool {
 	last := p.app.Status.Derivation
 	return last != nil && last.SpecDigest != p.plan.Derivation.SpecDigest
 }
 
-// derivationConflict says why the app keeps a version that does not fit, and how to correct it.
-func (p pass) derivationConflict() metav1.Condition {
+// derivationConflict returns the condition DerivationConflict. Its message says why the app keeps a derivation version that does not fit, and how to
+// correct it.
+func (p reconcileState) derivationConflict() metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionDerivationConflict}
 	asked := plan.AskedDerivation(p.app)
 	switch {
-	case p.plan.Derivation.Version == 0: // the app could not be read or its objects could not; the last condition holds
+	case p.plan.Derivation.Version == 0: // the app or its objects could not be read; keep the last condition
 		if last := meta.FindStatusCondition(p.app.Status.Conditions, c.Type); last != nil {
 			c.Reason, c.Message = last.Reason, last.Message
 		}
@@ -43,15 +44,15 @@ func (p pass) derivationConflict() metav1.Condition {
 		c.Message = fmt.Sprintf("the app keeps derivation version %d: %s", p.plan.Derivation.Version, asked.ToAggregate())
 	case len(p.plan.Outdated) > 0:
 		c.Reason = v1alpha1.ReasonRuleTightened
-		c.Message = fmt.Sprintf("the app keeps derivation version %d, because version %d refuses its spec: %s; to correct it moves the app to "+
-			"version %d, which restarts the pods", p.plan.Derivation.Version, plan.NewestDerivation, p.plan.Outdated.ToAggregate(),
+		c.Message = fmt.Sprintf("the app keeps derivation version %d, because version %d rejects its spec: %s; when you correct the spec, the "+
+			"app moves to version %d, which restarts the pods", p.plan.Derivation.Version, plan.NewestDerivation, p.plan.Outdated.ToAggregate(),
 			plan.NewestDerivation)
 	}
 	return c
 }
 
-func (p pass) unknownDerivation() string {
-	return fmt.Sprintf("Deployment %s was derived by version %d, and this operator derives by the versions %d to %d; only spec.replicas is passed on "+
-		"to it; upgrade the operator, or set the annotation %s: \"%d\", which restarts the pods", p.app.Name, p.plan.Derivation.Version,
+func (p reconcileState) unknownDerivation() string {
+	return fmt.Sprintf("Deployment %s was derived by version %d, but this operator supports only versions %d to %d and updates nothing except the "+
+		"replicas; upgrade the operator, or set the annotation %s: \"%d\", which restarts the pods", p.app.Name, p.plan.Derivation.Version,
 		plan.OldestDerivation, plan.NewestDerivation, v1alpha1.AnnotationDerivation, plan.NewestDerivation)
 }

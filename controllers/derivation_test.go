@@ -20,9 +20,8 @@ import (
 
 const onlyStatus = "Patch status GracefulApp"
 
-// createOld stores an app with its children as an operator that knew version 1 only left them: commit f94e937 applied what version 1 derives,
-// and its status has no derivation.
-func (w *world) createOld(modify ...func(*v1alpha1.GracefulApp)) {
+// createOld stores an app and its owned objects as an operator that knew only version 1 wrote them (commit f94e937). The status has no derivation.
+func (w *testEnv) createOld(modify ...func(*v1alpha1.GracefulApp)) {
 	GinkgoHelper()
 	w.create(append(modify, askDerivation("1"))...)
 	w.settle()
@@ -40,25 +39,25 @@ func askDerivation(version string) func(*v1alpha1.GracefulApp) {
 	}
 }
 
-// resourceVersions of the children change with every write.
-func (w *world) resourceVersions() []string {
+// resourceVersions returns the resource versions of the owned objects. They change with every write.
+func (w *testEnv) resourceVersions() []string {
 	GinkgoHelper()
 	return []string{
 		w.deployment().ResourceVersion, fetch(w, &corev1.Service{}).ResourceVersion, w.budget().ResourceVersion,
 	}
 }
 
-func (w *world) derivation() string {
+func (w *testEnv) derivation() string {
 	GinkgoHelper()
 	return w.deployment().Annotations[v1alpha1.AnnotationDerivation]
 }
 
-func (w *world) setReplicas(n int32) {
+func (w *testEnv) setReplicas(n int32) {
 	GinkgoHelper()
 	w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = &n })
 }
 
-func (w *world) condition(kind string) *metav1.Condition {
+func (w *testEnv) condition(kind string) *metav1.Condition {
 	GinkgoHelper()
 	return meta.FindStatusCondition(w.app().Status.Conditions, kind)
 }
@@ -79,7 +78,7 @@ func setVariable(name, value string) func(*v1alpha1.GracefulApp) {
 	}
 }
 
-var _ = Describe("An app that an operator of derivation version 1 made", func() {
+var _ = Describe("An app that was derived by version 1", func() {
 	for name, modify := range map[string]func(*v1alpha1.GracefulApp){
 		"drain-aware":        func(*v1alpha1.GracefulApp) {},
 		"sleeping":           withoutHook,
@@ -87,7 +86,7 @@ var _ = Describe("An app that an operator of derivation version 1 made", func() 
 		"everything":         everything,
 	} {
 		It("gets no write but the status at an upgrade: "+name, func() {
-			w := newWorld()
+			w := newTestEnv()
 			w.createOld(modify)
 			before := w.resourceVersions()
 			Expect(w.reconcile()).To(Equal([]string{onlyStatus}))
@@ -99,9 +98,9 @@ var _ = Describe("An app that an operator of derivation version 1 made", func() 
 		})
 	}
 
-	var w *world
+	var w *testEnv
 	BeforeEach(func() {
-		w = newWorld()
+		w = newTestEnv()
 		w.createOld()
 	})
 
@@ -126,7 +125,7 @@ var _ = Describe("An app that an operator of derivation version 1 made", func() 
 		Expect(w.derivation()).To(Equal("2"))
 	})
 
-	It("moves though the API server refuses the new template at first", func() {
+	It("moves although the API server rejects the new template at first", func() {
 		w.settle()
 		w.change(longerRequests)
 		w.fail = func(verb, kind string) error {
@@ -152,7 +151,7 @@ var _ = Describe("An app that an operator of derivation version 1 made", func() 
 		"no version": func(d *appsv1.Deployment) { delete(d.Annotations, v1alpha1.AnnotationDerivation) },
 	} {
 		for _, seen := range []bool{true, false} {
-			title := "is restored to its own version when somebody edits the Deployment: " + name
+			title := "is restored to its own version when another client edits the Deployment: " + name
 			if !seen {
 				title += ", before the upgraded operator has seen it"
 			}
@@ -172,7 +171,7 @@ var _ = Describe("An app that an operator of derivation version 1 made", func() 
 		}
 	}
 
-	It("keeps its version when somebody edits the annotation of the Deployment", func() {
+	It("keeps its version when another client edits the annotation of the Deployment", func() {
 		w.settle()
 		before := w.deployment().Spec.Template
 		for _, version := range []string{"2", "3", "two"} {
@@ -193,7 +192,7 @@ var _ = Describe("An app that an operator of derivation version 1 made", func() 
 		Expect(w.deployment().Spec.Template).To(Equal(template))
 	})
 
-	It("moves when its owner asks, and keeps the version when the question is withdrawn", func() {
+	It("moves when the annotation requests it, and keeps the version when the annotation is removed", func() {
 		w.settle()
 		w.change(askDerivation("2"))
 		w.settle()
@@ -206,7 +205,7 @@ var _ = Describe("An app that an operator of derivation version 1 made", func() 
 		Expect(w.derivation()).To(Equal("1"))
 	})
 
-	It("goes on and says so when its owner asks for a version that the operator does not know", func() {
+	It("keeps its version and reports a conflict when the annotation requests an unknown version", func() {
 		w.settle()
 		before := w.resourceVersions()
 		w.change(askDerivation("3"))
@@ -218,7 +217,7 @@ var _ = Describe("An app that an operator of derivation version 1 made", func() 
 
 var _ = Describe("A rule that is newer than the app's derivation version", func() {
 	It("is only warned about, until the owner corrects the spec", func() {
-		w := newWorld()
+		w := newTestEnv()
 		w.createOld(setVariable("GRACEFUL_REQUEST_SEC", "99"))
 		before := w.resourceVersions()
 		Expect(w.reconcile()).To(Equal([]string{onlyStatus}))
@@ -240,8 +239,8 @@ var _ = Describe("A rule that is newer than the app's derivation version", func(
 	})
 })
 
-// applyAsVersion3 writes the Deployment as an operator of tomorrow would.
-func (w *world) applyAsVersion3() {
+// applyAsVersion3 writes the Deployment as a newer operator would.
+func (w *testEnv) applyAsVersion3() {
 	GinkgoHelper()
 	applied, err := appsv1ac.ExtractDeployment(w.deployment(), plan.FieldManager)
 	Expect(err).NotTo(HaveOccurred())
@@ -251,10 +250,10 @@ func (w *world) applyAsVersion3() {
 }
 
 var _ = Describe("A Deployment of a derivation version that the operator does not know", func() {
-	var w *world
+	var w *testEnv
 	var template corev1.PodTemplateSpec
 	BeforeEach(func() {
-		w = newWorld()
+		w = newTestEnv()
 		w.create()
 		w.settle()
 		w.applyAsVersion3()
@@ -280,10 +279,10 @@ var _ = Describe("A Deployment of a derivation version that the operator does no
 		Expect(w.deployment().Spec.Template).To(Equal(template))
 		Expect(w.derivation()).To(Equal("3"))
 		Expect(w.conditions()).To(ConsistOf(available, "DerivationConflict=True UnknownDerivation"))
-		Expect(fetch(w, &policyv1.PodDisruptionBudget{}).DeletionTimestamp).To(BeNil(), "nothing but replicas is passed on")
+		Expect(fetch(w, &policyv1.PodDisruptionBudget{}).DeletionTimestamp).To(BeNil(), "the operator writes only the replicas")
 	})
 
-	It("is not called Ready when the spec was changed past the webhook", func() {
+	It("is not Ready when the spec was changed without the webhook", func() {
 		w.change(longerRequests)
 		Expect(w.reconcile()).To(Equal([]string{onlyStatus}))
 		Expect(w.conditions()).To(ConsistOf("Ready=False UnknownDerivation", "Stalled=True UnknownDerivation",
@@ -291,7 +290,7 @@ var _ = Describe("A Deployment of a derivation version that the operator does no
 		Expect(w.deployment().Spec.Template).To(Equal(template))
 	})
 
-	It("is replaced by a known version when it is deleted, for no pod is left that could restart", func() {
+	It("is replaced by a known version when it is deleted, because no pod exists that could restart", func() {
 		app := w.app()
 		app.Status.Derivation.Version = 3
 		Expect(api.Status().Update(ctx, app)).To(Succeed())
@@ -316,7 +315,7 @@ var _ = Describe("A Deployment of a derivation version that the operator does no
 		Expect(w.resourceVersions()).To(Equal(before))
 	})
 
-	It("is derived anew when the owner asks for a version that the operator knows", func() {
+	It("is derived again when the annotation requests a version that the operator knows", func() {
 		w.change(askDerivation("2"))
 		w.settle()
 		Expect(w.derivation()).To(Equal("2"))

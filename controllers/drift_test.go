@@ -24,7 +24,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// derived is a field of a child that the operator owns, and another value for it.
+// derived is a field of an owned object that the operator applies, and another value for it.
 type derived struct {
 	kind, group, resource string
 	object                func() client.Object
@@ -32,7 +32,7 @@ type derived struct {
 	value                 any
 }
 
-// mutation writes the other value, as a policy.
+// mutation returns a mutating policy that writes the other value.
 func (d derived) mutation() admissionregistrationv1.Mutation {
 	escape := strings.NewReplacer("~", "~0", "/", "~1")
 	path := ""
@@ -51,8 +51,8 @@ var derivedFields = []derived{
 	{"PodDisruptionBudget", "policy", "poddisruptionbudgets", func() client.Object { return &policyv1.PodDisruptionBudget{} }, []string{"spec", "maxUnavailable"}, int64(0)},
 }
 
-// stored reads a child as it is stored.
-func (w *world) stored(d derived) *unstructured.Unstructured {
+// stored reads an owned object from the API server.
+func (w *testEnv) stored(d derived) *unstructured.Unstructured {
 	GinkgoHelper()
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(fetch(w, d.object()))
 	Expect(err).NotTo(HaveOccurred())
@@ -63,32 +63,32 @@ func (w *world) stored(d derived) *unstructured.Unstructured {
 	return object
 }
 
-func (w *world) value(d derived) any {
+func (w *testEnv) value(d derived) any {
 	GinkgoHelper()
 	value, _, err := unstructured.NestedFieldNoCopy(w.stored(d).Object, d.path...)
 	Expect(err).NotTo(HaveOccurred())
 	return value
 }
 
-// What a person sees of a child that somebody meddled with.
-var _ = Describe("Of a child", func() {
+// These specs check the events and conditions that a user sees after another client changed an owned object.
+var _ = Describe("The user", func() {
 	for _, d := range derivedFields {
 		Context(d.kind, func() {
-			var w *world
+			var w *testEnv
 			BeforeEach(func() {
-				w = newWorld()
+				w = newTestEnv()
 				w.create()
 				w.settle()
 				w.events.take()
 			})
 			reverted := func(manager string) string {
-				return "Normal Updated: Updated " + d.kind + " hello: reverted what " + manager + " had changed"
+				return "Normal Updated: Updated " + d.kind + " hello: reverted a change by " + manager
 			}
 			updates := func() []string {
 				return slices.DeleteFunc(w.events.take(), func(e string) bool { return !strings.HasPrefix(e, "Normal Updated") })
 			}
 
-			It("one sees that a deleted "+d.kind+" was made again", func() {
+			It("sees that a deleted "+d.kind+" was created again", func() {
 				Expect(api.Delete(ctx, fetch(w, d.object()), client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
 				w.reconcile()
 				Expect(w.events.take()).To(ContainElement("Normal Created: Created " + d.kind + " hello"))
@@ -97,21 +97,21 @@ var _ = Describe("Of a child", func() {
 				Expect(w.conditions()).To(ConsistOf(available))
 			})
 
-			It("one sees that an edited "+d.kind+" was restored", func() {
+			It("sees that an edit of the "+d.kind+" was reverted", func() {
 				was := w.value(d)
 				object := w.stored(d)
 				Expect(unstructured.SetNestedField(object.Object, d.value, d.path...)).To(Succeed())
 				Expect(api.Update(ctx, object, client.FieldOwner("kubectl-edit"))).To(Succeed())
-				Expect(w.value(d)).NotTo(Equal(was), "the edit changed nothing, and the test proves nothing")
+				Expect(w.value(d)).NotTo(Equal(was), "the edit must change the value")
 				w.reconcile()
 				Expect(updates()).To(ConsistOf(reverted("kubectl-edit")))
 				Expect(w.value(d)).To(Equal(was))
 				w.settle()
-				Expect(updates()).To(BeEmpty(), "it is told once")
+				Expect(updates()).To(BeEmpty(), "the event must not repeat")
 				Expect(w.conditions()).To(ConsistOf(available))
 			})
 
-			It("one sees that an edited "+d.kind+" was restored, also when the operator was away or could not write", func() {
+			It("sees that an edit of the "+d.kind+" was reverted, also if the operator was down or could not write", func() {
 				object := w.stored(d)
 				Expect(unstructured.SetNestedField(object.Object, d.value, d.path...)).To(Succeed())
 				Expect(api.Update(ctx, object, client.FieldOwner("kubectl-edit"))).To(Succeed())
@@ -125,7 +125,7 @@ var _ = Describe("Of a child", func() {
 				Expect(updates()).To(ConsistOf(reverted("kubectl-edit")))
 			})
 
-			It("one sees that a label of the "+d.kind+" was removed, though no manager owns it then", func() {
+			It("sees that a label of the "+d.kind+" was removed, although no manager owns it then", func() {
 				patch := []byte(`{"metadata":{"labels":{"apps.gracefulapp.dev/name":null}}}`)
 				Expect(api.Patch(ctx, fetch(w, d.object()), client.RawPatch(types.MergePatchType, patch), client.FieldOwner("kubectl-label"))).To(Succeed())
 				w.reconcile()
@@ -133,7 +133,7 @@ var _ = Describe("Of a child", func() {
 					" hello: another client had removed or changed a field that the operator applies"))
 			})
 
-			It("one sees that a "+d.kind+" was taken back from another manager who had applied it by force", func() {
+			It("sees that a forced apply of the "+d.kind+" by another manager was reverted", func() {
 				was := w.value(d)
 				object := &unstructured.Unstructured{}
 				object.SetGroupVersionKind(w.stored(d).GroupVersionKind())
@@ -142,7 +142,7 @@ var _ = Describe("Of a child", func() {
 				Expect(unstructured.SetNestedField(object.Object, d.value, d.path...)).To(Succeed())
 				Expect(api.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("argocd-controller"), client.ForceOwnership)).
 					To(Succeed())
-				Expect(w.value(d)).NotTo(Equal(was), "nothing was taken over, and the test proves nothing")
+				Expect(w.value(d)).NotTo(Equal(was), "the apply must change the value")
 				w.reconcile()
 				Expect(updates()).To(ConsistOf(reverted("argocd-controller")))
 				Expect(w.value(d)).To(Equal(was))
@@ -150,14 +150,14 @@ var _ = Describe("Of a child", func() {
 				Expect(w.conditions()).To(ConsistOf(available))
 			})
 
-			It("one sees that a policy alters the "+d.kind+" whenever it is applied, and both values", func() {
+			It("sees both values if a policy changes the "+d.kind+" each time it is applied", func() {
 				was := w.value(d)
 				DeferCleanup(mutateBy(w.namespace, d.group, d.resource, d.mutation()))
 				Eventually(func(g Gomega) {
 					probe := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"labels":{"probe":%q}}}`, rand.String(5)))
 					g.Expect(api.Patch(ctx, fetch(w, d.object()), probe, client.FieldOwner("policy-probe"))).To(Succeed())
 					g.Expect(w.value(d)).NotTo(Equal(was))
-				}).Should(Succeed(), "the policy is not in force")
+				}).Should(Succeed(), "the API server does not enforce the policy")
 				w.reconcile()
 				w.events.take()
 				w.reconcile()
@@ -166,17 +166,17 @@ var _ = Describe("Of a child", func() {
 				Expect(err).NotTo(HaveOccurred())
 				is, err := json.Marshal(d.value)
 				Expect(err).NotTo(HaveOccurred())
-				Expect(w.readyMessage()).To(ContainSubstring("%s is %s in place of %s", strings.Join(d.path, "."), is, want))
+				Expect(w.readyMessage()).To(ContainSubstring("%s is %s instead of %s", strings.Join(d.path, "."), is, want))
 				version := w.stored(d).GetResourceVersion()
 				w.reconcile()
-				Expect(w.stored(d).GetResourceVersion()).To(Equal(version), "each pass writes, and wakes the next one")
-				Expect(w.events.take()).To(BeEmpty(), "it is told once")
+				Expect(w.stored(d).GetResourceVersion()).To(Equal(version), "each reconcile writes, and its write triggers the next one")
+				Expect(w.events.take()).To(BeEmpty(), "the event must not repeat")
 			})
 		})
 	}
 
-	It("one has spec.commonMetadata in its metadata until it is removed there", func() {
-		w := newWorld()
+	It("finds spec.commonMetadata in the metadata of the owned objects until it is removed from the spec", func() {
+		w := newTestEnv()
 		w.create(func(app *v1alpha1.GracefulApp) {
 			app.Spec.CommonMetadata = v1alpha1.CommonMetadata{
 				Labels: map[string]string{"team": "shop"}, Annotations: map[string]string{"example.com/owner": "shop"},
@@ -198,9 +198,9 @@ var _ = Describe("Of a child", func() {
 		Expect(w.deployment().Spec.Template).To(Equal(template), "a pod restarts")
 	})
 
-	DescribeTable("one does not see an event for what the app's owner has changed, whether the first try is",
+	DescribeTable("sees no event for a change of the app's spec if the first apply is",
 		func(failure error) {
-			w := newWorld()
+			w := newTestEnv()
 			w.create()
 			w.settle()
 			w.events.take()
@@ -215,7 +215,7 @@ var _ = Describe("Of a child", func() {
 				return nil
 			}
 			_, _ = w.try()
-			Expect(w.app().Status.ObservedGeneration).To(Equal(w.app().Generation), "the second try has nothing to be mistaken about")
+			Expect(w.app().Status.ObservedGeneration).To(Equal(w.app().Generation), "the first attempt must not have updated the status")
 			w.fail = nil
 			w.settle()
 			Expect(w.deployment().Spec.MinReadySeconds).To(BeEquivalentTo(8))
@@ -226,8 +226,8 @@ var _ = Describe("Of a child", func() {
 		Entry("a failure", apierrors.NewInternalError(errors.New("down"))),
 	)
 
-	It("one is not told that a policy alters it where entries of a list without merge keys have the same name", func() {
-		w := newWorld()
+	It("sees no report of a policy if entries of a list without merge keys have the same name", func() {
+		w := newTestEnv()
 		near := func(app string) corev1.PodAffinityTerm {
 			return corev1.PodAffinityTerm{
 				TopologyKey: corev1.LabelHostname, LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": app}},

@@ -10,11 +10,11 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/children"
 )
 
-// some tells whether is holds for the error, or for one of those that it joins.
-func some(err error, is func(error) bool) bool { return slices.ContainsFunc(leaves(err), is) }
+// anyError reports whether is returns true for the error or for one of the errors that it joins.
+func anyError(err error, is func(error) bool) bool { return slices.ContainsFunc(flatten(err), is) }
 
-// leaves are the errors that an error joins, or the error itself.
-func leaves(err error) []error {
+// flatten returns the errors that an error joins, or the error itself.
+func flatten(err error) []error {
 	joined, ok := err.(interface{ Unwrap() []error })
 	switch {
 	case err == nil:
@@ -24,36 +24,36 @@ func leaves(err error) []error {
 	}
 	var all []error
 	for _, e := range joined.Unwrap() {
-		all = append(all, leaves(e)...)
+		all = append(all, flatten(e)...)
 	}
 	return all
 }
 
-// textOf an error stands in one line.
-func textOf(err error) string {
+// singleLine returns the text of an error in one line.
+func singleLine(err error) string {
 	var all []string
-	for _, e := range leaves(err) {
+	for _, e := range flatten(err) {
 		all = append(all, e.Error())
 	}
 	return strings.Join(all, "; ")
 }
 
-// rejected errors say that the same request will be refused again.
-func rejected(err error) bool {
+// isRejected reports whether the API server would reject the same request again.
+func isRejected(err error) bool {
 	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err)
 }
 
 func isAltered(err error) bool { return errors.As(err, new(*children.AlteredError)) }
 
-// isTransient tells whether the same request may succeed soon. A conflict only means that the cache was old.
+// isTransient reports whether the same request may succeed soon. A conflict is left out: it only means that the cache was stale.
 func isTransient(err error) bool {
-	return !rejected(err) && !isAltered(err) && !apierrors.IsConflict(err) && !isPutOff(err)
+	return !isRejected(err) && !isAltered(err) && !apierrors.IsConflict(err) && !isRateLimited(err)
 }
 
-// isPutOff tells whether the write was one too many for the last minute.
-func isPutOff(err error) bool { return errors.As(err, new(*tooManyWritesError)) }
+// isRateLimited reports whether the write exceeded the limit of writes per minute.
+func isRateLimited(err error) bool { return errors.As(err, new(*tooManyWritesError)) }
 
-// isRefused tells whether only another spec, or another policy, lets the request succeed.
-func isRefused(err error) bool { return rejected(err) || isAltered(err) }
+// isPermanent reports whether the request can succeed only after a change of the spec or of a policy.
+func isPermanent(err error) bool { return isRejected(err) || isAltered(err) }
 
 func isNotAltered(err error) bool { return !isAltered(err) }

@@ -11,24 +11,24 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/children"
 )
 
-// event is what the recorder takes. Reasons are those of the conditions, and Created, Updated and Deleted for children.
+// event holds the arguments of the event recorder. The reason is a reason of a condition, or Created, Updated or Deleted for an owned object.
 type event struct {
-	kind   string // corev1.EventTypeNormal or Warning
+	kind   string // corev1.EventTypeNormal or corev1.EventTypeWarning
 	reason string
 	action string
 	note   string
 }
 
-// maxNoteBytes is the limit of the events.k8s.io API.
+// maxNoteBytes is the maximum length of a note in the events.k8s.io API.
 const maxNoteBytes = 1024
 
-// eventsOf follow from what changed: a status that stays the same is silent, however often it is computed.
+// eventsOf returns the events for the changes of the status and of the owned objects. A reconcile that changes neither makes no event.
 func eventsOf(old, updated v1alpha1.GracefulAppStatus, changes []children.Change, last lastApply) []event {
 	var all []event
 	for _, change := range changes {
 		switch {
 		case change.Action == children.Create, change.Action == children.Delete:
-			all = append(all, childChanged(change))
+			all = append(all, objectChanged(change))
 		case change.Action == children.Update && isRevert(change, last, old.ObservedGeneration == updated.ObservedGeneration):
 			all = append(all, reverted(change))
 		}
@@ -36,31 +36,31 @@ func eventsOf(old, updated v1alpha1.GracefulAppStatus, changes []children.Change
 	before := meta.FindStatusCondition(old.Conditions, v1alpha1.ConditionReady)
 	after := meta.FindStatusCondition(updated.Conditions, v1alpha1.ConditionReady)
 	stalled := meta.IsStatusConditionTrue(updated.Conditions, v1alpha1.ConditionStalled)
-	if after != nil && isNews(before, after, stalled) {
+	if after != nil && needsEvent(before, after, stalled) {
 		all = append(all, readyChanged(*after, stalled))
 	}
 	all = append(all, newConflict(old, updated, v1alpha1.ConditionScaleConflict, "Scale")...)
 	return append(all, newConflict(old, updated, v1alpha1.ConditionDerivationConflict, "Derive")...)
 }
 
-// isRevert tells an update that reverts what another client has changed from one that brings a change of the owner or of the derivation. A process
-// that has applied no plan for the app yet can tell by the managed fields only.
+// isRevert reports whether an update reverted a change by another client. Otherwise it applied a change of the spec or of the derivation. If this
+// process has not applied a plan for the app yet, only the managed fields show the difference.
 func isRevert(change children.Change, last lastApply, isSameGeneration bool) bool {
 	return last == samePlan || last == unknownPlan && isSameGeneration && len(change.By) > 0
 }
 
-// reverted names who is to be told. The recorder makes one series of equal events.
+// reverted returns the event of a revert. Its note names the field managers. The recorder combines equal events into a series.
 func reverted(change children.Change) event {
-	e := childChanged(change)
+	e := objectChanged(change)
 	if len(change.By) == 0 {
 		e.note += ": another client had removed or changed a field that the operator applies"
 		return e
 	}
-	e.note += ": reverted what " + strings.Join(change.By, ", ") + " had changed"
+	e.note += ": reverted a change by " + strings.Join(change.By, ", ")
 	return e
 }
 
-// newConflict is the event of a condition that was not there before, or for another reason.
+// newConflict returns an event if the condition is new or has a new reason.
 func newConflict(old, updated v1alpha1.GracefulAppStatus, kind, action string) []event {
 	conflict, last := meta.FindStatusCondition(updated.Conditions, kind), meta.FindStatusCondition(old.Conditions, kind)
 	if conflict == nil || last != nil && last.Reason == conflict.Reason {
@@ -69,12 +69,12 @@ func newConflict(old, updated v1alpha1.GracefulAppStatus, kind, action string) [
 	return []event{{kind: corev1.EventTypeWarning, reason: conflict.Reason, action: action, note: conflict.Message}}
 }
 
-// isNews: another reason, or, where somebody has to act, another mistake. Progress within one reason is not.
-func isNews(before, after *metav1.Condition, stalled bool) bool {
+// needsEvent reports whether a change of Ready is worth an event: a new reason, or a new message of a stalled app. Progress within one reason is not.
+func needsEvent(before, after *metav1.Condition, stalled bool) bool {
 	return before == nil || before.Reason != after.Reason || stalled && before.Message != after.Message
 }
 
-func childChanged(change children.Change) event {
+func objectChanged(change children.Change) event {
 	return event{
 		kind: corev1.EventTypeNormal, reason: string(change.Action), action: "Apply",
 		note: string(change.Action) + " " + change.Kind + " " + change.Name,
@@ -91,6 +91,6 @@ func readyChanged(ready metav1.Condition, stalled bool) event {
 
 func (r *GracefulAppReconciler) record(app *v1alpha1.GracefulApp, all []event) {
 	for _, e := range all {
-		r.Recorder.Eventf(app, nil, e.kind, e.reason, e.action, "%s", bounded(e.note, maxNoteBytes))
+		r.Recorder.Eventf(app, nil, e.kind, e.reason, e.action, "%s", truncate(e.note, maxNoteBytes))
 	}
 }

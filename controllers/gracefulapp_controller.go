@@ -1,4 +1,4 @@
-// Package controllers holds what talks to the API server on behalf of GracefulApps.
+// Package controllers has the controller of GracefulApps.
 package controllers
 
 import (
@@ -25,18 +25,18 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// GracefulAppReconciler keeps the Deployment, Service and PodDisruptionBudget of every GracefulApp as planned.
+// GracefulAppReconciler reconciles the Deployment, Service and PodDisruptionBudget of every GracefulApp.
 type GracefulAppReconciler struct {
 	client.Client
 	Recorder events.EventRecorder
 	Clock    clock.PassiveClock
-	// Live reads the API server and no cache. Nil: the Client does.
+	// Live reads from the API server instead of the cache. If it is nil, Client is used.
 	Live client.Reader
 
 	states  appStates
 	failing failingApps
 	running runningReconciles
-	// podLists lets one list of pods run at a time.
+	// podLists allows one list of pods at a time.
 	podLists sync.Mutex
 }
 
@@ -55,17 +55,17 @@ type GracefulAppReconciler struct {
 // +kubebuilder:rbac:groups="",resources=pods,verbs=create;list
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// Reads come from the cache, so no verb get is needed. Quotas, admission policies and webhook configurations are only watched: see watchCauses.
-// Pods are created by dry run only, at admission, and listed only while an app is not Ready: see observeStuck.
+// The operator needs no verb get, because it reads from the cache. It only watches quotas, admission policies and webhook configurations: see
+// watchCauses. It creates pods only as dry runs, at admission, and lists pods only while an app is not Ready: see observeStuck.
 
-// Reconcile brings one app to what its spec says, and its status to what is. Owner references clean up after a deleted app. A change of the
-// app interrupts it where it waits for a slow answer.
+// Reconcile changes the owned objects of an app to match its spec, and updates its status. The garbage collector deletes the owned objects of a
+// deleted app. If the app changes while Reconcile waits for a slow response, Reconcile is interrupted.
 func (r *GracefulAppReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	ctx, end := r.running.begin(ctx, req.NamespacedName, r.Clock.Now())
 	defer end()
 	result, err := r.reconcile(ctx, req)
 	if errors.Is(context.Cause(ctx), errInterrupted) {
-		// The handlers of one event run in any order, so the change may be the one that this reconcile has seen, and then no other is in the queue.
+		// The handlers of an event run in any order. So this reconcile may already have seen the change, and the queue may have no further request.
 		return retry(minBackoff), nil
 	}
 	return result, err
@@ -79,17 +79,17 @@ func (r *GracefulAppReconciler) reconcile(ctx context.Context, req ctrl.Request)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	app, undecodable := decode(stored)
-	p := pass{app: app, invalid: undecodable, now: r.Clock.Now()}
+	p := reconcileState{app: app, invalid: undecodable, now: r.Clock.Now()}
 	p.state, p.changed = r.states.of(app)
-	p.state.correct(app, p.now)
+	p.state.correctStatus(app, p.now)
 	p.observed, p.err = children.Observe(ctx, r.Client, app)
-	p.unread = p.err != nil
-	if !p.unread && len(undecodable) == 0 {
+	p.observeFailed = p.err != nil
+	if !p.observeFailed && len(undecodable) == 0 {
 		p.plan, p.invalid, _ = plan.For(app, p.observed.Running())
 	}
 	api := guardedClient{Client: r.Client, guard: p.guard}
 	p.state.budget.begin(p.changed)
-	p.state.answers.Begin(p.now, later(p.now.Add(-rejectedRetry), r.failing.lastCause(app.Namespace)))
+	p.state.answers.Begin(p.now, later(p.now.Add(-rejectedRequeueAfter), r.failing.lastCause(app.Namespace)))
 	r.apply(ctx, api, &p)
 	r.failing.set(req.NamespacedName, p.err != nil)
 	r.observeStuck(ctx, &p)
@@ -106,8 +106,8 @@ func (r *GracefulAppReconciler) reconcile(ctx context.Context, req ctrl.Request)
 	return p.result()
 }
 
-// isGone asks the API server whether the app still exists. A deletion with --cascade=orphan takes the owner references away, which a late cache
-// shows before the deletion; to restore one would have the garbage collector delete the object.
+// isGone asks the API server whether the app was deleted. A deletion with --cascade=orphan removes the owner references, and a cache may show that
+// before the deletion. If the operator restored an owner reference then, the garbage collector would delete the object.
 func (r *GracefulAppReconciler) isGone(ctx context.Context, app *v1alpha1.GracefulApp) (bool, error) {
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("GracefulAppList"))
@@ -125,12 +125,12 @@ func (r *GracefulAppReconciler) live() client.Reader {
 	return r.Client
 }
 
-// SetupWithManager registers the controller and its watches. From then on the reconciler's writes are limited.
+// SetupWithManager registers the controller and its watches. It also wraps the client, so that slow writes are limited.
 func (r *GracefulAppReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.Client = guardedClient{Client: r.Client, guard: newCallLimiter(maxSlowCalls, maxSlowPerTarget, maxProbed).do}
-	// Children bear the app's name, and so does a foreign object that is in their place: one mapping serves both.
+	// Owned objects have the app's name, as does an object of another owner that blocks the name. So both are mapped to the app by name.
 	byName := &handler.EnqueueRequestForObject{}
-	// No predicate on the app: a pass that saw the status of before the last one writes nothing, and has to come again.
+	// There is no predicate on the app: a reconcile that saw a stale status writes nothing, so the update of the status must cause another one.
 	b := ctrl.NewControllerManagedBy(mgr).
 		Named("gracefulapp").
 		WithOptions(controllerOptions()).
@@ -146,8 +146,8 @@ func (r *GracefulAppReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return b.Complete(r)
 }
 
-// appOfAutoscaler: one that scales a Deployment of ours has the wrong target. One that no longer does is seen too, since an update
-// brings the old object and the new.
+// appOfAutoscaler maps an autoscaler that targets a Deployment to the app of that name. It also works after the target of an autoscaler has changed,
+// because the handler maps the old and the new object of an update.
 func appOfAutoscaler(_ context.Context, object client.Object) []reconcile.Request {
 	autoscaler, ok := object.(*autoscalingv2.HorizontalPodAutoscaler)
 	if !ok || children.ScaledDeployment(autoscaler) == "" {
@@ -156,7 +156,7 @@ func appOfAutoscaler(_ context.Context, object client.Object) []reconcile.Reques
 	return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: object.GetNamespace(), Name: children.ScaledDeployment(autoscaler)}}}
 }
 
-// appsOfDisruptionBudget: a budget concerns the app of its name, and every app whose pods it selects.
+// appsOfDisruptionBudget maps a PodDisruptionBudget to the app of its name and to every app with pods that it selects.
 func (r *GracefulAppReconciler) appsOfDisruptionBudget(ctx context.Context, object client.Object) []reconcile.Request {
 	requests := []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(object)}}
 	budget, ok := object.(*policyv1.PodDisruptionBudget)
@@ -165,7 +165,7 @@ func (r *GracefulAppReconciler) appsOfDisruptionBudget(ctx context.Context, obje
 	}
 	apps, err := decodedApps(ctx, r, object.GetNamespace())
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Listing the apps of a PodDisruptionBudget")
+		log.FromContext(ctx).Error(err, "Could not list the apps that a PodDisruptionBudget may select")
 		return requests
 	}
 	for _, app := range apps {

@@ -21,8 +21,8 @@ const (
 )
 
 var _ = Describe("A GracefulApp", func() {
-	var w *world
-	BeforeEach(func() { w = newWorld() })
+	var w *testEnv
+	BeforeEach(func() { w = newTestEnv() })
 
 	It("gets a Service, a Deployment and a PodDisruptionBudget of its name, and becomes Ready", func() {
 		app := w.create()
@@ -30,8 +30,8 @@ var _ = Describe("A GracefulApp", func() {
 			"Apply Service", "Apply Deployment", "Apply PodDisruptionBudget", "Patch status GracefulApp",
 		}))
 		Expect(w.conditions()).To(ConsistOf(progressing, "Reconciling=True Progressing"))
-		for _, child := range []client.Object{w.deployment(), fetch(w, &corev1.Service{}), w.budget()} {
-			Expect(metav1.IsControlledBy(child, app)).To(BeTrue(), "%T", child)
+		for _, object := range []client.Object{w.deployment(), fetch(w, &corev1.Service{}), w.budget()} {
+			Expect(metav1.IsControlledBy(object, app)).To(BeTrue(), "%T", object)
 		}
 		Expect(*w.deployment().Spec.Template.Spec.TerminationGracePeriodSeconds).To(BeEquivalentTo(20))
 
@@ -62,7 +62,7 @@ var _ = Describe("A GracefulApp", func() {
 		Expect(w.events.take()).To(BeEmpty())
 	})
 
-	It("passes replicas on, and has a disruption budget from 2 on", func() {
+	It("scales the Deployment, and has a disruption budget from 2 replicas on", func() {
 		w.create()
 		w.reconcile()
 		w.rollOut()
@@ -81,7 +81,7 @@ var _ = Describe("A GracefulApp", func() {
 		Expect(w.conditions()).To(ConsistOf(available), "0 of 0 is Ready")
 	})
 
-	It("has no disruption budget beside somebody else's", func() {
+	It("has no disruption budget beside one of another owner", func() {
 		w.create()
 		w.reconcile()
 		foreign := &policyv1.PodDisruptionBudget{
@@ -98,7 +98,7 @@ var _ = Describe("A GracefulApp", func() {
 		w.budget()
 	})
 
-	It("takes somebody else's disruption budget of its own name for one of those", func() {
+	It("treats another owner's disruption budget with the app's name in the same way", func() {
 		foreign := &policyv1.PodDisruptionBudget{
 			ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: w.namespace},
 			Spec: policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{
@@ -114,7 +114,7 @@ var _ = Describe("A GracefulApp", func() {
 		Expect(w.budget().ResourceVersion).To(Equal(foreign.ResourceVersion))
 	})
 
-	It("removes on day 2 what the template no longer has", func() {
+	It("removes containers and variables that the template no longer has", func() {
 		w.create(func(app *v1alpha1.GracefulApp) {
 			pod := &app.Spec.Template.Spec
 			pod.Containers = append(pod.Containers, corev1.Container{Name: "logs", Image: "logs:1"})
@@ -132,7 +132,7 @@ var _ = Describe("A GracefulApp", func() {
 		Expect(containers[0].Env).To(HaveLen(4), "only the timing's variables")
 	})
 
-	It("does nothing for an app that is gone or going", func() {
+	It("does nothing for an app that is deleted or terminating", func() {
 		Expect(w.reconcile()).To(BeEmpty())
 		w.create(func(app *v1alpha1.GracefulApp) { app.Finalizers = []string{"example.com/wait"} })
 		Expect(api.Delete(ctx, w.app())).To(Succeed())
@@ -142,14 +142,14 @@ var _ = Describe("A GracefulApp", func() {
 })
 
 var _ = Describe("A spec that breaks an invariant", func() {
-	It("is Stalled: nothing is derived from it, but replicas are still passed on", func() {
-		w := newWorld()
+	It("is Stalled: the owned objects stay as they are, but the Deployment is still scaled", func() {
+		w := newTestEnv()
 		w.create()
 		w.reconcile()
 		w.rollOut()
 		w.reconcile()
 		w.events.take()
-		// The schema lets this pass and the webhook, which this API server does not have, would not.
+		// The schema allows this. The webhook, which this API server does not have, would reject it.
 		w.change(func(app *v1alpha1.GracefulApp) {
 			app.Spec.Template.Spec.TerminationGracePeriodSeconds = new(int64(1))
 			app.Spec.Template.Spec.Containers[0].Image = "hello:9"
@@ -170,11 +170,11 @@ var _ = Describe("A spec that breaks an invariant", func() {
 	})
 })
 
-var _ = Describe("An API server that refuses", func() {
-	var w *world
-	BeforeEach(func() { w = newWorld() })
+var _ = Describe("An API server that rejects a write", func() {
+	var w *testEnv
+	BeforeEach(func() { w = newTestEnv() })
 
-	It("for the moment: the status says so, and the error backs off", func() {
+	It("temporarily: the status has the error, and the retries back off", func() {
 		w.create()
 		w.fail = func(verb, kind string) error {
 			if verb == "Apply" && kind == "Deployment" {
@@ -191,7 +191,7 @@ var _ = Describe("An API server that refuses", func() {
 		Expect(w.conditions()).To(ContainElement(progressing))
 	})
 
-	It("for good: Stalled with its words, and asked again later", func() {
+	It("permanently: the app is Stalled with the error, and the operator retries later", func() {
 		w.create(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Name = "Not_A_Label" })
 		result, err := w.try()
 		Expect(err).NotTo(HaveOccurred())
@@ -200,7 +200,7 @@ var _ = Describe("An API server that refuses", func() {
 		Expect(w.readyMessage()).To(ContainSubstring("Not_A_Label"))
 	})
 
-	It("for good, and still the Deployment follows its autoscaler", func() {
+	It("permanently: the Deployment still follows its autoscaler", func() {
 		w.create()
 		w.reconcile()
 		w.change(func(app *v1alpha1.GracefulApp) {

@@ -25,26 +25,26 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// world is one namespace with one app and a reconciler that is driven by hand, so that a test knows when it ran.
-type world struct {
+// testEnv is the environment of one test: a namespace, one app, and a reconciler that the test calls itself.
+type testEnv struct {
 	*GracefulAppReconciler
 	namespace string
 	key       client.ObjectKey
 	events    *recordedEvents
 	clock     *clocktesting.FakePassiveClock
-	// writes made through the reconciler's client, for example "Apply Deployment".
+	// writes are the writes of the last reconcile, for example "Apply Deployment".
 	writes []string
-	// fail, if set, makes a write fail.
+	// fail returns the error of a write; nil means that every write succeeds.
 	fail func(verb, kind string) error
-	// remembered is the old state that reads return, by kind; nil: reads are fresh.
+	// remembered is the stale state that reads return, by kind; nil means that reads are current.
 	remembered memory
 }
 
-func newWorld() *world {
+func newTestEnv() *testEnv {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "app-"}}
 	Expect(api.Create(ctx, namespace)).To(Succeed())
-	w := &world{namespace: namespace.Name, events: &recordedEvents{}}
-	// What a test leaves behind, the next one's manager would see: envtest has no namespace controller.
+	w := &testEnv{namespace: namespace.Name, events: &recordedEvents{}}
+	// envtest has no namespace controller, so the manager of a later test would reconcile the objects that remain.
 	DeferCleanup(func() {
 		for _, kind := range []client.Object{&v1alpha1.GracefulApp{}, &appsv1.Deployment{}, &policyv1.PodDisruptionBudget{}, &corev1.Service{}} {
 			Expect(api.DeleteAllOf(ctx, kind, client.InNamespace(w.namespace))).To(Succeed())
@@ -60,7 +60,7 @@ func newWorld() *world {
 	return w
 }
 
-func (w *world) write(verb string, object any) error {
+func (w *testEnv) write(verb string, object any) error {
 	kind := fmt.Sprintf("%T", object)
 	switch o := object.(type) {
 	case client.Object:
@@ -77,7 +77,7 @@ func (w *world) write(verb string, object any) error {
 	return nil
 }
 
-func (w *world) interceptors() interceptor.Funcs {
+func (w *testEnv) interceptors() interceptor.Funcs {
 	return interceptor.Funcs{
 		Get: w.read,
 		Apply: func(ctx context.Context, c client.WithWatch, o runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
@@ -111,8 +111,8 @@ func (w *world) interceptors() interceptor.Funcs {
 	}
 }
 
-// create stores an app named hello, modified.
-func (w *world) create(modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp {
+// create stores an app named hello, after the given modifications.
+func (w *testEnv) create(modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp {
 	GinkgoHelper()
 	get := func(path string) *corev1.HTTPGetAction {
 		return &corev1.HTTPGetAction{Path: path, Port: intstr.FromString("http")}
@@ -139,7 +139,7 @@ func (w *world) create(modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.Graceful
 	return app
 }
 
-func (w *world) change(modify func(*v1alpha1.GracefulApp)) {
+func (w *testEnv) change(modify func(*v1alpha1.GracefulApp)) {
 	GinkgoHelper()
 	app := w.app()
 	before := app.DeepCopy()
@@ -147,47 +147,47 @@ func (w *world) change(modify func(*v1alpha1.GracefulApp)) {
 	Expect(api.Patch(ctx, app, client.MergeFrom(before))).To(Succeed())
 }
 
-// reconcile runs one pass and returns its writes.
-func (w *world) reconcile() []string {
+// reconcile reconciles the app once and returns the writes.
+func (w *testEnv) reconcile() []string {
 	GinkgoHelper()
 	_, err := w.try()
 	Expect(err).NotTo(HaveOccurred())
 	return w.writes
 }
 
-// try lets a minute go by first, in which the writes before are forgotten.
-func (w *world) try() (ctrl.Result, error) {
+// try advances the clock by a minute, so that earlier writes no longer count, and reconciles the app.
+func (w *testEnv) try() (ctrl.Result, error) {
 	w.clock.SetTime(w.clock.Now().Add(time.Minute))
 	return w.tryNow()
 }
 
-func (w *world) tryNow() (ctrl.Result, error) {
+func (w *testEnv) tryNow() (ctrl.Result, error) {
 	w.writes = nil
 	return w.Reconcile(ctx, ctrl.Request{NamespacedName: w.key})
 }
 
-func (w *world) app() *v1alpha1.GracefulApp { return fetch(w, &v1alpha1.GracefulApp{}) }
+func (w *testEnv) app() *v1alpha1.GracefulApp { return fetch(w, &v1alpha1.GracefulApp{}) }
 
-func (w *world) deployment() *appsv1.Deployment { return fetch(w, &appsv1.Deployment{}) }
+func (w *testEnv) deployment() *appsv1.Deployment { return fetch(w, &appsv1.Deployment{}) }
 
-func (w *world) budget() *policyv1.PodDisruptionBudget {
+func (w *testEnv) budget() *policyv1.PodDisruptionBudget {
 	return fetch(w, &policyv1.PodDisruptionBudget{})
 }
 
-func fetch[T client.Object](w *world, object T) T {
+func fetch[T client.Object](w *testEnv, object T) T {
 	GinkgoHelper()
 	Expect(api.Get(ctx, w.key, object)).To(Succeed())
 	return object
 }
 
-func (w *world) absent(object client.Object) {
+func (w *testEnv) absent(object client.Object) {
 	GinkgoHelper()
 	err := api.Get(ctx, w.key, object)
 	Expect(apierrors.IsNotFound(err)).To(BeTrue(), "%T is there, or: %v", object, err)
 }
 
-// rollOut writes the Deployment's status as its controller would when everything is available.
-func (w *world) rollOut() {
+// rollOut writes the Deployment's status as the Deployment controller does after a completed rollout.
+func (w *testEnv) rollOut() {
 	GinkgoHelper()
 	d := w.deployment()
 	n := *d.Spec.Replicas
@@ -197,8 +197,8 @@ func (w *world) rollOut() {
 	Expect(api.Status().Update(ctx, d)).To(Succeed())
 }
 
-// conditions as "Type=Status Reason".
-func (w *world) conditions() []string {
+// conditions returns the app's conditions as "Type=Status Reason".
+func (w *testEnv) conditions() []string {
 	GinkgoHelper()
 	var all []string
 	for _, c := range w.app().Status.Conditions {
@@ -207,7 +207,7 @@ func (w *world) conditions() []string {
 	return all
 }
 
-func (w *world) readyMessage() string {
+func (w *testEnv) readyMessage() string {
 	GinkgoHelper()
 	return meta.FindStatusCondition(w.app().Status.Conditions, v1alpha1.ConditionReady).Message
 }
@@ -229,7 +229,7 @@ func quantity(s string) resource.Quantity { return resource.MustParse(s) }
 
 func fromName(name string) intstr.IntOrString { return intstr.FromString(name) }
 
-// mutateDeployments lets a MutatingAdmissionPolicy change the Deployments of a namespace until stop is called.
+// mutateDeployments creates a MutatingAdmissionPolicy for the Deployments of a namespace. stop deletes it.
 func mutateDeployments(namespace, expression string) (stop func()) {
 	GinkgoHelper()
 	return mutateDeploymentsBy(namespace, admissionregistrationv1.Mutation{
@@ -243,7 +243,7 @@ func mutateDeploymentsBy(namespace string, mutations ...admissionregistrationv1.
 	return mutateBy(namespace, "apps", "deployments", mutations...)
 }
 
-// mutateBy lets a MutatingAdmissionPolicy change all objects of a kind in a namespace until stop is called.
+// mutateBy creates a MutatingAdmissionPolicy for all objects of a kind in a namespace. stop deletes it.
 func mutateBy(namespace, group, resource string, mutations ...admissionregistrationv1.Mutation) (stop func()) {
 	GinkgoHelper()
 	policy := &admissionregistrationv1.MutatingAdmissionPolicy{

@@ -13,10 +13,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// errInterrupted ends a reconcile that waits for a slow answer while its app has changed. The next reconcile, which scales first, is in the queue.
+// errInterrupted cancels a reconcile that waits for a slow response after its app has changed. The next reconcile is in the queue and scales first.
 var errInterrupted = errors.New("the app has changed")
 
-// runningReconciles by app. The zero value is ready.
+// runningReconciles holds the running reconcile of each app. The zero value is ready to use.
 type runningReconciles struct {
 	mu    sync.Mutex
 	byApp map[types.NamespacedName]*runningReconcile
@@ -28,7 +28,7 @@ type runningReconcile struct {
 	timer  *time.Timer
 }
 
-// begin returns a context that interrupt may cancel, and a function for the reconcile's end.
+// begin registers a reconcile. It returns a context that interrupt can cancel, and a function to call when the reconcile ends.
 func (r *runningReconciles) begin(ctx context.Context, app types.NamespacedName, now time.Time) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	r.mu.Lock()
@@ -49,8 +49,8 @@ func (r *runningReconciles) begin(ctx context.Context, app types.NamespacedName,
 	}
 }
 
-// interrupt the reconcile of an app as soon as it has run for a second. Until then its calls are not slow, and an app that changes all the time
-// is reconciled too.
+// interrupt cancels the reconcile of an app as soon as it has run for slowAfter. Earlier its calls are not slow, and an app that changes all the time
+// would never be reconciled.
 func (r *runningReconciles) interrupt(app types.NamespacedName, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -59,7 +59,7 @@ func (r *runningReconciles) interrupt(app types.NamespacedName, now time.Time) {
 	}
 }
 
-// interruptChanged interrupts the reconcile of an app whose spec has changed.
+// interruptChanged interrupts the running reconcile of an app after a change of its spec.
 func (r *GracefulAppReconciler) interruptChanged() handler.EventHandler {
 	return handler.Funcs{UpdateFunc: func(_ context.Context, e ctrlevent.UpdateEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 		if app := e.ObjectNew; app.GetGeneration() != e.ObjectOld.GetGeneration() {

@@ -7,13 +7,13 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// lastApply tells how an app's plan compares with the one that this process has applied last for it. If an object is not as planned although the
-// same plan was applied before, another client has changed it. Neither the generation nor the status can tell that: an apply may fail at the
-// first try, and an upgrade of the operator, a finished rollout or an autoscaler change the plan of the same generation.
+// lastApply is the result of comparing an app's plan with the plan that this process applied last. If the plan is the same and an object differs from
+// it, another client has changed the object. The generation and the status cannot show that: the first apply may fail, and an upgrade of the
+// operator, a finished rollout or an autoscaler changes the plan within one generation.
 type lastApply string
 
 const (
-	// unknownPlan: this process has applied none yet.
+	// unknownPlan means that this process has not applied a plan for the app yet.
 	unknownPlan lastApply = ""
 	samePlan    lastApply = "same"
 	otherPlan   lastApply = "other"
@@ -21,7 +21,7 @@ const (
 
 func planDigest(p plan.Plan) [sha256.Size]byte {
 	data, err := json.Marshal([]any{p.Deployment, p.Service, p.PodDisruptionBudget})
-	if err != nil { // cannot happen to apply configurations
+	if err != nil { // apply configurations can always be marshaled
 		return [sha256.Size]byte{}
 	}
 	return sha256.Sum256(data)

@@ -21,7 +21,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// startManager runs the controller as the program does, until stop is called or the spec is over.
+// startManager runs the controller with a manager, as the operator does, until stop is called or the spec ends.
 func startManager(modify ...func(*GracefulAppReconciler)) (stop func()) {
 	GinkgoHelper()
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
@@ -47,7 +47,7 @@ func startManager(modify ...func(*GracefulAppReconciler)) (stop func()) {
 	return stop
 }
 
-// hurriedClock lets a minute go by in a hundredth of a second, so that few writes are put off: the work queue's clock is the real one.
+// hurriedClock is a clock on which a minute takes a hundredth of a second, so that few writes are delayed. The work queue uses the real clock.
 type hurriedClock struct {
 	clock.RealClock
 	began time.Time
@@ -55,11 +55,11 @@ type hurriedClock struct {
 
 func (c hurriedClock) Now() time.Time { return c.began.Add(6000 * c.Since(c.began)) }
 
-// A manager with its caches and watches, where a pass may see what was before the last one.
+// With a manager, the reconciler reads from caches, which may be stale.
 var _ = Describe("The manager", func() {
-	It("always finds its way back to Ready after a child was repaired", func() {
+	It("always becomes Ready again after an owned object was restored", func() {
 		startManager(func(r *GracefulAppReconciler) { r.Clock = hurriedClock{began: r.Clock.Now()} }) // the repairs are more than a minute's writes
-		w := newWorld()
+		w := newTestEnv()
 		w.create()
 		isReady := func(g Gomega) {
 			g.Expect(meta.IsStatusConditionTrue(w.app().Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())

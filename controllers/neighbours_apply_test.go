@@ -26,8 +26,8 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// manifest is what stands in Git: a GracefulApp without replicas.
-func (w *world) manifest() *unstructured.Unstructured {
+// manifest returns the manifest in the Git repository: a GracefulApp without replicas.
+func (w *testEnv) manifest() *unstructured.Unstructured {
 	GinkgoHelper()
 	object := &unstructured.Unstructured{}
 	Expect(yaml.Unmarshal([]byte(`
@@ -65,8 +65,8 @@ func unsetReplicas(manifest *unstructured.Unstructured) {
 	unstructured.RemoveNestedField(manifest.Object, "spec", "replicas")
 }
 
-// kubectl runs the real one.
-func (w *world) kubectl() func(input *unstructured.Unstructured, args ...string) string {
+// kubectl runs the real kubectl.
+func (w *testEnv) kubectl() func(input *unstructured.Unstructured, args ...string) string {
 	GinkgoHelper()
 	dir := GinkgoT().TempDir()
 	kubeconfig := filepath.Join(dir, "kubeconfig")
@@ -91,8 +91,8 @@ func (w *world) kubectl() func(input *unstructured.Unstructured, args ...string)
 	}
 }
 
-// kubectlApply is kubectl apply, and so Argo CD's too, which runs the same code.
-func (w *world) kubectlApply(flags ...string) func(*unstructured.Unstructured) string {
+// kubectlApply runs kubectl apply. It also stands for Argo CD, which runs the same code.
+func (w *testEnv) kubectlApply(flags ...string) func(*unstructured.Unstructured) string {
 	GinkgoHelper()
 	kubectl := w.kubectl()
 	return func(manifest *unstructured.Unstructured) string {
@@ -101,8 +101,8 @@ func (w *world) kubectlApply(flags ...string) func(*unstructured.Unstructured) s
 	}
 }
 
-// childrenSay is all that the children are, as text, so that one can look for what must not be there.
-func (w *world) childrenSay() string {
+// ownedObjectsText returns all owned objects as text, so that a test can search it for strings that must not occur.
+func (w *testEnv) ownedObjectsText() string {
 	GinkgoHelper()
 	text := ""
 	for _, d := range derivedFields {
@@ -117,9 +117,9 @@ var _ = Describe("Neighbour Argo CD", func() {
 	// Read from argoproj/gitops-engine, pkg/utils/kube/resource_ops.go (it runs kubectl's own apply, forced where server-side) and
 	// pkg/sync/sync_context.go, and from argoproj/argo-cd, common/common.go (the manager of both ways) and
 	// util/argo/resource_tracking.go (the annotation, and the label of the older method).
-	DescribeTable("tracks and heals the GracefulApp alone, and an autoscaler goes on",
+	DescribeTable("tracks and heals only the GracefulApp, and the autoscaler keeps working",
 		func(flags ...string) {
-			w := newWorld()
+			w := newTestEnv()
 			manifest, apply := w.manifest(), w.kubectlApply(append(flags, "--field-manager=argocd-controller")...)
 			manifest.SetAnnotations(map[string]string{
 				"argocd.argoproj.io/tracking-id": fmt.Sprintf("shop:apps.gracefulapp.dev/GracefulApp:%s/hello", w.namespace),
@@ -128,16 +128,16 @@ var _ = Describe("Neighbour Argo CD", func() {
 			apply(manifest)
 			w.settle()
 			w.scaler(hpaAgent).to(5)
-			Expect(w.childrenSay()).NotTo(Or(ContainSubstring("argo"), ContainSubstring("app.kubernetes.io/instance"), ContainSubstring("last-applied")),
-				"Argo CD would take the child for one that left Git, and prune it")
+			Expect(w.ownedObjectsText()).NotTo(Or(ContainSubstring("argo"), ContainSubstring("app.kubernetes.io/instance"), ContainSubstring("last-applied")),
+				"Argo CD would prune the object, because it is not in Git")
 
 			By("healing when nothing differs")
 			before := w.app()
 			apply(manifest)
-			Expect(w.app().ResourceVersion).To(Equal(before.ResourceVersion), "we have written what Git says otherwise")
+			Expect(w.app().ResourceVersion).To(Equal(before.ResourceVersion), "the operator has changed a field that Git sets")
 			Expect(w.reconcile()).To(BeEmpty())
 
-			By("healing what somebody has edited")
+			By("healing an edit by another client")
 			w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Timing.RequestSeconds = 50 })
 			w.settle()
 			apply(manifest)
@@ -156,8 +156,8 @@ var _ = Describe("Neighbour Argo CD", func() {
 var _ = Describe("Neighbour Flux", func() {
 	labels := map[string]string{"kustomize.toolkit.fluxcd.io/name": "shop", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}
 
-	It("takes over what kubectl has written, but not the scale, and finds no drift at rest", func() {
-		w := newWorld()
+	It("takes over the fields that kubectl wrote, except the scale, and finds no drift", func() {
+		w := newTestEnv()
 		manifest, kubectl := w.manifest(), w.kubectl()
 		kubectl(manifest, "apply", "-f", "-")
 		w.settle()
@@ -169,12 +169,12 @@ var _ = Describe("Neighbour Flux", func() {
 		app := w.app()
 		Expect(app.Annotations).To(BeEmpty())
 		Expect(app.Labels).To(Equal(labels))
-		Expect(app.Spec.RevisionHistoryLimit).To(BeNil(), "it undoes what kubectl did")
+		Expect(app.Spec.RevisionHistoryLimit).To(BeNil(), "Flux reverts the change by kubectl")
 		Expect(owners(app, "timing")).To(ConsistOf("kustomize-controller Apply "))
 		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(5))
-		Expect(w.childrenSay()).NotTo(ContainSubstring("fluxcd"), "Flux would prune the child")
+		Expect(w.ownedObjectsText()).NotTo(ContainSubstring("fluxcd"), "Flux would prune the owned object")
 
-		Expect(w.fluxApplies(manifest)).To(BeFalse(), "we have written what Git says otherwise")
+		Expect(w.fluxApplies(manifest)).To(BeFalse(), "the operator has changed a field that Git sets")
 		Expect(w.reconcile()).To(BeEmpty())
 
 		By("kubectl scale")
@@ -184,8 +184,8 @@ var _ = Describe("Neighbour Flux", func() {
 		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(3))
 	})
 
-	It("corrects drift, and an autoscaler goes on", func() {
-		w := newWorld()
+	It("corrects drift, and the autoscaler keeps working", func() {
+		w := newTestEnv()
 		manifest := w.manifest()
 		manifest.SetLabels(labels)
 		w.fluxApplies(manifest)
@@ -200,9 +200,9 @@ var _ = Describe("Neighbour Flux", func() {
 		Expect(w.conditions()).To(ConsistOf(available))
 	})
 
-	// A Deployment has the same trap: kubectl patch is no way to scale what Flux keeps.
-	It("undoes replicas that kubectl patch has written, and the default comes", func() {
-		w := newWorld()
+	// A Deployment behaves in the same way: kubectl patch cannot scale an object that Flux applies.
+	It("reverts replicas that kubectl patch wrote, and the API server sets the default", func() {
+		w := newTestEnv()
 		manifest := w.manifest()
 		w.fluxApplies(manifest)
 		w.kubectl()(nil, "patch", "gapp", "hello", "--type=merge", "-p", `{"spec":{"replicas":4}}`)
@@ -213,10 +213,10 @@ var _ = Describe("Neighbour Flux", func() {
 
 const fluxManager = "kustomize-controller"
 
-// fluxApplies does what Flux does at each interval, and tells whether it found anything to do. Read from fluxcd/pkg, ssa/manager_apply.go,
-// ssa/manager_diff.go and ssa/patch.go, and from fluxcd/kustomize-controller, internal/controller/kustomization_controller.go: a forced dry run
-// shows the drift; fields of every manager whose name begins with kubectl become its own, unless they are a subresource's.
-func (w *world) fluxApplies(manifest *unstructured.Unstructured) bool {
+// fluxApplies makes the requests that Flux makes at each interval, and reports whether it found drift. Source: fluxcd/pkg, ssa/manager_apply.go,
+// ssa/manager_diff.go and ssa/patch.go; fluxcd/kustomize-controller, internal/controller/kustomization_controller.go. Flux finds drift by a forced
+// dry run. It takes over the fields of every manager with the prefix kubectl, except those of subresources.
+func (w *testEnv) fluxApplies(manifest *unstructured.Unstructured) bool {
 	GinkgoHelper()
 	send := func(more ...client.ApplyOption) *unstructured.Unstructured {
 		GinkgoHelper()
@@ -241,7 +241,7 @@ func (w *world) fluxApplies(manifest *unstructured.Unstructured) bool {
 	return true
 }
 
-func (w *world) fluxCleans(existing *unstructured.Unstructured) bool {
+func (w *testEnv) fluxCleans(existing *unstructured.Unstructured) bool {
 	GinkgoHelper()
 	managers := sets.New[string]()
 	for _, e := range existing.GetManagedFields() {
@@ -264,15 +264,15 @@ func (w *world) fluxCleans(existing *unstructured.Unstructured) bool {
 	return true
 }
 
-// withoutServersOwn leaves what Flux compares.
+// withoutServersOwn returns the parts of an object that Flux compares.
 func withoutServersOwn(object *unstructured.Unstructured) map[string]any {
 	return map[string]any{"labels": object.GetLabels(), "annotations": object.GetAnnotations(), "spec": object.Object["spec"]}
 }
 
 var _ = Describe("Neighbour Helm", func() {
-	// Read from helm/helm, pkg/kube/client.go, and fluxcd/helm-controller, internal/action/diff.go: Helm 3 sends a custom resource the merge
-	// patch from the last manifest to the new one, Helm 4 applies server-side. Both mark what is theirs by the label and the annotations.
-	helm3 := func(w *world, old, manifest *unstructured.Unstructured) {
+	// Source: helm/helm, pkg/kube/client.go; fluxcd/helm-controller, internal/action/diff.go. Helm 3 sends a merge patch of the difference between
+	// the last and the new manifest, Helm 4 uses server-side apply. Both mark their objects by a label and annotations.
+	helm3 := func(w *testEnv, old, manifest *unstructured.Unstructured) {
 		GinkgoHelper()
 		if old == nil {
 			Expect(api.Create(ctx, manifest.DeepCopy(), client.FieldOwner("helm"))).To(Succeed())
@@ -282,14 +282,14 @@ var _ = Describe("Neighbour Helm", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(api.Patch(ctx, w.app(), client.RawPatch(types.MergePatchType, data), client.FieldOwner("helm"))).To(Succeed())
 	}
-	helm4 := func(_ *world, _, manifest *unstructured.Unstructured) {
+	helm4 := func(_ *testEnv, _, manifest *unstructured.Unstructured) {
 		GinkgoHelper()
 		Expect(api.Apply(ctx, client.ApplyConfigurationFromUnstructured(manifest.DeepCopy()), client.FieldOwner("helm"))).To(Succeed())
 	}
 
-	DescribeTable("upgrades the GracefulApp, marks no child as its own, and an autoscaler goes on",
-		func(upgrade func(w *world, old, manifest *unstructured.Unstructured), then int) {
-			w := newWorld()
+	DescribeTable("upgrades the GracefulApp, marks no owned object as its own, and the autoscaler keeps working",
+		func(upgrade func(w *testEnv, old, manifest *unstructured.Unstructured), then int) {
+			w := newTestEnv()
 			manifest := w.manifest()
 			setTwoReplicas(manifest)
 			manifest.SetLabels(map[string]string{"app.kubernetes.io/managed-by": "Helm", "helm.sh/chart": "shop-1.0.0"})
@@ -309,7 +309,7 @@ var _ = Describe("Neighbour Helm", func() {
 			Expect(w.deployment().Spec.Template.Spec.Containers[0].Image).To(Equal("hello:0.2.0"))
 			Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(5))
 			Expect(w.deployment().Labels).To(HaveKeyWithValue("app.kubernetes.io/managed-by", "gracefulapp"))
-			Expect(w.childrenSay()).NotTo(ContainSubstring("helm"))
+			Expect(w.ownedObjectsText()).NotTo(ContainSubstring("helm"))
 		},
 		Entry("Helm 3", helm3, 1), Entry("Helm 4", helm4, 5),
 	)

@@ -16,18 +16,18 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// Kyverno and Gatekeeper mutate in flight, by a webhook that answers with a JSON patch; the API server runs it where it runs a
-// MutatingAdmissionPolicy, which plays it here.
+// Kyverno and Gatekeeper are mutating webhooks that answer with a JSON patch. A MutatingAdmissionPolicy stands for them here: the API server runs
+// it in the same phase.
 
-// jsonPatch is a mutation by the JSON patches that a CEL expression lists.
+// jsonPatch is a mutation by JSON patches. A CEL expression returns them.
 func jsonPatch(expression string) admissionregistrationv1.Mutation {
 	return admissionregistrationv1.Mutation{
 		PatchType: admissionregistrationv1.PatchTypeJSONPatch, JSONPatch: &admissionregistrationv1.JSONPatch{Expression: expression},
 	}
 }
 
-// mutateBy is in force when it returns: it has changed a Deployment that is tried and never stored.
-func (w *world) mutateBy(probe func(*appsv1.Deployment), changed func(*appsv1.Deployment) bool, mutations ...admissionregistrationv1.Mutation) {
+// mutateBy creates a mutating policy and waits until it changes a Deployment in a dry run.
+func (w *testEnv) mutateBy(probe func(*appsv1.Deployment), changed func(*appsv1.Deployment) bool, mutations ...admissionregistrationv1.Mutation) {
 	GinkgoHelper()
 	DeferCleanup(mutateDeploymentsBy(w.namespace, mutations...))
 	Eventually(func(g Gomega) {
@@ -38,12 +38,12 @@ func (w *world) mutateBy(probe func(*appsv1.Deployment), changed func(*appsv1.De
 		}
 		g.Expect(api.Create(ctx, d, client.DryRunAll)).To(Succeed())
 		g.Expect(changed(d)).To(BeTrue())
-	}).WithTimeout(20*time.Second).Should(Succeed(), "the policy is not in force")
+	}).WithTimeout(20*time.Second).Should(Succeed(), "the API server does not enforce the policy")
 }
 
-// settleUnderPolicy is three passes: one that creates, one for the status, one that must be quiet, also where a policy alters what is applied, or
-// adds to a list or an empty struct of it (tolerations, resources: {}).
-func (w *world) settleUnderPolicy() {
+// settleUnderPolicy reconciles three times: to create the objects, to write the status, and to check that nothing is written any more. The third
+// reconcile must not write even if a policy changes an applied field or adds to an applied list or empty struct (tolerations, resources: {}).
+func (w *testEnv) settleUnderPolicy() {
 	GinkgoHelper()
 	for range 3 {
 		w.reconcile()
@@ -55,7 +55,7 @@ func (w *world) settleUnderPolicy() {
 	_, err := w.tryNow()
 	Expect(err).NotTo(HaveOccurred())
 	Expect(w.writes).To(BeEmpty())
-	Expect(w.deployment().ResourceVersion).To(Equal(before), "a pass that writes wakes the next one")
+	Expect(w.deployment().ResourceVersion).To(Equal(before), "a write triggers the next reconcile")
 	Expect(w.events.take()).To(BeEmpty())
 }
 
@@ -79,7 +79,7 @@ func withLongGrace(d *appsv1.Deployment) {
 
 func longRequests(app *v1alpha1.GracefulApp) { app.Spec.Timing.RequestSeconds = 60 }
 
-// tolerated is kyverno/policies, other/add-tolerations: one more item in a list that server-side apply knows as a whole only.
+// tolerated is kyverno/policies, other/add-tolerations. It adds an entry to a list that server-side apply treats as atomic.
 var tolerated = jsonPatch(`has(` + podInCEL + `.tolerations) ? (` + podInCEL + `.tolerations.exists(t, t.key == "org.com/role") ? [] : ` +
 	`[JSONPatch{op: "add", path: "` + podPath + `/tolerations/-", value: {"key": "org.com/role", "operator": "Exists"}}]) : ` +
 	`[JSONPatch{op: "add", path: "` + podPath + `/tolerations", value: [{"key": "org.com/role", "operator": "Exists"}]}]`)
@@ -110,8 +110,8 @@ var added = admissionregistrationv1.Mutation{
 func isAdded(d *appsv1.Deployment) bool { return d.Labels["team"] == "shop" }
 
 var _ = Describe("Neighbour Kyverno", func() {
-	It("that caps the grace period is no fight: Stalled with both values, until the app declares what it allows", func() {
-		w := newWorld()
+	It("that caps the grace period causes no endless writes: the app is Stalled with both values until it declares an allowed one", func() {
+		w := newTestEnv()
 		w.mutateBy(withLongGrace, isCapped, capped)
 		w.create(longRequests)
 		w.reconcile()
@@ -119,16 +119,16 @@ var _ = Describe("Neighbour Kyverno", func() {
 		w.rollOut()
 		w.reconcile()
 		Expect(w.conditions()).To(ConsistOf("Ready=False Altered", "Stalled=True Altered"))
-		Expect(w.readyMessage()).To(ContainSubstring("spec.template.spec.terminationGracePeriodSeconds is 50 in place of 75"))
+		Expect(w.readyMessage()).To(ContainSubstring("spec.template.spec.terminationGracePeriodSeconds is 50 instead of 75"))
 		w.settleUnderPolicy()
 		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Timing.RequestSeconds = 30 })
 		w.settle()
 		Expect(w.conditions()).To(ConsistOf(available))
 	})
 
-	DescribeTable("that adds what the app leaves out is not noticed",
+	DescribeTable("that adds fields that the app leaves out causes no write",
 		func(own []corev1.Toleration) {
-			w := newWorld()
+			w := newTestEnv()
 			w.mutateBy(nil, func(d *appsv1.Deployment) bool { return isTolerated(d) && isAdded(d) }, added, secretAdded, tolerated)
 			w.create(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Tolerations = own })
 			w.settleUnderPolicy()
@@ -146,12 +146,12 @@ var _ = Describe("Neighbour Kyverno", func() {
 			Expect([]string{c.Image, string(c.ImagePullPolicy), c.Resources.Requests.Cpu().String()}).To(Equal([]string{"hello:0.2.0", "Always", "100m"}))
 			Expect(w.conditions()).To(ConsistOf(available))
 		},
-		Entry("where it has none", nil), Entry("beside the app's own", []corev1.Toleration{{Key: "spot", Operator: corev1.TolerationOpExists}}),
+		Entry("if the app has no toleration", nil), Entry("if the app has a toleration", []corev1.Toleration{{Key: "spot", Operator: corev1.TolerationOpExists}}),
 	)
 
-	// kyverno/policies, other/replace-image-registry, which people have for Deployments too, is told from what they may want.
-	It("that moves images to a registry is named, until the app names that registry", func() {
-		w := newWorld()
+	// This is kyverno/policies, other/replace-image-registry, for Deployments.
+	It("that replaces the image registry is reported until the app uses that registry", func() {
+		w := newTestEnv()
 		isMoved := func(d *appsv1.Deployment) bool {
 			return strings.HasPrefix(d.Spec.Template.Spec.Containers[0].Image, "mirror/")
 		}
@@ -161,16 +161,16 @@ var _ = Describe("Neighbour Kyverno", func() {
 		w.create()
 		w.settleUnderPolicy()
 		Expect(w.conditions()).To(ConsistOf("Ready=False Altered", "Stalled=True Altered"))
-		Expect(w.readyMessage()).To(ContainSubstring(`spec.template.spec.containers[0].image is "mirror/hello:0.1.0" in place of "hello:0.1.0"`))
+		Expect(w.readyMessage()).To(ContainSubstring(`spec.template.spec.containers[0].image is "mirror/hello:0.1.0" instead of "hello:0.1.0"`))
 		before := w.deployment().Spec.Template
 		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = "mirror/hello:0.1.0" })
 		w.settle()
 		Expect(w.conditions()).To(ConsistOf(available))
-		Expect(w.deployment().Spec.Template).To(Equal(before), "it is no rollout")
+		Expect(w.deployment().Spec.Template).To(Equal(before), "no rollout must start")
 	})
 
-	It("and the manager are at rest, whether the policy caps or adds", func() {
-		w := newWorld()
+	It("and the manager stop writing, whether the policy caps or adds", func() {
+		w := newTestEnv()
 		w.mutateBy(withLongGrace, isCapped, capped, added, secretAdded, tolerated)
 		startManager()
 		reasons := map[string]string{"capped": v1alpha1.ReasonAltered, "added": v1alpha1.ReasonAvailable}
@@ -190,7 +190,7 @@ var _ = Describe("Neighbour Kyverno", func() {
 				g.Expect(ready).To(HaveField("Reason", reason))
 			}).Should(Succeed())
 		}
-		// What the last status has woken may still be under way.
+		// A reconcile that the last status update triggered may still be running.
 		var before map[string]int
 		Eventually(func(g Gomega) {
 			last := before
@@ -200,10 +200,10 @@ var _ = Describe("Neighbour Kyverno", func() {
 		Consistently(writesCounted).WithTimeout(time.Second).WithPolling(200 * time.Millisecond).Should(Equal(before))
 	})
 
-	// Read from kyverno/kyverno, pkg/background/mutate/mutate.go: its background controller updates the whole object, with no field manager. The
-	// annotation is that of kyverno/policies, other/restart-deployment-on-secret-change.
-	It("that mutates what exists restarts pods, and is undone at what is derived, at a bounded price", func() {
-		w := newWorld()
+	// Source: kyverno/kyverno, pkg/background/mutate/mutate.go. The background controller updates the whole object without a field manager. The
+	// annotation is from kyverno/policies, other/restart-deployment-on-secret-change.
+	It("that mutates existing objects can restart pods, and its changes of derived fields are reverted with few writes", func() {
+		w := newTestEnv()
 		w.create()
 		w.settle()
 		mutate := func(change func(*appsv1.Deployment)) {
@@ -217,13 +217,13 @@ var _ = Describe("Neighbour Kyverno", func() {
 				d.Labels["team"] = "shop"
 				d.Spec.Template.Annotations = map[string]string{"ops.corp.com/triggerrestart": value}
 			})
-			Expect(w.reconcile()).NotTo(ContainElement(HaveSuffix("Deployment")), "it is not ours")
-			Expect(w.settle()).To(BeNumerically("<=", 1), "its status")
+			Expect(w.reconcile()).NotTo(ContainElement(HaveSuffix("Deployment")), "the operator does not own the label")
+			Expect(w.settle()).To(BeNumerically("<=", 1), "only the status is written")
 			Expect(w.deployment().Spec.Template.Annotations).To(HaveKeyWithValue("ops.corp.com/triggerrestart", value))
 		}
 		for range 3 {
 			mutate(func(d *appsv1.Deployment) { d.Spec.MinReadySeconds = 0 })
-			Expect(w.settle()).To(BeNumerically("<=", 4), "taking over, applying, and two states of the status")
+			Expect(w.settle()).To(BeNumerically("<=", 4), "one write takes over, one applies, and two update the status")
 			d := w.deployment()
 			Expect(d.Spec.MinReadySeconds).To(BeEquivalentTo(5))
 			Expect(d.Labels).To(HaveKeyWithValue("team", "shop"))
@@ -233,16 +233,16 @@ var _ = Describe("Neighbour Kyverno", func() {
 })
 
 var _ = Describe("Neighbour Gatekeeper", func() {
-	// Read from open-policy-agent/gatekeeper, pkg/mutation/mutators: assignmeta/assignmeta_mutator.go (only where the key is absent),
-	// assign/assign_mutator.go with core/setter.go (whatever was there), modifyset/modify_set_mutator.go (merge adds what a list has not,
-	// prune removes). Samples: open-policy-agent/gatekeeper-library, mutation/pod-security-policy.
-	It("AssignMetadata is kept, and leaves alone what is there", func() {
+	// Source: open-policy-agent/gatekeeper, pkg/mutation/mutators: assignmeta/assignmeta_mutator.go (sets absent keys only),
+	// assign/assign_mutator.go with core/setter.go (replaces any value), modifyset/modify_set_mutator.go (merge adds missing list entries,
+	// prune removes entries). Samples: open-policy-agent/gatekeeper-library, mutation/pod-security-policy.
+	It("AssignMetadata is kept, and changes no existing key", func() {
 		assign := func(kind, key string) admissionregistrationv1.Mutation {
 			return jsonPatch(fmt.Sprintf(`!has(object.metadata.%[1]s) ? [JSONPatch{op: "add", path: "/metadata/%[1]s", value: {%[2]q: "gatekeeper"}}] : `+
 				`%[2]q in object.metadata.%[1]s ? [] : `+
 				`[JSONPatch{op: "add", path: "/metadata/%[1]s/" + jsonpatch.escapeKey(%[2]q), value: "gatekeeper"}]`, kind, key))
 		}
-		w := newWorld()
+		w := newTestEnv()
 		w.mutateBy(nil, func(d *appsv1.Deployment) bool { return d.Labels["owner"] != "" },
 			assign("labels", "owner"), assign("labels", "app.kubernetes.io/managed-by"), assign("annotations", "example.com/owner"))
 		w.create()
@@ -253,8 +253,8 @@ var _ = Describe("Neighbour Gatekeeper", func() {
 		Expect(w.conditions()).To(ConsistOf(available))
 	})
 
-	It("Assign is kept where the app says nothing, and named where the app says otherwise", func() {
-		w := newWorld()
+	It("Assign is kept for fields that the app leaves out, and reported for fields that the app sets to another value", func() {
+		w := newTestEnv()
 		w.mutateBy(nil, func(d *appsv1.Deployment) bool {
 			return d.Spec.Template.Spec.Containers[0].ImagePullPolicy == corev1.PullAlways
 		},
@@ -273,11 +273,11 @@ var _ = Describe("Neighbour Gatekeeper", func() {
 		})
 		w.settleUnderPolicy()
 		Expect(w.conditions()).To(ConsistOf("Ready=False Altered", "Stalled=True Altered"))
-		Expect(w.readyMessage()).To(ContainSubstring(`spec.template.spec.containers[0].imagePullPolicy is "Always" in place of "Never"`))
+		Expect(w.readyMessage()).To(ContainSubstring(`spec.template.spec.containers[0].imagePullPolicy is "Always" instead of "Never"`))
 	})
 
-	It("ModifySet is kept where it merges, and named where it prunes", func() {
-		w := newWorld()
+	It("ModifySet is kept if it merges, and reported if it prunes", func() {
+		w := newTestEnv()
 		drop := containerPath + "/securityContext/capabilities/drop"
 		w.mutateBy(withCapabilities, func(d *appsv1.Deployment) bool {
 			return len(d.Spec.Template.Spec.Containers[0].SecurityContext.Capabilities.Drop) > 1
@@ -297,7 +297,7 @@ var _ = Describe("Neighbour Gatekeeper", func() {
 		})
 		w.settleUnderPolicy()
 		Expect(w.conditions()).To(ConsistOf("Ready=False Altered", "Stalled=True Altered"))
-		Expect(w.readyMessage()).To(ContainSubstring(`spec.template.spec.containers[0].args[1] is absent in place of "--debug"`))
+		Expect(w.readyMessage()).To(ContainSubstring(`spec.template.spec.containers[0].args[1] is absent instead of "--debug"`))
 	})
 })
 

@@ -25,22 +25,22 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// The neighbours are other tools of a cluster that write what we own, or what we read. None is installed: each spec writes what the tool
-// writes, by the same verb and under the same manager, as its source says, which the spec names. docs/status.md has the table.
+// The neighbours are other tools in a cluster that write objects of the operator. None of them is installed: each spec makes the same requests as the
+// tool, with the same verb and field manager, and names the source code of the tool. docs/status.md has the table.
 
-// Who names no field manager is called by his user agent, up to the slash.
+// If a request names no field manager, the API server uses the user agent up to the slash.
 const (
 	hpaAgent  = "kube-controller-manager/v1.37.2 (linux/amd64) kubernetes/2f1a3c5/system:serviceaccount:kube-system:horizontal-pod-autoscaler"
 	kedaAgent = "keda/v0.0.0 (linux/amd64) kubernetes/$Format"
 )
 
-// scaler reads and writes /scale by client-go's polymorphic scale client, which knows nothing of our kind but its name.
+// scaler reads and writes /scale with client-go's polymorphic scale client, which needs only the name of the resource.
 type scaler struct {
-	w      *world
+	w      *testEnv
 	scales scale.ScalesGetter
 }
 
-func (w *world) scaler(agent string) scaler {
+func (w *testEnv) scaler(agent string) scaler {
 	GinkgoHelper()
 	c := rest.CopyConfig(config)
 	c.UserAgent = agent
@@ -60,7 +60,7 @@ func (s scaler) get() *autoscalingv1.Scale {
 	return now
 }
 
-// set writes what it has read, with another number.
+// set writes the scale that it has read, with another number.
 func (s scaler) set(n int32) {
 	GinkgoHelper()
 	now := s.get()
@@ -69,16 +69,16 @@ func (s scaler) set(n int32) {
 	Expect(err).NotTo(HaveOccurred())
 }
 
-// to lets us follow.
+// to sets the replicas, reconciles the app and completes the rollout.
 func (s scaler) to(n int32) {
 	GinkgoHelper()
 	s.set(n)
 	s.w.settle()
 	Expect(*s.w.deployment().Spec.Replicas).To(Equal(n))
-	Expect(s.w.conditions()).To(ConsistOf(available), "there is no conflict in scaling the app")
+	Expect(s.w.conditions()).To(ConsistOf(available), "scaling the app is no conflict")
 }
 
-// owners of a path in an object, each as "manager operation subresource".
+// owners returns the owners of a field of the spec, each as "manager operation subresource".
 func owners(object client.Object, path string) []string {
 	GinkgoHelper()
 	var all []string
@@ -95,10 +95,10 @@ func owners(object client.Object, path string) []string {
 func withoutReplicas(app *v1alpha1.GracefulApp) { app.Spec.Replicas = nil }
 
 var _ = Describe("Neighbour HPA", func() {
-	// Read from kubernetes/kubernetes, pkg/controller/podautoscaler/horizontal.go: GET and PUT of /scale, no field manager; without a
-	// selector in the scale's status it refuses to work, and 0 replicas turn it off.
+	// Source: kubernetes/kubernetes, pkg/controller/podautoscaler/horizontal.go. It sends GET and PUT of /scale without a field manager. It fails
+	// without a selector in the scale's status, and 0 replicas disable it.
 	It("finds the app's pods by the scale's selector, and its number reaches the Deployment", func() {
-		w := newWorld()
+		w := newTestEnv()
 		w.create(withoutReplicas)
 		w.settle()
 		hpa := w.scaler(hpaAgent)
@@ -108,7 +108,7 @@ var _ = Describe("Neighbour HPA", func() {
 		selector, err := labels.Parse(now.Status.Selector)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(selector.Matches(labels.Set(w.deployment().Spec.Template.Labels))).To(BeTrue())
-		Expect(selector.Matches(labels.Set{})).To(BeFalse(), "it selects whatever there is")
+		Expect(selector.Matches(labels.Set{})).To(BeFalse(), "the selector must not match all pods")
 
 		hpa.to(5)
 		Expect(owners(w.app(), "replicas")).To(ConsistOf("kube-controller-manager Update scale"))
@@ -121,7 +121,7 @@ var _ = Describe("Neighbour HPA", func() {
 
 	DescribeTable("keeps its number when a manifest without replicas is applied again",
 		func(flags ...string) {
-			w := newWorld()
+			w := newTestEnv()
 			manifest, apply := w.manifest(), w.kubectlApply(flags...)
 			apply(manifest)
 			w.settle()
@@ -132,16 +132,16 @@ var _ = Describe("Neighbour HPA", func() {
 			w.settle()
 			Expect(w.deployment().Spec.Template.Spec.Containers[0].Image).To(Equal("hello:0.2.0"))
 			Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(5))
-			// Where nobody owned the number, /scale makes nobody its owner (apimachinery, managedfields/scalehandler.go); it is kept all the same.
+			// If the field had no owner, a write of /scale adds none (apimachinery, managedfields/scalehandler.go). The number is kept nevertheless.
 			Expect(owners(w.app(), "replicas")).NotTo(ContainElement(HavePrefix("kubectl")))
 		},
 		Entry("client-side"), Entry("server-side", "--server-side"),
 	)
 
-	// A Deployment has the same trap. What was applied client-side is taken away when it leaves the manifest, and the default comes.
+	// A Deployment behaves in the same way: a client-side apply removes a field that leaves the manifest, and the API server sets the default.
 	DescribeTable("and replicas that leave the manifest",
 		func(then int, remedy string, flags ...string) {
-			w := newWorld()
+			w := newTestEnv()
 			manifest, kubectl := w.manifest(), w.kubectl()
 			apply := append([]string{"apply", "-f", "-"}, flags...)
 			setTwoReplicas(manifest)
@@ -157,7 +157,7 @@ var _ = Describe("Neighbour HPA", func() {
 			Expect(*w.app().Spec.Replicas).To(BeEquivalentTo(then))
 			hpa.to(5)
 			kubectl(manifest, apply...)
-			Expect(*w.app().Spec.Replicas).To(BeEquivalentTo(5), "only that once")
+			Expect(*w.app().Spec.Replicas).To(BeEquivalentTo(5), "the number must change only once")
 		},
 		Entry("lose its number for a moment, client-side", 1, ""),
 		Entry("keep it when they leave the annotation first", 5, "set-last-applied"),
@@ -166,11 +166,11 @@ var _ = Describe("Neighbour HPA", func() {
 })
 
 var _ = Describe("Neighbour KEDA", func() {
-	// Read from kedacore/keda, pkg/scaling/executor/scale_scaledobjects.go (0 to 1, back to 0, and autoscaling.keda.sh/paused-replicas: PUT of
+	// Source: kedacore/keda, pkg/scaling/executor/scale_scaledobjects.go (0 to 1, back to 0, and autoscaling.keda.sh/paused-replicas: PUT of
 	// /scale without a field manager), controllers/keda/hpa.go (the HPA) and pkg/scaling/resolver/scale_resolvers.go (it reads the pod
-	// template of whatever it scales at spec.template).
-	It("wakes the app from zero, lets its HPA go on, and puts it to sleep", func() {
-		w := newWorld()
+	// template of the scaled object at spec.template).
+	It("scales the app from zero, leaves it to the HPA, and scales it to zero", func() {
+		w := newTestEnv()
 		app := w.create(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(0)) })
 		w.settle()
 		Expect(w.conditions()).To(ConsistOf(available), "0 of 0")
@@ -202,7 +202,7 @@ var _ = Describe("Neighbour KEDA", func() {
 })
 
 var _ = Describe("Neighbour Reloader", func() {
-	// Read from stakater/Reloader, internal/pkg/handler/upgrade.go (what, and that the pod template's annotations choose when the
+	// Source: stakater/Reloader, internal/pkg/handler/upgrade.go (the changes, and that the annotations of the pod template count if the
 	// Deployment has none), internal/pkg/callbacks/rolling_upgrade.go (the verbs, the manager and the patches) and
 	// internal/pkg/handler/pause_deployment.go.
 	const (
@@ -210,22 +210,22 @@ var _ = Describe("Neighbour Reloader", func() {
 		variable = "STAKATER_SETTINGS_CONFIGMAP"
 		mark     = "reloader.stakater.com/last-reloaded-from"
 	)
-	patch := func(w *world, kind types.PatchType, data string) {
+	patch := func(w *testEnv, kind types.PatchType, data string) {
 		GinkgoHelper()
 		Expect(api.Patch(ctx, w.deployment(), client.RawPatch(kind, []byte(data)), manager)).To(Succeed())
 	}
-	envPatch := func(w *world, hash string) {
+	envPatch := func(w *testEnv, hash string) {
 		patch(w, types.StrategicMergePatchType, `{"spec":{"template":{"spec":{"containers":[{"name":"hello","env":[{"name":"`+variable+
 			`","value":"`+hash+`"}]}]}}}}`)
 	}
-	envUpdate := func(w *world, hash string) { // as before version 1.4
+	envUpdate := func(w *testEnv, hash string) { // as before version 1.4
 		d := w.deployment()
 		env := &d.Spec.Template.Spec.Containers[0].Env
 		*env = slices.DeleteFunc(*env, func(e corev1.EnvVar) bool { return e.Name == variable })
 		*env = append(*env, corev1.EnvVar{Name: variable, Value: hash})
 		Expect(api.Update(ctx, d, manager)).To(Succeed())
 	}
-	annotationPatch := func(w *world, hash string) {
+	annotationPatch := func(w *testEnv, hash string) {
 		patch(w, types.StrategicMergePatchType, `{"spec":{"template":{"metadata":{"annotations":{"`+mark+
 			`":"{\"type\":\"CONFIGMAP\",\"name\":\"settings\",\"hash\":\"`+hash+`\"}"}}}}}`)
 	}
@@ -246,9 +246,9 @@ var _ = Describe("Neighbour Reloader", func() {
 		}}
 	}
 
-	DescribeTable("restarts the pods once for each change, and its mark stays",
-		func(write func(*world, string)) {
-			w := newWorld()
+	DescribeTable("restarts the pods once for each change, and its variable or annotation stays",
+		func(write func(*testEnv, string)) {
+			w := newTestEnv()
 			w.create(watched)
 			w.settle()
 			Expect(w.deployment().Spec.Template.Annotations).To(HaveKeyWithValue("reloader.stakater.com/auto", "true"))
@@ -258,9 +258,9 @@ var _ = Describe("Neighbour Reloader", func() {
 				written := w.deployment()
 				Expect(written.Spec.Template).NotTo(Equal(before))
 				w.settle()
-				Expect(w.deployment().Generation).To(Equal(written.Generation), "we wrote after it")
+				Expect(w.deployment().Generation).To(Equal(written.Generation), "the operator must not write after Reloader")
 				w.scaler(hpaAgent).to(int32(len(hash)) + written.Status.Replicas)
-				Expect(w.deployment().Spec.Template).To(Equal(written.Spec.Template), "to scale is one more rollout")
+				Expect(w.deployment().Spec.Template).To(Equal(written.Spec.Template), "scaling must not start a rollout")
 			}
 			w.change(func(app *v1alpha1.GracefulApp) {
 				app.Spec.Template.Spec.Containers[0].Image = "hello:0.2.0"
@@ -275,8 +275,8 @@ var _ = Describe("Neighbour Reloader", func() {
 		Entry("env-vars, by patch", envPatch), Entry("env-vars, by update", envUpdate), Entry("annotations", annotationPatch),
 	)
 
-	It("takes its variable away again when the ConfigMap is deleted", func() {
-		w := newWorld()
+	It("removes its variable when the ConfigMap is deleted", func() {
+		w := newTestEnv()
 		w.create(watched)
 		w.settle()
 		before := w.deployment().Spec.Template
@@ -288,8 +288,8 @@ var _ = Describe("Neighbour Reloader", func() {
 		Expect(w.deployment().Spec.Template).To(Equal(before))
 	})
 
-	It("pauses the Deployment for its pause period, and one sees who has to resume", func() {
-		w := newWorld()
+	It("pauses the Deployment for its pause period, and the message says how to resume it", func() {
+		w := newTestEnv()
 		w.create(watched)
 		w.settle()
 		patch(w, types.StrategicMergePatchType,
@@ -300,7 +300,7 @@ var _ = Describe("Neighbour Reloader", func() {
 		Expect(api.Status().Update(ctx, d)).To(Succeed())
 		Expect(w.reconcile()).To(Equal([]string{"Patch status GracefulApp"}))
 		Expect(w.conditions()).To(ConsistOf("Ready=False Paused", "Reconciling=True Paused"))
-		Expect(w.readyMessage()).To(ContainSubstring("somebody has paused the Deployment"))
+		Expect(w.readyMessage()).To(ContainSubstring("another client paused the Deployment"))
 		patch(w, types.StrategicMergePatchType,
 			`{"spec":{"paused":false},"metadata":{"annotations":{"deployment.reloader.stakater.com/paused-at":null}}}`)
 		w.settle()

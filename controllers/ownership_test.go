@@ -16,7 +16,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// everything is a spec that uses what apply configurations and managed fields could trip over: defaulted probes, quantities in
+// everything is a spec with fields that are difficult for apply configurations and managed fields: defaulted probes, quantities in
 // two notations, empty structs, defaults inside atomic structs and lists, sidecars, several ports.
 func everything(app *v1alpha1.GracefulApp) {
 	pod := &app.Spec.Template.Spec
@@ -53,8 +53,8 @@ func everything(app *v1alpha1.GracefulApp) {
 }
 
 var _ = Describe("A foreign object of the app's name", func() {
-	It("is never touched, and the app takes the name when it is free", func() {
-		w := newWorld()
+	It("is never changed, and the app creates its own object when the name is free", func() {
+		w := newTestEnv()
 		foreign := &appsv1.Deployment{
 			ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: w.namespace},
 			Spec: appsv1.DeploymentSpec{
@@ -69,7 +69,7 @@ var _ = Describe("A foreign object of the app's name", func() {
 		w.create()
 		Expect(w.reconcile()).To(Equal([]string{"Patch status GracefulApp"}))
 		Expect(w.conditions()).To(ConsistOf("Ready=False NameTaken", "Stalled=True NameTaken"))
-		Expect(w.readyMessage()).To(ContainSubstring("Deployment hello (not controlled by anything) is in the way"))
+		Expect(w.readyMessage()).To(ContainSubstring("Deployment hello (not controlled by anything) already exists"))
 		Expect(w.events.take()).To(ConsistOf(HavePrefix("Warning NameTaken: ")))
 		Expect(w.deployment().ResourceVersion).To(Equal(foreign.ResourceVersion))
 
@@ -78,18 +78,18 @@ var _ = Describe("A foreign object of the app's name", func() {
 		Expect(metav1.IsControlledBy(w.deployment(), w.app())).To(BeTrue())
 	})
 
-	It("is waited for when it is a deleted app's of the same name", func() {
-		w := newWorld()
+	It("is not replaced before the garbage collector deletes it, if a deleted app of the same name owned it", func() {
+		w := newTestEnv()
 		w.create()
 		w.reconcile()
-		// No garbage collector runs here: the children stay until the test removes them.
+		// No garbage collector runs here: the objects stay until the test deletes them.
 		Expect(api.Delete(ctx, w.app())).To(Succeed())
 		w.create()
 		w.events.take()
 		Expect(w.reconcile()).To(Equal([]string{"Patch status GracefulApp"}))
 		Expect(w.conditions()).To(ConsistOf(progressing, "Reconciling=True Progressing"))
 		Expect(w.readyMessage()).To(Equal(
-			"waiting until Deployment hello, Service hello, PodDisruptionBudget hello of a deleted GracefulApp of this name is gone"))
+			"waiting for the garbage collector to delete Deployment hello, Service hello, PodDisruptionBudget hello of a deleted GracefulApp with the same name"))
 		for _, child := range []client.Object{w.deployment(), fetch(w, &corev1.Service{}), w.budget()} {
 			Expect(api.Delete(ctx, child, client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
 		}
@@ -97,14 +97,14 @@ var _ = Describe("A foreign object of the app's name", func() {
 		Expect(metav1.IsControlledBy(w.deployment(), w.app())).To(BeTrue())
 	})
 
-	It("is not adopted either when the cache has not seen it yet", func() {
-		w := newWorld()
+	It("is not adopted if the cache does not show it yet", func() {
+		w := newTestEnv()
 		w.create()
 		w.fail = func(verb, kind string) error {
 			if verb != "Apply" || kind != "Service" {
 				return nil
 			}
-			// It appears between reading and writing.
+			// Another client creates the object between the operator's read and write.
 			return client.IgnoreAlreadyExists(api.Create(ctx, &corev1.Service{
 				ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: w.namespace},
 				Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 1}}},
@@ -112,15 +112,15 @@ var _ = Describe("A foreign object of the app's name", func() {
 		}
 		result, err := w.try()
 		Expect(err).NotTo(HaveOccurred())
-		Expect(result.RequeueAfter).To(Equal(conflictRetry))
+		Expect(result.RequeueAfter).To(Equal(conflictRequeueAfter))
 		service := fetch(w, &corev1.Service{})
 		Expect(service.OwnerReferences).To(BeEmpty())
 		Expect(service.Spec.Ports[0].Port).To(BeEquivalentTo(1))
 	})
 })
 
-var _ = Describe("A PodDisruptionBudget that a deleted GracefulApp of the same name has left", func() {
-	DescribeTable("is not touched without the annotation", func(replicas int32) {
+var _ = Describe("An orphaned PodDisruptionBudget of a deleted GracefulApp of the same name", func() {
+	DescribeTable("is not changed without the annotation", func(replicas int32) {
 		w := settled()
 		Expect(api.Delete(ctx, w.app())).To(Succeed())
 		for _, object := range []client.Object{w.deployment(), fetch(w, &corev1.Service{})} {
@@ -142,10 +142,10 @@ var _ = Describe("A PodDisruptionBudget that a deleted GracefulApp of the same n
 	)
 })
 
-var _ = Describe("A child that somebody edits", func() {
-	var w *world
+var _ = Describe("An owned object that another client edits", func() {
+	var w *testEnv
 	BeforeEach(func() {
-		w = newWorld()
+		w = newTestEnv()
 		w.create()
 		w.reconcile()
 		w.rollOut()
@@ -159,8 +159,8 @@ var _ = Describe("A child that somebody edits", func() {
 		Expect(api.Patch(ctx, d, client.StrategicMergeFrom(before), manager)).To(Succeed())
 	}
 
-	It("gets back what is ours, and loses what came with the same edit", func() {
-		// As kubectl rollout undo does: it puts an old template in place of ours, with a variable that is gone since.
+	It("gets the applied fields again, and loses fields that the same edit added", func() {
+		// kubectl rollout undo does this: it restores an old template, with a variable that the app no longer has.
 		edit("kubectl-rollout", func(d *appsv1.Deployment) {
 			d.Spec.Template.Spec.TerminationGracePeriodSeconds = new(int64(30))
 			d.Spec.Template.Spec.Containers[0].Image = "hello:0.0.9"
@@ -177,7 +177,7 @@ var _ = Describe("A child that somebody edits", func() {
 		Expect(w.reconcile()).To(BeEmpty())
 	})
 
-	It("keeps what is not ours: rollout restart, and what other controllers add", func() {
+	It("keeps fields of other managers: rollout restart, and variables that other controllers add", func() {
 		edit("kubectl-rollout", func(d *appsv1.Deployment) {
 			d.Spec.Template.Annotations = map[string]string{"kubectl.kubernetes.io/restartedAt": "2030-01-01T00:00:00Z"}
 		})
@@ -194,7 +194,7 @@ var _ = Describe("A child that somebody edits", func() {
 		Expect(d.Spec.Template.Spec.Containers[0].Env).To(ContainElement(HaveField("Name", "STAKATER_CONFIG")))
 	})
 
-	It("keeps a restart even when the same hand undid a rollout", func() {
+	It("keeps a restart even if the same manager also undid a rollout", func() {
 		edit("kubectl-rollout", func(d *appsv1.Deployment) {
 			d.Spec.Template.Annotations = map[string]string{"kubectl.kubernetes.io/restartedAt": "2030-01-01T00:00:00Z"}
 			d.Spec.Template.Spec.Containers[0].Image = "hello:0.0.9"
@@ -207,8 +207,8 @@ var _ = Describe("A child that somebody edits", func() {
 		Expect(template.Spec.NodeSelector).To(BeEmpty())
 	})
 
-	It("gets its hook back from a rollback to a hook of another kind", func() {
-		// kubectl rollout undo replaces the template; a hook with two handlers is invalid, so ours cannot just be added.
+	It("gets its hook again after a rollback to a hook of another kind", func() {
+		// kubectl rollout undo replaces the template. A hook with two handlers is invalid, so the operator must remove the other one.
 		template := w.deployment().Spec.Template
 		template.Spec.Containers[0].Lifecycle.PreStop = &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 5}}
 		template.Spec.Containers[0].Image = "hello:0.0.9"
@@ -226,7 +226,7 @@ var _ = Describe("A child that somebody edits", func() {
 		Expect(w.conditions()).To(ConsistOf(available))
 	})
 
-	It("keeps the labels and finalizers that came with an edit of ours", func() {
+	It("keeps labels and finalizers that came with an edit of an applied field", func() {
 		edit("kubectl-edit", func(d *appsv1.Deployment) {
 			d.Labels["team"], d.Finalizers = "checkout", []string{"example.com/backup"}
 			d.Spec.MinReadySeconds = 1
@@ -239,38 +239,38 @@ var _ = Describe("A child that somebody edits", func() {
 		Expect(d.Spec.MinReadySeconds).To(BeEquivalentTo(5))
 	})
 
-	It("is looked at again when somebody edits it between our read and our write", func() {
+	It("is reconciled again if another client edits it between the operator's read and write", func() {
 		edit("kubectl-edit", func(d *appsv1.Deployment) { d.Spec.MinReadySeconds = 1 })
 		w.fail = func(verb, kind string) error {
 			if verb == "Patch" && kind == "Deployment" {
-				edit("somebody", func(d *appsv1.Deployment) { d.Labels["team"] = "checkout" })
+				edit("another-client", func(d *appsv1.Deployment) { d.Labels["team"] = "checkout" })
 			}
 			return nil
 		}
 		result, err := w.try()
 		Expect(err).NotTo(HaveOccurred())
-		Expect(result.RequeueAfter).To(Equal(conflictRetry))
+		Expect(result.RequeueAfter).To(Equal(conflictRequeueAfter))
 		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("Stalled")))
 		w.fail = nil
 		w.reconcile()
 		Expect(w.deployment().Spec.MinReadySeconds).To(BeEquivalentTo(5))
 	})
 
-	It("is Stalled, with both values, and at rest when a policy alters what we apply", func() {
+	It("makes the app Stalled, with both values and without endless writes, if a policy changes an applied field", func() {
 		stop := mutateDeployments(w.namespace, "object.spec.template.spec.terminationGracePeriodSeconds > 15 ? "+
 			"Object{spec: Object.spec{template: Object.spec.template{spec: Object.spec.template.spec{"+
 			"terminationGracePeriodSeconds: 15}}}} : Object{}")
 		Eventually(func(g Gomega) {
 			edit("policy-probe", func(d *appsv1.Deployment) { d.Spec.Template.Labels["probe"] = rand.String(5) })
 			g.Expect(*w.deployment().Spec.Template.Spec.TerminationGracePeriodSeconds).To(BeEquivalentTo(15))
-		}).Should(Succeed(), "the policy is not in force")
+		}).Should(Succeed(), "the API server does not enforce the policy")
 		w.events.take()
 		w.reconcile()
 		version := w.deployment().ResourceVersion
-		Expect(w.reconcile()).To(ContainElement("Apply Deployment"), "or the policy was not noticed")
-		Expect(w.deployment().ResourceVersion).To(Equal(version), "each pass writes, and wakes the next one")
+		Expect(w.reconcile()).To(ContainElement("Apply Deployment"), "the policy must change an applied field")
+		Expect(w.deployment().ResourceVersion).To(Equal(version), "each reconcile writes, and its write triggers the next one")
 		Expect(w.conditions()).To(ConsistOf("Ready=False Altered", "Stalled=True Altered"))
-		Expect(w.readyMessage()).To(ContainSubstring("spec.template.spec.terminationGracePeriodSeconds is 15 in place of 20"))
+		Expect(w.readyMessage()).To(ContainSubstring("spec.template.spec.terminationGracePeriodSeconds is 15 instead of 20"))
 		Expect(w.events.take()).To(ConsistOf(HavePrefix("Warning Altered: ")))
 		Expect(w.reconcile()).To(HaveEach("Apply Deployment"))
 		Expect(w.events.take()).To(BeEmpty())
@@ -286,7 +286,7 @@ var _ = Describe("A child that somebody edits", func() {
 		Expect(w.conditions()).To(ConsistOf(available))
 	})
 
-	It("is made again when it was deleted", func() {
+	It("is created again after it was deleted", func() {
 		before := w.deployment().UID
 		Expect(api.Delete(ctx, w.deployment(), client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
 		w.reconcile()

@@ -20,10 +20,10 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// fleetSize is more than the operator has workers.
+// fleetSize is larger than the number of workers.
 const fleetSize = 50
 
-// restFor is how long the fleet is watched at rest: a loop of writes would show within it, since an app is reconciled in milliseconds.
+// restFor is the time for which the test counts writes. A loop of writes would show, because a reconcile takes milliseconds.
 const restFor = 5 * time.Second
 
 var (
@@ -32,7 +32,7 @@ var (
 	requestsCounter = "apiserver_request_total"
 )
 
-// writesCounted are the writes to apps, children and events that the API server itself has counted since it began, by verb and resource.
+// writesCounted returns the API server's own counts of writes to apps, owned objects and events since its start, by verb and resource.
 func writesCounted(g Gomega) map[string]int {
 	kube, err := kubernetes.NewForConfig(config)
 	g.Expect(err).NotTo(HaveOccurred())
@@ -51,8 +51,8 @@ func writesCounted(g Gomega) map[string]int {
 	return n
 }
 
-// passesCounted are the reconciles that this process has counted.
-func passesCounted() int {
+// reconcileCount returns the number of reconciles from the metrics of this process.
+func reconcileCount() int {
 	GinkgoHelper()
 	families, err := ctrlmetrics.Registry.Gather()
 	Expect(err).NotTo(HaveOccurred())
@@ -78,8 +78,8 @@ func label(m *dto.Metric, name string) string {
 }
 
 var _ = Describe("A fleet at rest", func() {
-	It("costs the API server no write, nor does a restart of the operator", func() {
-		w := newWorld()
+	It("causes no write, and a restart of the operator causes none either", func() {
+		w := newTestEnv()
 		stop := startManager()
 		keys := make([]client.ObjectKey, fleetSize)
 		for i := range keys {
@@ -100,14 +100,14 @@ var _ = Describe("A fleet at rest", func() {
 				WithTimeout(time.Minute).Should(BeTrue())
 		}
 		before := writesCounted(Default)
-		Expect(before).To(HaveKeyWithValue("APPLY deployments/ 201", BeNumerically(">=", fleetSize)), "the counter does not see our writes")
+		Expect(before).To(HaveKeyWithValue("APPLY deployments/ 201", BeNumerically(">=", fleetSize)), "the counter must see the operator's writes")
 		Consistently(writesCounted).WithTimeout(restFor).WithPolling(time.Second).Should(Equal(before))
 
 		By("after a restart")
 		stop()
-		passes := passesCounted()
+		reconciles := reconcileCount()
 		startManager()
-		Eventually(passesCounted).WithTimeout(3*time.Minute).Should(BeNumerically(">=", passes+fleetSize), "caches sync within two minutes, or the manager ends")
+		Eventually(reconcileCount).WithTimeout(3*time.Minute).Should(BeNumerically(">=", reconciles+fleetSize), "caches sync within two minutes, or the manager ends")
 		Consistently(writesCounted).WithTimeout(restFor).WithPolling(time.Second).Should(Equal(before))
 	})
 })

@@ -12,16 +12,16 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// An exported manifest has the time of the last restart in its template.
-var _ = Describe("A restart of an app whose template has restartedAt", func() {
+// A manifest that was exported from the cluster has the time of the last restart in its template.
+var _ = Describe("A restart of an app that has restartedAt in its template", func() {
 	const first, second, third = "2030-01-01T00:00:00Z", "2030-01-01T01:00:00Z", "2030-01-01T02:00:00Z"
-	var w *world
+	var w *testEnv
 	restartedAt := func(value string) func(*v1alpha1.GracefulApp) {
 		return func(app *v1alpha1.GracefulApp) {
 			app.Spec.Template.Annotations = map[string]string{plan.RestartedAt: value}
 		}
 	}
-	// As kubectl rollout restart writes it (k8s.io/kubectl, pkg/cmd/rollout/rollout_restart.go).
+	// restart writes the annotation as kubectl rollout restart does (k8s.io/kubectl, pkg/cmd/rollout/rollout_restart.go).
 	restart := func(value string) {
 		GinkgoHelper()
 		patch := fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{%q:%q}}}}}`, plan.RestartedAt, value)
@@ -30,7 +30,7 @@ var _ = Describe("A restart of an app whose template has restartedAt", func() {
 	}
 	mark := func() string { return w.deployment().Spec.Template.Annotations[plan.RestartedAt] }
 	BeforeEach(func() {
-		w = newWorld()
+		w = newTestEnv()
 		w.create(restartedAt(first))
 		w.settle()
 		Expect(mark()).To(Equal(first))

@@ -10,24 +10,24 @@ import (
 )
 
 const (
-	// maxConcurrentReconciles is the number of workers. They wait for the API server most of the time; each that waits for a webhook holds one of
-	// the requests that the API server's priority and fairness admits, so there are not more.
+	// maxConcurrentReconciles is the number of workers. Workers mostly wait for the API server. A worker that waits for a webhook occupies a seat of
+	// API Priority and Fairness, so there should not be more of them.
 	maxConcurrentReconciles = 16
 
-	// retryPriority is below every event: a change by a user has 0, and the first list after a start has LowPriority. An app that waits
-	// for its retry is raised, and reconciled at once, by an event.
+	// retryPriority is lower than the priority of every event: a user's change has 0, and the initial list after a start has LowPriority. An event
+	// raises the priority of an app that waits for its retry, so that it is reconciled at once.
 	retryPriority = handler.LowPriority - 1
 
-	// The backoff starts where a retry may find another state of the cluster. It ends early, for some causes are seen only by trying again.
+	// minBackoff is long enough for the cluster to change before the retry. maxBackoff is short, because some causes can be detected only by a retry.
 	minBackoff = time.Second
 	maxBackoff = time.Minute
 
-	// rejectedRetry is how long to wait before the same request is sent again that the API server called invalid or forbidden. What can be watched wakes
-	// the app earlier; permissions, the parameters of policies and the labels of namespaces cannot.
-	rejectedRetry = time.Minute
+	// rejectedRequeueAfter is the wait before the operator repeats a request that the API server rejected as invalid or forbidden. The causes that
+	// the operator watches trigger an earlier retry. It does not watch permissions, parameters of policies and labels of namespaces.
+	rejectedRequeueAfter = time.Minute
 
-	// conflictRetry is for the case that the watch event which shows what the cache had missed came before the retry was due.
-	conflictRetry = time.Second
+	// conflictRequeueAfter is the wait after a conflict. A retry is needed because the watch event with the newer object may have arrived already.
+	conflictRequeueAfter = time.Second
 )
 
 func controllerOptions() controller.Options {
@@ -37,7 +37,7 @@ func controllerOptions() controller.Options {
 	}
 }
 
-// retry reconciles an app again after a while, or, beside an error, after its backoff.
+// retry returns a result that reconciles the app again after a wait. Together with an error, the backoff applies instead.
 func retry(after time.Duration) reconcile.Result {
 	return reconcile.Result{RequeueAfter: after, Priority: new(retryPriority)}
 }

@@ -25,8 +25,8 @@ func TestBackoffEndsAtAMinute(t *testing.T) {
 
 func TestRetriesComeAfterEvents(t *testing.T) {
 	refused := apierrors.NewForbidden(schema.GroupResource{}, "hello", errors.New("exceeded quota"))
-	for _, err := range []error{errGivenUp, refused} {
-		p := pass{err: err}
+	for _, err := range []error{errWriteTimeout, refused} {
+		p := reconcileState{err: err}
 		result, _ := p.result()
 		if result.Priority == nil || *result.Priority >= handler.LowPriority {
 			t.Errorf("after %v: %+v", err, result)

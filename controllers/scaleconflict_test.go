@@ -20,10 +20,10 @@ func convert(from, to any) {
 	Expect(json.Unmarshal(data, to)).To(Succeed())
 }
 
-var _ = Describe("Somebody who scales the Deployment", func() {
-	var w *world
+var _ = Describe("A client that scales the Deployment", func() {
+	var w *testEnv
 	BeforeEach(func() {
-		w = newWorld()
+		w = newTestEnv()
 		w.create()
 		w.reconcile()
 		w.rollOut()
@@ -31,41 +31,41 @@ var _ = Describe("Somebody who scales the Deployment", func() {
 		w.events.take()
 	})
 
-	It("is told to scale the GracefulApp, once, and the replicas are set back", func() {
+	It("gets one event that says to scale the GracefulApp, and the replicas are reverted", func() {
 		scale := func(n int32) {
 			GinkgoHelper()
-			Expect(api.SubResource("scale").Update(ctx, w.deployment(), client.FieldOwner("somebody"),
+			Expect(api.SubResource("scale").Update(ctx, w.deployment(), client.FieldOwner("another-client"),
 				client.WithSubResourceBody(&autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: n}}))).To(Succeed())
 		}
 		scale(5)
 		w.reconcile()
 		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(2))
 		Expect(w.conditions()).To(ContainElement("ScaleConflict=True DeploymentScaled"))
-		Expect(w.events.take()).To(ContainElement("Warning DeploymentScaled: somebody scaled Deployment hello to 5, and it was set back " +
-			"to 2; scale the GracefulApp: kubectl scale gracefulapp/hello --replicas=5"))
+		Expect(w.events.take()).To(ContainElement("Warning DeploymentScaled: another-client scaled Deployment hello to 5, and the operator set it back " +
+			"to 2; scale the GracefulApp instead: kubectl scale gracefulapp/hello --replicas=5"))
 		scale(6)
 		w.reconcile()
 		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(2))
-		Expect(w.events.take()).NotTo(ContainElement(HavePrefix("Warning DeploymentScaled")), "a loop must not make a storm of events")
+		Expect(w.events.take()).NotTo(ContainElement(HavePrefix("Warning DeploymentScaled")), "a repeated conflict must not repeat the event")
 
 		w.rollOut()
 		result, err := w.try()
 		Expect(err).NotTo(HaveOccurred())
 		Expect(w.conditions()).To(ConsistOf(available, "ScaleConflict=True DeploymentScaled"))
-		Expect(result.RequeueAfter).To(And(BeNumerically(">", 0), BeNumerically("<", scaleConflictLasts)))
+		Expect(result.RequeueAfter).To(And(BeNumerically(">", 0), BeNumerically("<", scaleConflictDuration)))
 		w.clock.SetTime(w.clock.Now().Add(result.RequeueAfter))
 		_, err = w.tryNow()
 		Expect(err).NotTo(HaveOccurred())
 		Expect(w.conditions()).To(ConsistOf(available))
 	})
 
-	It("is no conflict when the app itself is scaled", func() {
+	It("causes no conflict if it scales the app", func() {
 		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(4)) })
 		w.reconcile()
 		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("ScaleConflict")))
 	})
 
-	It("is no conflict when an autoscaler targets a Deployment of another API group", func() {
+	It("causes no conflict if it is an autoscaler for a Deployment of another API group", func() {
 		autoscaler := w.autoscaler()
 		autoscaler.Spec.ScaleTargetRef.APIVersion = "apps.example.com/v1"
 		Expect(api.Update(ctx, autoscaler)).To(Succeed())
@@ -75,7 +75,7 @@ var _ = Describe("Somebody who scales the Deployment", func() {
 		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("ScaleConflict")))
 	})
 
-	It("is not overwritten with an older number when it is an autoscaler that the cache has not seen", func() {
+	It("keeps its number if it is an autoscaler and the cache shows an older number", func() {
 		w.autoscaler()
 		w.reconcile()
 		w.remembered = memory{}.with(w.deployment())
@@ -90,7 +90,7 @@ var _ = Describe("Somebody who scales the Deployment", func() {
 		Expect(w.deployment().Spec.Template.Spec.Containers[0].Image).To(Equal("hello:0.2.0"))
 	})
 
-	It("is followed when it is an autoscaler, for as long as that has the wrong target, and is told the right one", func() {
+	It("keeps its number while it is an autoscaler that targets the Deployment, and the condition names the right target", func() {
 		autoscaler := w.autoscaler()
 		w.reconcile()
 		Expect(w.conditions()).To(ConsistOf(available, "ScaleConflict=True AutoscalerTargetsDeployment"))
@@ -116,8 +116,8 @@ var _ = Describe("Somebody who scales the Deployment", func() {
 	})
 })
 
-// autoscaler that targets the Deployment.
-func (w *world) autoscaler() *autoscalingv2.HorizontalPodAutoscaler {
+// autoscaler creates a HorizontalPodAutoscaler that targets the Deployment.
+func (w *testEnv) autoscaler() *autoscalingv2.HorizontalPodAutoscaler {
 	GinkgoHelper()
 	autoscaler := &autoscalingv2.HorizontalPodAutoscaler{
 		ObjectMeta: metav1.ObjectMeta{Name: "busy", Namespace: w.namespace},
@@ -130,7 +130,7 @@ func (w *world) autoscaler() *autoscalingv2.HorizontalPodAutoscaler {
 	return autoscaler
 }
 
-// retarget an autoscaler to the app.
+// retarget sets the target of an autoscaler to the app.
 func retarget(autoscaler *autoscalingv2.HorizontalPodAutoscaler) {
 	GinkgoHelper()
 	autoscaler.Spec.ScaleTargetRef = autoscalingv2.CrossVersionObjectReference{
@@ -140,8 +140,8 @@ func retarget(autoscaler *autoscalingv2.HorizontalPodAutoscaler) {
 }
 
 var _ = Describe("Draining pods", func() {
-	It("are a condition of their own, and do not take Ready away", func() {
-		w := newWorld()
+	It("have a condition of their own, and the app stays Ready", func() {
+		w := newTestEnv()
 		w.create()
 		w.reconcile()
 		w.rollOut()

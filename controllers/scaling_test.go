@@ -21,10 +21,10 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// settled is an app whose pods are available, with a variable and a pull secret of its own.
-func settled() *world {
+// settled returns the environment of an app that is Ready. The app has a variable and a pull secret.
+func settled() *testEnv {
 	GinkgoHelper()
-	w := newWorld()
+	w := newTestEnv()
 	w.create(func(app *v1alpha1.GracefulApp) {
 		app.Spec.Template.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "REV", Value: "1"}}
 		app.Spec.Template.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "registry"}}
@@ -34,8 +34,8 @@ func settled() *world {
 	return w
 }
 
-// failAllBut lets every write fail, except one kind of them.
-func (w *world) failAllBut(write string) {
+// failAllBut makes all writes fail, except one kind of write.
+func (w *testEnv) failAllBut(write string) {
 	w.fail = func(verb, kind string) error {
 		if verb+" "+kind == write {
 			return nil
@@ -46,7 +46,7 @@ func (w *world) failAllBut(write string) {
 
 const scaling = "Patch scale Deployment"
 
-var _ = Describe("A Deployment with a list entry that stands twice", func() {
+var _ = Describe("A Deployment with a duplicate list entry", func() {
 	const container = "/spec/template/spec/containers/0"
 	DescribeTable("is scaled and rolled out, and the entry is restored", func(patch string, isTwice func(corev1.PodSpec) bool, stays bool) {
 		w := settled()
@@ -89,7 +89,7 @@ func hasVariableTwice(name string) func(corev1.PodSpec) bool {
 }
 
 var _ = Describe("Scaling", func() {
-	It("is the first write after a change, and needs no other to succeed", func() {
+	It("is the first write after a change, and succeeds even if all others fail", func() {
 		w := settled()
 		w.change(func(app *v1alpha1.GracefulApp) {
 			app.Spec.Replicas = new(int32(7))
@@ -112,7 +112,7 @@ var _ = Describe("Scaling", func() {
 		Expect(w.reconcile()).To(BeEmpty())
 	})
 
-	It("is one write, and no later one follows it", func() {
+	It("is a single write", func() {
 		w := settled()
 		w.setReplicas(4)
 		Expect(w.reconcile()).To(Equal([]string{scaling, onlyStatus}))
@@ -122,7 +122,7 @@ var _ = Describe("Scaling", func() {
 	})
 })
 
-var _ = Describe("A child that has lost its owner reference", func() {
+var _ = Describe("An owned object that has lost its owner reference", func() {
 	for _, d := range derivedFields {
 		It("is still the app's own: the "+d.kind+" gets it back", func() {
 			w := settled()
@@ -140,7 +140,7 @@ var _ = Describe("A child that has lost its owner reference", func() {
 		})
 	}
 
-	It("does not get it back while the app is being deleted, which a late cache does not show", func() {
+	It("does not get it back while the app is terminating and the cache does not show that yet", func() {
 		w := settled()
 		w.remembered = memory{}.with(fetch(w, storedApp()))
 		Expect(api.Delete(ctx, w.app())).To(Succeed())
@@ -153,7 +153,7 @@ var _ = Describe("A child that has lost its owner reference", func() {
 		Expect(w.deployment().OwnerReferences).To(BeEmpty())
 	})
 
-	It("is scaled while nothing else can be written", func() {
+	It("is scaled even if all other writes fail", func() {
 		w := settled()
 		d := w.deployment()
 		d.OwnerReferences = nil
@@ -166,7 +166,7 @@ var _ = Describe("A child that has lost its owner reference", func() {
 	})
 })
 
-var _ = Describe("An error of one child", func() {
+var _ = Describe("An error of one owned object", func() {
 	failService := func(_, kind string) error {
 		if kind == "Service" {
 			return apierrors.NewInternalError(errors.New(kind + " is not written"))
@@ -189,7 +189,7 @@ var _ = Describe("An error of one child", func() {
 		Expect(w.conditions()).To(ContainElement("Ready=False ApplyFailed"))
 	})
 
-	It("of the Service holds back pods with other ports, which would have no endpoints", func() {
+	It("delays new pods if the Service fails and they have other ports, because requests would have no endpoint", func() {
 		w := settled()
 		w.change(func(app *v1alpha1.GracefulApp) {
 			c := &app.Spec.Template.Spec.Containers[0]
@@ -209,7 +209,7 @@ var _ = Describe("An error of one child", func() {
 })
 
 var _ = Describe("The counts", func() {
-	It("are none while the Deployment is gone and cannot be made again", func() {
+	It("are zero while the Deployment does not exist and cannot be created", func() {
 		w := settled()
 		Expect(w.app().Status.ReadyReplicas).To(BeEquivalentTo(2))
 		Expect(api.Delete(ctx, w.deployment(), client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
@@ -226,8 +226,8 @@ var _ = Describe("The counts", func() {
 	})
 })
 
-// writesIn counts the writes of some reconciles without any time between them.
-func (w *world) writesIn(reconciles int) []string {
+// writesIn returns the writes of several reconciles at the same time of the clock.
+func (w *testEnv) writesIn(reconciles int) []string {
 	GinkgoHelper()
 	var all []string
 	for range reconciles {
@@ -239,7 +239,7 @@ func (w *world) writesIn(reconciles int) []string {
 }
 
 var _ = Describe("The writes for one app", func() {
-	It("end, and the app is Stalled, when a policy alters what is applied and stamps each write", func() {
+	It("end, and the app is Stalled, if a policy changes an applied field and annotates each write", func() {
 		w := settled()
 		w.mutateBy(func(d *appsv1.Deployment) { d.Spec.MinReadySeconds = 3 }, func(d *appsv1.Deployment) bool { return d.Annotations["stamp"] != "" },
 			admissionregistrationv1.Mutation{PatchType: admissionregistrationv1.PatchTypeApplyConfiguration,
@@ -251,10 +251,10 @@ var _ = Describe("The writes for one app", func() {
 		all := w.writesIn(30)
 		Expect(len(slices.DeleteFunc(all, func(write string) bool { return write != "Apply Deployment" }))).To(BeNumerically("<=", 2), "%v", all)
 		Expect(w.conditions()).To(ConsistOf("Ready=False Altered", "Stalled=True Altered"))
-		Expect(w.readyMessage()).To(ContainSubstring("spec.minReadySeconds is 1 in place of 5"))
+		Expect(w.readyMessage()).To(ContainSubstring("spec.minReadySeconds is 1 instead of 5"))
 	})
 
-	It("are 12 per minute when another client undoes each of them", func() {
+	It("are 12 per minute if another client reverts each of them", func() {
 		w := settled()
 		_, err := w.try()
 		Expect(err).NotTo(HaveOccurred())
@@ -273,11 +273,11 @@ var _ = Describe("The writes for one app", func() {
 			if len(w.writes) == 0 {
 				Expect(result.RequeueAfter).To(And(BeNumerically(">", 0), BeNumerically("<=", time.Minute)))
 			}
-			told = told || strings.Contains(w.readyMessage(), "another client changes its objects after each write")
+			told = told || strings.Contains(w.readyMessage(), "another client changes the owned objects after each write")
 			w.clock.SetTime(w.clock.Now().Add(time.Second))
 		}
 		Expect(written).To(And(BeNumerically(">=", 6), BeNumerically("<=", writesPerMinute)))
-		Expect(w.deployment().Spec.MinReadySeconds).To(BeEquivalentTo(5), "a fight over one object stops the repair of no other")
+		Expect(w.deployment().Spec.MinReadySeconds).To(BeEquivalentTo(5), "a conflict over one object must not block the others")
 		Expect(told).To(BeTrue())
 		w.setReplicas(9)
 		_, err = w.tryNow()
@@ -304,8 +304,8 @@ var _ = Describe("The writes for one app", func() {
 		Expect(w.conditions()).To(ConsistOf(available))
 	})
 
-	// The clock stands still, so that a write that is put off never comes.
-	It("do not delay Ready while pods come and go one by one", func() {
+	// The clock does not advance, so a delayed write is never made.
+	It("do not delay Ready while pods start and terminate one after another", func() {
 		w := settled()
 		for _, replicas := range []int32{6, 2, 6} {
 			w.setReplicas(replicas)
@@ -319,8 +319,8 @@ var _ = Describe("The writes for one app", func() {
 	})
 })
 
-// runPods writes the Deployment's status while some pods are ready and others drain.
-func (w *world) runPods(ready, draining int32) {
+// runPods writes a Deployment status with some ready and some terminating pods.
+func (w *testEnv) runPods(ready, draining int32) {
 	GinkgoHelper()
 	d := w.deployment()
 	d.Status = appsv1.DeploymentStatus{ObservedGeneration: d.Generation, Replicas: ready, UpdatedReplicas: ready, ReadyReplicas: ready,

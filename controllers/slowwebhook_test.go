@@ -23,7 +23,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// silentWebhook reviews Services, and answers nothing until release is called.
+// silentWebhook is a webhook for Services that does not answer until release is called.
 type silentWebhook struct {
 	waiting atomic.Int32
 	release chan struct{}
@@ -32,7 +32,7 @@ type silentWebhook struct {
 func (s *silentWebhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var review admissionv1.AdmissionReview
 	if json.NewDecoder(r.Body).Decode(&review) != nil || review.Request == nil {
-		http.Error(w, "it is no review", http.StatusBadRequest)
+		http.Error(w, "not an AdmissionReview", http.StatusBadRequest)
 		return
 	}
 	s.waiting.Add(1)
@@ -46,7 +46,7 @@ func (s *silentWebhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(review) // the API server may have hung up
 }
 
-// silence lets a webhook that does not answer review the Services of a namespace, until the test ends.
+// silence registers a silentWebhook for the Services of a namespace until the test ends.
 func silence(namespace string) *silentWebhook {
 	GinkgoHelper()
 	webhook := &silentWebhook{release: make(chan struct{})}
@@ -84,14 +84,14 @@ func silence(namespace string) *silentWebhook {
 		soon, cancel := context.WithTimeout(ctx, slowAfter/2)
 		defer cancel()
 		return api.Create(soon, service, client.DryRunAll)
-	}).WithTimeout(20*time.Second).Should(MatchError(context.DeadlineExceeded), "the webhook is not in force")
+	}).WithTimeout(20*time.Second).Should(MatchError(context.DeadlineExceeded), "the API server does not call the webhook")
 	return webhook
 }
 
 var _ = Describe("A webhook that does not answer", func() {
-	It("does not keep an app that waits for it from being scaled", func() {
+	It("does not block the scaling of an app that waits for it", func() {
 		startManager()
-		w := newWorld()
+		w := newTestEnv()
 		w.create()
 		Eventually(func() error { return api.Get(ctx, w.key, &appsv1.Deployment{}) }).Should(Succeed())
 		Eventually(func() *v1alpha1.DerivationStatus { return w.app().Status.Derivation }).ShouldNot(BeNil())
@@ -107,9 +107,9 @@ var _ = Describe("A webhook that does not answer", func() {
 		Expect(apierrors.IsNotFound(err)).To(BeTrue(), "the webhook has answered, or: %v", err)
 	})
 
-	It("does not keep an app of another namespace from being scaled", func() {
+	It("does not block the scaling of an app in another namespace", func() {
 		startManager()
-		served, blocked := newWorld(), newWorld()
+		served, blocked := newTestEnv(), newTestEnv()
 		served.create()
 		Eventually(func() error { return api.Get(ctx, served.key, &appsv1.Deployment{}) }).Should(Succeed())
 
@@ -131,7 +131,7 @@ var _ = Describe("A webhook that does not answer", func() {
 })
 
 var _ = Describe("A reconcile that is interrupted", func() {
-	It("is tried again, also if the change that interrupts it is the one that started it", func() {
+	It("is tried again, also if the same change started and interrupted it", func() {
 		w := settled()
 		Expect(api.Delete(ctx, fetch(w, &corev1.Service{}))).To(Succeed())
 		w.Client = guardedClient{Client: w.Client, guard: func(ctx context.Context, _ write) error {

@@ -17,14 +17,14 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// verdict is what the three conditions say together.
-type verdict struct {
-	kind    string // ConditionReady, ConditionReconciling or ConditionStalled: the one that is True
-	reason  string
-	message string
+// summary is the common content of the conditions Ready, Reconciling and Stalled.
+type summary struct {
+	conditionType string // the condition that is True: ConditionReady, ConditionReconciling or ConditionStalled
+	reason        string
+	message       string
 }
 
-func (p pass) status(now time.Time) v1alpha1.GracefulAppStatus {
+func (p reconcileState) status(now time.Time) v1alpha1.GracefulAppStatus {
 	status := *p.app.Status.DeepCopy()
 	status.ObservedGeneration = p.app.Generation
 	status.Selector = labels.SelectorFromSet(plan.SelectorLabels(p.app)).String()
@@ -34,18 +34,18 @@ func (p pass) status(now time.Time) v1alpha1.GracefulAppStatus {
 	if p.isApplied() {
 		status.Derivation = &p.plan.Derivation
 	}
-	if !p.unread {
+	if !p.observeFailed {
 		copyCounts(&status, p.observed.Deployment)
 	}
-	p.verdict().setOn(&status, p.app.Generation, now)
+	p.summary().setOn(&status, p.app.Generation, now)
 	setOrRemove(&status, p.draining(), now)
 	setOrRemove(&status, p.scaleConflict(now), now)
 	setOrRemove(&status, p.derivationConflict(), now)
 	return status
 }
 
-// differOnlyInCounts tells whether two statuses differ in nothing but the numbers of pods, the condition Draining, which is one of them, and the
-// messages, which quote them.
+// differOnlyInCounts reports whether two statuses differ only in the numbers of pods, in the condition Draining, and in messages. The last two
+// contain such numbers.
 func differOnlyInCounts(a, b v1alpha1.GracefulAppStatus) bool {
 	return apiequality.Semantic.DeepEqual(withoutCounts(a), withoutCounts(b))
 }
@@ -71,15 +71,15 @@ func copyCounts(status *v1alpha1.GracefulAppStatus, d *appsv1.Deployment) {
 	status.TerminatingReplicas = d.Status.TerminatingReplicas
 }
 
-// setOn sets Ready always, and the other two only when they are True, as kstatus wants it.
-func (v verdict) setOn(status *v1alpha1.GracefulAppStatus, generation int64, now time.Time) {
+// setOn sets Ready, and sets Reconciling and Stalled only if they are True, as kstatus requires.
+func (v summary) setOn(status *v1alpha1.GracefulAppStatus, generation int64, now time.Time) {
 	condition := metav1.Condition{
 		ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now), Reason: v.reason,
-		Message: bounded(v.message, maxMessageBytes),
+		Message: truncate(v.message, maxMessageBytes),
 	}
 	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
 		condition.Type, condition.Status = kind, metav1.ConditionFalse
-		if kind == v.kind {
+		if kind == v.conditionType {
 			condition.Status = metav1.ConditionTrue
 		}
 		if condition.Status == metav1.ConditionTrue || kind == v1alpha1.ConditionReady {
@@ -90,71 +90,72 @@ func (v verdict) setOn(status *v1alpha1.GracefulAppStatus, generation int64, now
 	}
 }
 
-func (p pass) verdict() verdict {
+func (p reconcileState) summary() summary {
 	switch {
 	case p.hasUnknownDerivation() && p.isSpecChanged():
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonUnknownDerivation, p.unknownDerivation()}
+		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonUnknownDerivation, p.unknownDerivation()}
 	case len(p.invalid) > 0 && !p.hasUnknownDerivation():
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonInvalidSpec, p.invalid.ToAggregate().Error()}
+		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonInvalidSpec, p.invalid.ToAggregate().Error()}
 	case len(p.observed.Foreign) > 0:
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonNameTaken, fmt.Sprintf(
-			"%s is in the way and is not touched; delete or rename it, give the GracefulApp another name, or let it take over what nobody "+
-				"controls by the annotation %s: \"true\"", strings.Join(p.observed.Foreign, ", "), v1alpha1.AnnotationAdopt)}
-	case len(p.observed.Leaving) > 0:
-		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonProgressing, fmt.Sprintf(
-			"waiting until %s of a deleted GracefulApp of this name is gone", strings.Join(p.observed.Leaving, ", "))}
-	case some(p.err, rejected):
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonRejected, textOf(p.err)}
-	case some(p.err, isAltered):
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonAltered, textOf(p.err)}
-	case some(p.err, isTransient), some(p.err, isPutOff):
-		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonApplyFailed, textOf(p.err)}
+		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonNameTaken, fmt.Sprintf(
+			"%s already exists, and the operator does not change it; delete or rename it, give the GracefulApp another name, or set the annotation "+
+				"%s: \"true\" to adopt objects that have no controller", strings.Join(p.observed.Foreign, ", "), v1alpha1.AnnotationAdopt)}
+	case len(p.observed.Terminating) > 0:
+		return summary{v1alpha1.ConditionReconciling, v1alpha1.ReasonProgressing, fmt.Sprintf(
+			"waiting for the garbage collector to delete %s of a deleted GracefulApp with the same name", strings.Join(p.observed.Terminating, ", "))}
+	case anyError(p.err, isRejected):
+		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonRejected, singleLine(p.err)}
+	case anyError(p.err, isAltered):
+		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonAltered, singleLine(p.err)}
+	case anyError(p.err, isTransient), anyError(p.err, isRateLimited):
+		return summary{v1alpha1.ConditionReconciling, v1alpha1.ReasonApplyFailed, singleLine(p.err)}
 	}
 	return p.progress()
 }
 
-// progress reads the Deployment's own status, provided that it is about what was applied.
-func (p pass) progress() verdict {
+// progress derives the conditions from the Deployment's status, if that status is about the applied spec.
+func (p reconcileState) progress() summary {
 	d := p.observed.Deployment
-	// A conflict only means that the cache was old: the next pass sees what is there.
+	// A conflict only means that the cache was stale. The next reconcile sees the current object.
 	if d == nil || p.err != nil || len(p.changes) > 0 || d.Status.ObservedGeneration < d.Generation {
-		return verdict{v1alpha1.ConditionReconciling, p.progressReason(), p.counts()}
+		return summary{v1alpha1.ConditionReconciling, p.progressReason(), p.counts()}
 	}
 	if c := deploymentCondition(d, appsv1.DeploymentReplicaFailure); c != nil && c.Status == corev1.ConditionTrue {
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonReplicaFailure, c.Message}
+		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonReplicaFailure, c.Message}
 	}
 	if c := deploymentCondition(d, appsv1.DeploymentProgressing); c != nil && c.Status == corev1.ConditionFalse {
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonProgressDeadlineExceeded, deadlineExceeded(d, strings.TrimSuffix(c.Message, ".")+p.why())}
+		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonProgressDeadlineExceeded, deadlineExceeded(d, strings.TrimSuffix(c.Message, ".")+p.why())}
 	}
 	want, s := p.replicas(), d.Status
 	if s.Replicas == want && s.UpdatedReplicas == want && s.ReadyReplicas == want && s.AvailableReplicas == want {
-		return verdict{v1alpha1.ConditionReady, v1alpha1.ReasonAvailable, p.counts()}
+		return summary{v1alpha1.ConditionReady, v1alpha1.ReasonAvailable, p.counts()}
 	}
 	if d.Spec.Paused {
-		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonPaused, p.counts() + "; " + p.pausedBy()}
+		return summary{v1alpha1.ConditionReconciling, v1alpha1.ReasonPaused, p.counts() + "; " + p.pausedBy()}
 	}
-	return verdict{v1alpha1.ConditionReconciling, p.progressReason(), p.counts()}
+	return summary{v1alpha1.ConditionReconciling, p.progressReason(), p.counts()}
 }
 
-// deadlineExceeded adds to the words of the Deployment's controller that it goes on: a long init container only delays the pods.
+// deadlineExceeded adds to the Deployment controller's message that the rollout continues, because a long init container only delays the pods.
 func deadlineExceeded(d *appsv1.Deployment, words string) string {
 	deadline := ""
 	if n := d.Spec.ProgressDeadlineSeconds; n != nil {
-		deadline = fmt.Sprintf(" (%d)", *n)
+		deadline = fmt.Sprintf(" (now %d)", *n)
 	}
-	return words + "; the rollout goes on, and the app becomes Ready by itself if its pods do; if they need more time, as with long init containers, " +
-		"raise spec.progressDeadlineSeconds" + deadline
+	return words + "; the rollout continues, and the app becomes Ready when its pods are available; if the pods need more time to start, for example " +
+		"for init containers, increase spec.progressDeadlineSeconds" + deadline
 }
 
-func (p pass) pausedBy() string {
+func (p reconcileState) pausedBy() string {
 	if given := p.app.Spec.Paused; given != nil && *given {
-		return "a changed template waits until spec.paused is false"
+		return "a changed template rolls out when you set spec.paused to false"
 	}
-	return "somebody has paused the Deployment: kubectl rollout resume deployment/" + p.app.Name
+	return "another client paused the Deployment; to resume it, run: kubectl rollout resume deployment/" + p.app.Name
 }
 
-// progressReason tells a rollout from scaling and from pods that broke, by what the last status was.
-func (p pass) progressReason() string {
+// progressReason returns Progressing for a rollout, Scaling for a change of the replicas, or Unavailable for pods that failed. The last status shows
+// which of them it is.
+func (p reconcileState) progressReason() string {
 	d, last := p.observed.Deployment, meta.FindStatusCondition(p.app.Status.Conditions, v1alpha1.ConditionReady)
 	if d == nil || last == nil || d.Status.UpdatedReplicas < d.Status.Replicas {
 		return v1alpha1.ReasonProgressing
@@ -169,10 +170,10 @@ func (p pass) progressReason() string {
 	return v1alpha1.ReasonProgressing
 }
 
-// replicas that the Deployment should have.
-func (p pass) replicas() int32 { return plan.Replicas(p.app, p.observed.Running()) }
+// replicas returns the desired replicas of the Deployment.
+func (p reconcileState) replicas() int32 { return plan.Replicas(p.app, p.observed.Running()) }
 
-func (p pass) counts() string {
+func (p reconcileState) counts() string {
 	status := v1alpha1.GracefulAppStatus{}
 	copyCounts(&status, p.observed.Deployment)
 	text := fmt.Sprintf("%d of %d replicas are available, %d ready, %d up to date", status.AvailableReplicas,
@@ -195,14 +196,15 @@ func deploymentCondition(d *appsv1.Deployment, kind appsv1.DeploymentConditionTy
 // maxMessageBytes keeps a condition readable and within its limit of 32,768 bytes.
 const maxMessageBytes = 4096
 
-// bounded text fits where it goes, and moves no cursor of a terminal: what a cluster's objects and webhooks say may have any character.
-func bounded(message string, most int) string {
+// truncate shortens a message to maxBytes and replaces unprintable characters. Messages of objects and webhooks may have any character, also
+// terminal control sequences.
+func truncate(message string, maxBytes int) string {
 	message = printable(message)
-	if len(message) <= most {
+	if len(message) <= maxBytes {
 		return message
 	}
 	const rest = " …"
-	return strings.ToValidUTF8(message[:most-len(rest)], "") + rest
+	return strings.ToValidUTF8(message[:maxBytes-len(rest)], "") + rest
 }
 
 func printable(text string) string {

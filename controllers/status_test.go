@@ -23,7 +23,7 @@ var (
 	deployments = schema.GroupResource{Group: "apps", Resource: "deployments"}
 )
 
-// observedDeployment has been seen by its controller; replicas, updated, ready and available are its counts.
+// observedDeployment returns a Deployment with a current status. The counts are replicas, updated, ready and available.
 func observedDeployment(counts [4]int32, modify ...func(*appsv1.Deployment)) *appsv1.Deployment {
 	d := &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Generation: 3},
@@ -51,148 +51,148 @@ func TestStatus(t *testing.T) {
 	unavailable := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonUnavailable}
 	updated := []children.Change{{Action: children.Update, Kind: "Deployment", Name: "hello"}}
 	tests := []struct {
-		name string
-		last *metav1.Condition
-		pass pass
-		want []string // the conditions, "Type=Status Reason"
+		name  string
+		last  *metav1.Condition
+		state reconcileState
+		want  []string // the conditions, "Type=Status Reason"
 	}{
 		{
-			name: "everything is there",
-			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 2})}},
-			want: []string{"Ready=True Available"},
+			name:  "all pods are available",
+			state: reconcileState{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 2})}},
+			want:  []string{"Ready=True Available"},
 		},
 		{
 			name: "draining pods do not count",
 			last: &scaling,
-			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 2}, func(d *appsv1.Deployment) {
+			state: reconcileState{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 2}, func(d *appsv1.Deployment) {
 				d.Status.TerminatingReplicas = new(int32(3))
 			})}},
 			want: []string{"Ready=True Available", "Draining=True PodsTerminating"},
 		},
 		{
-			name: "a child was written in this pass, so the counts are of what was before",
-			last: &ready,
-			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 2})}, changes: updated},
-			want: []string{"Ready=False Progressing", "Reconciling=True Progressing"},
+			name:  "this reconcile wrote an owned object, so the counts are older than the write",
+			last:  &ready,
+			state: reconcileState{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 2})}, changes: updated},
+			want:  []string{"Ready=False Progressing", "Reconciling=True Progressing"},
 		},
 		{
 			name: "the Deployment's controller has not seen the change yet",
 			last: &ready,
-			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 2}, func(d *appsv1.Deployment) {
+			state: reconcileState{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 2}, func(d *appsv1.Deployment) {
 				d.Generation = 4
 			})}},
 			want: []string{"Ready=False Progressing", "Reconciling=True Progressing"},
 		},
 		{
-			name: "an old pod is left in a rollout",
-			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{3, 2, 3, 3})}},
-			want: []string{"Ready=False Progressing", "Reconciling=True Progressing"},
+			name:  "a rollout has an old pod left",
+			state: reconcileState{observed: children.Observed{Deployment: observedDeployment([4]int32{3, 2, 3, 3})}},
+			want:  []string{"Ready=False Progressing", "Reconciling=True Progressing"},
 		},
 		{
-			name: "pods are missing: it scales up",
-			last: &ready,
-			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{1, 1, 1, 1})}},
-			want: []string{"Ready=False Scaling", "Reconciling=True Scaling"},
+			name:  "pods are missing: it scales up",
+			last:  &ready,
+			state: reconcileState{observed: children.Observed{Deployment: observedDeployment([4]int32{1, 1, 1, 1})}},
+			want:  []string{"Ready=False Scaling", "Reconciling=True Scaling"},
 		},
 		{
-			name: "the first pods of a new app are missing: it is a rollout",
-			last: &progressing,
-			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{0, 0, 0, 0})}},
-			want: []string{"Ready=False Progressing", "Reconciling=True Progressing"},
+			name:  "the first pods of a new app are missing: it is a rollout",
+			last:  &progressing,
+			state: reconcileState{observed: children.Observed{Deployment: observedDeployment([4]int32{0, 0, 0, 0})}},
+			want:  []string{"Ready=False Progressing", "Reconciling=True Progressing"},
 		},
 		{
-			name: "the pods of a scale up are not ready yet",
-			last: &scaling,
-			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 1, 1})}},
-			want: []string{"Ready=False Scaling", "Reconciling=True Scaling"},
+			name:  "the pods of a scale up are not ready yet",
+			last:  &scaling,
+			state: reconcileState{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 1, 1})}},
+			want:  []string{"Ready=False Scaling", "Reconciling=True Scaling"},
 		},
 		{
-			name: "ready for less than minReadySeconds is not available",
-			last: &scaling,
-			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 1})}},
-			want: []string{"Ready=False Scaling", "Reconciling=True Scaling"},
+			name:  "ready for less than minReadySeconds is not available",
+			last:  &scaling,
+			state: reconcileState{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 1})}},
+			want:  []string{"Ready=False Scaling", "Reconciling=True Scaling"},
 		},
 		{
-			name: "a pod broke",
-			last: &ready,
-			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 1, 1})}},
-			want: []string{"Ready=False Unavailable", "Reconciling=True Unavailable"},
+			name:  "a pod broke",
+			last:  &ready,
+			state: reconcileState{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 1, 1})}},
+			want:  []string{"Ready=False Unavailable", "Reconciling=True Unavailable"},
 		},
 		{
-			name: "it is still broken",
-			last: &unavailable,
-			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 0, 0})}},
-			want: []string{"Ready=False Unavailable", "Reconciling=True Unavailable"},
+			name:  "it is still broken",
+			last:  &unavailable,
+			state: reconcileState{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 0, 0})}},
+			want:  []string{"Ready=False Unavailable", "Reconciling=True Unavailable"},
 		},
 		{
-			name: "the rollout stands still",
-			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{3, 1, 2, 2},
+			name: "the rollout makes no progress",
+			state: reconcileState{observed: children.Observed{Deployment: observedDeployment([4]int32{3, 1, 2, 2},
 				deploymentSays(appsv1.DeploymentProgressing, corev1.ConditionFalse))}},
 			want: []string{"Ready=False ProgressDeadlineExceeded", "Stalled=True ProgressDeadlineExceeded"},
 		},
 		{
 			name: "pods cannot be created",
-			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{0, 0, 0, 0},
+			state: reconcileState{observed: children.Observed{Deployment: observedDeployment([4]int32{0, 0, 0, 0},
 				deploymentSays(appsv1.DeploymentReplicaFailure, corev1.ConditionTrue))}},
 			want: []string{"Ready=False ReplicaFailure", "Stalled=True ReplicaFailure"},
 		},
 		{
-			name: "an invalid spec outranks what still runs well",
+			name: "an invalid spec comes before available pods",
 			last: &ready,
-			pass: pass{
+			state: reconcileState{
 				invalid:  field.ErrorList{field.Forbidden(field.NewPath("spec"), "no")},
 				observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 2})},
 			},
 			want: []string{"Ready=False InvalidSpec", "Stalled=True InvalidSpec"},
 		},
 		{
-			name: "a foreign Service is in the way",
-			pass: pass{observed: children.Observed{Foreign: []string{"Service hello (not controlled by anything)"}}},
-			want: []string{"Ready=False NameTaken", "Stalled=True NameTaken"},
+			name:  "a Service of another owner has the app's name",
+			state: reconcileState{observed: children.Observed{Foreign: []string{"Service hello (not controlled by anything)"}}},
+			want:  []string{"Ready=False NameTaken", "Stalled=True NameTaken"},
 		},
 		{
-			name: "the API server is away",
-			pass: pass{err: errors.New("connection refused")},
-			want: []string{"Ready=False ApplyFailed", "Reconciling=True ApplyFailed"},
+			name:  "the API server is unavailable",
+			state: reconcileState{err: errors.New("connection refused")},
+			want:  []string{"Ready=False ApplyFailed", "Reconciling=True ApplyFailed"},
 		},
 		{
-			name: "the cache was old, which is no failure",
+			name: "the cache was stale, which is no failure",
 			last: &ready,
-			pass: pass{
+			state: reconcileState{
 				err:      apierrors.NewConflict(deployments, "hello", errors.New("exists")),
 				observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 2})},
 			},
 			want: []string{"Ready=False Progressing", "Reconciling=True Progressing"},
 		},
 		{
-			name: "somebody has paused the Deployment, and a new template waits",
+			name: "another client paused the Deployment, and a new template waits",
 			last: &ready,
-			pass: pass{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 0, 2, 2}, func(d *appsv1.Deployment) {
+			state: reconcileState{observed: children.Observed{Deployment: observedDeployment([4]int32{2, 0, 2, 2}, func(d *appsv1.Deployment) {
 				d.Spec.Paused = true
 			})}},
 			want: []string{"Ready=False Paused", "Reconciling=True Paused"},
 		},
 		{
-			name: "a policy alters what is applied",
-			pass: pass{err: &children.AlteredError{Kind: "Deployment", Name: "hello", Fields: []string{"spec.replicas is 1 in place of 2"}}},
-			want: []string{"Ready=False Altered", "Stalled=True Altered"},
+			name:  "a policy changes an applied field",
+			state: reconcileState{err: &children.AlteredError{Kind: "Deployment", Name: "hello", Fields: []string{"spec.replicas is 1 instead of 2"}}},
+			want:  []string{"Ready=False Altered", "Stalled=True Altered"},
 		},
 		{
-			name: "the API server refuses the child",
-			pass: pass{err: apierrors.NewForbidden(deployments, "hello", errors.New("exceeded quota"))},
-			want: []string{"Ready=False Rejected", "Stalled=True Rejected"},
+			name:  "the API server rejects an owned object",
+			state: reconcileState{err: apierrors.NewForbidden(deployments, "hello", errors.New("exceeded quota"))},
+			want:  []string{"Ready=False Rejected", "Stalled=True Rejected"},
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			tt.pass.app = &v1alpha1.GracefulApp{
+			tt.state.app = &v1alpha1.GracefulApp{
 				ObjectMeta: metav1.ObjectMeta{Name: "hello", Generation: 7},
 				Spec:       v1alpha1.GracefulAppSpec{Replicas: new(int32(2))},
 			}
 			if tt.last != nil {
-				tt.pass.app.Status.Conditions = []metav1.Condition{*tt.last}
+				tt.state.app.Status.Conditions = []metav1.Condition{*tt.last}
 			}
-			status := tt.pass.status(now)
+			status := tt.state.status(now)
 			var got []string
 			for _, c := range status.Conditions {
 				got = append(got, c.Type+"="+string(c.Status)+" "+c.Reason)
@@ -203,8 +203,8 @@ func TestStatus(t *testing.T) {
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("conditions (-want +got):\n%s", diff)
 			}
-			tt.pass.app.Status = status
-			checkTools(t, tt.pass.app)
+			tt.state.app.Status = status
+			checkTools(t, tt.state.app)
 			if status.ObservedGeneration != 7 {
 				t.Errorf("observedGeneration = %d, want 7", status.ObservedGeneration)
 			}
@@ -214,26 +214,26 @@ func TestStatus(t *testing.T) {
 
 func TestErrorsOfSeveralObjectsStandInOneLine(t *testing.T) {
 	err := errors.Join(errors.New("the Service is refused"), errors.Join(errors.New("the Deployment is refused")))
-	status := pass{app: &v1alpha1.GracefulApp{}, err: err}.status(now)
+	status := reconcileState{app: &v1alpha1.GracefulApp{}, err: err}.status(now)
 	if got, want := status.Conditions[0].Message, "the Service is refused; the Deployment is refused"; got != want {
 		t.Errorf("message = %q, want %q", got, want)
 	}
 }
 
-// TestRolloutBeyondItsDeadline: an init container migrates the database for longer than progressDeadlineSeconds. The rollout goes on, so the
-// message must not say otherwise, and the app recovers without a change.
+// TestRolloutBeyondItsDeadline checks a rollout with an init container that runs longer than progressDeadlineSeconds. The message must say that the
+// rollout continues, and the app must become Ready without a change.
 func TestRolloutBeyondItsDeadline(t *testing.T) {
 	app := &v1alpha1.GracefulApp{Spec: v1alpha1.GracefulAppSpec{Replicas: new(int32(1))}}
 	d := observedDeployment([4]int32{1, 1, 0, 0}, deploymentSays(appsv1.DeploymentProgressing, corev1.ConditionFalse))
 	d.Spec.ProgressDeadlineSeconds = new(int32(600))
-	late := pass{app: app, observed: children.Observed{Deployment: d}}.verdict()
-	want := "the server's words; the rollout goes on, and the app becomes Ready by itself if its pods do; if they need more time, as with long init " +
-		"containers, raise spec.progressDeadlineSeconds (600)"
-	if late.kind != v1alpha1.ConditionStalled || late.message != want {
-		t.Errorf("%s: %q, want %q", late.kind, late.message, want)
+	late := reconcileState{app: app, observed: children.Observed{Deployment: d}}.summary()
+	want := "the server's words; the rollout continues, and the app becomes Ready when its pods are available; if the pods need more time to start, " +
+		"for example for init containers, increase spec.progressDeadlineSeconds (now 600)"
+	if late.conditionType != v1alpha1.ConditionStalled || late.message != want {
+		t.Errorf("%s: %q, want %q", late.conditionType, late.message, want)
 	}
 	d = observedDeployment([4]int32{1, 1, 1, 1}, deploymentSays(appsv1.DeploymentProgressing, corev1.ConditionTrue))
-	if recovered := (pass{app: app, observed: children.Observed{Deployment: d}}).verdict(); recovered.kind != v1alpha1.ConditionReady {
+	if recovered := (reconcileState{app: app, observed: children.Observed{Deployment: d}}).summary(); recovered.conditionType != v1alpha1.ConditionReady {
 		t.Errorf("when the pod is available: %v", recovered)
 	}
 }
@@ -241,7 +241,7 @@ func TestRolloutBeyondItsDeadline(t *testing.T) {
 func TestStatusKeepsTheTimingInForceWhileTheSpecIsInvalid(t *testing.T) {
 	inForce := &v1alpha1.TimingStatus{TerminationGracePeriodSeconds: 30}
 	app := &v1alpha1.GracefulApp{Status: v1alpha1.GracefulAppStatus{Timing: inForce}}
-	status := pass{app: app, invalid: field.ErrorList{field.Forbidden(field.NewPath("spec"), "no")}}.status(now)
+	status := reconcileState{app: app, invalid: field.ErrorList{field.Forbidden(field.NewPath("spec"), "no")}}.status(now)
 	if diff := cmp.Diff(inForce, status.Timing); diff != "" {
 		t.Errorf("timing (-want +got):\n%s", diff)
 	}
@@ -250,7 +250,7 @@ func TestStatusKeepsTheTimingInForceWhileTheSpecIsInvalid(t *testing.T) {
 func TestEventsAreSilentAboutWhatStaysTheSame(t *testing.T) {
 	status := func(kind, reason, message string) v1alpha1.GracefulAppStatus {
 		s := v1alpha1.GracefulAppStatus{}
-		verdict{kind, reason, message}.setOn(&s, 1, now)
+		summary{kind, reason, message}.setOn(&s, 1, now)
 		return s
 	}
 	first := status(v1alpha1.ConditionReconciling, v1alpha1.ReasonScaling, "1 of 5")
@@ -285,7 +285,7 @@ func TestOnlyARevertedChangeOfAnotherClientIsAnEvent(t *testing.T) {
 	named := children.Change{Action: children.Update, Kind: "Service", Name: "hello", By: []string{"argocd", "kubectl-edit"}}
 	unnamed := children.Change{Action: children.Update, Kind: "Service", Name: "hello"}
 	const (
-		namedNote   = "Updated Service hello: reverted what argocd, kubectl-edit had changed"
+		namedNote   = "Updated Service hello: reverted a change by argocd, kubectl-edit"
 		unnamedNote = "Updated Service hello: another client had removed or changed a field that the operator applies"
 	)
 	tests := []struct {
@@ -299,9 +299,9 @@ func TestOnlyARevertedChangeOfAnotherClientIsAnEvent(t *testing.T) {
 		{name: "a removed field", change: unnamed, last: samePlan, generation: 1, want: []string{unnamedNote}},
 		{name: "the owner's change", change: unnamed, last: otherPlan, generation: 2},
 		{name: "the owner's change at the second try", change: unnamed, last: otherPlan, generation: 1},
-		{name: "the owner sets what another manager has set", change: named, last: otherPlan, generation: 1},
-		{name: "an edit while the operator was away", change: named, last: unknownPlan, generation: 1, want: []string{namedNote}},
-		{name: "the owner's change while the operator was away", change: named, last: unknownPlan, generation: 2},
+		{name: "the owner sets the value of another manager", change: named, last: otherPlan, generation: 1},
+		{name: "an edit while the operator was down", change: named, last: unknownPlan, generation: 1, want: []string{namedNote}},
+		{name: "the owner's change while the operator was down", change: named, last: unknownPlan, generation: 2},
 		{name: "an upgrade of the operator", change: unnamed, last: unknownPlan, generation: 1},
 	}
 	for _, tt := range tests {
@@ -318,15 +318,15 @@ func TestOnlyARevertedChangeOfAnotherClientIsAnEvent(t *testing.T) {
 	}
 }
 
-func TestBoundedMessagesStayValidText(t *testing.T) {
-	got := bounded(strings.Repeat("ä", 1000), 1001)
+func TestTruncatedMessagesStayValidText(t *testing.T) {
+	got := truncate(strings.Repeat("ä", 1000), 1001)
 	if len(got) > 1001 || !strings.HasSuffix(got, "ä …") {
 		t.Errorf("%d bytes ending in %q", len(got), got[len(got)-8:])
 	}
 }
 
 func TestMessagesMoveNoCursor(t *testing.T) {
-	if got, want := bounded("quota \x1b[2J\x07\r\nexceeded", 100), "quota \uFFFD[2J\uFFFD  exceeded"; got != want {
+	if got, want := truncate("quota \x1b[2J\x07\r\nexceeded", 100), "quota \uFFFD[2J\uFFFD  exceeded"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -17,32 +17,33 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// The operator lists the pods of an app that is not Ready. A cache of pods would hold all of the cluster's, for the few apps that are stuck; a list
-// costs one call to the API server's memory, for one app at a time.
+// The operator lists the pods of an app that is not Ready. It has no cache of pods, because the cache would hold all pods of the cluster for the few
+// apps that are stuck. A list reads from the API server's memory and runs for one app at a time.
 const (
-	// stuckAfter exceeds what most pods take to start, so that a rollout that goes well seldom costs a list.
+	// stuckAfter is longer than the start of most pods, so that a successful rollout seldom needs a list.
 	stuckAfter = 10 * time.Second
-	// An app's pods are listed again after a third of the time that it has been stuck, within these bounds: the status is a minute old at most.
+	// The operator lists the pods again after a third of the time for which the app has been stuck, within these bounds. So the status is at most a
+	// minute old.
 	minPodInterval = 20 * time.Second
 	maxPodInterval = time.Minute
-	// podListTimeout is what a list that hangs takes from one worker.
+	// podListTimeout limits how long a list may block a worker.
 	podListTimeout = 3 * time.Second
-	// podListRetry is for a list that would have to wait for that of another app.
+	// podListRetry is the wait before the next attempt if a list for another app is running.
 	podListRetry = 5 * time.Second
-	// maxStuckBytes leaves room in the message for the counts.
+	// maxStuckBytes limits the description of the stuck pod, so that the message has room for the counts.
 	maxStuckBytes = 1024
 )
 
-// stuckState is what is known of an app's pods from one reconcile to the next.
+// stuckState is the operator's memory of an app's pods between reconciles.
 type stuckState struct {
-	// specDigest is of the spec that the pods were listed for; changed is the time since which it is in force, if this process has seen the change.
+	// specDigest identifies the spec at the time of the list; changed is the time of the last change of the spec that this process has seen.
 	specDigest string
 	changed    time.Time
 	listed     time.Time
 	found      children.Stuck
 }
 
-// due tells how long it takes until the pods may be listed again, given the time since which the app is not Ready.
+// due returns the wait until the operator may list the pods again. unready is the time since which the app is not Ready.
 func (s *stuckState) due(unready, now time.Time) time.Duration {
 	since := later(unready, s.changed)
 	if s.listed.IsZero() {
@@ -52,7 +53,7 @@ func (s *stuckState) due(unready, now time.Time) time.Duration {
 	return s.listed.Add(interval).Sub(now)
 }
 
-// follow forgets the pods of another spec.
+// follow resets the state if the spec has changed.
 func (s *stuckState) follow(specDigest string, now time.Time) {
 	if s.specDigest == specDigest {
 		return
@@ -64,8 +65,8 @@ func (s *stuckState) follow(specDigest string, now time.Time) {
 	*s = next
 }
 
-// observeStuck runs after the writes, so that it delays none of them. If the list fails, the last one counts.
-func (r *GracefulAppReconciler) observeStuck(ctx context.Context, p *pass) {
+// observeStuck finds a stuck pod. It runs after the writes, so that it does not delay them. If the list fails, the result of the last list remains.
+func (r *GracefulAppReconciler) observeStuck(ctx context.Context, p *reconcileState) {
 	s := &p.state.stuck
 	s.follow(p.plan.Derivation.SpecDigest, p.now)
 	if !p.awaitsPods() {
@@ -77,11 +78,11 @@ func (r *GracefulAppReconciler) observeStuck(ctx context.Context, p *pass) {
 		wait = r.listStuck(ctx, p, s)
 	}
 	p.stuck = s.found
-	p.putOff(wait)
+	p.requeueWithin(wait)
 }
 
-// listStuck returns how long to wait until the next list.
-func (r *GracefulAppReconciler) listStuck(ctx context.Context, p *pass, s *stuckState) time.Duration {
+// listStuck lists the pods and returns the wait until the next list.
+func (r *GracefulAppReconciler) listStuck(ctx context.Context, p *reconcileState, s *stuckState) time.Duration {
 	if !r.podLists.TryLock() {
 		return podListRetry
 	}
@@ -96,11 +97,11 @@ func (r *GracefulAppReconciler) listStuck(ctx context.Context, p *pass, s *stuck
 	return s.due(p.unreadySince(), p.now)
 }
 
-func (r *GracefulAppReconciler) findStuck(ctx context.Context, p *pass) (children.Stuck, error) {
+func (r *GracefulAppReconciler) findStuck(ctx context.Context, p *reconcileState) (children.Stuck, error) {
 	ctx, cancel := context.WithTimeout(ctx, podListTimeout)
 	defer cancel()
 	pods := &corev1.PodList{}
-	// Version 0 is what the API server has in memory. It ignores a limit then, which could hide the pods that are stuck.
+	// With resource version "0", the API server answers from memory. It ignores a limit then; a limit could also hide the stuck pods.
 	err := r.live().List(ctx, pods, client.InNamespace(p.app.Namespace), client.MatchingLabels(plan.SelectorLabels(p.app)),
 		&client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: "0"}})
 	if err != nil {
@@ -109,7 +110,7 @@ func (r *GracefulAppReconciler) findStuck(ctx context.Context, p *pass) (childre
 	return children.FindStuck(p.app.Name, pods.Items, p.startupBudget(), p.now), nil
 }
 
-func (p *pass) startupBudget() time.Duration {
+func (p *reconcileState) startupBudget() time.Duration {
 	timing := p.plan.Timing
 	if p.plan.Deployment == nil && p.app.Status.Timing != nil { // the operator does not know the derivation in force
 		timing = *p.app.Status.Timing
@@ -117,14 +118,14 @@ func (p *pass) startupBudget() time.Duration {
 	return time.Duration(timing.StartupBudgetSeconds) * time.Second
 }
 
-// awaitsPods tells whether pods that exist are not available, and the status is about that.
-func (p *pass) awaitsPods() bool {
+// awaitsPods reports whether some pods are not available and the status is about that.
+func (p *reconcileState) awaitsPods() bool {
 	d := p.observed.Deployment
 	return d != nil && d.Status.AvailableReplicas < d.Status.Replicas && slices.Contains([]string{v1alpha1.ReasonProgressing, v1alpha1.ReasonScaling,
-		v1alpha1.ReasonUnavailable, v1alpha1.ReasonPaused, v1alpha1.ReasonProgressDeadlineExceeded}, p.verdict().reason)
+		v1alpha1.ReasonUnavailable, v1alpha1.ReasonPaused, v1alpha1.ReasonProgressDeadlineExceeded}, p.summary().reason)
 }
 
-func (p *pass) unreadySince() time.Time {
+func (p *reconcileState) unreadySince() time.Time {
 	ready := meta.FindStatusCondition(p.app.Status.Conditions, v1alpha1.ConditionReady)
 	if ready == nil || ready.Status == metav1.ConditionTrue {
 		return p.now
@@ -132,12 +133,12 @@ func (p *pass) unreadySince() time.Time {
 	return ready.LastTransitionTime.Time
 }
 
-// why continues a message with the pod that is stuck, if there is one.
-func (p pass) why() string {
+// why returns the part of a message that describes the stuck pod, or "".
+func (p reconcileState) why() string {
 	if p.stuck.Pod == "" {
 		return ""
 	}
-	text := bounded(fmt.Sprintf("; pod %s: %s", p.stuck.Pod, p.stuck.Reason), maxStuckBytes)
+	text := truncate(fmt.Sprintf("; pod %s: %s", p.stuck.Pod, p.stuck.Reason), maxStuckBytes)
 	if p.stuck.Others > 0 {
 		text += fmt.Sprintf("; %d more not ready", p.stuck.Others)
 	}

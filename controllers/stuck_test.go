@@ -26,7 +26,7 @@ const (
 )
 
 // onListOfPods calls do before each list of pods.
-func (w *world) onListOfPods(do func(context.Context) error) {
+func (w *testEnv) onListOfPods(do func(context.Context) error) {
 	w.Live = interceptor.NewClient(api, interceptor.Funcs{
 		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
 			if _, ok := list.(*corev1.PodList); ok {
@@ -39,14 +39,14 @@ func (w *world) onListOfPods(do func(context.Context) error) {
 	})
 }
 
-func (w *world) countListsOfPods() *int {
+func (w *testEnv) countListsOfPods() *int {
 	n := 0
 	w.onListOfPods(func(context.Context) error { n++; return nil })
 	return &n
 }
 
 // surge writes the Deployment's status as its controller would while one new pod is not available.
-func (w *world) surge() {
+func (w *testEnv) surge() {
 	GinkgoHelper()
 	d := w.deployment()
 	n := *d.Spec.Replicas
@@ -55,7 +55,7 @@ func (w *world) surge() {
 }
 
 // stuckPod is one that the Deployment's newest ReplicaSet would have made.
-func (w *world) stuckPod(reason, message string) *corev1.Pod {
+func (w *testEnv) stuckPod(reason, message string) *corev1.Pod {
 	GinkgoHelper()
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
@@ -75,7 +75,7 @@ func (w *world) stuckPod(reason, message string) *corev1.Pod {
 }
 
 // says writes the pod's status as the kubelet would.
-func (w *world) says(pod *corev1.Pod, reason, message string) {
+func (w *testEnv) says(pod *corev1.Pod, reason, message string) {
 	GinkgoHelper()
 	pod.Status.Phase = corev1.PodPending
 	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
@@ -84,8 +84,8 @@ func (w *world) says(pod *corev1.Pod, reason, message string) {
 	Expect(api.Status().Update(ctx, pod)).To(Succeed())
 }
 
-// runFor reconciles as a work queue does: at once, and whenever a pass has asked for it.
-func (w *world) runFor(d time.Duration) (writes int) {
+// runFor reconciles as a work queue does: at once, and after each requeue interval.
+func (w *testEnv) runFor(d time.Duration) (writes int) {
 	GinkgoHelper()
 	for end := w.clock.Now().Add(d); ; {
 		result, err := w.tryNow()
@@ -100,8 +100,8 @@ func (w *world) runFor(d time.Duration) (writes int) {
 	}
 }
 
-// rollingOut is an app whose new pod does not become available.
-func rollingOut() *world {
+// rollingOut returns the environment of an app with a rollout in which the new pod does not become available.
+func rollingOut() *testEnv {
 	GinkgoHelper()
 	w := settled()
 	w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = "nope:1" })
@@ -111,19 +111,19 @@ func rollingOut() *world {
 }
 
 var _ = Describe("A rollout that is stuck", func() {
-	It("says within a minute which pod and why, until it goes on", func() {
+	It("names a stuck pod and the reason within a minute, until the pod recovers", func() {
 		w := rollingOut()
 		pod := w.stuckPod("ErrImagePull", pullError)
 		w.runFor(time.Minute)
 		Expect(w.readyMessage()).To(HaveSuffix(pullReason))
 		Expect(w.conditions()).To(ConsistOf("Ready=False Progressing", "Reconciling=True Progressing"), "a pull may still succeed")
 
-		By("writing no status while the kubelet only changes its words")
+		By("writing no status while only the kubelet's message changes")
 		w.says(pod, "ImagePullBackOff", `Back-off pulling image "nope:1": ErrImagePull: `+pullError)
 		Expect(w.runFor(10 * time.Minute)).To(BeZero())
 		Expect(w.readyMessage()).To(HaveSuffix(pullReason))
 
-		By("remembering nothing")
+		By("restarting the operator")
 		w.GracefulAppReconciler = &GracefulAppReconciler{Client: w.Client, Recorder: w.events, Clock: w.clock}
 		Expect(w.runFor(time.Minute)).To(BeZero(), "the operator was restarted")
 
@@ -138,7 +138,7 @@ var _ = Describe("A rollout that is stuck", func() {
 		Expect(w.readyMessage()).NotTo(ContainSubstring(stuckPodName))
 	})
 
-	It("is healed, and the pod is no longer named", func() {
+	It("no longer names the pod after it has recovered", func() {
 		w := rollingOut()
 		w.stuckPod("ErrImagePull", pullError)
 		w.runFor(time.Minute)
@@ -158,7 +158,7 @@ var _ = Describe("A rollout that is stuck", func() {
 		Expect(w.readyMessage()).NotTo(ContainSubstring(stuckPodName))
 	})
 
-	It("costs less than two lists of pods a minute in the long run, and none when the app is Ready", func() {
+	It("causes less than two lists of pods per minute on average, and none when the app is Ready", func() {
 		w := rollingOut()
 		lists := w.countListsOfPods()
 		w.stuckPod("ErrImagePull", pullError)
@@ -172,12 +172,12 @@ var _ = Describe("A rollout that is stuck", func() {
 		Expect(*lists).To(BeZero())
 	})
 
-	It("is scaled and gets its status although the list of pods does not end", func() {
+	It("is scaled and gets its status although the list of pods hangs", func() {
 		w := rollingOut()
 		w.runFor(0)
 		w.clock.SetTime(w.clock.Now().Add(stuckAfter))
 		w.setReplicas(5)
-		other := newWorld()
+		other := newTestEnv()
 		other.create()
 		lists := 0
 		w.onListOfPods(func(ctx context.Context) error {
@@ -186,7 +186,7 @@ var _ = Describe("A rollout that is stuck", func() {
 			deadline, ok := ctx.Deadline()
 			Expect(ok && time.Until(deadline) <= podListTimeout).To(BeTrue(), "the list never ends")
 
-			By("holding no other worker meanwhile")
+			By("blocking no other worker")
 			_, err := w.Reconcile(ctx, ctrl.Request{NamespacedName: other.key})
 			Expect(err).NotTo(HaveOccurred())
 			other.surge()
@@ -218,8 +218,8 @@ func TestMessageNamesTheStuckPod(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p := pass{app: app, observed: children.Observed{Deployment: observedDeployment([4]int32{3, 1, 2, 2}, tt.modify...)}, stuck: stuck}
-			got := p.verdict().message
+			p := reconcileState{app: app, observed: children.Observed{Deployment: observedDeployment([4]int32{3, 1, 2, 2}, tt.modify...)}, stuck: stuck}
+			got := p.summary().message
 			if !strings.HasPrefix(got, tt.start) || !strings.Contains(got, " …; 3 more not ready") || len(got) > 2*maxStuckBytes {
 				t.Errorf("got %d bytes: %s", len(got), got)
 			}

@@ -21,7 +21,7 @@ var (
 	ctx    context.Context
 	config *rest.Config
 	scheme = runtime.NewScheme()
-	// api reads and writes the API server directly, so a test sees what is stored and not a cache's idea of it.
+	// api has no cache, so a test reads the stored objects.
 	api client.WithWatch
 )
 
@@ -45,11 +45,11 @@ var _ = BeforeSuite(func() {
 		ControlPlaneStartTimeout: 2 * time.Minute, // a busy machine needs more than the default of 20 s
 	}
 	environment.ControlPlane.GetAPIServer().Configure().
-		Set("service-cluster-ip-range", "10.0.0.0/16"). // room for a fleet's Services: the default has 254 addresses for the whole suite
-		Set("watch-cache", "false")                     // a list comes from etcd, and does not wait until a cache has caught up
+		Set("service-cluster-ip-range", "10.0.0.0/16"). // the default has only 254 addresses for the Services of the whole suite
+		Set("watch-cache", "false")                     // lists come from etcd and do not wait for the watch cache
 	var err error
 	config, err = environment.Start()
-	DeferCleanup(environment.Stop) // before the check: half a start leaves processes too
+	DeferCleanup(environment.Stop) // before the check, because a failed start also leaves processes
 	Expect(err).NotTo(HaveOccurred(), "make test sets KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver")
 	api, err = client.NewWithWatch(config, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())

@@ -14,10 +14,10 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// healthScript is what Argo CD runs for every GracefulApp.
+// healthScript is the health check that Argo CD runs for every GracefulApp.
 const healthScript = "../config/argocd/health.lua"
 
-// checkTools asks the tools that wait for an app what they make of its status: kstatus (Flux, helm --wait, kpt) and Argo CD.
+// checkTools checks that the tools that wait for an app interpret its status correctly: kstatus (Flux, helm --wait, kpt) and Argo CD.
 func checkTools(t *testing.T, app *v1alpha1.GracefulApp) {
 	t.Helper()
 	wantStatus, wantHealth := status.InProgressStatus, "Progressing"

@@ -8,31 +8,30 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// In every state, the operator writes at most 12 times per minute for one app: another controller that undoes each write would otherwise be
-// answered at the speed of the network. The first reconcile after a change of the app's spec is not counted, and the status has its whole share
-// again, so that users see what became of their change. Replicas, owned objects and status have shares of their own, so that none of them waits
-// for another.
+// The operator makes at most 12 writes per minute for one app. Without a limit, it and a controller that reverts each of its writes would write in an
+// endless loop. Writes of the first reconcile after a change of the app's spec do not count, and that change also resets the limit of the status, so
+// that users see the result of their change. Replicas, owned objects and status have separate limits, so that none of them delays another.
 const (
 	writesPerMinute = 2 + 5 + 5
-	// scaleBurst and scaleInterval give 1 + 60/60 = 2 writes of the replicas in any minute.
+	// scaleBurst and scaleInterval allow 1 + 60/60 = 2 writes of the replicas per minute.
 	scaleBurst    = 1
 	scaleInterval = time.Minute
-	// objectBurst and objectInterval give 3 + 60/30 = 5 writes of the owned objects; 3 are one for each of them.
+	// objectBurst and objectInterval allow 3 + 60/30 = 5 writes of the owned objects per minute; the burst is one write for each of the 3 objects.
 	objectBurst    = 3
 	objectInterval = 30 * time.Second
-	// statusBurst and statusInterval give 3 + 60/30 = 5 writes of the status.
+	// statusBurst and statusInterval allow 3 + 60/30 = 5 writes of the status per minute.
 	statusBurst    = 3
 	statusInterval = 30 * time.Second
 )
 
-// writeBudget bounds the writes for one app.
+// writeBudget limits the writes for one app.
 type writeBudget struct {
 	scale, objects, status *rate.Limiter
-	// waiting are the objects whose writes were put off, the oldest first. It is served before the others, so that a fight over one object stops
-	// the repair of no other. refused are those of the present reconcile.
+	// waiting are the objects with a delayed write, the oldest first. The oldest comes before all other objects, so that another client that changes
+	// one object again and again does not block the others. refused are the objects with a write that the current reconcile delayed.
 	waiting, refused []string
-	// takenOver is the object whose fields were taken over, and whose apply is paid for.
-	takenOver string
+	// transferred is the object of the last transfer of ownership. The budget has already counted the apply that follows.
+	transferred string
 }
 
 func newWriteBudget() writeBudget {
@@ -47,15 +46,15 @@ func newStatusLimiter() *rate.Limiter {
 	return rate.NewLimiter(rate.Every(statusInterval), statusBurst)
 }
 
-// tooManyWritesError puts a write off.
+// tooManyWritesError means that a write is delayed because of the limit.
 type tooManyWritesError struct{}
 
 func (*tooManyWritesError) Error() string {
-	return fmt.Sprintf("the operator has used up its %d writes per minute for this app, because another client changes its objects after each write; "+
-		"it goes on within a minute", writesPerMinute)
+	return fmt.Sprintf("the operator has reached its limit of %d writes per minute for this app, because another client changes the owned objects "+
+		"after each write; it continues within a minute; the events of this app name the client", writesPerMinute)
 }
 
-// take counts a write and returns 0, or returns how long the write has to wait.
+// take counts a write and returns 0, or returns the time that the write must wait.
 func (b *writeBudget) take(now time.Time, w write) time.Duration {
 	switch w.subresource {
 	case scaleSubresource:
@@ -66,14 +65,14 @@ func (b *writeBudget) take(now time.Time, w write) time.Duration {
 	return b.takeObject(now, w)
 }
 
-// takeObject also refuses a dry run where the write that it prepares would be refused.
+// takeObject does the same for a write of an owned object. It also delays a dry run if the write after it would be delayed.
 func (b *writeBudget) takeObject(now time.Time, w write) time.Duration {
-	if w.target == b.takenOver && !w.dryRun {
-		b.takenOver = ""
+	if w.target == b.transferred && !w.dryRun {
+		b.transferred = ""
 		return 0
 	}
 	cost, needed := 1, 1
-	if w.takesOver { // an apply follows: a write of its own, and of no use without it
+	if w.transfersOwnership { // an apply must follow, which is a second write
 		cost, needed = 2, 2
 	}
 	if len(b.waiting) > 0 && b.waiting[0] != w.target {
@@ -90,19 +89,20 @@ func (b *writeBudget) takeObject(now time.Time, w write) time.Duration {
 		return 0
 	}
 	b.waiting = slices.DeleteFunc(b.waiting, func(target string) bool { return target == w.target })
-	if w.takesOver {
-		b.takenOver = w.target
+	if w.transfersOwnership {
+		b.transferred = w.target
 	}
 	return takeFrom(b.objects, now, cost)
 }
 
-// begin a reconcile, the first after a change of the app's spec or another. An object that the last one did not refuse waits no longer.
+// begin starts a reconcile. changed is true for the first reconcile after a change of the app's spec. An object stays in waiting only if the last
+// reconcile delayed its write.
 func (b *writeBudget) begin(changed bool) {
 	if changed {
 		b.status = newStatusLimiter()
 	}
 	b.waiting = slices.DeleteFunc(b.waiting, func(target string) bool { return !slices.Contains(b.refused, target) })
-	b.refused, b.takenOver = nil, ""
+	b.refused, b.transferred = nil, ""
 }
 
 func takeFrom(l *rate.Limiter, now time.Time, n int) time.Duration {
@@ -112,7 +112,7 @@ func takeFrom(l *rate.Limiter, now time.Time, n int) time.Duration {
 	return max(time.Second, waitFor(l, now, n))
 }
 
-// waitFor is how long it takes until n writes are allowed, 0 if they are now.
+// waitFor returns the time until n writes are allowed, 0 if they are allowed now.
 func waitFor(l *rate.Limiter, now time.Time, n int) time.Duration {
 	missing := float64(n) - l.TokensAt(now)
 	return max(0, time.Duration(missing/float64(l.Limit())*float64(time.Second)))

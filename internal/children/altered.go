@@ -11,23 +11,23 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// AlteredError says that the API server stores something else than what is applied, each time: a mutating policy.
+// AlteredError is returned if the API server stores other values than the operator applied, because an admission policy or webhook changes them.
 type AlteredError struct {
 	Kind, Name string
-	// Fields that differ, in words: both values of each.
+	// Fields describes each field that differs, with the stored and the applied value.
 	Fields []string
 }
 
 func (e *AlteredError) Error() string {
-	return fmt.Sprintf("a policy of the cluster changes %s %s whenever it is applied: %s; exempt it from the policy, or declare what the "+
-		"policy allows", e.Kind, e.Name, strings.Join(e.Fields, ", "))
+	return fmt.Sprintf("an admission policy or webhook changes %s %s each time the operator applies it: %s; exempt the object from the policy, "+
+		"or set a value that the policy accepts", e.Kind, e.Name, strings.Join(e.Fields, ", "))
 }
 
-// maxAlteredFields keeps the message readable.
+// maxAlteredFields limits how many fields the message lists, so that it stays readable.
 const maxAlteredFields = 4
 
-// differences are the leaves of want that the answer has not, or has otherwise, and the list entries that it has more often. What the answer has
-// beside them was defaulted, or is a field of another manager.
+// differences lists the fields of want that are missing from the API server's answer or have another value there, and the list entries that
+// the answer repeats. It ignores all other fields of the answer: they are defaults, or belong to other field managers.
 func differences(want runtime.ApplyConfiguration, answer *unstructured.Unstructured) ([]string, error) {
 	w, err := asTree(want)
 	if err != nil {
@@ -51,7 +51,8 @@ func asTree(object any) (tree any, err error) {
 	return tree, err
 }
 
-// unstoredField is dropped by an API server without the feature gate ContainerStopSignals. It is no policy's doing, and the webhook warns of it.
+// unstoredField is a field that an API server without the feature gate ContainerStopSignals drops. The webhook warns about it, so it is not reported
+// as a change by a policy.
 const unstoredField = ".lifecycle.stopSignal"
 
 func compare(path string, want, answer any, found *[]string) {
@@ -66,7 +67,7 @@ func compare(path string, want, answer any, found *[]string) {
 		for i, value := range w {
 			counterparts := counterparts(w, i, a)
 			if len(counterparts) > 1 {
-				*found = append(*found, fmt.Sprintf("%s[%d] is there %d times: %s", path, i, len(counterparts), text(counterparts)))
+				*found = append(*found, fmt.Sprintf("%s[%d] occurs %d times: %s", path, i, len(counterparts), text(counterparts)))
 			} else {
 				compare(fmt.Sprintf("%s[%d]", path, i), value, counterparts[0], found)
 			}
@@ -76,13 +77,13 @@ func compare(path string, want, answer any, found *[]string) {
 			return
 		}
 		if want != answer {
-			*found = append(*found, fmt.Sprintf("%s is %s in place of %s", path, text(answer), text(want)))
+			*found = append(*found, fmt.Sprintf("%s is %s instead of %s", path, text(answer), text(want)))
 		}
 	}
 }
 
-// counterparts finds the items of a list that have the key of item i, at least one, which is nil if there is none. Where an item has no key of its
-// own, its counterpart is in the same place: headers and affinity terms may have the same name or topology key twice.
+// counterparts returns the entries of the list in that have the same key as items[i], or a single nil if no entry has it. If items[i] has no unique
+// key, it returns the entry at the same index: headers and affinity terms may repeat a name or a topology key.
 func counterparts(items []any, i int, in []any) []any {
 	key := keyOf(items[i])
 	if key == nil || len(withKey(items, key)) > 1 {
@@ -107,12 +108,12 @@ func withKey(items []any, key []string) []any {
 	return found
 }
 
-// listKeys are the merge keys of Kubernetes' lists, the more special first: a volume mount has a name too.
+// listKeys are the merge keys of Kubernetes lists. More specific keys come first: a volume mount, for example, has a mountPath and a name.
 var listKeys = [][]string{
 	{"mountPath"}, {"devicePath"}, {"containerPort", "protocol"}, {"port", "protocol"}, {"topologyKey", "whenUnsatisfiable"}, {"uid"}, {"ip"}, {"name"},
 }
 
-// keyOf an item of a list, nil if it has none.
+// keyOf returns the merge key of a list entry and its values, or nil if the entry has no merge key.
 func keyOf(item any) []string {
 	fields, ok := item.(map[string]any)
 	if !ok {

@@ -8,8 +8,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Answers remembers, for the children of one app, where the API server has stored something else than what was applied: a mutating policy adds
-// fields or alters them. To apply the same again would change nothing, or, if the policy stamps the time, never end. The zero value is ready.
+// Answers remembers, for each owned object of one app, the API server's answer if it differs from the applied configuration because a mutating
+// policy adds or changes fields. The operator does not apply the same configuration again: it would change nothing, or, if the policy writes the
+// current time, would repeat forever. The zero value is ready to use.
 type Answers struct {
 	byKind map[string]answer
 	now    time.Time
@@ -18,14 +19,14 @@ type Answers struct {
 type answer struct {
 	uid     types.UID
 	applied runtime.ApplyConfiguration
-	// stored is the part of the answer that the managed fields call ours.
+	// stored has the fields of the answer that the operator owns according to metadata.managedFields.
 	stored runtime.ApplyConfiguration
-	// altered is nil if the policy has only added fields.
+	// altered is nil if the policy only added fields.
 	altered error
 	at      time.Time
 }
 
-// keep remembers an answer, unless it is what was applied.
+// keep stores an answer that differs from the applied configuration.
 func (a *Answers) keep(kind string, given answer) {
 	if a == nil {
 		return
@@ -41,8 +42,8 @@ func (a *Answers) keep(kind string, given answer) {
 	a.byKind[kind] = given
 }
 
-// find returns the answer to the same apply of the same object, provided that the object is still as it was stored.
-func (a *Answers) find(c child) (answer, bool) {
+// find returns the answer to an earlier apply of the same configuration to the same object, if the object has not changed since.
+func (a *Answers) find(c ownedObject) (answer, bool) {
 	if a == nil {
 		return answer{}, false
 	}
@@ -54,7 +55,7 @@ func (a *Answers) find(c child) (answer, bool) {
 	return last, err == nil && apiequality.Semantic.DeepEqual(last.stored, stored)
 }
 
-// Begin a reconcile. It forgets the alterations that were answered before a time, so that they are tried again.
+// Begin starts a reconcile. It forgets changed answers that are not newer than expired, so that the operator applies those objects again.
 func (a *Answers) Begin(now, expired time.Time) {
 	a.now = now
 	for kind, last := range a.byKind {

@@ -21,8 +21,8 @@ import (
 
 var typeConverter = applyconfigurations.NewTypeConverter(clientgoscheme.Scheme)
 
-// applied computes from an object's managed fields what the operator applied and no other manager has overwritten since. The object knows its kind.
-// client-go's Extract functions do the same, and refuse an object in which a list entry stands twice.
+// applied returns the configuration that the operator applied last, without the fields that another manager has overwritten since. It reads them from
+// metadata.managedFields. The object must have its kind set. client-go's Extract functions do the same, but fail on duplicate list entries.
 func applied(object client.Object) (runtime.ApplyConfiguration, error) {
 	gvk := object.GetObjectKind().GroupVersionKind()
 	configuration, err := emptyConfiguration(gvk.Kind)
@@ -48,7 +48,7 @@ func applied(object client.Object) (runtime.ApplyConfiguration, error) {
 	return configuration, runtime.DefaultUnstructuredConverter.FromUnstructured(extracted.Object, configuration)
 }
 
-// emptyConfiguration of the kinds that the operator applies.
+// emptyConfiguration returns an empty apply configuration for a kind that the operator applies.
 func emptyConfiguration(kind string) (runtime.ApplyConfiguration, error) {
 	switch kind {
 	case serviceKind:
@@ -58,11 +58,11 @@ func emptyConfiguration(kind string) (runtime.ApplyConfiguration, error) {
 	case disruptionBudgetKind:
 		return &policyv1ac.PodDisruptionBudgetApplyConfiguration{}, nil
 	}
-	return nil, fmt.Errorf("%q is no kind that the operator applies", kind)
+	return nil, fmt.Errorf("the operator does not apply objects of kind %q", kind)
 }
 
-// appliedFields are those that the operator owns. The replicas are among them unless another manager has set them: the operator writes them by
-// the scale subresource, which records no owner of zero replicas.
+// appliedFields returns the fields that the operator owns. They include spec.replicas unless another manager has set it: the operator writes
+// it through the scale subresource, which records no owner if the value is zero.
 func appliedFields(entries []metav1.ManagedFieldsEntry) (*fieldpath.Set, error) {
 	fields := &fieldpath.Set{}
 	if i := slices.IndexFunc(entries, plan.IsApplied); i >= 0 {

@@ -13,19 +13,19 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// Apply creates, updates and deletes until the children are as planned, and returns what it did; nothing, and no call to
-// the API server, if they are so already. An error of one child does not hold the others up, with one exception: pods without a port that
-// the live Service targets wait for the Service. It must not be called for a plan that came with field errors. The answers may be nil.
+// Apply creates, updates and deletes the owned objects as the plan says, and returns the changes. It calls the API server only for objects that
+// differ. If one object fails, it continues with the others, with one exception: it does not update the Deployment after an error if the new pods
+// lack a port that the live Service targets. Do not call it for a plan that has field errors. The answers may be nil.
 func Apply(ctx context.Context, c client.Client, p plan.Plan, o Observed, answers *Answers) ([]Change, error) {
 	var changes []Change
 	var errs []error
-	for _, child := range childrenOf(p, o) {
-		if child.kind == deploymentKind && slices.ContainsFunc(errs, isNotAltered) && losesTarget(p, o) {
+	for _, object := range ownedObjects(p, o) {
+		if object.kind == deploymentKind && slices.ContainsFunc(errs, isNotAltered) && removesTargetPort(p, o) {
 			continue
 		}
-		child.answers = answers
-		action := child.decide()
-		change, err := child.act(ctx, c, action)
+		object.answers = answers
+		action := object.decide()
+		change, err := object.act(ctx, c, action)
 		if change != nil {
 			changes = append(changes, *change)
 		}
@@ -38,23 +38,23 @@ func Apply(ctx context.Context, c client.Client, p plan.Plan, o Observed, answer
 
 func isNotAltered(err error) bool { return !errors.As(err, new(*AlteredError)) }
 
-// act does what was decided, and returns what that has changed, nil if nothing.
-func (c child) act(ctx context.Context, api client.Client, action Action) (*Change, error) {
+// act executes the action and returns the change, or nil if the object did not change.
+func (c ownedObject) act(ctx context.Context, api client.Client, action Action) (*Change, error) {
 	change := &Change{Action: action, Kind: c.kind, Name: c.name()}
 	switch action {
 	case Create:
-		// With this resource version the API server creates what is absent and answers 409 for an object that exists: a foreign
-		// object that the cache has not seen yet is never adopted.
+		// Resource version "1" makes the API server create the object, or answer 409 (Conflict) if it exists already. So the operator never
+		// adopts an object of another owner that the cache does not show yet.
 		answer, err := c.apply(ctx, api, "1")
 		if err != nil {
 			return nil, fmt.Errorf("creating %s %s: %w", c.kind, c.name(), err)
 		}
-		return change, c.judge(answer)
+		return change, c.checkAnswer(answer)
 	case Update:
 		if last, ok := c.answers.find(c); ok {
 			return nil, last.altered
 		}
-		version, err := takeOver(ctx, api, c)
+		version, err := transferOwnership(ctx, api, c)
 		if err != nil {
 			return nil, err
 		}
@@ -67,11 +67,11 @@ func (c child) act(ctx context.Context, api client.Client, action Action) (*Chan
 		}
 		if answer.GetResourceVersion() == c.object.GetResourceVersion() {
 			change = nil
-		} else if !c.adopted { // an adoption reverts nothing
+		} else if !c.adopted { // an adoption is not a revert
 			change.By = reverted(c.object.GetManagedFields(), answer.GetManagedFields())
 		}
-		if err := c.judge(answer); err != nil {
-			return nil, err // what a policy has altered is not restored
+		if err := c.checkAnswer(answer); err != nil {
+			return nil, err // the policy's value is still stored, so nothing was reverted
 		}
 		return change, nil
 	case Delete:
@@ -84,8 +84,9 @@ func (c child) act(ctx context.Context, api client.Client, action Action) (*Chan
 	return nil, nil
 }
 
-// apply sends the child and returns what the API server stored. With a resource version, an object that has another one is a conflict.
-func (c child) apply(ctx context.Context, api client.Client, resourceVersion string, opts ...client.ApplyOption) (*unstructured.Unstructured, error) {
+// apply sends the configuration and returns the stored object. If resourceVersion is set and the live object has another one, the API server
+// answers with a conflict.
+func (c ownedObject) apply(ctx context.Context, api client.Client, resourceVersion string, opts ...client.ApplyOption) (*unstructured.Unstructured, error) {
 	want, err := c.configuration()
 	if err != nil {
 		return nil, err
@@ -94,9 +95,9 @@ func (c child) apply(ctx context.Context, api client.Client, resourceVersion str
 	return want, send(ctx, api, want, opts...)
 }
 
-// configuration is the wanted child. The UID of the observed object lets the apply fail rather than create, if the object was deleted
-// meanwhile and another client has made a new one.
-func (c child) configuration() (*unstructured.Unstructured, error) {
+// configuration returns the desired object. It has the UID of the observed object, so that the apply fails if that object was deleted
+// or replaced by another client.
+func (c ownedObject) configuration() (*unstructured.Unstructured, error) {
 	data, err := json.Marshal(c.want)
 	if err != nil {
 		return nil, err
@@ -111,14 +112,14 @@ func (c child) configuration() (*unstructured.Unstructured, error) {
 	return want, nil
 }
 
-// send leaves the API server's answer in the configuration.
+// send applies want and replaces its content with the API server's answer.
 func send(ctx context.Context, api client.Client, want *unstructured.Unstructured, opts ...client.ApplyOption) error {
 	opts = append(opts, client.FieldOwner(plan.FieldManager), client.ForceOwnership)
 	return api.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), opts...)
 }
 
-// judge returns an AlteredError if the API server's answer has not all that was applied, and remembers an answer that differs.
-func (c child) judge(stored *unstructured.Unstructured) error {
+// checkAnswer returns an AlteredError if the stored object differs from the applied configuration, and remembers the answer if it differs.
+func (c ownedObject) checkAnswer(stored *unstructured.Unstructured) error {
 	given := answer{uid: stored.GetUID(), applied: c.want}
 	fields, err := differences(c.want, stored)
 	if err != nil {
@@ -133,7 +134,7 @@ func (c child) judge(stored *unstructured.Unstructured) error {
 	return given.altered
 }
 
-func (c child) name() string {
+func (c ownedObject) name() string {
 	if c.object != nil {
 		return c.object.GetName()
 	}

@@ -1,6 +1,5 @@
-// Package children brings the objects that a GracefulApp owns to what internal/plan says: Observe reads what exists under
-// the app's name, Apply writes what differs. A child is written by server-side apply only, and one that belongs to
-// another owner never.
+// Package children reads and writes the objects that a GracefulApp owns: Observe reads the live objects, Apply changes them to match the plan
+// that internal/plan computed. Apply uses server-side apply and never writes an object of another owner.
 package children
 
 import (
@@ -12,17 +11,17 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// The kinds of the children.
+// The kinds of the owned objects.
 const (
 	serviceKind          = "Service"
 	deploymentKind       = "Deployment"
 	disruptionBudgetKind = "PodDisruptionBudget"
 )
 
-// Action is what has to be done to a child.
+// Action is the write that an owned object needs.
 type Action string
 
-// The actions. Wait: the child is on its way out, and what it should be can only be made when it is gone.
+// The actions. Wait means that the object is terminating; the operator creates a new one after it is deleted.
 const (
 	Nothing Action = ""
 	Create  Action = "Created"
@@ -31,69 +30,69 @@ const (
 	Wait    Action = "Waiting"
 )
 
-// Change is an action that was taken.
+// Change is a write that the operator made.
 type Change struct {
 	Action Action
 	Kind   string
 	Name   string
-	// By are the field managers whose writes an update reverts. A manager that removed a field owns nothing and is not named.
+	// By lists the field managers that wrote the values that an update reverted. A manager that removed a field is missing, because it owns no field.
 	By []string
 }
 
-// child pairs what exists with what shall exist. It hides the three types behind what Apply needs of them.
-type child struct {
+// ownedObject is an owned object: its observed and its desired state. Apply handles Services, Deployments and PodDisruptionBudgets alike through it.
+type ownedObject struct {
 	kind string
-	// object as observed; nil: it does not exist.
+	// object is the observed state, nil if the object does not exist.
 	object client.Object
-	// want is nil if the child must not exist; metadata is its metadata.
+	// want is the desired state, nil if the object must not exist; metadata is the metadata of want.
 	want     runtime.ApplyConfiguration
 	metadata *metav1ac.ObjectMetaApplyConfiguration
-	// adopted: the app does not own the object yet.
+	// adopted is true if the app does not own the object yet and this apply adopts it.
 	adopted bool
-	// current: it is applied only if it has not changed since it was observed.
+	// current is true if the apply must fail when the object has changed since it was observed.
 	current bool
 
 	answers *Answers
 }
 
-// childrenOf are in the order of creation: the Service before the pods that it will find.
-func childrenOf(p plan.Plan, o Observed) []child {
-	service := child{kind: serviceKind}
+// ownedObjects returns the owned objects in the order of creation: the Service comes before the pods that it selects.
+func ownedObjects(p plan.Plan, o Observed) []ownedObject {
+	service := ownedObject{kind: serviceKind}
 	if o.Service != nil {
 		service.observe(o, o.Service)
 	}
 	if p.Service != nil {
 		service.want, service.metadata = p.Service, p.Service.ObjectMetaApplyConfiguration
 	}
-	deployment := child{kind: deploymentKind}
+	deployment := ownedObject{kind: deploymentKind}
 	if o.Deployment != nil {
 		deployment.observe(o, o.Deployment)
-		// The replicas of an autoscaler that targets the Deployment, and the time of a restart, are applied as they were observed, and another client may
-		// have changed them since.
+		// The apply repeats two observed values: the replicas, if an autoscaler targets the Deployment, and the time of a restart. It must fail if
+		// another client has changed them since.
 		deployment.current = deployment.current || o.Autoscaler != "" || hasRestart(p)
 	}
 	if p.Deployment != nil {
 		deployment.want, deployment.metadata = p.Deployment, p.Deployment.ObjectMetaApplyConfiguration
 	}
-	budget := child{kind: disruptionBudgetKind}
+	budget := ownedObject{kind: disruptionBudgetKind}
 	if o.PodDisruptionBudget != nil {
 		budget.observe(o, o.PodDisruptionBudget)
 	}
-	// Two budgets on one pod make every eviction fail, so the budget of another owner goes first.
+	// Evictions of a pod fail if two PodDisruptionBudgets select it. So the operator creates none beside one of another owner.
 	if p.PodDisruptionBudget != nil && o.ForeignDisruptionBudget == "" {
 		budget.want, budget.metadata = p.PodDisruptionBudget, p.PodDisruptionBudget.ObjectMetaApplyConfiguration
 	}
-	return []child{service, deployment, budget}
+	return []ownedObject{service, deployment, budget}
 }
 
-// observe sets the live object. An adoption was checked against it as it is.
-func (c *child) observe(o Observed, object client.Object) {
+// observe sets the live object. An adoption must not change a newer version, because the webhook and the plan checked this one.
+func (c *ownedObject) observe(o Observed, object client.Object) {
 	c.object = object
 	c.adopted = !plan.Owns(o.app, object)
 	c.current = c.adopted
 }
 
-// hasRestart tells whether the time of the last restart is applied.
+// hasRestart reports whether the plan contains the time of the last restart.
 func hasRestart(p plan.Plan) bool {
 	d := p.Deployment
 	if d == nil || d.Spec == nil || d.Spec.Template == nil || d.Spec.Template.ObjectMetaApplyConfiguration == nil {
@@ -103,9 +102,9 @@ func hasRestart(p plan.Plan) bool {
 	return ok
 }
 
-// decide compares what exists with what shall exist, without asking the API server: the managed fields in the cached
-// object tell what was applied. If they cannot be read, the object is applied all the same.
-func (c child) decide() Action {
+// decide compares the observed with the desired state without a call to the API server: metadata.managedFields of the cached object shows which
+// configuration was applied last. If they cannot be read, it decides for an update.
+func (c ownedObject) decide() Action {
 	switch {
 	case c.object == nil && c.want == nil:
 		return Nothing

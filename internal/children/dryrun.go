@@ -16,35 +16,35 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// Verdict is the API server's opinion of children that do not exist yet.
-type Verdict struct {
-	// Errors are what it refuses, by the GracefulApp's fields.
+// DryRunResult is the result of a dry run of the owned objects.
+type DryRunResult struct {
+	// Errors are the rejections by the API server, at the fields of the GracefulApp that cause them.
 	Errors field.ErrorList
-	// Warnings are for what no change of the spec heals, or what could not be asked.
+	// Warnings are problems that no change of the spec solves, and dry runs that failed.
 	Warnings []string
 }
 
-// freshSuffix makes the name under which a child is tried whose own name is taken. Nothing of the name is ever stored.
-const freshSuffix = "-dry-run"
+// dryRunSuffix is appended to the name of an object for a dry run if the name is taken. No object with the suffix is ever stored.
+const dryRunSuffix = "-dry-run"
 
-// DryRun asks the API server, without storing anything, for its verdict on the children and on a pod made from the template: Pod
-// Security and priority classes are checked there only. It must not be called for a plan that came with field errors.
-func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Verdict {
-	v := Verdict{}
+// DryRun sends the owned objects and a pod made from the template to the API server as dry runs. The pod is needed because the API server checks
+// Pod Security and priority classes for pods only. Do not call it for a plan that has field errors.
+func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) DryRunResult {
+	v := DryRunResult{}
 	for _, name := range o.Foreign {
-		v.warn("%s is in the way and is not touched: nothing is made until it is deleted or renamed", name)
+		v.warn("%s already exists, and the operator does not change it; the operator creates nothing for this app until you delete or rename it", name)
 	}
-	for _, child := range childrenOf(p, o) {
+	for _, object := range ownedObjects(p, o) {
 		var err error
-		if action := child.decide(); action == Create || action == Update {
-			err = child.tryOut(ctx, api, len(o.Foreign) > 0 || len(o.Leaving) > 0)
+		if action := object.decide(); action == Create || action == Update {
+			err = object.dryRun(ctx, api, len(o.Foreign) > 0 || len(o.Terminating) > 0)
 		}
-		v.add(p, child.kind, err)
+		v.add(p, object.kind, err)
 	}
-	if len(v.Errors) > 0 { // the pod would only repeat them
+	if len(v.Errors) > 0 { // the pod would cause the same errors again
 		return v
 	}
-	pod, err := triedPod(p)
+	pod, err := dryRunPod(p)
 	sent := pod.DeepCopy()
 	if err == nil {
 		err = api.Create(ctx, pod, client.DryRunAll, client.FieldOwner(plan.FieldManager))
@@ -56,20 +56,20 @@ func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Ver
 	return v
 }
 
-// tryOut applies the child as it would be applied, as a dry run. What another client has written into a child need not go together
-// with what we apply (takeOver sees to that), and a name that is taken says nothing about the spec: then it is tried under a fresh name.
-func (c child) tryOut(ctx context.Context, api client.Client, taken bool) error {
+// dryRun makes a dry run of the apply. In two cases it uses a fresh name, because an error would not be caused by the spec: the name is taken, or
+// fields that another client wrote conflict with the applied ones (Apply solves that by transferOwnership).
+func (c ownedObject) dryRun(ctx context.Context, api client.Client, taken bool) error {
 	if !taken {
 		_, err := c.apply(ctx, api, "", client.DryRunAll)
 		if c.object == nil || !apierrors.IsInvalid(err) || changesImmutable(err) || !slices.ContainsFunc(c.object.GetManagedFields(), isUpdate) {
 			return err
 		}
 	}
-	return c.tryFresh(ctx, api)
+	return c.dryRunAsNew(ctx, api)
 }
 
-// immutable are the API server's words for a field that an update may not change (ValidateImmutableField, ValidateServiceUpdate). A fresh object
-// would be taken.
+// immutable are the texts with which the API server rejects a change of an immutable field (ValidateImmutableField, ValidateServiceUpdate). It would
+// accept the same value in a new object.
 var immutable = []string{"field is immutable", "may not change once set", "can not be unset"}
 
 func changesImmutable(err error) bool {
@@ -82,8 +82,8 @@ func changesImmutable(err error) bool {
 	})
 }
 
-// tryFresh applies the child under a fresh name, as a dry run, so that the verdict depends on no other field manager.
-func (c child) tryFresh(ctx context.Context, api client.Client) error {
+// dryRunAsNew makes a dry run of the apply under a fresh name, so that fields of other managers do not affect the result.
+func (c ownedObject) dryRunAsNew(ctx context.Context, api client.Client) error {
 	const longest = 63
 	name := c.name()
 	c.object = nil
@@ -91,51 +91,52 @@ func (c child) tryFresh(ctx context.Context, api client.Client) error {
 	if err != nil {
 		return err
 	}
-	want.SetName(name[:min(len(name), longest-len(freshSuffix))] + freshSuffix)
+	want.SetName(name[:min(len(name), longest-len(dryRunSuffix))] + dryRunSuffix)
 	return send(ctx, api, want, client.DryRunAll)
 }
 
-func (v *Verdict) warn(format string, args ...any) {
+func (v *DryRunResult) warn(format string, args ...any) {
 	v.Warnings = append(v.Warnings, fmt.Sprintf(format, args...))
 }
 
-// add files an answer as an error of the spec or as a warning.
-func (v *Verdict) add(p plan.Plan, kind string, err error) {
+// add adds the answer to a dry run: as errors if the spec causes it, else as a warning.
+func (v *DryRunResult) add(p plan.Plan, kind string, err error) {
 	switch status := apierrors.APIStatus(nil); {
 	case err == nil:
-	case errors.As(err, &status) && blamesSpec(err):
-		v.Errors = append(v.Errors, refusals(p, kind, status.Status())...)
-	case errors.As(err, &status) && passes(err):
-		v.warn("the %s would be refused now, and is tried again later: %s", kind, status.Status().Message)
+	case errors.As(err, &status) && isCausedBySpec(err):
+		v.Errors = append(v.Errors, fieldErrors(p, kind, status.Status())...)
+	case errors.As(err, &status) && isTransient(err):
+		v.warn("the API server currently rejects the %s, and the operator will retry: %s", kind, status.Status().Message)
 	default:
-		v.warn("it could not be tried whether the API server takes the %s: %v", kind, err)
+		v.warn("the dry run failed for the %s, so the API server may still reject it; see the status: %v", kind, err)
 	}
 }
 
-// passes tells what somebody may heal without touching the spec, and often does a moment later: GitOps applies in any order.
-func passes(err error) bool {
+// isTransient reports whether a rejection may end without a change of the spec. It often does within seconds, because GitOps tools apply the quota
+// or the service account after the app.
+func isTransient(err error) bool {
 	message := err.Error()
 	return apierrors.IsForbidden(err) && (strings.Contains(message, "exceeded quota") ||
 		strings.Contains(message, "status unknown for quota") ||
 		strings.Contains(message, "error looking up service account"))
 }
 
-// blamesSpec tells a refusal of what was written from trouble with asking.
-func blamesSpec(err error) bool {
+// isCausedBySpec reports whether the API server rejects the spec. It is false if the request failed for another reason.
+func isCausedBySpec(err error) bool {
 	message := err.Error()
 	switch {
-	case passes(err), strings.Contains(message, "does not support dry run"):
+	case isTransient(err), strings.Contains(message, "does not support dry run"):
 		return false
 	case apierrors.IsForbidden(err):
-		// Our own permissions, and a namespace that is going away.
+		// The namespace is terminating, or the operator lacks a permission.
 		return !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) && !strings.Contains(message, "User \"system:serviceaccount:")
 	}
 	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err) ||
 		strings.Contains(message, "denied the request") // admission webhooks choose any code
 }
 
-// refusals are the server's words, at the fields of the GracefulApp from which the refused ones come.
-func refusals(p plan.Plan, kind string, status metav1.Status) field.ErrorList {
+// fieldErrors returns the API server's messages at the fields of the GracefulApp from which the rejected fields were derived.
+func fieldErrors(p plan.Plan, kind string, status metav1.Status) field.ErrorList {
 	var errs field.ErrorList
 	if status.Details != nil {
 		for _, cause := range status.Details.Causes {
@@ -149,7 +150,7 @@ func refusals(p plan.Plan, kind string, status metav1.Status) field.ErrorList {
 	}
 	if len(errs) == 0 {
 		errs = append(errs, &field.Error{
-			Type: field.ErrorTypeForbidden, Field: p.Source(kind, ""), Detail: "the API server refuses the " + kind + ": " + status.Message,
+			Type: field.ErrorTypeForbidden, Field: p.Source(kind, ""), Detail: "the API server rejects the " + kind + ": " + status.Message,
 		})
 	}
 	return errs

@@ -21,30 +21,27 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// Observed is what exists under the app's name. The three objects are ours or nil; what belongs to somebody else is in
-// Foreign, as words.
+// Observed is the live state of the objects that have the app's name. Deployment, Service and PodDisruptionBudget are nil unless the app owns or
+// adopts them. Foreign describes objects of other owners.
 type Observed struct {
 	Deployment          *appsv1.Deployment
 	Service             *corev1.Service
 	PodDisruptionBudget *policyv1.PodDisruptionBudget
-	// Foreign objects bear a child's name, for example "Service hello (not controlled by anything)".
+	// Foreign describes objects of other owners that have the app's name, for example "Service hello (not controlled by anything)".
 	Foreign []string
-	// Leaving are children of a deleted GracefulApp of the same name, which the garbage collector is about to remove.
-	Leaving []string
-	// ForeignDisruptionBudget is the name of a PodDisruptionBudget that selects the app's pods and is not ours; "" if
-	// there is none.
+	// Terminating lists objects of a deleted GracefulApp with the same name, which the garbage collector will delete.
+	Terminating []string
+	// ForeignDisruptionBudget is the name of a PodDisruptionBudget of another owner that selects the app's pods, or "".
 	ForeignDisruptionBudget string
-	// Autoscaler is the name of a HorizontalPodAutoscaler that scales the Deployment behind the GracefulApp's back; "" if
-	// there is none.
+	// Autoscaler is the name of a HorizontalPodAutoscaler that targets the Deployment instead of the GracefulApp, or "".
 	Autoscaler string
-	// Scaler is the field manager that has set the Deployment's replicas to another number than the operator did; "" if
-	// none has.
+	// Scaler is the field manager that has changed the replicas that the operator set in the Deployment, or "".
 	Scaler string
 
 	app *v1alpha1.GracefulApp
 }
 
-// HasLostReference tells whether one of the app's own objects has lost its owner reference.
+// HasLostReference reports whether an owned object has lost its owner reference.
 func (o Observed) HasLostReference() bool {
 	return o.Deployment != nil && hasLostReference(o.app, o.Deployment) || o.Service != nil && hasLostReference(o.app, o.Service) ||
 		o.PodDisruptionBudget != nil && hasLostReference(o.app, o.PodDisruptionBudget)
@@ -54,13 +51,13 @@ func hasLostReference(app *v1alpha1.GracefulApp, object client.Object) bool {
 	return metav1.GetControllerOfNoCopy(object) == nil && plan.Owns(app, object)
 }
 
-// Running returns the part that the derivation reads.
+// Running returns the live state that the derivation reads.
 func (o Observed) Running() plan.Running {
 	running := plan.Running{Deployment: o.Deployment, Service: o.Service, Autoscaler: o.Autoscaler, ForeignDisruptionBudget: o.ForeignDisruptionBudget}
 	if o.Deployment != nil {
 		running.Applied = sync.OnceValue(func() *appsv1ac.DeploymentApplyConfiguration {
 			last, err := applied(o.Deployment)
-			if err != nil { // they are applied anew
+			if err != nil { // the operator applies all fields again
 				return nil
 			}
 			configuration, _ := last.(*appsv1ac.DeploymentApplyConfiguration)
@@ -70,14 +67,14 @@ func (o Observed) Running() plan.Running {
 	return running
 }
 
-// Kinds are what Observe reads.
+// Kinds returns the kinds of objects that Observe reads.
 func Kinds() []client.Object {
 	return []client.Object{
 		&appsv1.Deployment{}, &corev1.Service{}, &policyv1.PodDisruptionBudget{}, &autoscalingv2.HorizontalPodAutoscaler{},
 	}
 }
 
-// Observe reads the children, from the cache if that is what reader reads.
+// Observe reads the live objects. The reader may be a cache.
 func Observe(ctx context.Context, reader client.Reader, app *v1alpha1.GracefulApp) (Observed, error) {
 	o := Observed{app: app}
 	var err error
@@ -90,21 +87,21 @@ func Observe(ctx context.Context, reader client.Reader, app *v1alpha1.GracefulAp
 	if o.ForeignDisruptionBudget, err = foreignDisruptionBudget(ctx, reader, app); err != nil {
 		return o, err
 	}
-	if o.Autoscaler, err = misledAutoscaler(ctx, reader, app); err != nil {
+	if o.Autoscaler, err = autoscalerOfDeployment(ctx, reader, app); err != nil {
 		return o, err
 	}
 	if o.Deployment != nil {
 		o.Scaler = scalerOf(o.Deployment.ManagedFields)
 	}
 	if o.ForeignDisruptionBudget == app.Name {
-		// It takes the place of ours, so its name is not in the way.
+		// The app needs no budget of its own, so this one is not reported as a foreign object.
 		return o, nil
 	}
 	o.PodDisruptionBudget, err = observe(ctx, reader, &policyv1.PodDisruptionBudget{}, &o)
 	return o, err
 }
 
-// observe returns the object if it is ours and nil if it is absent or foreign.
+// observe returns the object if the app owns or may adopt it, else nil. It adds an object of another owner to Foreign or Terminating.
 func observe[T client.Object](ctx context.Context, reader client.Reader, object T, o *Observed) (T, error) {
 	var none T
 	app := o.app
@@ -119,26 +116,27 @@ func observe[T client.Object](ctx context.Context, reader client.Reader, object 
 		}
 		return none, fmt.Errorf("reading %s %s: %w", kind, app.Name, err)
 	}
-	object.GetObjectKind().SetGroupVersionKind(gvk) // a cache leaves it out
+	object.GetObjectKind().SetGroupVersionKind(gvk) // the cache does not set it
 	if plan.Owns(app, object) {
 		return object, nil
 	}
 	name, owner := kind+" "+app.Name, metav1.GetControllerOf(object)
 	switch {
 	case owner == nil && plan.Adopts(app) && object.GetDeletionTimestamp().IsZero():
-		return object, nil // internal/plan says whether it can be
+		return object, nil // internal/plan checks whether the app can adopt it
 	case owner == nil:
 		o.Foreign = append(o.Foreign, name+" (not controlled by anything)")
-	case isLeaving(object, app):
-		o.Leaving = append(o.Leaving, name)
+	case isTerminating(object, app):
+		o.Terminating = append(o.Terminating, name)
 	default:
 		o.Foreign = append(o.Foreign, fmt.Sprintf("%s (controlled by %s %s)", name, owner.Kind, owner.Name))
 	}
 	return none, nil
 }
 
-// isLeaving: its owner had the app's name and is gone, so the garbage collector is on its way.
-func isLeaving(object client.Object, app *v1alpha1.GracefulApp) bool {
+// isTerminating reports whether the owner is an earlier GracefulApp with the app's name. It was deleted, so the garbage collector will delete the
+// object.
+func isTerminating(object client.Object, app *v1alpha1.GracefulApp) bool {
 	owner := metav1.GetControllerOf(object)
 	return owner != nil && owner.Kind == "GracefulApp" && owner.APIVersion == v1alpha1.GroupVersion.String() &&
 		owner.Name == app.Name && owner.UID != app.UID
@@ -154,16 +152,16 @@ func foreignDisruptionBudget(ctx context.Context, reader client.Reader, app *v1a
 		if budget.Name == app.Name && plan.Adopts(app) && metav1.GetControllerOf(budget) == nil {
 			continue
 		}
-		if !plan.Owns(app, budget) && !isLeaving(budget, app) && Selects(budget, app) {
+		if !plan.Owns(app, budget) && !isTerminating(budget, app) && Selects(budget, app) {
 			return budget.Name, nil
 		}
 	}
 	return "", nil
 }
 
-// Selects tells whether a PodDisruptionBudget covers the app's pods.
+// Selects reports whether a PodDisruptionBudget selects the app's pods.
 func Selects(budget *policyv1.PodDisruptionBudget, app *v1alpha1.GracefulApp) bool {
 	selector, err := metav1.LabelSelectorAsSelector(budget.Spec.Selector)
-	// The API server accepts no selector that fails here, and one that it lets through selects nothing.
+	// The API server rejects a selector that fails here. If one is stored nevertheless, it selects no pod.
 	return err == nil && selector.Matches(labels.Set(plan.PodLabels(app)))
 }

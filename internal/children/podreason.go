@@ -10,16 +10,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// reason is why a pod is not ready, "" if it is, or may soon be. The kubelet's words change from moment to moment while the reason stays the same (a
-// container that crashes is waiting, running and terminated by turns), so each text stands for all of these states.
+// reason says why a pod is not ready. Its text is "" if the pod is ready or still has time to become ready. A container that crashes alternates
+// between waiting, running and terminated, and the kubelet reports each state. All of them get the same
+// text, so that the status stays the same.
 type reason struct {
 	text string
 	rank int
 }
 
 const (
-	failing = iota // waiting alone is unlikely to help
-	slow
+	failing = iota // the pod probably does not become ready without a change
+	slow           // the pod may become ready
 )
 
 func reasonOf(pod *corev1.Pod, budget time.Duration, now time.Time) reason {
@@ -54,7 +55,7 @@ func podCondition(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCond
 	return &pod.Status.Conditions[i]
 }
 
-// containerFailure is about the first container that fails, in the order in which they start.
+// containerFailure describes the first container that fails, in the order in which the containers start.
 func containerFailure(pod *corev1.Pod, now time.Time) string {
 	for _, s := range pod.Status.InitContainerStatuses {
 		if text := failureOf(s, now); text != "" {
@@ -78,11 +79,11 @@ const (
 	runContainerError = "RunContainerError"
 )
 
-// pullFailures are the reasons for which the kubelet backs off: right after the attempt, a container waits for one of them.
+// pullFailures are the waiting reasons after a failed image pull. The kubelet then backs off, and the reason becomes ImagePullBackOff.
 var pullFailures = []string{"ErrImagePull", "RegistryUnavailable", "SignatureValidationFailed"}
 
 func failureOf(s corev1.ContainerStatus, now time.Time) string {
-	if s.Ready { // an init container that has done its work is ready
+	if s.Ready { // also true for an init container that has completed
 		return ""
 	}
 	w := s.State.Waiting
@@ -94,7 +95,8 @@ func failureOf(s corev1.ContainerStatus, now time.Time) string {
 	return waitingFor(w)
 }
 
-// waitingFor gives both states of a failed pull the same text. The back-off repeats the error of the attempt.
+// waitingFor describes a waiting container. ErrImagePull and ImagePullBackOff get the same text, because the message of ImagePullBackOff repeats the
+// error of the pull.
 func waitingFor(w *corev1.ContainerStateWaiting) string {
 	if slices.Contains(pullFailures, w.Reason) {
 		return imagePullBackOff + ": " + withDetail(w.Reason, w.Message)
@@ -111,11 +113,11 @@ func waitingFor(w *corev1.ContainerStateWaiting) string {
 	return withDetail(w.Reason, message)
 }
 
-// backOffReset is twice the longest back-off of a crash: a container that has run so long is started at once after the next one
+// backOffReset is twice the longest back-off after a crash. The kubelet restarts a container that has run for so long without a delay
 // (kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy).
 const backOffReset = 10 * time.Minute
 
-// crashOf is empty for a container that has not ended, or that has run on for long since, or that has done its work.
+// crashOf describes the last crash of a container. It is "" if the container has not terminated, or has run for backOffReset since.
 func crashOf(s corev1.ContainerStatus, now time.Time) string {
 	end := s.State.Terminated
 	if end == nil {
@@ -128,7 +130,7 @@ func crashOf(s corev1.ContainerStatus, now time.Time) string {
 	if end.Reason != "" {
 		code += " (" + end.Reason + ")"
 	}
-	if end.Reason == "StartError" || end.Reason == "ContainerCannotRun" { // the runtime's words; those of an app may hold secrets and change each time
+	if end.Reason == "StartError" || end.Reason == "ContainerCannotRun" { // from the container runtime; an app's own message may hold secrets and vary
 		code = withDetail(code, end.Message)
 	}
 	if s.RestartCount > 1 || s.State.Waiting != nil && s.State.Waiting.Reason == crashLoopBackOff {
@@ -167,7 +169,7 @@ func slowness(pod *corev1.Pod, ready *corev1.PodCondition) string {
 	return withDetail("not ready", ready.Message)
 }
 
-// sourcePort stands in the errors of Go's net package, and is another one for each connection.
+// sourcePort matches the source port in errors of Go's net package. It differs for each connection, so it is removed from messages.
 var sourcePort = regexp.MustCompile(`:\d+->`)
 
 func withDetail(text, detail string) string {

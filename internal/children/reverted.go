@@ -9,8 +9,8 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// reverted names the managers whose values an apply has replaced: they have lost a field that the operator did not own to the operator. A manager
-// that had written the value that is applied loses nothing. The arguments are the managed fields before and after the apply.
+// reverted returns the field managers that lost a field to the operator, because an apply replaced their value. A manager that had written the
+// applied value removes nothing and is not returned. The arguments are the managed fields before and after the apply.
 func reverted(before, after []metav1.ManagedFieldsEntry) []string {
 	gained := entryFields(after, plan.IsApplied).Difference(entryFields(before, plan.IsApplied))
 	var managers []string
@@ -35,7 +35,7 @@ func isSameWriter(a, b metav1.ManagedFieldsEntry) bool {
 	return a.Manager == b.Manager && a.Operation == b.Operation && a.APIVersion == b.APIVersion && a.Subresource == b.Subresource
 }
 
-// entryFields are the fields of the first entry that is meant, none if there is no such entry or if it cannot be read.
+// entryFields returns the fields of the first entry for which isMeant is true. The set is empty if there is no such entry or it cannot be decoded.
 func entryFields(entries []metav1.ManagedFieldsEntry, isMeant func(metav1.ManagedFieldsEntry) bool) *fieldpath.Set {
 	i := slices.IndexFunc(entries, isMeant)
 	if i < 0 || entries[i].FieldsV1 == nil {

@@ -17,11 +17,11 @@ import (
 
 const scaleSubresource = "scale"
 
-// Scale writes only the number of replicas, as the first write of a reconcile, so that no other error delays it. It uses the scale
-// subresource as an autoscaler does: admission webhooks and policies for Deployments are not asked, and the rest of the Deployment may be
-// refused or unreadable. A Deployment that is not the app's own is not scaled, also if the app may adopt it.
+// Scale writes the replicas of the Deployment. It is the first write of a reconcile, so that no other error delays scaling. It uses the scale
+// subresource as an autoscaler does: admission webhooks and policies that select Deployments are not called, and it works even if the API server
+// rejects the rest of the Deployment. It does not scale a Deployment that the app does not own, even if the app may adopt it.
 //
-// It returns what it changed, and the observed objects with the new number.
+// It returns the observed objects with the new number, and the change.
 func Scale(ctx context.Context, c client.Client, app *v1alpha1.GracefulApp, o Observed) (Observed, []Change, error) {
 	d := o.Deployment
 	if d == nil || !d.DeletionTimestamp.IsZero() || !plan.Owns(app, d) {
@@ -32,7 +32,7 @@ func Scale(ctx context.Context, c client.Client, app *v1alpha1.GracefulApp, o Ob
 		return o, nil, nil
 	}
 	patch, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"uid": d.UID}, // another object of the name is a conflict
+		"metadata": map[string]any{"uid": d.UID}, // a conflict if another Deployment has the name now
 		"spec":     map[string]any{"replicas": replicas},
 	})
 	if err != nil {
@@ -51,7 +51,7 @@ func Scale(ctx context.Context, c client.Client, app *v1alpha1.GracefulApp, o Ob
 	return o, []Change{change}, nil
 }
 
-// scaled returns the Deployment as the write has left it. It keeps the old resource version, because other managed fields may have changed too.
+// scaled returns the Deployment with the new replicas. It keeps the old resource version, because other fields may have changed meanwhile.
 func scaled(d *appsv1.Deployment, replicas int32) *appsv1.Deployment {
 	d = d.DeepCopy()
 	d.Spec.Replicas = &replicas

@@ -17,8 +17,8 @@ import (
 
 var replicasPath = fieldpath.MakePathOrDie("spec", "replicas")
 
-// scalerOf names the field manager that has set the replicas of a Deployment to another number than the operator did: it owns the field,
-// and the operator, which has applied the Deployment, no longer does. A manager that wrote the same number owns it beside the operator.
+// scalerOf returns the field manager that has changed spec.replicas of a Deployment after the operator applied it. That manager owns the field
+// and the operator does not. A manager that wrote the operator's number shares the ownership and is not returned.
 func scalerOf(entries []metav1.ManagedFieldsEntry) string {
 	scaler, applied := "", false
 	for _, e := range entries {
@@ -36,13 +36,13 @@ func scalerOf(entries []metav1.ManagedFieldsEntry) string {
 			scaler = e.Manager
 		}
 	}
-	if !applied { // it is being adopted: the manager that made it set the replicas
+	if !applied { // before an adoption, the manager that created the Deployment owns the replicas
 		return ""
 	}
 	return scaler
 }
 
-// ScaledDeployment is the name of the Deployment that an autoscaler scales, "" if it scales something else.
+// ScaledDeployment returns the name of the Deployment that an autoscaler targets, or "" if it targets another kind.
 func ScaledDeployment(a *autoscalingv2.HorizontalPodAutoscaler) string {
 	target := a.Spec.ScaleTargetRef
 	version, err := schema.ParseGroupVersion(target.APIVersion)
@@ -52,7 +52,8 @@ func ScaledDeployment(a *autoscalingv2.HorizontalPodAutoscaler) string {
 	return target.Name
 }
 
-func misledAutoscaler(ctx context.Context, reader client.Reader, app *v1alpha1.GracefulApp) (string, error) {
+// autoscalerOfDeployment returns the name of a HorizontalPodAutoscaler that targets the app's Deployment instead of the GracefulApp, or "".
+func autoscalerOfDeployment(ctx context.Context, reader client.Reader, app *v1alpha1.GracefulApp) (string, error) {
 	all := &autoscalingv2.HorizontalPodAutoscalerList{}
 	if err := reader.List(ctx, all, client.InNamespace(app.Namespace)); err != nil {
 		return "", fmt.Errorf("listing HorizontalPodAutoscalers: %w", err)

@@ -11,10 +11,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Stuck is the pod that best shows why an app has too few available pods. The zero value: none of its pods shows a reason.
+// Stuck is the pod that best shows why an app has too few available pods. The zero value means that no pod is stuck.
 type Stuck struct {
 	Pod string
-	// Reason is what the scheduler or the kubelet says about the pod.
+	// Reason says why the pod is not ready, as the scheduler or the kubelet reports it.
 	Reason string
 	// Others is the number of the other pods that are stuck.
 	Others int
@@ -23,12 +23,12 @@ type Stuck struct {
 type stuckPod struct {
 	*corev1.Pod
 	reason
-	// replicaSetSince is the creation time of the oldest pod of its ReplicaSet, which stands for the age of the ReplicaSet.
+	// replicaSetSince is the creation time of the oldest pod of the ReplicaSet. It approximates the creation time of the ReplicaSet.
 	replicaSetSince time.Time
 }
 
-// FindStuck chooses the pod. It chooses the same one as long as that pod exists and is stuck, so that the status stays the same: a pod that fails
-// before one that is slow, of the newest ReplicaSet, and there the oldest. A pod is slow if it is not ready after the startup budget.
+// FindStuck returns one of the stuck pods. It prefers failing pods to slow ones, then the newest ReplicaSet, then the oldest pod. So it returns
+// the same pod until that pod recovers or is deleted, and the status does not alternate. A pod is slow if it is not ready after the startup budget.
 func FindStuck(deployment string, pods []corev1.Pod, budget time.Duration, now time.Time) Stuck {
 	since := map[string]time.Time{}
 	var stuck []stuckPod
@@ -60,13 +60,13 @@ func byImportance(a, b stuckPod) int {
 		a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
 }
 
-// isPodOf tells whether a ReplicaSet of the Deployment made the pod: the Deployment controller names the ReplicaSet after the Deployment and the
-// pod template's hash. Any other pod may bear the same labels.
+// isPodOf reports whether a ReplicaSet of the Deployment created the pod. The Deployment controller names a ReplicaSet after the Deployment and the
+// hash of the pod template. Labels alone are not enough, because any pod can have the same ones.
 func isPodOf(deployment string, pod *corev1.Pod, owner *metav1.OwnerReference) bool {
 	return owner != nil && owner.Kind == "ReplicaSet" && owner.Name == deployment+"-"+pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
 }
 
-// isActive tells whether the ReplicaSet counts the pod: it replaces those that are terminating or have ended.
+// isActive reports whether the ReplicaSet counts the pod. It replaces pods that are terminating, failed or succeeded.
 func isActive(pod *corev1.Pod) bool {
 	return pod.DeletionTimestamp == nil && pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed
 }

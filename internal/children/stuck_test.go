@@ -16,7 +16,7 @@ var (
 
 const startupBudget = 50 * time.Second
 
-// podWith is a pod of the app hello that is not ready and has one container with the status.
+// podWith returns a pod of the app hello that is not ready and has one container with the given status.
 func podWith(status corev1.ContainerStatus, modify ...func(*corev1.Pod)) *corev1.Pod {
 	status.Name = "hello"
 	pod := &corev1.Pod{
@@ -58,7 +58,7 @@ func withInit(status corev1.ContainerStatus, policy *corev1.ContainerRestartPoli
 	}
 }
 
-// unscheduled, as the scheduler of Kubernetes 1.37 says it.
+// unscheduled sets the condition that the scheduler of Kubernetes 1.37 sets on a pod without a node.
 func unscheduled(reason, message string) func(*corev1.Pod) {
 	return func(pod *corev1.Pod) {
 		pod.Spec.NodeName, pod.Spec.SchedulerName, pod.Status.ContainerStatuses = "", "default-scheduler", nil

@@ -23,7 +23,7 @@ func tried(app *v1alpha1.GracefulApp) func() []string {
 func describeAdmittedPod() {
 	AfterEach(cleanUp)
 
-	It("warns of a missing CPU request, unless a limit range sets one", func() {
+	It("gets a warning about a missing CPU request, unless a LimitRange sets one", func() {
 		n := namespace(nil)
 		app := hello(in(n), func(app *v1alpha1.GracefulApp) {
 			app.Spec.Template.Spec.Containers[0].Resources = corev1.ResourceRequirements{}
@@ -38,7 +38,7 @@ func describeAdmittedPod() {
 		Eventually(tried(app)).Should(BeEmpty())
 	})
 
-	It("warns of an injected sidecar, and of a shorter grace period and probes that a policy has changed", func() {
+	It("gets warnings about an injected sidecar, a shorter grace period, and probes that a policy has changed", func() {
 		n := namespace(nil)
 		mutatePods(n, jsonPatch(`[
 			JSONPatch{op: "add", path: "/spec/containers/-", value: Object.spec.containers{name: "istio-proxy", image: "proxy:1"}},
@@ -52,7 +52,7 @@ func describeAdmittedPod() {
 		))
 	})
 
-	It("warns of an injected native sidecar that t3 leaves no room", func() {
+	It("gets a warning about an injected native sidecar if t3 has no time for it", func() {
 		n := namespace(nil)
 		mutatePods(n, jsonPatch(`[JSONPatch{op: "add", path: "/spec/initContainers", value: [
 			Object.spec.initContainers{name: "istio-proxy", image: "proxy:1", restartPolicy: "Always"}]}]`))

@@ -15,7 +15,7 @@ import (
 
 var shopLabels = map[string]string{"app": "shop"}
 
-// runShop creates a Deployment of four pods and a Service of type NodePort, as users do without the operator.
+// runShop creates a Deployment of four pods and a Service of type NodePort that the operator does not own.
 func runShop(namespace string) {
 	GinkgoHelper()
 	meta := metav1.ObjectMeta{Name: "hello", Namespace: namespace}
@@ -35,7 +35,7 @@ func runShop(namespace string) {
 	}})).To(Succeed())
 }
 
-// shop is an app that fits runShop's objects, but for the annotation that adopts them.
+// shop returns an app that can adopt the objects of runShop. It lacks the annotation.
 func shop(namespace string, modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp {
 	return hello(append([]func(*v1alpha1.GracefulApp){in(namespace), func(app *v1alpha1.GracefulApp) {
 		app.Spec.Replicas = new(int32(4))
@@ -52,14 +52,14 @@ func adopting(app *v1alpha1.GracefulApp) {
 }
 
 func describeAdoption() {
-	// seen waits until the webhook's cache has the live objects.
+	// seen waits until the webhook answers with the error, because its cache may not have the live objects yet.
 	seen := func(app *v1alpha1.GracefulApp, message string) {
 		GinkgoHelper()
 		Eventually(func() error { return api.Create(ctx, app.DeepCopy(), client.DryRunAll) }).Should(MatchError(ContainSubstring(message)))
 	}
 	noService := func(app *v1alpha1.GracefulApp) { app.Spec.Service = nil }
 
-	It("refuses what would be an outage, and the message says what to write", func() {
+	It("is rejected if it would cause an outage, and the message shows a service that would not", func() {
 		ns := namespace(nil)
 		runShop(ns)
 		seen(shop(ns, adopting, noService), `adopting Service hello would change it: type from "NodePort" to "ClusterIP", ports from `+
@@ -70,13 +70,13 @@ func describeAdoption() {
 		Expect(api.Create(ctx, shop(ns, adopting))).To(Succeed())
 	})
 
-	It("refuses another cluster address, which a dry run under a fresh name would take", func() {
+	It("is rejected with another cluster address, which a dry run under a fresh name would accept", func() {
 		ns := namespace(nil)
 		runShop(ns)
 		seen(shop(ns, adopting, func(app *v1alpha1.GracefulApp) { app.Spec.Service.Spec.ClusterIP = "10.0.0.200" }), `to "10.0.0.200" (it cannot change)`)
 	})
 
-	It("lets session affinity be switched off on purpose", func() {
+	It("may disable session affinity explicitly", func() {
 		ns := namespace(nil)
 		runShop(ns)
 		service := &corev1.Service{}
@@ -89,7 +89,7 @@ func describeAdoption() {
 		}), client.DryRunAll)).To(Succeed())
 	})
 
-	It("sees the annotation when it is added later", func() {
+	It("is checked when the annotation is added later", func() {
 		ns := namespace(nil)
 		runShop(ns)
 		app := shop(ns, noService)
@@ -100,7 +100,7 @@ func describeAdoption() {
 		Expect(api.Patch(ctx, app, client.MergeFrom(before))).To(MatchError(ContainSubstring("adopting Service hello would change it")))
 	})
 
-	It("sees the end of the pause", func() {
+	It("is checked when the pause ends", func() {
 		ns := namespace(nil)
 		app := shop(ns, func(app *v1alpha1.GracefulApp) { app.Spec.Paused = new(true) })
 		Expect(api.Create(ctx, app)).To(Succeed())
@@ -117,7 +117,7 @@ func describeAdoption() {
 		}).Should(Succeed())
 	})
 
-	It("lets an autoscaler's number of replicas pass, with a warning", func() {
+	It("is accepted with a warning if it has the number of replicas that an autoscaler set", func() {
 		ns := namespace(nil)
 		runShop(ns)
 		Expect(api.Create(ctx, &autoscalingv2.HorizontalPodAutoscaler{

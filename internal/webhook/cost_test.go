@@ -15,8 +15,8 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// BenchmarkValidate tells what it costs to let the API server try out what is derived, beside what the checks alone cost, and beside one
-// dry run by itself. Reads are not cached here, as they are in the operator, so the second figure is an upper bound.
+// BenchmarkValidate measures the cost of validation with and without dry runs, and of one dry run. The operator reads from a cache, the benchmark
+// does not, so the figure with dry runs is an upper bound.
 //
 //	make bench
 func BenchmarkValidate(b *testing.B) {
@@ -29,7 +29,7 @@ func BenchmarkValidate(b *testing.B) {
 	if err != nil {
 		b.Fatalf("%v; make bench sets KUBEBUILDER_ASSETS", err)
 	}
-	config.QPS = -1 // the server is ours
+	config.QPS = -1 // the API server serves only this benchmark
 	scheme := runtime.NewScheme()
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))

@@ -16,13 +16,13 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// refusedByServer are specs that every check of ours lets pass, and what kubectl says of them.
+// refusedByServer lists specs that pass the checks of the operator and that the API server rejects, with the API server's message.
 var refusedByServer = []struct {
 	name   string
 	modify func(*v1alpha1.GracefulApp)
 	says   string
 }{
-	{"an image that is no name", func(app *v1alpha1.GracefulApp) {
+	{"an invalid image name", func(app *v1alpha1.GracefulApp) {
 		app.Spec.Template.Spec.Containers[0].Image = ""
 	}, "spec.template.spec.containers[0].image: Required value"},
 	{"a variable, at the place that it has in the user's template", func(app *v1alpha1.GracefulApp) {
@@ -34,7 +34,7 @@ var refusedByServer = []struct {
 	{"a label of the Service", func(app *v1alpha1.GracefulApp) {
 		app.Spec.Service = &v1alpha1.ServiceTemplate{Metadata: v1alpha1.ServiceMetadata{Labels: map[string]string{"a": "b c"}}}
 	}, "spec.service.metadata.labels: Invalid value"},
-	{"a priority class, which only a pod is asked for", func(app *v1alpha1.GracefulApp) {
+	{"a priority class, which is checked for pods only", func(app *v1alpha1.GracefulApp) {
 		app.Spec.Template.Spec.PriorityClassName = "no-such-class"
 	}, "no PriorityClass with name no-such-class was found"},
 	{"a node port out of the cluster's range, which no dry run allocates", func(app *v1alpha1.GracefulApp) {
@@ -65,7 +65,7 @@ func describeDeployable() {
 	AfterEach(cleanUp)
 
 	for _, r := range refusedByServer {
-		It("is refused for "+r.name, func() {
+		It("is rejected for "+r.name, func() {
 			Expect(api.Create(ctx, hello(r.modify))).To(MatchError(ContainSubstring(r.says)))
 			app := hello()
 			Expect(api.Create(ctx, app)).To(Succeed())
@@ -92,7 +92,7 @@ func describeDeployable() {
 			ContainSubstring("spec.template.spec.initContainers[0].env[0].name: Invalid value")))
 	})
 
-	It("is refused where Pod Security forbids its pods", func() {
+	It("is rejected if Pod Security forbids its pods", func() {
 		n := namespace(map[string]string{"pod-security.kubernetes.io/enforce": "baseline"})
 		host := func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.HostNetwork = true }
 		Expect(api.Create(ctx, hello(in(n), host))).To(MatchError(And(
@@ -100,7 +100,7 @@ func describeDeployable() {
 		Expect(api.Create(ctx, hello(in(n)))).To(Succeed())
 	})
 
-	It("is accepted with a warning while a quota is exhausted, which no change of the spec heals", func() {
+	It("is accepted with a warning while a quota is exhausted, because no change of the spec helps", func() {
 		n := namespace(nil)
 		quota := &corev1.ResourceQuota{
 			ObjectMeta: metav1.ObjectMeta{Name: "none", Namespace: n},
@@ -114,10 +114,10 @@ func describeDeployable() {
 		Eventually(func() []string {
 			Expect(api.Create(ctx, hello(in(n)), client.DryRunAll)).To(Succeed())
 			return warned.take()
-		}).Should(ContainElement(ContainSubstring("the Pod would be refused now, and is tried again later")))
+		}).Should(ContainElement(ContainSubstring("the API server currently rejects the Pod, and the operator will retry")))
 	})
 
-	It("is refused where a quota wants limits that the spec can give", func() {
+	It("is rejected if a quota requires limits that the spec can set", func() {
 		n := namespace(nil)
 		hard := corev1.ResourceList{corev1.ResourceLimitsCPU: resource.MustParse("10")}
 		quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "limits", Namespace: n}, Spec: corev1.ResourceQuotaSpec{Hard: hard}}
@@ -132,7 +132,7 @@ func describeDeployable() {
 		Expect(api.Create(ctx, hello(in(n), limits), client.DryRunAll)).To(Succeed())
 	})
 
-	It("is accepted with a warning when nobody can be asked", func() {
+	It("is accepted with a warning if the dry run fails", func() {
 		n := namespace(nil)
 		hook := &admissionregistrationv1.ValidatingWebhookConfiguration{
 			ObjectMeta: metav1.ObjectMeta{Name: n},
@@ -152,11 +152,11 @@ func describeDeployable() {
 		Eventually(func() []string {
 			Expect(api.Create(ctx, hello(in(n)), client.DryRunAll)).To(Succeed())
 			return warned.take()
-		}).Should(ContainElement(And(HavePrefix("it could not be tried whether the API server takes the Deployment"),
+		}).Should(ContainElement(And(HavePrefix("the dry run failed for the Deployment, so the API server may still reject it"),
 			ContainSubstring("away.example.com"))))
 	})
 
-	It("is refused with a policy's own words", func() {
+	It("is rejected with the message of a policy", func() {
 		n := namespace(nil)
 		policy := &admissionregistrationv1.ValidatingAdmissionPolicy{
 			ObjectMeta: metav1.ObjectMeta{Name: n},
@@ -189,7 +189,7 @@ func describeDeployable() {
 			Should(MatchError(ContainSubstring("two is unlucky here")))
 	})
 
-	It("is refused for a change of a field that is immutable, also once another client has annotated the Service", func() {
+	It("is rejected for a change of an immutable field, also after another client has annotated the Service", func() {
 		n := namespace(nil)
 		app := hello(in(n))
 		Expect(api.Create(ctx, app)).To(Succeed())
@@ -207,7 +207,7 @@ func describeDeployable() {
 			MatchError(And(ContainSubstring("spec.service.spec.clusterIPs[0]: Invalid value"), ContainSubstring("may not change once set"))))
 	})
 
-	It("is accepted with a warning beside foreign objects that are in its way", func() {
+	It("is accepted with a warning if objects of other owners have its name", func() {
 		n := namespace(nil)
 		foreign := &appsv1.Deployment{
 			ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: n},
@@ -231,10 +231,10 @@ func describeDeployable() {
 			Expect(api.Create(ctx, hello(in(n)), client.DryRunAll)).To(Succeed())
 			return warned.take()
 		}).Should(ConsistOf(
-			HavePrefix("Deployment hello (not controlled by anything) is in the way"),
+			HavePrefix("Deployment hello (not controlled by anything) already exists"),
 			HavePrefix("PodDisruptionBudget theirs selects the app's pods already"),
 		))
-		By("and is still judged as if the name were free")
+		By("the spec is still checked by a dry run")
 		bad := hello(in(n), func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = "" })
 		Expect(api.Create(ctx, bad)).To(MatchError(ContainSubstring("spec.template.spec.containers[0].image: Required value")))
 	})

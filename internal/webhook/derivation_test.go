@@ -19,7 +19,7 @@ func askDerivation(version string) func(*v1alpha1.GracefulApp) {
 	}
 }
 
-// setVariable sets an environment variable of the serving container, the only one that the user writes.
+// setVariable sets the only environment variable in the template of the serving container.
 func setVariable(name, value string) func(*v1alpha1.GracefulApp) {
 	return func(app *v1alpha1.GracefulApp) {
 		app.Spec.Template.Spec.Containers[0].Env = []corev1.EnvVar{{Name: name, Value: value}}
@@ -32,14 +32,14 @@ func anotherServicePort(app *v1alpha1.GracefulApp) {
 	app.Spec.Service = &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 81}}}}
 }
 
-// tryPatch is patch, with a copy and without storing anything.
+// tryPatch makes a dry run of patch with a copy of the app.
 func tryPatch(app *v1alpha1.GracefulApp, modify func(*v1alpha1.GracefulApp)) error {
 	changed := app.DeepCopy()
 	modify(changed)
 	return api.Patch(ctx, changed, client.MergeFrom(app), client.DryRunAll)
 }
 
-// createDerived stores an app with its children as version 1 derives them, and with the record of it. Nothing asks for a version.
+// createDerived stores an app and its owned objects as version 1 derives them, and the derivation in the status. The app requests no version.
 func createDerived(modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp {
 	GinkgoHelper()
 	app := hello(append(modify, askDerivation("1"))...)
@@ -66,7 +66,7 @@ func deleteChildren(app *v1alpha1.GracefulApp) {
 func describeDerivation() {
 	AfterEach(cleanUp)
 
-	It("may ask for a version that the operator knows, and for no other", func() {
+	It("may request only versions that the operator knows", func() {
 		Expect(api.Create(ctx, hello(askDerivation("3")), client.DryRunAll)).To(MatchError(And(
 			ContainSubstring("metadata.annotations[apps.gracefulapp.dev/derivation]: Invalid value"),
 			ContainSubstring("this operator derives by the versions 1 to 2"))))
@@ -75,7 +75,7 @@ func describeDerivation() {
 		}
 	})
 
-	It("is refused by a rule of the version by which it will be derived, and only by those", func() {
+	It("is rejected only by rules of the version by which it will be derived", func() {
 		wrong := setVariable("GRACEFUL_REQUEST_SEC", "99")
 		says := MatchError(ContainSubstring("the timing says GRACEFUL_REQUEST_SEC="))
 		Expect(api.Create(ctx, hello(wrong), client.DryRunAll)).To(says)
@@ -88,7 +88,7 @@ func describeDerivation() {
 		Expect(tryPatch(app, setVariable("COLOR", "blue"))).To(Succeed())
 	})
 
-	It("is refused while an unknown version has derived its Deployment, unless its owner asks for a known one", func() {
+	It("is rejected while its Deployment has an unknown derivation version, unless it requests a known one", func() {
 		app := createDerived()
 		d := &appsv1.Deployment{}
 		Expect(api.Get(ctx, client.ObjectKeyFromObject(app), d)).To(Succeed())

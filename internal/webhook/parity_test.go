@@ -17,8 +17,8 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// The CRD's CEL rules repeat the core of internal/plan, and users read the CEL text, for it is evaluated first. So both must
-// say the same about every spec, word for word.
+// The CRD's CEL rules repeat the most important rules of internal/plan. The API server evaluates CEL first, so users read its text. Both must return
+// the same text for every spec.
 func describeParity() {
 	It("agree on every timing around every boundary", func() {
 		n := 0
@@ -73,7 +73,7 @@ func describeParity() {
 	})
 
 	It("agree on names", func() {
-		// Legal names of any custom resource; what is not even that, the API server refuses before it asks CEL.
+		// All of these are valid names of custom resources. The API server rejects other names before it evaluates CEL.
 		for _, name := range []string{"a", "a-b", "a1", "a.b", "1a", strings.Repeat("a", 63), strings.Repeat("a", 64)} {
 			app := hello(func(app *v1alpha1.GracefulApp) { app.Name = name })
 			_, errs, _ := plan.For(app, plan.Running{})
@@ -89,7 +89,7 @@ func describeParity() {
 	})
 }
 
-// counts are numbers of pods and percentages, and one that is left out.
+// counts returns numbers of pods, percentages, and nil.
 func counts() []*intstr.IntOrString {
 	all := []*intstr.IntOrString{nil}
 	for _, text := range []string{"0", "1", "1000000", "0%", "1%", "100%"} {
@@ -98,7 +98,7 @@ func counts() []*intstr.IntOrString {
 	return all
 }
 
-// timings are one below, equal and one above every bound, in all combinations.
+// timings returns all combinations of values one below, at and one above every bound.
 func timings() func(yield func(v1alpha1.TimingSpec) bool) {
 	around := func(bounds ...int32) []*int32 {
 		all := []*int32{nil}
@@ -131,7 +131,7 @@ func timings() func(yield func(v1alpha1.TimingSpec) bool) {
 	}
 }
 
-// causes are what the API server found wrong, as "field: detail".
+// causes returns the API server's validation errors, as "field: detail".
 func causes(err error) []string {
 	all := []string{}
 	if err == nil {

@@ -30,7 +30,7 @@ var (
 	api client.WithWatch
 	// warned collects the warnings that a kubectl user would see.
 	warned = &warnings{}
-	// stopWebhook ends the manager, as if the operator were away.
+	// stopWebhook stops the manager, as if the operator were down.
 	stopWebhook context.CancelFunc
 )
 
@@ -57,7 +57,7 @@ var _ = BeforeSuite(func() {
 		WebhookInstallOptions:    envtest.WebhookInstallOptions{Paths: []string{"../../config/webhook/manifests.yaml"}},
 	}
 	config, err := environment.Start()
-	DeferCleanup(environment.Stop) // before the check: half a start leaves processes too
+	DeferCleanup(environment.Stop) // before the check, because a failed start also leaves processes
 	Expect(err).NotTo(HaveOccurred(), "make test sets KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver")
 
 	installed := environment.WebhookInstallOptions
@@ -85,7 +85,7 @@ var _ = BeforeSuite(func() {
 	Expect(err).NotTo(HaveOccurred())
 	Eventually(func() error { return serves(nil) }).Should(Succeed())
 
-	By("the API server's path") // the keeper draws one for Services only, and envtest calls a URL
+	By("writing a secret path to the webhook configuration") // the pathRotator does so only for a Service, and envtest uses a URL
 	configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{}
 	Expect(api.Get(ctx, client.ObjectKey{Name: configurationName}, configuration)).To(Succeed())
 	configuration.Webhooks[0].ClientConfig.URL = new("https://" +
@@ -94,7 +94,7 @@ var _ = BeforeSuite(func() {
 	Eventually(func(g Gomega) {
 		g.Expect(api.Create(ctx, hello(), client.DryRunAll)).To(Succeed())
 		g.Expect(warned.take()).To(BeEmpty())
-	}).Should(Succeed(), "reviews are not answered in full")
+	}).Should(Succeed(), "the webhook must make dry runs")
 })
 
 type warnings struct{ all []string }
@@ -109,7 +109,7 @@ func (w *warnings) take() []string {
 	return all
 }
 
-// hello is an app that is accepted without a warning, modified.
+// hello returns an app that is accepted without a warning, after the given modifications.
 func hello(modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp {
 	get := func(path string) *corev1.HTTPGetAction {
 		return &corev1.HTTPGetAction{Path: path, Port: intstr.FromString("http")}

@@ -11,16 +11,16 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// validating answers reviews by the validator. An app may have been stored before the schema forbade what Go cannot decode. The update that
-// corrects it is reviewed as a creation, because nothing can be compared with the old app.
-func validating(scheme *runtime.Scheme, v Validator) *admission.Webhook {
+// newWebhook returns a webhook that calls the validator. If the old object of an update cannot be decoded, because it is older than the schema that
+// forbids its values, the webhook validates the update as a creation, so that the app can be corrected.
+func newWebhook(scheme *runtime.Scheme, v Validator) *admission.Webhook {
 	webhook := admission.WithValidator(scheme, v)
-	judge := webhook.Handler
+	validate := webhook.Handler
 	webhook.Handler = admission.HandlerFunc(func(ctx context.Context, request admission.Request) admission.Response {
 		if request.Operation == admissionv1.Update && json.Unmarshal(request.OldObject.Raw, &v1alpha1.GracefulApp{}) != nil {
 			request.Operation, request.OldObject = admissionv1.Create, runtime.RawExtension{}
 		}
-		return judge.Handle(ctx, request)
+		return validate.Handle(ctx, request)
 	})
 	return webhook
 }

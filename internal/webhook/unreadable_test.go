@@ -12,14 +12,14 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// TestUnreadableAppMayBeCorrected: an app that was stored before the schema forbade a number beyond int32 is replaced by a good one, and not
-// by one that breaks an invariant.
+// TestUnreadableAppMayBeCorrected checks the update of an app that has a number beyond int32, which the schema forbids now. An update to a valid
+// app is allowed, one that breaks an invariant is rejected.
 func TestUnreadableAppMayBeCorrected(t *testing.T) {
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	webhook := validating(scheme, Validator{})
+	webhook := newWebhook(scheme, Validator{})
 	for _, tt := range []struct {
 		name    string
 		updated *v1alpha1.GracefulApp

@@ -1,5 +1,4 @@
-// Package webhook answers admission requests for GracefulApps. It asks internal/plan, and the API server by
-// dry runs, and decides nothing itself.
+// Package webhook answers admission reviews of GracefulApps. The checks are in internal/plan; the API server checks the owned objects in dry runs.
 package webhook
 
 import (
@@ -25,72 +24,72 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// The match conditions skip the webhook for writes that cannot break an invariant: replicas, revisionHistoryLimit, metadata other than our
-// annotations, and every write to an app that is being deleted. So scaling goes on while the operator is away. config/policy has the same
-// list, and a test compares both with the CRD.
+// The match conditions skip the webhook for writes that cannot break an invariant: replicas, revisionHistoryLimit, metadata except the annotations
+// of GracefulApp, and every write to an app that is terminating. So scaling works while the operator is down. config/policy has the same list,
+// and a test compares both with the CRD.
 //
 // +kubebuilder:webhook:path=/validate-apps-gracefulapp-dev-v1alpha1-gracefulapp,mutating=false,failurePolicy=fail,sideEffects=None,timeoutSeconds=5,groups=apps.gracefulapp.dev,resources=gracefulapps,verbs=create;update,versions=v1alpha1,name=gracefulapps.apps.gracefulapp.dev,admissionReviewVersions=v1,patch=`{"matchConditions":[{"name":"spec-changed","expression":"request.operation == 'CREATE' || object.spec.?timing != oldObject.spec.?timing || object.spec.?template != oldObject.spec.?template || object.spec.?service != oldObject.spec.?service || object.spec.?selector != oldObject.spec.?selector || object.spec.?commonMetadata != oldObject.spec.?commonMetadata || object.spec.?strategy != oldObject.spec.?strategy || object.spec.?progressDeadlineSeconds != oldObject.spec.?progressDeadlineSeconds || object.spec.?paused != oldObject.spec.?paused || object.metadata.?annotations[?'apps.gracefulapp.dev/adopt'] != oldObject.metadata.?annotations[?'apps.gracefulapp.dev/adopt'] || object.metadata.?annotations[?'apps.gracefulapp.dev/derivation'] != oldObject.metadata.?annotations[?'apps.gracefulapp.dev/derivation']"},{"name":"not-being-deleted","expression":"!has(object.metadata.deletionTimestamp)"}]}`
 
-// Validator refuses a GracefulApp that breaks an invariant and warns about one that its owner may not have thought through.
-// It sees writes of the object, not of its scale and status.
+// Validator rejects a GracefulApp that breaks an invariant and returns warnings about risky fields. It is called for writes of the object, not of
+// the subresources scale and status.
 type Validator struct {
-	// Client reads what exists, from a cache, and asks the API server by dry runs. Without one, only the spec is judged.
+	// Client reads live objects from a cache and makes dry runs. If it is nil, the validator checks the spec only.
 	Client client.Client
-	// NodePorts is the cluster's range; the zero value allows none.
+	// NodePorts is the cluster's node port range. The zero value allows no node port.
 	NodePorts utilnet.PortRange
 }
 
 var _ admission.Validator[*v1alpha1.GracefulApp] = Validator{}
 
-// dryRunTimeout leaves the answer time to arrive within the webhook's timeoutSeconds, 5.
+// dryRunTimeout is shorter than the webhook's timeoutSeconds, 5, so that the response arrives in time.
 const dryRunTimeout = 3 * time.Second
 
 // Options of the webhook.
 type Options struct {
-	// Configuration is the name of the ValidatingWebhookConfiguration by which the API server calls.
+	// Configuration is the name of the operator's ValidatingWebhookConfiguration.
 	Configuration string
-	// NodePorts is the cluster's range.
+	// NodePorts is the cluster's node port range.
 	NodePorts utilnet.PortRange
 }
 
-// SetupWithManager serves the validator. It must not be called before the certificates are there. The returned check fails until reviews are
-// answered; in full they are as soon as a path was drawn, which the leader does when it begins.
+// SetupWithManager registers the webhook with the manager. The certificates must exist. The returned check fails until the webhook answers reviews.
+// The answers include dry runs as soon as the leader has written the secret path.
 func SetupWithManager(ctx context.Context, mgr ctrl.Manager, o Options) (healthz.Checker, error) {
-	// A replica that is not the leader watches nothing yet, and its first answer would have to wait for the caches.
+	// Start the informers on every replica. Only the leader's controller starts them otherwise, and the first review would wait for the caches.
 	for _, kind := range children.Kinds() {
 		if _, err := mgr.GetCache().GetInformer(ctx, kind, cache.BlockUntilSynced(false)); err != nil {
 			return nil, fmt.Errorf("watching %T: %w", kind, err)
 		}
 	}
-	d := &door{}
-	synced, err := watchDoor(ctx, mgr, o.Configuration, d)
+	g := &pathGuard{}
+	synced, err := watchPaths(ctx, mgr, o.Configuration, g)
 	if err != nil {
 		return nil, err
 	}
-	full := validating(mgr.GetScheme(), Validator{Client: mgr.GetClient(), NodePorts: o.NodePorts})
-	plain := validating(mgr.GetScheme(), Validator{NodePorts: o.NodePorts})
+	withDryRun := newWebhook(mgr.GetScheme(), Validator{Client: mgr.GetClient(), NodePorts: o.NodePorts})
+	withoutDryRun := newWebhook(mgr.GetScheme(), Validator{NodePorts: o.NodePorts})
 	server := mgr.GetWebhookServer()
-	server.Register("/", guarded(d, full, plain))
+	server.Register("/", guarded(g, withDryRun, withoutDryRun))
 	check := func(r *http.Request) error {
 		if !synced() {
-			return errors.New("the webhook configuration was not read yet")
+			return errors.New("the operator has not read its ValidatingWebhookConfiguration yet")
 		}
 		return server.StartedChecker()(r)
 	}
-	return check, mgr.Add(&keeper{Client: mgr.GetClient(), name: o.Configuration, clock: clock.RealClock{}})
+	return check, mgr.Add(&pathRotator{Client: mgr.GetClient(), name: o.Configuration, clock: clock.RealClock{}})
 }
 
-// ValidateCreate checks the spec, and then asks the API server.
+// ValidateCreate checks the spec and makes the dry runs.
 func (v Validator) ValidateCreate(ctx context.Context, app *v1alpha1.GracefulApp) (admission.Warnings, error) {
 	return v.validate(ctx, nil, app)
 }
 
-// ValidateUpdate checks the spec, and what an update may not do, and then asks the API server.
+// ValidateUpdate checks the spec and the change, and makes the dry runs.
 func (v Validator) ValidateUpdate(ctx context.Context, old, app *v1alpha1.GracefulApp) (admission.Warnings, error) {
 	return v.validate(ctx, old, app)
 }
 
-// validate lets an app pass that is being deleted, or its finalizers could never be removed.
+// validate allows every write to a terminating app, so that its finalizers can be removed.
 func (v Validator) validate(ctx context.Context, old, app *v1alpha1.GracefulApp) (admission.Warnings, error) {
 	if !app.DeletionTimestamp.IsZero() {
 		return nil, nil
@@ -106,33 +105,33 @@ func (v Validator) validate(ctx context.Context, old, app *v1alpha1.GracefulApp)
 	}
 	switch {
 	case len(errs) > 0:
-		return warnings, refusal(app, errs)
+		return warnings, invalid(app, errs)
 	case len(unknown) > 0:
 		return append(warnings, unknown...), nil
 	}
-	verdict := children.DryRun(ctx, v.Client, p, observed)
-	return append(warnings, verdict.Warnings...), refusal(app, verdict.Errors)
+	result := children.DryRun(ctx, v.Client, p, observed)
+	return append(warnings, result.Warnings...), invalid(app, result.Errors)
 }
 
-// observe reads the live objects. If it cannot, it returns a warning.
+// observe reads the live objects. It returns a warning if that fails or the validator has no client.
 func (v Validator) observe(ctx context.Context, app *v1alpha1.GracefulApp) (children.Observed, admission.Warnings) {
 	if v.Client == nil {
-		return children.Observed{}, admission.Warnings{"it was not tried whether the API server takes what is derived; if it does not, the status will say so"}
+		return children.Observed{}, admission.Warnings{"the dry run was skipped, so the API server may still reject the owned objects; see the status"}
 	}
 	observed, err := children.Observe(ctx, v.Client, app)
 	if err != nil {
-		return children.Observed{}, admission.Warnings{"it could not be tried whether the API server takes what is derived: " + err.Error()}
+		return children.Observed{}, admission.Warnings{"the dry run failed, so the API server may still reject the owned objects: " + err.Error()}
 	}
 	return observed, nil
 }
 
-// ValidateDelete lets every deletion pass; the webhook is not registered for it.
+// ValidateDelete allows every deletion. The webhook is not registered for deletions.
 func (Validator) ValidateDelete(context.Context, *v1alpha1.GracefulApp) (admission.Warnings, error) {
 	return nil, nil
 }
 
-// refusal has the form in which the API server itself refuses an object, so that kubectl prints it like any other.
-func refusal(app *v1alpha1.GracefulApp, errs field.ErrorList) error {
+// invalid returns the errors as the API server returns its own validation errors, so that kubectl prints both alike.
+func invalid(app *v1alpha1.GracefulApp, errs field.ErrorList) error {
 	if len(errs) == 0 {
 		return nil
 	}

@@ -30,15 +30,15 @@ func named(name string) func(*v1alpha1.GracefulApp) {
 	return func(app *v1alpha1.GracefulApp) { app.Name = name }
 }
 
-// One after another: the last ends the webhook.
+// The specs are ordered because the last one stops the webhook.
 var _ = Describe("A GracefulApp", Ordered, func() {
 	Context("when it is admitted", describeAdmission)
-	Context("tried out at the API server", describeDeployable)
-	Context("whose pods the API server changes", describeAdmittedPod)
+	Context("in a dry run", describeDeployable)
+	Context("if the API server changes its pods", describeAdmittedPod)
 	Context("derived by a version", describeDerivation)
 	Context("that adopts", describeAdoption)
-	Context("judged by CEL and Go", describeParity)
-	Context("while the operator is away", describeAbsence)
+	Context("validated by CEL and Go", describeParity)
+	Context("while the operator is down", describeAbsence)
 })
 
 func patch(app *v1alpha1.GracefulApp, modify func(*v1alpha1.GracefulApp)) error {
@@ -71,7 +71,7 @@ func describeAdmission() {
 		Expect(warned.take()).To(BeEmpty())
 	})
 
-	It("refuses t3 = t1 + t2 with the arithmetic, on create, update and patch, and accepts one more", func() {
+	It("rejects t3 = t1 + t2 with the arithmetic, on create, update and patch, and accepts t3 = t1 + t2 + 1", func() {
 		Expect(api.Create(ctx, hello(times(20, 5, 25)))).To(MatchError(ContainSubstring(arithmetic)))
 		app := hello(times(20, 5, 26))
 		Expect(api.Create(ctx, app)).To(Succeed())
@@ -80,13 +80,13 @@ func describeAdmission() {
 		Expect(api.Update(ctx, app)).To(MatchError(ContainSubstring(arithmetic)))
 	})
 
-	It("refuses what only Go checks, in the form in which the API server refuses", func() {
+	It("rejects a spec that only Go checks, in the API server's own error format", func() {
 		err := api.Create(ctx, hello(ownedField))
 		Expect(err).To(MatchError(ContainSubstring(`GracefulApp.apps.gracefulapp.dev "hello" is invalid: ` +
 			`spec.template.spec.terminationGracePeriodSeconds: Forbidden: it is derived`)))
 	})
 
-	It("warns a user of what may surprise", func() {
+	It("returns a warning for a risky spec", func() {
 		Expect(api.Create(ctx, hello(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(1)) }))).To(Succeed())
 		Expect(warned.take()).To(ConsistOf(HavePrefix("spec.replicas is 1: draining its node loses about 20 s of requests")))
 	})
@@ -126,7 +126,7 @@ func describeAdmission() {
 		})).To(MatchError(ContainSubstring(`targets the container port "http", and the name cannot change`)))
 	})
 
-	It("lets the finalizer of an app that is being deleted be removed, whatever its spec", func() {
+	It("allows the removal of a finalizer from a terminating app with an invalid spec", func() {
 		app := hello(func(app *v1alpha1.GracefulApp) { app.Finalizers = []string{"example.com/wait"} })
 		Expect(api.Create(ctx, app)).To(Succeed())
 		Expect(api.Delete(ctx, app)).To(Succeed())
@@ -139,20 +139,20 @@ func describeAdmission() {
 func describeAbsence() {
 	AfterEach(cleanUp)
 
-	It("refuses by CEL, and lets scale", func() {
+	It("rejects invalid specs by CEL, and allows scaling", func() {
 		app := hello()
 		Expect(api.Create(ctx, app)).To(Succeed())
 		stopWebhook()
 
-		By("CEL still knows the core")
+		By("CEL rejects a broken invariant")
 		Expect(api.Create(ctx, hello(named("other"), times(20, 5, 25)))).To(MatchError(ContainSubstring(arithmetic)))
 		Expect(patch(app.DeepCopy(), times(20, 5, 25))).To(MatchError(ContainSubstring(arithmetic)))
 
-		By("a changed spec needs the webhook")
+		By("a change of the spec needs the webhook")
 		err := patch(app.DeepCopy(), func(app *v1alpha1.GracefulApp) { app.Spec.Timing.RequestSeconds = 6 })
 		Expect(err).To(MatchError(ContainSubstring("failed calling webhook")))
 
-		By("replicas and labels do not")
+		By("a change of replicas or labels does not")
 		Expect(patch(app.DeepCopy(), func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(5)) })).To(Succeed())
 		Expect(patch(app.DeepCopy(), func(app *v1alpha1.GracefulApp) { app.Labels = map[string]string{"a": "b"} })).To(Succeed())
 		scale := &autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Name: app.Name, Namespace: app.Namespace},

@@ -47,7 +47,7 @@ func checkError(t rapid.TB, c trial, e *field.Error, depth int) {
 // checkWarnings: the API server can always be asked.
 func checkWarnings(t rapid.TB, c trial, warnings []string) {
 	for _, w := range warnings {
-		if w == "" || strings.HasPrefix(w, "it could not be tried") || unprintable.MatchString(w) {
+		if w == "" || strings.HasPrefix(w, "the dry run failed") || unprintable.MatchString(w) {
 			t.Fatalf("%q\n%s", w, printed(c))
 		}
 	}

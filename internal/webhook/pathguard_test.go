@@ -32,57 +32,57 @@ func configurationWith(path *string) *admissionregistrationv1.ValidatingWebhookC
 
 const generatedPath = "/validate-apps-gracefulapp-dev-v1alpha1-gracefulapp"
 
-func TestGuarded(t *testing.T) {
+func TestPathGuard(t *testing.T) {
 	answers := func(text string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) })
 	}
-	d := &door{}
-	handler := guarded(d, answers("full"), answers("plain"))
+	g := &pathGuard{}
+	handler := guarded(g, answers("with dry run"), answers("without"))
 	post := func(path string) (int, string) {
 		recorder := httptest.NewRecorder()
 		handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, path, strings.NewReader("{}")))
 		return recorder.Code, strings.TrimSpace(recorder.Body.String())
 	}
-	d.learn(configurationWith(nil))
-	d.learn(configurationWith(new("/")))
-	d.learn(configurationWith(new(generatedPath))) // as of an earlier version, or of a tool that writes the manifest back
+	g.update(configurationWith(nil))
+	g.update(configurationWith(new("/")))
+	g.update(configurationWith(new(generatedPath))) // as of an earlier version, or of a tool that writes the manifest back
 	for _, path := range []string{"/", "/secret", generatedPath} {
-		if _, got := post(path); got != "plain" {
-			t.Errorf("%s, which everybody knows: %s", path, got)
+		if _, got := post(path); got != "without" {
+			t.Errorf("%s, which is no secret path: %s", path, got)
 		}
 	}
 	first, second, third := newPath(), newPath(), newPath()
-	d.learn(configurationWith(&first))
-	d.learn(configurationWith(&second))
-	for path, want := range map[string]string{second: "full", first: "full", "/": "plain", second[:len(second)-1]: "plain", second + "/": "plain"} {
+	g.update(configurationWith(&first))
+	g.update(configurationWith(&second))
+	for path, want := range map[string]string{second: "with dry run", first: "with dry run", "/": "without", second[:len(second)-1]: "without", second + "/": "without"} {
 		if _, got := post(path); got != want {
 			t.Errorf("%s: %s, want %s", path, got, want)
 		}
 	}
-	d.learn(configurationWith(&third))
-	if _, got := post(first); got != "plain" {
-		t.Error("a path of two generations ago is still known")
+	g.update(configurationWith(&third))
+	if _, got := post(first); got != "without" {
+		t.Error("the path before the previous one is still accepted")
 	}
 	refused := 0
-	for range 2 * strangersBurst {
+	for range 2 * unauthenticatedBurst {
 		if code, _ := post("/"); code == http.StatusTooManyRequests {
 			refused++
 		}
 	}
 	if refused == 0 {
-		t.Error("strangers are not held back")
+		t.Error("requests on an unknown path are not limited")
 	}
-	if _, got := post(third); got != "full" {
-		t.Error("strangers hold the API server back")
+	if _, got := post(third); got != "with dry run" {
+		t.Error("requests on an unknown path block the API server")
 	}
 }
 
-// A connection that outlives its answer may carry the next review to a replica that has just ended.
+// The API server would send the next review on an open connection, also to a replica that has just stopped.
 func TestEachAnswerEndsItsConnection(t *testing.T) {
-	d, path := &door{}, newPath()
-	d.learn(configurationWith(&path))
+	g, path := &pathGuard{}, newPath()
+	g.update(configurationWith(&path))
 	answer := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-	server := httptest.NewServer(guarded(d, answer, answer))
+	server := httptest.NewServer(guarded(g, answer, answer))
 	defer server.Close()
 	for _, path := range []string{path, "/"} {
 		response, err := http.Post(server.URL+path, "application/json", strings.NewReader("{}")) //nolint:noctx // the test's own server
@@ -109,21 +109,21 @@ func TestServerSpeaksNoHTTP2(t *testing.T) {
 	}
 }
 
-// Strangers that begin a review and do not go on neither fill the memory nor keep others out.
-func TestStrangersThatStall(t *testing.T) {
+// Clients on an unknown path that start a request and do not finish it must neither fill the memory nor block the API server.
+func TestUnauthenticatedRequestsThatStall(t *testing.T) {
 	reading := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 		}
 	})
-	d, path := &door{}, newPath()
-	d.learn(configurationWith(&path))
-	server := httptest.NewServer(guarded(d, reading, reading))
+	g, path := &pathGuard{}, newPath()
+	g.update(configurationWith(&path))
+	server := httptest.NewServer(guarded(g, reading, reading))
 	defer server.Close()
 	codes := make(chan int)
 	ctx, hangUp := context.WithCancel(t.Context())
 	defer hangUp()
-	for range 3 * strangersAtOnce {
+	for range 3 * unauthenticatedAtOnce {
 		body, stalled := io.Pipe()
 		defer func() { _ = stalled.Close() }()
 		go func() {
@@ -139,9 +139,9 @@ func TestStrangersThatStall(t *testing.T) {
 			codes <- code
 		}()
 	}
-	for range 2 * strangersAtOnce { // the others wait for the rest of their bodies
+	for range 2 * unauthenticatedAtOnce { // the others wait for the rest of their bodies
 		if code := <-codes; code != http.StatusTooManyRequests {
-			t.Errorf("beyond %d at once a stranger gets %d", strangersAtOnce, code)
+			t.Errorf("beyond %d concurrent requests, a request on an unknown path gets %d", unauthenticatedAtOnce, code)
 		}
 	}
 	response, err := http.Post(server.URL+path, "application/json", strings.NewReader("{}")) //nolint:noctx // the test's own server
@@ -150,27 +150,27 @@ func TestStrangersThatStall(t *testing.T) {
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		t.Errorf("strangers hold the API server back: %s", response.Status)
+		t.Errorf("requests on an unknown path block the API server: %s", response.Status)
 	}
-	for range strangersAtOnce {
+	for range unauthenticatedAtOnce {
 		if code := <-codes; code == http.StatusOK || code == http.StatusTooManyRequests {
-			t.Errorf("a review that never came whole gets %d", code)
+			t.Errorf("an incomplete review gets %d", code)
 		}
 	}
 }
 
-func TestKeeper(t *testing.T) {
+func TestPathRotator(t *testing.T) {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(admissionregistrationv1.AddToScheme(scheme))
-	k := &keeper{Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(configurationWith(nil)).Build(), name: "ours"}
+	r := &pathRotator{Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(configurationWith(nil)).Build(), name: "ours"}
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	path := func(after time.Duration) string {
 		t.Helper()
-		if err := k.keep(t.Context(), now.Add(after)); err != nil {
+		if err := r.rotate(t.Context(), now.Add(after)); err != nil {
 			t.Fatal(err)
 		}
 		c := &admissionregistrationv1.ValidatingWebhookConfiguration{}
-		if err := k.Get(t.Context(), client.ObjectKey{Name: "ours"}, c); err != nil {
+		if err := r.Get(t.Context(), client.ObjectKey{Name: "ours"}, c); err != nil {
 			t.Fatal(err)
 		}
 		return pathsOf(c)[0]
@@ -180,15 +180,15 @@ func TestKeeper(t *testing.T) {
 		t.Errorf("%s can be guessed", first)
 	}
 	if problems := validation.IsDNS1123Subdomain(first[1:]); len(problems) > 0 {
-		t.Errorf("the API server would refuse %s: %v", first, problems)
+		t.Errorf("the API server would reject %s: %v", first, problems)
 	}
 	if again := path(pathLifetime - time.Second); again != first {
-		t.Error("it is drawn anew too early")
+		t.Error("the path is replaced too early")
 	}
 	if path(pathLifetime) == first {
-		t.Error("it is not drawn anew")
+		t.Error("the path is not replaced")
 	}
-	if (&keeper{Client: k.Client, name: "absent"}).keep(t.Context(), now) != nil {
-		t.Error("a configuration that is not there is an error")
+	if (&pathRotator{Client: r.Client, name: "absent"}).rotate(t.Context(), now) != nil {
+		t.Error("a missing configuration is an error")
 	}
 }

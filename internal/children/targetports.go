@@ -9,9 +9,9 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// losesTarget tells whether the planned pods lack a container port that the live pods have and the live Service targets: requests that go there
-// would have no endpoint.
-func losesTarget(p plan.Plan, o Observed) bool {
+// removesTargetPort reports whether the live Service targets a container port that the live pods have and the planned pods lack. Requests to that
+// port would have no endpoint.
+func removesTargetPort(p plan.Plan, o Observed) bool {
 	if p.Deployment == nil || o.Service == nil || o.Deployment == nil {
 		return false
 	}
@@ -24,7 +24,7 @@ func losesTarget(p plan.Plan, o Observed) bool {
 	})
 }
 
-// hasPort tells whether a container declares the port, by its name or its number.
+// hasPort reports whether a container declares the port, by its name or its number.
 func hasPort(pod corev1.PodSpec, target intstr.IntOrString) bool {
 	return slices.ContainsFunc(slices.Concat(pod.Containers, pod.InitContainers), func(c corev1.Container) bool {
 		return slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool {

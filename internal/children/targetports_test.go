@@ -12,17 +12,17 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-func TestLosesTarget(t *testing.T) {
+func TestRemovesTargetPort(t *testing.T) {
 	tests := []struct {
-		name   string
-		target intstr.IntOrString
-		want   *corev1ac.ContainerPortApplyConfiguration
-		loses  bool
+		name    string
+		target  intstr.IntOrString
+		want    *corev1ac.ContainerPortApplyConfiguration
+		removes bool
 	}{
-		{name: "the port is as before", target: intstr.FromString("http"), want: corev1ac.ContainerPort().WithName("http").WithContainerPort(8080)},
-		{name: "the name is another one", target: intstr.FromString("http"), want: corev1ac.ContainerPort().WithName("web").WithContainerPort(8080), loses: true},
+		{name: "the port stays the same", target: intstr.FromString("http"), want: corev1ac.ContainerPort().WithName("http").WithContainerPort(8080)},
+		{name: "the name changes", target: intstr.FromString("http"), want: corev1ac.ContainerPort().WithName("web").WithContainerPort(8080), removes: true},
 		{name: "the number stays, and the Service targets it", target: intstr.FromInt32(8080), want: corev1ac.ContainerPort().WithName("web").WithContainerPort(8080)},
-		{name: "the number is another one", target: intstr.FromInt32(8080), want: corev1ac.ContainerPort().WithName("http").WithContainerPort(9090), loses: true},
+		{name: "the number changes", target: intstr.FromInt32(8080), want: corev1ac.ContainerPort().WithName("http").WithContainerPort(9090), removes: true},
 		{
 			name: "another client has edited the target, which no pod has", target: intstr.FromString("edited"),
 			want: corev1ac.ContainerPort().WithName("http").WithContainerPort(8080),
@@ -35,8 +35,8 @@ func TestLosesTarget(t *testing.T) {
 			service := &corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80, TargetPort: tt.target}}}}
 			want := appsv1ac.Deployment("hello", "team").WithSpec(appsv1ac.DeploymentSpec().WithTemplate(corev1ac.PodTemplateSpec().WithSpec(
 				corev1ac.PodSpec().WithContainers(corev1ac.Container().WithPorts(tt.want)))))
-			if loses := losesTarget(plan.Plan{Deployment: want}, Observed{Deployment: live, Service: service}); loses != tt.loses {
-				t.Errorf("losesTarget = %v, want %v", loses, tt.loses)
+			if removes := removesTargetPort(plan.Plan{Deployment: want}, Observed{Deployment: live, Service: service}); removes != tt.removes {
+				t.Errorf("removesTargetPort = %v, want %v", removes, tt.removes)
 			}
 		})
 	}

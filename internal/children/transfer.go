@@ -15,36 +15,35 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// restartedAt is what `kubectl rollout restart` writes. It is kept whoever else's fields are taken over, because to drop it
-// would be one more rollout.
+// restartedAt is the annotation that `kubectl rollout restart` writes. It is never transferred: its removal would start another rollout.
 var restartedAt = fieldpath.MakePathOrDie("spec", "template", "metadata", "annotations", plan.RestartedAt)
 
-// takeOver moves the fields of everybody who has overwritten ours by an update (kubectl edit, kubectl rollout undo) into our
-// managed fields, so that the apply that follows also removes what they added: server-side apply removes only what
-// its own manager has applied before. Those who wrote other fields only (Reloader, injected labels) are left alone. On adoption,
-// applied fields and those of the scale subresource are taken over too. It returns the resource version that the object has then.
-func takeOver(ctx context.Context, api client.Client, c child) (resourceVersion string, err error) {
+// transferOwnership moves fields of other managers to the operator in metadata.managedFields, so that the next apply removes them: server-side apply
+// removes only fields that its own manager applied before. It concerns managers that have overwritten a field of the operator by an update (kubectl
+// edit, kubectl rollout undo). It leaves managers alone that wrote other fields only (Reloader, injected labels). On adoption, it also moves applied
+// fields and those of the scale subresource. It returns the new resource version of the object.
+func transferOwnership(ctx context.Context, api client.Client, c ownedObject) (resourceVersion string, err error) {
 	resourceVersion = c.object.GetResourceVersion()
-	theirs := isUpdate
+	isTransferred := isUpdate
 	if c.adopted {
-		theirs = isAdopted
+		isTransferred = isAdopted
 	}
-	if !slices.ContainsFunc(c.object.GetManagedFields(), theirs) {
+	if !slices.ContainsFunc(c.object.GetManagedFields(), isTransferred) {
 		return resourceVersion, nil
 	}
-	ours, err := fieldsAfterApply(ctx, api, c)
+	operatorFields, err := fieldsAfterApply(ctx, api, c)
 	if apierrors.IsInvalid(err) {
-		if err := c.tryFresh(ctx, api); err != nil { // no field of another manager is to blame, and an object that stays theirs is not written
+		if err := c.dryRunAsNew(ctx, api); err != nil { // the operator's own configuration is invalid, so it transfers nothing
 			return "", fmt.Errorf("applying %s %s (dry run under another name): %w", c.kind, c.name(), err)
 		}
-		// What was written does not go together with what we apply: a rollback from preStop.sleep to httpGet leaves both. Which
-		// of the writers is to blame the server does not say, so every one's fields are taken.
-		ours, err = nil, nil
+		// Fields of another manager conflict with the applied ones: after a rollback, for example, a hook has both preStop.sleep and
+		// preStop.httpGet. The API server does not say which manager wrote the field, so the fields of all of them are transferred.
+		operatorFields, err = nil, nil
 	}
 	if err != nil {
 		return "", err
 	}
-	entries, moved, err := moveFields(c.object.GetManagedFields(), theirs, ours)
+	entries, moved, err := moveFields(c.object.GetManagedFields(), isTransferred, operatorFields)
 	if err != nil {
 		return "", fmt.Errorf("reading the managed fields of %s %s: %w", c.kind, c.name(), err)
 	}
@@ -52,7 +51,7 @@ func takeOver(ctx context.Context, api client.Client, c child) (resourceVersion 
 		return resourceVersion, nil
 	}
 	patch, err := json.Marshal([]map[string]any{
-		// Not a test: that would be answered as an invalid request, this as a conflict.
+		// The API server answers with a conflict if the version differs. For the operation "test" it would answer with an invalid request.
 		{"op": "replace", "path": "/metadata/resourceVersion", "value": resourceVersion},
 		{"op": "replace", "path": "/metadata/managedFields", "value": entries},
 	})
@@ -61,7 +60,7 @@ func takeOver(ctx context.Context, api client.Client, c child) (resourceVersion 
 	}
 	object := c.object.DeepCopyObject().(client.Object)
 	if err := api.Patch(ctx, object, client.RawPatch(types.JSONPatchType, patch)); err != nil {
-		return "", fmt.Errorf("taking over fields of %s %s: %w", c.kind, c.name(), err)
+		return "", fmt.Errorf("transferring the ownership of fields of %s %s: %w", c.kind, c.name(), err)
 	}
 	return object.GetResourceVersion(), nil
 }
@@ -70,14 +69,15 @@ func isUpdate(e metav1.ManagedFieldsEntry) bool {
 	return e.Operation == metav1.ManagedFieldsOperationUpdate && e.Subresource == "" && e.FieldsV1 != nil
 }
 
-// isAdopted: on adoption, the fields of `kubectl apply --server-side` and the replicas of `kubectl scale` and of autoscalers go too.
+// isAdopted reports whether an adoption transfers the entry: updates, the fields of `kubectl apply --server-side`, and the replicas that
+// `kubectl scale` or an autoscaler wrote.
 func isAdopted(e metav1.ManagedFieldsEntry) bool {
 	applied := e.Operation == metav1.ManagedFieldsOperationApply && e.Subresource == ""
 	return e.FieldsV1 != nil && !plan.IsApplied(e) && (isUpdate(e) || applied || e.Subresource == scaleSubresource)
 }
 
-// fieldsAfterApply asks the API server, by a dry run, which fields our configuration will own.
-func fieldsAfterApply(ctx context.Context, api client.Client, c child) (*fieldpath.Set, error) {
+// fieldsAfterApply returns the fields that the operator will own after the apply. It finds them by a dry run.
+func fieldsAfterApply(ctx context.Context, api client.Client, c ownedObject) (*fieldpath.Set, error) {
 	answer, err := c.apply(ctx, api, "", client.DryRunAll)
 	if err != nil {
 		return nil, fmt.Errorf("applying %s %s (dry run): %w", c.kind, c.name(), err)
@@ -85,23 +85,23 @@ func fieldsAfterApply(ctx context.Context, api client.Client, c child) (*fieldpa
 	return appliedFields(answer.GetManagedFields())
 }
 
-// moveFields gives us what those own who have written any of our fields; all of them if ours is nil. Only the spec is moved:
-// labels, annotations and finalizers that came with the same write are theirs. Pure, so that it can be tested without a
+// moveFields moves the spec fields of other managers to the operator. It moves those of managers that own one of the fields in operatorFields, or of
+// all of them if operatorFields is nil. Labels, annotations and finalizers stay with their managers. It is a pure function, so that a test needs no
 // cluster.
 func moveFields(
-	entries []metav1.ManagedFieldsEntry, theirs func(metav1.ManagedFieldsEntry) bool, ours *fieldpath.Set,
+	entries []metav1.ManagedFieldsEntry, isTransferred func(metav1.ManagedFieldsEntry) bool, operatorFields *fieldpath.Set,
 ) ([]metav1.ManagedFieldsEntry, bool, error) {
 	kept := []metav1.ManagedFieldsEntry{}
 	var taken *metav1.ManagedFieldsEntry
 	moved := &fieldpath.Set{}
 	for _, e := range entries {
-		if !theirs(e) {
+		if !isTransferred(e) {
 			kept = append(kept, e)
 			continue
 		}
 		fields, err := fieldsOf(e)
 		movable := specFields(fields)
-		if err != nil || movable.Empty() || ours != nil && fields.Leaves().Intersection(ours).Empty() {
+		if err != nil || movable.Empty() || operatorFields != nil && fields.Leaves().Intersection(operatorFields).Empty() {
 			kept = append(kept, e)
 			continue
 		}
@@ -118,10 +118,10 @@ func moveFields(
 	if taken == nil {
 		return entries, false, nil
 	}
-	return addToOurs(kept, moved, *taken)
+	return addToOperator(kept, moved, *taken)
 }
 
-// specFields are the fields under spec, without restartedAt.
+// specFields returns the fields under spec, without restartedAt.
 func specFields(fields *fieldpath.Set) *fieldpath.Set {
 	spec := &fieldpath.Set{}
 	fields.Iterate(func(path fieldpath.Path) {
@@ -132,8 +132,9 @@ func specFields(fields *fieldpath.Set) *fieldpath.Set {
 	return spec
 }
 
-// addToOurs makes our entry from the one that was taken, if everything that we had applied was overwritten.
-func addToOurs(
+// addToOperator adds the moved fields to the operator's entry. If the operator has none, because all its fields were overwritten, it makes one
+// from the entry taken.
+func addToOperator(
 	entries []metav1.ManagedFieldsEntry, moved *fieldpath.Set, taken metav1.ManagedFieldsEntry,
 ) ([]metav1.ManagedFieldsEntry, bool, error) {
 	i := slices.IndexFunc(entries, plan.IsApplied)
@@ -143,7 +144,7 @@ func addToOurs(
 		taken.FieldsV1 = metav1.NewFieldsV1("{}")
 		entries = append(entries, taken)
 	}
-	if fields, err := fieldsOf(entries[i]); err == nil { // what cannot be read is overwritten
+	if fields, err := fieldsOf(entries[i]); err == nil { // an entry that cannot be decoded is replaced
 		moved = fields.Union(moved)
 	}
 	var err error
