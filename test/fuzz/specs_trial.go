@@ -38,7 +38,7 @@ func drawTrial(r *rapid.T) trial {
 		if p := policiesOfSpecs[c.Policy]; p.denies != nil && p.denies(c.Before) {
 			c.Before.Spec.Service = nil
 		}
-		c.Writes = rapid.SliceOfNDistinct(rapid.SampledFrom(slices.Sorted(maps.Keys(foreignWrites))), 0, 4, rapid.ID).Draw(r, "writes")
+		c.Writes = rapid.SliceOfNDistinct(rapid.SampledFrom(slices.Sorted(maps.Keys(foreignWrites))), 1, 4, rapid.ID).Draw(r, "writes")
 	}
 	return c
 }
