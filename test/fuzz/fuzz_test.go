@@ -43,7 +43,7 @@ const (
 	// workers draw side by side, since most of the time goes by in the API server.
 	workers = 4
 	// realEvery: of the accepted specs each so many-th is not only tried but stored, with everything that is derived from it.
-	realEvery = 25
+	realEvery = 50
 )
 
 // Verdicts, by who says no first.

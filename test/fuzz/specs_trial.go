@@ -26,7 +26,7 @@ type trial struct {
 }
 
 // updateEvery: of the specs that the Go checks accept, each so many-th is judged as an update, which takes more requests than a create.
-const updateEvery = 10
+const updateEvery = 40
 
 func drawTrial(r *rapid.T) trial {
 	c := trial{App: app(r)}
