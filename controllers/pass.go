@@ -36,6 +36,8 @@ type pass struct {
 	err     error
 	// stuck is why pods do not become available.
 	stuck children.Stuck
+	// mayNotListPods: the reason is unknown, because the operator lacks a permission.
+	mayNotListPods bool
 	// wait is how long it takes until a write or a list of pods that was put off is allowed, 0 if none was.
 	wait time.Duration
 }

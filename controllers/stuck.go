@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -40,6 +41,8 @@ type stuckState struct {
 	changed    time.Time
 	listed     time.Time
 	found      children.Stuck
+	// isForbidden: the operator may not list pods, as with the roles of an older version.
+	isForbidden bool
 }
 
 // due tells how long it takes until the pods may be listed again, given the time since which the app is not Ready.
@@ -49,6 +52,9 @@ func (s *stuckState) due(unready, now time.Time) time.Duration {
 		return since.Add(stuckAfter).Sub(now)
 	}
 	interval := min(max(s.listed.Sub(since)/3, minPodInterval), maxPodInterval)
+	if s.isForbidden {
+		interval = maxPodInterval
+	}
 	return s.listed.Add(interval).Sub(now)
 }
 
@@ -69,14 +75,14 @@ func (r *GracefulAppReconciler) observeStuck(ctx context.Context, p *pass) {
 	s := &p.state.stuck
 	s.follow(p.plan.Derivation.SpecDigest, p.now)
 	if !p.awaitsPods() {
-		s.found, s.listed = children.Stuck{}, time.Time{}
+		s.found, s.listed, s.isForbidden = children.Stuck{}, time.Time{}, false
 		return
 	}
 	wait := s.due(p.unreadySince(), p.now)
 	if wait <= 0 {
 		wait = r.listStuck(ctx, p, s)
 	}
-	p.stuck = s.found
+	p.stuck, p.mayNotListPods = s.found, s.isForbidden
 	p.putOff(wait)
 }
 
@@ -88,11 +94,14 @@ func (r *GracefulAppReconciler) listStuck(ctx context.Context, p *pass, s *stuck
 	defer r.podLists.Unlock()
 	s.listed = p.now
 	found, err := r.findStuck(ctx, p)
-	if err != nil {
+	wasForbidden := s.isForbidden
+	s.isForbidden = apierrors.IsForbidden(err)
+	switch {
+	case err == nil:
+		s.found = found
+	case !s.isForbidden || !wasForbidden: // the status goes on saying that it is forbidden
 		log.FromContext(ctx).Error(err, "Listing the pods of an app that is not Ready")
-		return minPodInterval
 	}
-	s.found = found
 	return s.due(p.unreadySince(), p.now)
 }
 
@@ -134,6 +143,9 @@ func (p *pass) unreadySince() time.Time {
 
 // why continues a message with the pod that is stuck, if there is one.
 func (p pass) why() string {
+	if p.mayNotListPods {
+		return "; the operator may not list pods: its ClusterRole lacks the verb list on pods"
+	}
 	if p.stuck.Pod == "" {
 		return ""
 	}

@@ -2,18 +2,22 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/children"
@@ -170,6 +174,31 @@ var _ = Describe("A rollout that is stuck", func() {
 		w.runFor(time.Hour)
 		Expect(w.conditions()).To(ConsistOf(available))
 		Expect(*lists).To(BeZero())
+	})
+
+	It("says that the operator may not list pods, without a list and a log entry every 20 seconds", func() {
+		w := rollingOut()
+		w.stuckPod("ErrImagePull", pullError)
+		lists, logged := 0, 0
+		w.onListOfPods(func(context.Context) error {
+			lists++
+			return apierrors.NewForbidden(corev1.Resource("pods"), "", errors.New("no rule"))
+		})
+		defer func(old context.Context) { ctx = old }(ctx)
+		ctx = log.IntoContext(ctx, funcr.New(func(_, args string) {
+			if strings.Contains(args, `"error"`) {
+				logged++
+			}
+		}, funcr.Options{}))
+		w.runFor(10 * time.Minute)
+		Expect(lists).To(BeNumerically("~", 10, 1))
+		Expect(logged).To(Equal(1))
+		Expect(w.readyMessage()).To(HaveSuffix("; the operator may not list pods: its ClusterRole lacks the verb list on pods"))
+
+		By("naming the pod once the role has the verb")
+		w.countListsOfPods()
+		w.runFor(time.Minute)
+		Expect(w.readyMessage()).To(HaveSuffix(pullReason))
 	})
 
 	It("is scaled and gets its status although the list of pods does not end", func() {
