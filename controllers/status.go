@@ -104,11 +104,11 @@ func (p pass) verdict() verdict {
 		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonProgressing, fmt.Sprintf(
 			"waiting until %s of a deleted GracefulApp of this name is gone", strings.Join(p.observed.Leaving, ", "))}
 	case some(p.err, rejected):
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonRejected, textOf(p.err)}
+		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonRejected, textOf(p.err) + p.why()}
 	case some(p.err, isAltered):
-		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonAltered, textOf(p.err)}
+		return verdict{v1alpha1.ConditionStalled, v1alpha1.ReasonAltered, textOf(p.err) + p.why()}
 	case some(p.err, isTransient), some(p.err, isPutOff):
-		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonApplyFailed, textOf(p.err)}
+		return verdict{v1alpha1.ConditionReconciling, v1alpha1.ReasonApplyFailed, textOf(p.err) + p.why()}
 	}
 	return p.progress()
 }

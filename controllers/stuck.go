@@ -83,7 +83,9 @@ func (r *GracefulAppReconciler) observeStuck(ctx context.Context, p *pass) {
 		wait = r.listStuck(ctx, p, s)
 	}
 	p.stuck, p.mayNotListPods = s.found, s.isForbidden
-	p.putOff(wait)
+	if p.err == nil { // else the next reconcile comes within a minute, and an earlier one would repeat a refused write
+		p.putOff(wait)
+	}
 }
 
 // listStuck returns how long to wait until the next list.
@@ -126,11 +128,12 @@ func (p *pass) startupBudget() time.Duration {
 	return time.Duration(timing.StartupBudgetSeconds) * time.Second
 }
 
-// awaitsPods tells whether pods that exist are not available, and the status is about that.
+// awaitsPods tells whether pods that exist are not available, and the status is about that, or about a write that failed meanwhile.
 func (p *pass) awaitsPods() bool {
 	d := p.observed.Deployment
 	return d != nil && d.Status.AvailableReplicas < d.Status.Replicas && slices.Contains([]string{v1alpha1.ReasonProgressing, v1alpha1.ReasonScaling,
-		v1alpha1.ReasonUnavailable, v1alpha1.ReasonPaused, v1alpha1.ReasonProgressDeadlineExceeded}, p.verdict().reason)
+		v1alpha1.ReasonUnavailable, v1alpha1.ReasonPaused, v1alpha1.ReasonProgressDeadlineExceeded, v1alpha1.ReasonRejected, v1alpha1.ReasonAltered,
+		v1alpha1.ReasonApplyFailed}, p.verdict().reason)
 }
 
 func (p *pass) unreadySince() time.Time {

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -176,6 +177,26 @@ var _ = Describe("A rollout that is stuck", func() {
 		Expect(*lists).To(BeZero())
 	})
 
+	It("names the pod although the Service is rejected, which is tried once a minute", func() {
+		w := rollingOut()
+		w.stuckPod("ErrImagePull", pullError)
+		applies := 0
+		w.fail = func(verb, kind string) error {
+			if verb != "Apply" || kind != "Service" {
+				return nil
+			}
+			applies++
+			return apierrors.NewInvalid(schema.GroupKind{Kind: "Service"}, "hello", nil)
+		}
+		w.change(func(app *v1alpha1.GracefulApp) {
+			app.Spec.Service = &v1alpha1.ServiceTemplate{Metadata: v1alpha1.ServiceMetadata{Labels: map[string]string{"tier": "web"}}}
+		})
+		w.runFor(10 * time.Minute)
+		Expect(w.conditions()).To(ConsistOf("Ready=False Rejected", "Stalled=True Rejected"))
+		Expect(w.readyMessage()).To(And(ContainSubstring(`Service "hello" is invalid`), HaveSuffix(pullReason)))
+		Expect(applies).To(BeNumerically("~", 10, 1))
+	})
+
 	It("says that the operator may not list pods, without a list and a log entry every 20 seconds", func() {
 		w := rollingOut()
 		w.stuckPod("ErrImagePull", pullError)
@@ -232,6 +253,29 @@ var _ = Describe("A rollout that is stuck", func() {
 		Expect(w.readyMessage()).To(ContainSubstring("of 5 replicas"))
 	})
 })
+
+func TestMessageNamesTheStuckPodBesideAFailedWrite(t *testing.T) {
+	tests := []struct {
+		err    error
+		reason string
+	}{
+		{err: apierrors.NewInvalid(schema.GroupKind{Kind: "Service"}, "hello", nil), reason: v1alpha1.ReasonRejected},
+		{err: &children.AlteredError{}, reason: v1alpha1.ReasonAltered},
+		{err: errors.New("no answer"), reason: v1alpha1.ReasonApplyFailed},
+	}
+	for _, tt := range tests {
+		t.Run(tt.reason, func(t *testing.T) {
+			p := pass{
+				app: &v1alpha1.GracefulApp{}, err: tt.err, stuck: children.Stuck{Pod: "hello-1", Reason: "cannot be scheduled"},
+				observed: children.Observed{Deployment: observedDeployment([4]int32{3, 1, 2, 2})},
+			}
+			got := p.verdict()
+			if got.reason != tt.reason || got.message != textOf(tt.err)+"; pod hello-1: cannot be scheduled" || !p.awaitsPods() {
+				t.Errorf("%s: %q; awaits pods: %v", got.reason, got.message, p.awaitsPods())
+			}
+		})
+	}
+}
 
 func TestMessageNamesTheStuckPod(t *testing.T) {
 	app := &v1alpha1.GracefulApp{Spec: v1alpha1.GracefulAppSpec{Replicas: new(int32(2))}}
