@@ -30,8 +30,8 @@ const (
 	podListTimeout = 3 * time.Second
 	// podListRetry is for a list that would have to wait for that of another app.
 	podListRetry = 5 * time.Second
-	// maxStuckBytes leaves room in the message for the counts.
-	maxStuckBytes = 1024
+	// maxStuckBytes leaves room in the note of an event for the words of the Deployment's controller before it, and for the advice after it.
+	maxStuckBytes = 640
 )
 
 // stuckState is what is known of an app's pods from one reconcile to the next.
@@ -79,7 +79,7 @@ func (r *GracefulAppReconciler) observeStuck(ctx context.Context, p *pass) {
 		return
 	}
 	wait := s.due(p.unreadySince(), p.now)
-	if wait <= 0 {
+	if wait <= 0 || p.isNewlyStalled() {
 		wait = r.listStuck(ctx, p, s)
 	}
 	p.stuck, p.mayNotListPods = s.found, s.isForbidden
@@ -134,6 +134,12 @@ func (p *pass) awaitsPods() bool {
 	return d != nil && d.Status.AvailableReplicas < d.Status.Replicas && slices.Contains([]string{v1alpha1.ReasonProgressing, v1alpha1.ReasonScaling,
 		v1alpha1.ReasonUnavailable, v1alpha1.ReasonPaused, v1alpha1.ReasonProgressDeadlineExceeded, v1alpha1.ReasonRejected, v1alpha1.ReasonAltered,
 		v1alpha1.ReasonApplyFailed}, p.verdict().reason)
+}
+
+// isNewlyStalled tells whether an event follows: it is to name the pod, because another message would be another event.
+func (p *pass) isNewlyStalled() bool {
+	ready, v := meta.FindStatusCondition(p.app.Status.Conditions, v1alpha1.ConditionReady), p.verdict()
+	return v.kind == v1alpha1.ConditionStalled && (ready == nil || ready.Reason != v.reason)
 }
 
 func (p *pass) unreadySince() time.Time {

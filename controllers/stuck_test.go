@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -177,6 +178,21 @@ var _ = Describe("A rollout that is stuck", func() {
 		Expect(*lists).To(BeZero())
 	})
 
+	It("names the pod in the one event of a missed deadline", func() {
+		w := rollingOut()
+		w.runFor(time.Minute)
+		w.events.take()
+		w.stuckPod("ErrImagePull", pullError)
+		d := w.deployment()
+		d.Status.Conditions = []appsv1.DeploymentCondition{{
+			Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse, Reason: "ProgressDeadlineExceeded",
+			Message: `ReplicaSet "hello-7d9f" has timed out progressing.`,
+		}}
+		Expect(api.Status().Update(ctx, d)).To(Succeed())
+		w.runFor(10 * time.Minute)
+		Expect(w.events.take()).To(ConsistOf(And(HavePrefix("Warning ProgressDeadlineExceeded: "), ContainSubstring(pullReason))))
+	})
+
 	It("names the pod although the Service is rejected, which is tried once a minute", func() {
 		w := rollingOut()
 		w.stuckPod("ErrImagePull", pullError)
@@ -280,20 +296,28 @@ func TestMessageNamesTheStuckPodBesideAFailedWrite(t *testing.T) {
 func TestMessageNamesTheStuckPod(t *testing.T) {
 	app := &v1alpha1.GracefulApp{Spec: v1alpha1.GracefulAppSpec{Replicas: new(int32(2))}}
 	stuck := children.Stuck{Pod: "hello-1", Reason: "cannot be scheduled: \x1b[2J" + strings.Repeat("0/2 nodes\n", 1000), Others: 3}
-	deadline := deploymentSays(appsv1.DeploymentProgressing, corev1.ConditionFalse)
+	longest := `ReplicaSet "` + strings.Repeat("a", 63) + `-7d9f8c6b54" has timed out progressing`
+	deadline := func(d *appsv1.Deployment) {
+		deploymentSays(appsv1.DeploymentProgressing, corev1.ConditionFalse)(d)
+		d.Status.Conditions[0].Message, d.Spec.ProgressDeadlineSeconds = longest+".", new(int32(math.MaxInt32))
+	}
 	tests := []struct {
 		name   string
 		modify []func(*appsv1.Deployment)
 		start  string
+		end    string
 	}{
-		{name: "in progress", start: "2 of 2 replicas are available, 2 ready, 1 up to date; pod hello-1: cannot be scheduled: \uFFFD[2J0/2 nodes 0/2"},
-		{name: "past the deadline", modify: []func(*appsv1.Deployment){deadline}, start: "the server's words; pod hello-1: cannot be scheduled: \uFFFD[2J0/2 nodes 0/2"},
+		{name: "in progress", start: "2 of 2 replicas are available, 2 ready, 1 up to date; pod hello-1: cannot be scheduled: \uFFFD[2J0/2 nodes 0/2", end: "; 3 more not ready"},
+		{
+			name: "past the deadline", modify: []func(*appsv1.Deployment){deadline},
+			start: longest + "; pod hello-1: cannot be scheduled: \uFFFD[2J0/2 nodes 0/2", end: "raise spec.progressDeadlineSeconds (2147483647)",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			p := pass{app: app, observed: children.Observed{Deployment: observedDeployment([4]int32{3, 1, 2, 2}, tt.modify...)}, stuck: stuck}
 			got := p.verdict().message
-			if !strings.HasPrefix(got, tt.start) || !strings.Contains(got, " …; 3 more not ready") || len(got) > 2*maxStuckBytes {
+			if !strings.HasPrefix(got, tt.start) || !strings.Contains(got, " …; 3 more not ready") || !strings.HasSuffix(got, tt.end) || len(got) > maxNoteBytes {
 				t.Errorf("got %d bytes: %s", len(got), got)
 			}
 		})
