@@ -36,6 +36,8 @@ type reconcileState struct {
 	err     error
 	// stuck is a pod that does not become available, and the reason.
 	stuck children.Stuck
+	// mayNotListPods: the reason is unknown, because the operator lacks a permission.
+	mayNotListPods bool
 	// requeueAfter is the time until a delayed write or list of pods is allowed, 0 if none was delayed.
 	requeueAfter time.Duration
 }

@@ -104,11 +104,11 @@ func (p reconcileState) summary() summary {
 		return summary{v1alpha1.ConditionReconciling, v1alpha1.ReasonProgressing, fmt.Sprintf(
 			"waiting for the garbage collector to delete %s of a deleted GracefulApp with the same name", strings.Join(p.observed.Terminating, ", "))}
 	case anyError(p.err, isRejected):
-		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonRejected, singleLine(p.err)}
+		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonRejected, singleLine(p.err) + p.why()}
 	case anyError(p.err, isAltered):
-		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonAltered, singleLine(p.err)}
+		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonAltered, singleLine(p.err) + p.why()}
 	case anyError(p.err, isTransient), anyError(p.err, isRateLimited):
-		return summary{v1alpha1.ConditionReconciling, v1alpha1.ReasonApplyFailed, singleLine(p.err)}
+		return summary{v1alpha1.ConditionReconciling, v1alpha1.ReasonApplyFailed, singleLine(p.err) + p.why()}
 	}
 	return p.progress()
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -30,8 +31,8 @@ const (
 	podListTimeout = 3 * time.Second
 	// podListRetry is the wait before the next attempt if a list for another app is running.
 	podListRetry = 5 * time.Second
-	// maxStuckBytes limits the description of the stuck pod, so that the message has room for the counts.
-	maxStuckBytes = 1024
+	// maxStuckBytes leaves room in the note of an event for the words of the Deployment's controller before it, and for the advice after it.
+	maxStuckBytes = 640
 )
 
 // stuckState is the operator's memory of an app's pods between reconciles.
@@ -41,6 +42,8 @@ type stuckState struct {
 	changed    time.Time
 	listed     time.Time
 	found      children.Stuck
+	// isForbidden: the operator may not list pods, as with the roles of an older version.
+	isForbidden bool
 }
 
 // due returns the wait until the operator may list the pods again. unready is the time since which the app is not Ready.
@@ -50,6 +53,9 @@ func (s *stuckState) due(unready, now time.Time) time.Duration {
 		return since.Add(stuckAfter).Sub(now)
 	}
 	interval := min(max(s.listed.Sub(since)/3, minPodInterval), maxPodInterval)
+	if s.isForbidden {
+		interval = maxPodInterval
+	}
 	return s.listed.Add(interval).Sub(now)
 }
 
@@ -70,15 +76,17 @@ func (r *GracefulAppReconciler) observeStuck(ctx context.Context, p *reconcileSt
 	s := &p.state.stuck
 	s.follow(p.plan.Derivation.SpecDigest, p.now)
 	if !p.awaitsPods() {
-		s.found, s.listed = children.Stuck{}, time.Time{}
+		s.found, s.listed, s.isForbidden = children.Stuck{}, time.Time{}, false
 		return
 	}
 	wait := s.due(p.unreadySince(), p.now)
-	if wait <= 0 {
+	if wait <= 0 || p.isNewlyStalled() {
 		wait = r.listStuck(ctx, p, s)
 	}
-	p.stuck = s.found
-	p.requeueWithin(wait)
+	p.stuck, p.mayNotListPods = s.found, s.isForbidden
+	if p.err == nil { // else the next reconcile comes within a minute, and an earlier one would repeat a refused write
+		p.requeueWithin(wait)
+	}
 }
 
 // listStuck lists the pods and returns the wait until the next list.
@@ -89,11 +97,14 @@ func (r *GracefulAppReconciler) listStuck(ctx context.Context, p *reconcileState
 	defer r.podLists.Unlock()
 	s.listed = p.now
 	found, err := r.findStuck(ctx, p)
-	if err != nil {
+	wasForbidden := s.isForbidden
+	s.isForbidden = apierrors.IsForbidden(err)
+	switch {
+	case err == nil:
+		s.found = found
+	case !s.isForbidden || !wasForbidden: // the status goes on saying that it is forbidden
 		log.FromContext(ctx).Error(err, "Listing the pods of an app that is not Ready")
-		return minPodInterval
 	}
-	s.found = found
 	return s.due(p.unreadySince(), p.now)
 }
 
@@ -118,11 +129,18 @@ func (p *reconcileState) startupBudget() time.Duration {
 	return time.Duration(timing.StartupBudgetSeconds) * time.Second
 }
 
-// awaitsPods reports whether some pods are not available and the status is about that.
+// awaitsPods tells whether pods that exist are not available, and the status is about that, or about a write that failed meanwhile.
 func (p *reconcileState) awaitsPods() bool {
 	d := p.observed.Deployment
 	return d != nil && d.Status.AvailableReplicas < d.Status.Replicas && slices.Contains([]string{v1alpha1.ReasonProgressing, v1alpha1.ReasonScaling,
-		v1alpha1.ReasonUnavailable, v1alpha1.ReasonPaused, v1alpha1.ReasonProgressDeadlineExceeded}, p.summary().reason)
+		v1alpha1.ReasonUnavailable, v1alpha1.ReasonPaused, v1alpha1.ReasonProgressDeadlineExceeded, v1alpha1.ReasonRejected, v1alpha1.ReasonAltered,
+		v1alpha1.ReasonApplyFailed}, p.summary().reason)
+}
+
+// isNewlyStalled tells whether an event follows: it is to name the pod, because another message would be another event.
+func (p *reconcileState) isNewlyStalled() bool {
+	ready, v := meta.FindStatusCondition(p.app.Status.Conditions, v1alpha1.ConditionReady), p.summary()
+	return v.conditionType == v1alpha1.ConditionStalled && (ready == nil || ready.Reason != v.reason)
 }
 
 func (p *reconcileState) unreadySince() time.Time {
@@ -133,8 +151,11 @@ func (p *reconcileState) unreadySince() time.Time {
 	return ready.LastTransitionTime.Time
 }
 
-// why returns the part of a message that describes the stuck pod, or "".
+// why continues a message with the pod that is stuck, if there is one.
 func (p reconcileState) why() string {
+	if p.mayNotListPods {
+		return "; the operator may not list pods: its ClusterRole lacks the verb list on pods"
+	}
 	if p.stuck.Pod == "" {
 		return ""
 	}

@@ -2,18 +2,24 @@ package controllers
 
 import (
 	"context"
+	"errors"
+	"math"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/children"
@@ -172,7 +178,67 @@ var _ = Describe("A rollout that is stuck", func() {
 		Expect(*lists).To(BeZero())
 	})
 
-	It("is scaled and gets its status although the list of pods hangs", func() {
+	It("names the pod in the one event of a missed deadline", func() {
+		w := rollingOut()
+		w.runFor(time.Minute)
+		w.events.take()
+		w.stuckPod("ErrImagePull", pullError)
+		d := w.deployment()
+		d.Status.Conditions = []appsv1.DeploymentCondition{{
+			Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse, Reason: "ProgressDeadlineExceeded",
+			Message: `ReplicaSet "hello-7d9f" has timed out progressing.`,
+		}}
+		Expect(api.Status().Update(ctx, d)).To(Succeed())
+		w.runFor(10 * time.Minute)
+		Expect(w.events.take()).To(ConsistOf(And(HavePrefix("Warning ProgressDeadlineExceeded: "), ContainSubstring(pullReason))))
+	})
+
+	It("names the pod although the Service is rejected, which is tried once a minute", func() {
+		w := rollingOut()
+		w.stuckPod("ErrImagePull", pullError)
+		applies := 0
+		w.fail = func(verb, kind string) error {
+			if verb != "Apply" || kind != "Service" {
+				return nil
+			}
+			applies++
+			return apierrors.NewInvalid(schema.GroupKind{Kind: "Service"}, "hello", nil)
+		}
+		w.change(func(app *v1alpha1.GracefulApp) {
+			app.Spec.Service = &v1alpha1.ServiceTemplate{Metadata: v1alpha1.ServiceMetadata{Labels: map[string]string{"tier": "web"}}}
+		})
+		w.runFor(10 * time.Minute)
+		Expect(w.conditions()).To(ConsistOf("Ready=False Rejected", "Stalled=True Rejected"))
+		Expect(w.readyMessage()).To(And(ContainSubstring(`Service "hello" is invalid`), HaveSuffix(pullReason)))
+		Expect(applies).To(BeNumerically("~", 10, 1))
+	})
+
+	It("says that the operator may not list pods, without a list and a log entry every 20 seconds", func() {
+		w := rollingOut()
+		w.stuckPod("ErrImagePull", pullError)
+		lists, logged := 0, 0
+		w.onListOfPods(func(context.Context) error {
+			lists++
+			return apierrors.NewForbidden(corev1.Resource("pods"), "", errors.New("no rule"))
+		})
+		defer func(old context.Context) { ctx = old }(ctx)
+		ctx = log.IntoContext(ctx, funcr.New(func(_, args string) {
+			if strings.Contains(args, `"error"`) {
+				logged++
+			}
+		}, funcr.Options{}))
+		w.runFor(10 * time.Minute)
+		Expect(lists).To(BeNumerically("~", 10, 1))
+		Expect(logged).To(Equal(1))
+		Expect(w.readyMessage()).To(HaveSuffix("; the operator may not list pods: its ClusterRole lacks the verb list on pods"))
+
+		By("naming the pod once the role has the verb")
+		w.countListsOfPods()
+		w.runFor(time.Minute)
+		Expect(w.readyMessage()).To(HaveSuffix(pullReason))
+	})
+
+	It("is scaled and gets its status although the list of pods does not end", func() {
 		w := rollingOut()
 		w.runFor(0)
 		w.clock.SetTime(w.clock.Now().Add(stuckAfter))
@@ -204,23 +270,54 @@ var _ = Describe("A rollout that is stuck", func() {
 	})
 })
 
+func TestMessageNamesTheStuckPodBesideAFailedWrite(t *testing.T) {
+	tests := []struct {
+		err    error
+		reason string
+	}{
+		{err: apierrors.NewInvalid(schema.GroupKind{Kind: "Service"}, "hello", nil), reason: v1alpha1.ReasonRejected},
+		{err: &children.AlteredError{}, reason: v1alpha1.ReasonAltered},
+		{err: errors.New("no answer"), reason: v1alpha1.ReasonApplyFailed},
+	}
+	for _, tt := range tests {
+		t.Run(tt.reason, func(t *testing.T) {
+			p := reconcileState{
+				app: &v1alpha1.GracefulApp{}, err: tt.err, stuck: children.Stuck{Pod: "hello-1", Reason: "cannot be scheduled"},
+				observed: children.Observed{Deployment: observedDeployment([4]int32{3, 1, 2, 2})},
+			}
+			got := p.summary()
+			if got.reason != tt.reason || got.message != singleLine(tt.err)+"; pod hello-1: cannot be scheduled" || !p.awaitsPods() {
+				t.Errorf("%s: %q; awaits pods: %v", got.reason, got.message, p.awaitsPods())
+			}
+		})
+	}
+}
+
 func TestMessageNamesTheStuckPod(t *testing.T) {
 	app := &v1alpha1.GracefulApp{Spec: v1alpha1.GracefulAppSpec{Replicas: new(int32(2))}}
 	stuck := children.Stuck{Pod: "hello-1", Reason: "cannot be scheduled: \x1b[2J" + strings.Repeat("0/2 nodes\n", 1000), Others: 3}
-	deadline := deploymentSays(appsv1.DeploymentProgressing, corev1.ConditionFalse)
+	longest := `ReplicaSet "` + strings.Repeat("a", 63) + `-7d9f8c6b54" has timed out progressing`
+	deadline := func(d *appsv1.Deployment) {
+		deploymentSays(appsv1.DeploymentProgressing, corev1.ConditionFalse)(d)
+		d.Status.Conditions[0].Message, d.Spec.ProgressDeadlineSeconds = longest+".", new(int32(math.MaxInt32))
+	}
 	tests := []struct {
 		name   string
 		modify []func(*appsv1.Deployment)
 		start  string
+		end    string
 	}{
-		{name: "in progress", start: "2 of 2 replicas are available, 2 ready, 1 up to date; pod hello-1: cannot be scheduled: \uFFFD[2J0/2 nodes 0/2"},
-		{name: "past the deadline", modify: []func(*appsv1.Deployment){deadline}, start: "the server's words; pod hello-1: cannot be scheduled: \uFFFD[2J0/2 nodes 0/2"},
+		{name: "in progress", start: "2 of 2 replicas are available, 2 ready, 1 up to date; pod hello-1: cannot be scheduled: \uFFFD[2J0/2 nodes 0/2", end: "; 3 more not ready"},
+		{
+			name: "past the deadline", modify: []func(*appsv1.Deployment){deadline},
+			start: longest + "; pod hello-1: cannot be scheduled: \uFFFD[2J0/2 nodes 0/2", end: "increase spec.progressDeadlineSeconds (now 2147483647)",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			p := reconcileState{app: app, observed: children.Observed{Deployment: observedDeployment([4]int32{3, 1, 2, 2}, tt.modify...)}, stuck: stuck}
 			got := p.summary().message
-			if !strings.HasPrefix(got, tt.start) || !strings.Contains(got, " …; 3 more not ready") || len(got) > 2*maxStuckBytes {
+			if !strings.HasPrefix(got, tt.start) || !strings.Contains(got, " …; 3 more not ready") || !strings.HasSuffix(got, tt.end) || len(got) > maxNoteBytes {
 				t.Errorf("got %d bytes: %s", len(got), got)
 			}
 		})

@@ -1,7 +1,6 @@
 package children
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -28,14 +27,17 @@ func reasonOf(pod *corev1.Pod, budget time.Duration, now time.Time) reason {
 	if ready != nil && ready.Status == corev1.ConditionTrue {
 		return reason{}
 	}
+	if isNodeNotReady(pod, ready) {
+		return reason{text: "node " + pod.Spec.NodeName + " is not ready", rank: failing}
+	}
 	if c := podCondition(pod, corev1.PodScheduled); c != nil && c.Status == corev1.ConditionFalse {
 		return reason{text: withDetail("cannot be scheduled", c.Message), rank: failing}
 	}
-	if text := containerFailure(pod, now); text != "" {
+	if text := containerFailure(pod, budget, now); text != "" {
 		return reason{text: text, rank: failing}
 	}
-	if name := runningInitContainer(pod); name != "" {
-		return reason{text: "init container " + name + " is running", rank: slow}
+	if text := runningInitContainer(pod); text != "" {
+		return reason{text: text, rank: slow}
 	}
 	since := pod.CreationTimestamp
 	if ready != nil {
@@ -55,15 +57,22 @@ func podCondition(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCond
 	return &pod.Status.Conditions[i]
 }
 
-// containerFailure describes the first container that fails, in the order in which the containers start.
-func containerFailure(pod *corev1.Pod, now time.Time) string {
+// isNodeNotReady tells whether the node lifecycle controller has made the pod unready, because the kubelet does not answer or says that its node is not
+// ready. The controller only changes the condition's status (MarkPodsNotReady in kubernetes/pkg/controller/util/node). A kubelet gives a reason.
+func isNodeNotReady(pod *corev1.Pod, ready *corev1.PodCondition) bool {
+	containers := podCondition(pod, corev1.ContainersReady)
+	return ready != nil && ready.Reason == "" && containers != nil && containers.Status == corev1.ConditionTrue
+}
+
+// containerFailure is about the first container that fails, in the order in which they start.
+func containerFailure(pod *corev1.Pod, budget time.Duration, now time.Time) string {
 	for _, s := range pod.Status.InitContainerStatuses {
-		if text := failureOf(s, now); text != "" {
+		if text := failureOf(s, budget, now); text != "" {
 			return "init container " + s.Name + ": " + text
 		}
 	}
 	for _, s := range pod.Status.ContainerStatuses {
-		if text := failureOf(s, now); text != "" {
+		if text := failureOf(s, budget, now); text != "" {
 			return "container " + s.Name + ": " + text
 		}
 	}
@@ -82,15 +91,15 @@ const (
 // pullFailures are the waiting reasons after a failed image pull. The kubelet then backs off, and the reason becomes ImagePullBackOff.
 var pullFailures = []string{"ErrImagePull", "RegistryUnavailable", "SignatureValidationFailed"}
 
-func failureOf(s corev1.ContainerStatus, now time.Time) string {
-	if s.Ready { // also true for an init container that has completed
+func failureOf(s corev1.ContainerStatus, budget time.Duration, now time.Time) string {
+	if s.Ready { // an init container that has done its work is ready
 		return ""
 	}
 	w := s.State.Waiting
 	switch {
 	case w == nil, slices.Contains([]string{"", containerCreating, podInitializing, crashLoopBackOff}, w.Reason),
 		w.Reason == runContainerError && s.LastTerminationState.Terminated != nil: // CrashLoopBackOff follows, with the same error
-		return crashOf(s, now)
+		return crashOf(s, budget, now)
 	}
 	return waitingFor(w)
 }
@@ -113,36 +122,10 @@ func waitingFor(w *corev1.ContainerStateWaiting) string {
 	return withDetail(w.Reason, message)
 }
 
-// backOffReset is twice the longest back-off after a crash. The kubelet restarts a container that has run for so long without a delay
-// (kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy).
-const backOffReset = 10 * time.Minute
-
-// crashOf describes the last crash of a container. It is "" if the container has not terminated, or has run for backOffReset since.
-func crashOf(s corev1.ContainerStatus, now time.Time) string {
-	end := s.State.Terminated
-	if end == nil {
-		end = s.LastTerminationState.Terminated
-	}
-	if end == nil || s.State.Running != nil && !now.Before(s.State.Running.StartedAt.Add(backOffReset)) {
-		return ""
-	}
-	code := fmt.Sprintf("exit code %d", end.ExitCode)
-	if end.Reason != "" {
-		code += " (" + end.Reason + ")"
-	}
-	if end.Reason == "StartError" || end.Reason == "ContainerCannotRun" { // from the container runtime; an app's own message may hold secrets and vary
-		code = withDetail(code, end.Message)
-	}
-	if s.RestartCount > 1 || s.State.Waiting != nil && s.State.Waiting.Reason == crashLoopBackOff {
-		return crashLoopBackOff + ", " + code
-	}
-	return "ended with " + code
-}
-
 func runningInitContainer(pod *corev1.Pod) string {
 	for _, s := range pod.Status.InitContainerStatuses {
 		if s.State.Running != nil && !isSidecar(pod.Spec.InitContainers, s.Name) {
-			return s.Name
+			return "init container " + s.Name + " is running" + restartsOf(s)
 		}
 	}
 	return ""
@@ -161,6 +144,9 @@ func slowness(pod *corev1.Pod, ready *corev1.PodCondition) string {
 	for _, s := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 		if w := s.State.Waiting; w != nil && w.Reason == containerCreating {
 			return "container " + s.Name + ": " + withDetail(w.Reason, w.Message)
+		}
+		if s.State.Running != nil && !s.Ready && s.RestartCount > 0 {
+			return "container " + s.Name + ": not ready" + restartsOf(s)
 		}
 	}
 	if ready == nil {

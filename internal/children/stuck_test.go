@@ -50,6 +50,13 @@ func ended(code int32, reason, message string) corev1.ContainerState {
 	return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason, Message: message}}
 }
 
+// endedAfter is a crash of a container that ran for so long.
+func endedAfter(run time.Duration) corev1.ContainerState {
+	state := ended(1, "Error", "")
+	state.Terminated.StartedAt, state.Terminated.FinishedAt = metav1.NewTime(now.Add(-run)), metav1.NewTime(now)
+	return state
+}
+
 func withInit(status corev1.ContainerStatus, policy *corev1.ContainerRestartPolicy) func(*corev1.Pod) {
 	return func(pod *corev1.Pod) {
 		status.Name = "migrate"
@@ -132,8 +139,46 @@ func TestReasonOfAPodThatIsNotReady(t *testing.T) {
 			want: "container hello: CrashLoopBackOff, exit code 1 (Error)",
 		},
 		{
-			name: "it ran well for long after its restarts", want: "not ready: containers with unready status: [hello]",
+			name: "it ran well for long after its restarts", want: "container hello: not ready; restart count 5, last exit code 1 (Error)",
 			pod: podWith(corev1.ContainerStatus{RestartCount: 5, State: runningFor(backOffReset), LastTerminationState: ended(1, "Error", "")}),
+		},
+		{
+			name: "it crashed twice, runs, and its readiness probe fails", want: "container hello: not ready; restart count 2, last exit code 1 (Error)",
+			pod: podWith(corev1.ContainerStatus{RestartCount: 2, State: runningFor(9 * time.Minute), LastTerminationState: ended(1, "Error", "")}),
+		},
+		{
+			name: "it crashed once, runs, and its readiness probe fails", want: "container hello: not ready; restart count 1, last exit code 1 (Error)",
+			pod: podWith(corev1.ContainerStatus{RestartCount: 1, State: runningFor(9 * time.Minute), LastTerminationState: ended(1, "Error", "")}),
+		},
+		{
+			name: "it may become ready after its restarts",
+			pod: podWith(corev1.ContainerStatus{RestartCount: 2, State: runningFor(9 * time.Minute), LastTerminationState: ended(1, "Error", "")},
+				readyCondition(func(c *corev1.PodCondition) { c.LastTransitionTime = metav1.NewTime(now) })),
+		},
+		{
+			name: "it crashes long after its last crash", want: "container hello: ended with exit code 1 (Error)",
+			pod: podWith(corev1.ContainerStatus{RestartCount: 2, State: runningFor(time.Second), LastTerminationState: endedAfter(time.Hour)}),
+		},
+		{
+			name: "the runtime has removed the ended container", want: "container hello: CrashLoopBackOff",
+			pod: podWith(corev1.ContainerStatus{RestartCount: 2,
+				State: waiting("CrashLoopBackOff", "back-off 10s restarting failed container=hello pod=hello-7d9f-abcde_default(8b0e)")}),
+		},
+		{
+			name: "it runs, and the runtime has removed the ended container", want: "container hello: not ready; restart count 2",
+			pod: podWith(corev1.ContainerStatus{RestartCount: 2, State: runningFor(time.Minute)}),
+		},
+		{
+			name: "an init container runs for long after its crash", want: "init container migrate is running; restart count 1, last exit code 1 (Error)",
+			pod: podWith(initialized, withInit(corev1.ContainerStatus{RestartCount: 1, State: runningFor(5 * time.Minute), LastTerminationState: ended(1, "Error", "")}, nil)),
+		},
+		{
+			name: "its node is lost", want: "node node-1 is not ready",
+			pod: podWith(corev1.ContainerStatus{Ready: true, State: runningFor(time.Hour)}, readyCondition(func(c *corev1.PodCondition) {
+				c.Reason, c.Message, c.LastTransitionTime = "", "", metav1.NewTime(now)
+			}), func(pod *corev1.Pod) {
+				pod.Status.Conditions = append(pod.Status.Conditions, corev1.PodCondition{Type: corev1.ContainersReady, Status: corev1.ConditionTrue})
+			}),
 		},
 		{
 			name: "it takes too much memory", pod: podWith(corev1.ContainerStatus{RestartCount: 3, LastTerminationState: ended(137, "OOMKilled", ""),
@@ -177,6 +222,33 @@ func TestReasonOfAPodThatIsNotReady(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := reasonOf(tt.pod, startupBudget, now).text; got != tt.want {
 				t.Errorf("got  %q\nwant %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestReasonOfACrashLoopStaysTheSame(t *testing.T) {
+	backOff := waiting("CrashLoopBackOff", "back-off 5m0s restarting failed container=hello pod=hello-7d9f-abcde_default(8b0e)")
+	neverStarted := ended(1, "Error", "")
+	neverStarted.Terminated.StartedAt, neverStarted.Terminated.FinishedAt = metav1.Unix(0, 0), metav1.NewTime(now)
+	tests := []struct {
+		name string
+		end  corev1.ContainerState
+		run  time.Duration
+	}{
+		{name: "at once", end: endedAfter(time.Second), run: time.Second},
+		{name: "without a start", end: neverStarted},
+		{name: "by a liveness probe, after the startup budget", end: endedAfter(startupBudget + 10*time.Second), run: startupBudget + 20*time.Second},
+		{name: "after minutes", end: endedAfter(5 * time.Minute), run: 5 * time.Minute},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for i, state := range []corev1.ContainerState{tt.end, backOff, runningFor(0), runningFor(tt.run)} {
+				status := corev1.ContainerStatus{RestartCount: 3, State: state, LastTerminationState: tt.end}
+				want := "container hello: CrashLoopBackOff, exit code 1 (Error)"
+				if got := reasonOf(podWith(status), startupBudget, now).text; got != want {
+					t.Errorf("state %d: got %q, want %q", i, got, want)
+				}
 			}
 		})
 	}
