@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -59,13 +60,35 @@ func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Ver
 // tryOut applies the child as it would be applied, as a dry run. What another client has written into a child need not go together
 // with what we apply (takeOver sees to that), and a name that is taken says nothing about the spec: then it is tried under a fresh name.
 func (c child) tryOut(ctx context.Context, api client.Client, taken bool) error {
-	if !taken {
-		_, err := c.apply(ctx, api, "", client.DryRunAll)
-		if c.object == nil || !apierrors.IsInvalid(err) || changesImmutable(err) || !slices.ContainsFunc(c.object.GetManagedFields(), isUpdate) {
-			return err
-		}
+	if taken {
+		return c.tryFresh(ctx, api)
 	}
-	return c.tryFresh(ctx, api)
+	answer, err := c.apply(ctx, api, "", client.DryRunAll)
+	switch {
+	case c.object == nil:
+		return err
+	case err == nil:
+		return c.tryDropped(ctx, api, answer)
+	case apierrors.IsInvalid(err) && !changesImmutable(err) && slices.ContainsFunc(c.object.GetManagedFields(), isUpdate):
+		return c.tryFresh(ctx, api)
+	}
+	return err
+}
+
+// tryDropped looks at an accepted update of a Service. If it changes the type, the API server drops the unchanged fields that the new type does not
+// have (dropTypeDependentFields), and refuses them in the next update. It never drops them from a new Service.
+func (c child) tryDropped(ctx context.Context, api client.Client, answer *unstructured.Unstructured) error {
+	if c.kind != serviceKind {
+		return nil
+	}
+	dropped, err := differences(c.want, answer)
+	if err != nil || len(dropped) == 0 {
+		return err
+	}
+	if err := c.tryFresh(ctx, api); apierrors.IsInvalid(err) { // a quota or a policy may refuse another Service, and not this one
+		return err
+	}
+	return nil
 }
 
 // immutable are the API server's words for a field that an update may not change (ValidateImmutableField, ValidateServiceUpdate). A fresh object
@@ -85,14 +108,37 @@ func changesImmutable(err error) bool {
 // tryFresh applies the child under a fresh name, as a dry run, so that the verdict depends on no other field manager.
 func (c child) tryFresh(ctx context.Context, api client.Client) error {
 	const longest = 63
-	name := c.name()
+	name, exists := c.name(), c.object != nil
 	c.object = nil
 	want, err := c.configuration()
 	if err != nil {
 		return err
 	}
-	want.SetName(name[:min(len(name), longest-len(freshSuffix))] + freshSuffix)
-	return send(ctx, api, want, client.DryRunAll)
+	fresh := name[:min(len(name), longest-len(freshSuffix))] + freshSuffix
+	want.SetName(fresh)
+	err = send(ctx, api, want, client.DryRunAll)
+	if exists && err != nil && strings.Contains(err.Error(), "is already allocated") {
+		return nil // the live Service has the port or the address; they are allocated after the validation
+	}
+	return renamed(err, fresh, name)
+}
+
+// renamed is the error with the child's own name, the only one that the user knows.
+func renamed(err error, fresh, name string) error {
+	known := apierrors.APIStatus(nil)
+	if !errors.As(err, &known) {
+		return err
+	}
+	given := known.Status()
+	status := given.DeepCopy()
+	status.Message = strings.ReplaceAll(status.Message, fresh, name)
+	if status.Details != nil {
+		status.Details.Name = name
+		for i, cause := range status.Details.Causes {
+			status.Details.Causes[i].Message = strings.ReplaceAll(cause.Message, fresh, name)
+		}
+	}
+	return &apierrors.StatusError{ErrStatus: *status}
 }
 
 func (v *Verdict) warn(format string, args ...any) {

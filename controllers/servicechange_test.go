@@ -1,0 +1,27 @@
+package controllers
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+var _ = Describe("A Service that the API server refuses", func() {
+	It("has its own name in the status, also if another client has changed the live one", func() {
+		w := newWorld()
+		w.create()
+		w.reconcile()
+		live := fetch(w, &corev1.Service{})
+		live.Spec.InternalTrafficPolicy = new(corev1.ServiceInternalTrafficPolicyLocal)
+		Expect(api.Update(ctx, live, client.FieldOwner("kubectl-edit"))).To(Succeed())
+		w.change(func(app *v1alpha1.GracefulApp) {
+			app.Spec.Service = &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{LoadBalancerClass: new("example.com/internal")}}
+		})
+		w.reconcile()
+		Expect(w.conditions()).To(ContainElement("Stalled=True Rejected"))
+		Expect(w.readyMessage()).To(And(ContainSubstring(`Service "hello" is invalid`), Not(ContainSubstring("hello-dry-run"))))
+	})
+})
