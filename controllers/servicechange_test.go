@@ -24,4 +24,20 @@ var _ = Describe("A Service that the API server refuses", func() {
 		Expect(w.conditions()).To(ContainElement("Stalled=True Rejected"))
 		Expect(w.readyMessage()).To(And(ContainSubstring(`Service "hello" is invalid`), Not(ContainSubstring("hello-dry-run"))))
 	})
+
+	It("says how to create it anew, and that works", func() {
+		w := newWorld()
+		w.create()
+		w.reconcile()
+		w.change(func(app *v1alpha1.GracefulApp) {
+			app.Spec.Service = &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone}}
+		})
+		w.reconcile()
+		Expect(w.conditions()).To(ContainElement("Stalled=True Rejected"))
+		Expect(w.readyMessage()).To(HaveSuffix("keep the value, or delete the Service, whose address then changes: kubectl annotate service hello -n " +
+			w.namespace + " apps.gracefulapp.dev/allow-deletion=true && kubectl delete service hello -n " + w.namespace))
+		Expect(api.Delete(ctx, fetch(w, &corev1.Service{}))).To(Succeed())
+		w.reconcile()
+		Expect(fetch(w, &corev1.Service{}).Spec.ClusterIP).To(Equal(corev1.ClusterIPNone))
+	})
 })

@@ -69,7 +69,8 @@ func (c child) tryOut(ctx context.Context, api client.Client, taken bool) error 
 		return err
 	case err == nil:
 		return c.tryDropped(ctx, api, answer)
-	case apierrors.IsInvalid(err) && !changesImmutable(err) && slices.ContainsFunc(c.object.GetManagedFields(), isUpdate):
+	case changesImmutable(err) && allowsDeletion(c.object),
+		apierrors.IsInvalid(err) && !changesImmutable(err) && slices.ContainsFunc(c.object.GetManagedFields(), isUpdate):
 		return c.tryFresh(ctx, api)
 	}
 	return err
@@ -100,9 +101,11 @@ func changesImmutable(err error) bool {
 	if !errors.As(err, &status) || status.Status().Details == nil {
 		return false
 	}
-	return slices.ContainsFunc(status.Status().Details.Causes, func(c metav1.StatusCause) bool {
-		return slices.ContainsFunc(immutable, func(words string) bool { return strings.Contains(c.Message, words) })
-	})
+	return slices.ContainsFunc(status.Status().Details.Causes, isImmutable)
+}
+
+func isImmutable(cause metav1.StatusCause) bool {
+	return slices.ContainsFunc(immutable, func(words string) bool { return strings.Contains(cause.Message, words) })
 }
 
 // tryFresh applies the child under a fresh name, as a dry run, so that the verdict depends on no other field manager.
@@ -190,6 +193,9 @@ func refusals(p plan.Plan, kind string, status metav1.Status) field.ErrorList {
 			}
 			e := &field.Error{Type: field.ErrorType(cause.Type), Field: p.Source(kind, cause.Field), BadValue: field.OmitValueType{}}
 			e.Detail = strings.TrimPrefix(strings.TrimPrefix(cause.Message, e.Type.String()), ": ")
+			if kind == serviceKind && isImmutable(cause) {
+				e.Detail += recreation(p)
+			}
 			errs = append(errs, e)
 		}
 	}
