@@ -63,7 +63,7 @@ func (c ownedObject) act(ctx context.Context, api client.Client, action Action) 
 		}
 		answer, err := c.apply(ctx, api, version)
 		if err != nil {
-			return nil, fmt.Errorf("applying %s %s: %w", c.kind, c.name(), err)
+			return nil, fmt.Errorf("applying %s %s: %w", c.kind, c.name(), c.withWayOut(err))
 		}
 		if answer.GetResourceVersion() == c.object.GetResourceVersion() {
 			change = nil

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -56,16 +57,39 @@ func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Dry
 	return v
 }
 
-// dryRun makes a dry run of the apply. In two cases it uses a fresh name, because an error would not be caused by the spec: the name is taken, or
-// fields that another client wrote conflict with the applied ones (Apply solves that by transferOwnership).
+// dryRun makes a dry run of the apply. It uses a fresh name if an error would not be caused by the spec: the name is taken, fields that another
+// client wrote conflict with the applied ones (Apply solves that by transferOwnership), or the owner allows the deletion of the object.
 func (c ownedObject) dryRun(ctx context.Context, api client.Client, taken bool) error {
-	if !taken {
-		_, err := c.apply(ctx, api, "", client.DryRunAll)
-		if c.object == nil || !apierrors.IsInvalid(err) || changesImmutable(err) || !slices.ContainsFunc(c.object.GetManagedFields(), isUpdate) {
-			return err
-		}
+	if taken {
+		return c.dryRunAsNew(ctx, api)
 	}
-	return c.dryRunAsNew(ctx, api)
+	answer, err := c.apply(ctx, api, "", client.DryRunAll)
+	switch {
+	case c.object == nil:
+		return err
+	case err == nil:
+		return c.dryRunDropped(ctx, api, answer)
+	case changesImmutable(err) && allowsDeletion(c.object),
+		apierrors.IsInvalid(err) && !changesImmutable(err) && slices.ContainsFunc(c.object.GetManagedFields(), isUpdate):
+		return c.dryRunAsNew(ctx, api)
+	}
+	return err
+}
+
+// dryRunDropped checks an accepted update of a Service. If it changes the type, the API server drops the unchanged fields that the new type does not
+// have (dropTypeDependentFields), and refuses them in the next update. It never drops them from a new Service.
+func (c ownedObject) dryRunDropped(ctx context.Context, api client.Client, answer *unstructured.Unstructured) error {
+	if c.kind != serviceKind {
+		return nil
+	}
+	dropped, err := differences(c.want, answer)
+	if err != nil || len(dropped) == 0 {
+		return err
+	}
+	if err := c.dryRunAsNew(ctx, api); apierrors.IsInvalid(err) { // a quota or a policy may refuse another Service, and not this one
+		return err
+	}
+	return nil
 }
 
 // immutable are the texts with which the API server rejects a change of an immutable field (ValidateImmutableField, ValidateServiceUpdate). It would
@@ -77,22 +101,47 @@ func changesImmutable(err error) bool {
 	if !errors.As(err, &status) || status.Status().Details == nil {
 		return false
 	}
-	return slices.ContainsFunc(status.Status().Details.Causes, func(c metav1.StatusCause) bool {
-		return slices.ContainsFunc(immutable, func(words string) bool { return strings.Contains(c.Message, words) })
-	})
+	return slices.ContainsFunc(status.Status().Details.Causes, isImmutable)
+}
+
+func isImmutable(cause metav1.StatusCause) bool {
+	return slices.ContainsFunc(immutable, func(words string) bool { return strings.Contains(cause.Message, words) })
 }
 
 // dryRunAsNew makes a dry run of the apply under a fresh name, so that fields of other managers do not affect the result.
 func (c ownedObject) dryRunAsNew(ctx context.Context, api client.Client) error {
 	const longest = 63
-	name := c.name()
+	name, exists := c.name(), c.object != nil
 	c.object = nil
 	want, err := c.configuration()
 	if err != nil {
 		return err
 	}
-	want.SetName(name[:min(len(name), longest-len(dryRunSuffix))] + dryRunSuffix)
-	return send(ctx, api, want, client.DryRunAll)
+	fresh := name[:min(len(name), longest-len(dryRunSuffix))] + dryRunSuffix
+	want.SetName(fresh)
+	err = send(ctx, api, want, client.DryRunAll)
+	if exists && err != nil && strings.Contains(err.Error(), "is already allocated") {
+		return nil // the live Service has the port or the address; they are allocated after the validation
+	}
+	return renamed(err, fresh, name)
+}
+
+// renamed returns the error with the object's own name, the only one that the user knows.
+func renamed(err error, fresh, name string) error {
+	known := apierrors.APIStatus(nil)
+	if !errors.As(err, &known) {
+		return err
+	}
+	given := known.Status()
+	status := given.DeepCopy()
+	status.Message = strings.ReplaceAll(status.Message, fresh, name)
+	if status.Details != nil {
+		status.Details.Name = name
+		for i, cause := range status.Details.Causes {
+			status.Details.Causes[i].Message = strings.ReplaceAll(cause.Message, fresh, name)
+		}
+	}
+	return &apierrors.StatusError{ErrStatus: *status}
 }
 
 func (v *DryRunResult) warn(format string, args ...any) {
@@ -145,6 +194,9 @@ func fieldErrors(p plan.Plan, kind string, status metav1.Status) field.ErrorList
 			}
 			e := &field.Error{Type: field.ErrorType(cause.Type), Field: p.Source(kind, cause.Field), BadValue: field.OmitValueType{}}
 			e.Detail = strings.TrimPrefix(strings.TrimPrefix(cause.Message, e.Type.String()), ": ")
+			if kind == serviceKind && isImmutable(cause) {
+				e.Detail += recreation(p)
+			}
 			errs = append(errs, e)
 		}
 	}

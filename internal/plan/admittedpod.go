@@ -55,7 +55,7 @@ var podWarnings = []podCaution{
 	},
 	{
 		Warning: Warning{
-			When:    "a policy that changes a probe or the preStop hook of the app's containers",
+			When:    "a policy that removes a container of the app, or changes its probes, preStop hook, `restartPolicy` or `GRACEFUL_*` variables",
 			Why:     "the pods start, serve and end by other numbers than the timing says, or another container answers the probe",
 			Instead: "look whether the change is harmless, or exempt the app's pods from the policy",
 		},

@@ -97,6 +97,11 @@ func TestInjected(t *testing.T) {
 	sleep := func(seconds int64) *corev1.LifecycleHandler {
 		return &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: seconds}}
 	}
+	setting := func(name, value string) func(*corev1.PodSpec) {
+		return func(p *corev1.PodSpec) {
+			p.Containers[0].Env = append(p.Containers[0].Env, corev1.EnvVar{Name: name, Value: value})
+		}
+	}
 	tests := []struct {
 		name   string
 		change func(*corev1.PodSpec)
@@ -125,6 +130,15 @@ func TestInjected(t *testing.T) {
 			c.StartupProbe, c.ReadinessProbe, c.LivenessProbe, c.Lifecycle = nil, nil, nil, nil
 		}, []string{`changes or removes startupProbe, readinessProbe, livenessProbe, lifecycle.preStop of container "hello"`}},
 		{"another kind of hook", func(p *corev1.PodSpec) { p.Containers[0].Lifecycle.PreStop = sleep(5) }, []string{`lifecycle.preStop of container "hello"`}},
+		{"a renamed container", func(p *corev1.PodSpec) { p.Containers[0].Name = "app" }, []string{`removes or renames container "hello"`}},
+		{"no variables", func(p *corev1.PodSpec) { p.Containers[0].Env = nil }, []string{
+			`changes or removes env GRACEFUL_SHUTDOWN_SEC, env GRACEFUL_PRESTOP_SEC, env GRACEFUL_TERMINATION_SEC`,
+		}},
+		{"a variable that overrides ours", setting("GRACEFUL_SHUTDOWN_SEC", "60"), []string{`changes or removes env GRACEFUL_SHUTDOWN_SEC of container "hello"`}},
+		{"another variable", setting("TZ", "UTC"), nil},
+		{"another restart policy", func(p *corev1.PodSpec) {
+			p.Containers[0].RestartPolicy = new(corev1.ContainerRestartPolicyNever)
+		}, []string{`changes or removes restartPolicy of container "hello"`}},
 		{"a less patient probe", func(p *corev1.PodSpec) { p.Containers[0].LivenessProbe.FailureThreshold = 1 }, []string{`livenessProbe of container "hello"`}},
 	}
 	for _, tt := range tests {
@@ -139,5 +153,16 @@ func TestInjected(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestNoAdviceThatPolicyOverrides: where a policy sets the grace period, a longer t3 in the spec has no effect.
+func TestNoAdviceThatPolicyOverrides(t *testing.T) {
+	got := strings.Join(admitted(t, hello(requesting("50m")), func(p *corev1.PodSpec) {
+		p.InitContainers = []corev1.Container{{Name: "istio-proxy", RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}}
+		p.TerminationGracePeriodSeconds = new(int64(3))
+	}), "\n")
+	if !strings.Contains(got, "to 3 in place of t3 = 20") || strings.Contains(got, "set spec.timing.terminationGracePeriodSeconds") {
+		t.Errorf("warnings %q, want only that the policy sets 3", got)
 	}
 }

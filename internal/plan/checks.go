@@ -101,6 +101,11 @@ var elsewhere = []Rule{
 		"old pods do not listen on the new one", "change it after the rollout", false},
 	{"", "`nodePort` is in the cluster's range", "no dry run allocates ports, so it would be refused too late", "one of 30000-32767 (the " +
 		"operator's flag `--service-node-port-range`, if the API server has another range), or leave it out", false},
+	{"", "a field of the live Service that cannot change (`clusterIP`, `loadBalancerClass`, the first of `ipFamilies`) keeps its value",
+		"the API server would refuse each update", "keep the value, or let the operator create the Service anew, whose address then changes, by the " +
+			"commands that the message names", false},
+	{"", "a field of `spec.service.spec` that depends on another one (such as `nodePort` on the type) goes with it",
+		"the API server drops it from the first update and refuses it in the next", "leave the field out", false},
 	{"", "who writes a GracefulApp may create Deployments in its namespace (*policy*)", "the operator would run pods for somebody who may not",
 		"ask for that permission, or let somebody write it who has it. Scaling needs none", false},
 	{"", "who sets `apps.gracefulapp.dev/adopt` may update and delete the Deployment, Service and PodDisruptionBudget of that name (*policy*)",

@@ -60,7 +60,8 @@ func warnInjectedSidecars(p admittedPod) []string {
 	sidecars := slices.DeleteFunc(p.injected(p.admitted.InitContainers), func(c corev1.Container) bool { return !isNativeSidecar(c) })
 	grace := p.admitted.TerminationGracePeriodSeconds
 	needed := p.leastGrace() + int64(nativeSidecars(p.admitted))*timing.SidecarSeconds
-	if len(sidecars) == 0 || grace == nil || *grace > needed {
+	// Where a policy sets the grace period, another t3 has no effect: warnChangedGrace says so.
+	if len(sidecars) == 0 || grace == nil || *grace > needed || p.changedGrace() {
 		return nil
 	}
 	var names []string
@@ -76,11 +77,17 @@ func (p admittedPod) leastGrace() int64 {
 	return int64(p.Timing.ShutdownSeconds) + int64(p.Timing.PreStopSeconds)
 }
 
+// changedGrace tells whether the pods get another grace period than t3.
+func (p admittedPod) changedGrace() bool {
+	grace := p.admitted.TerminationGracePeriodSeconds
+	return grace != nil && *grace != int64(p.Timing.TerminationGracePeriodSeconds)
+}
+
 func warnChangedGrace(p admittedPod) []string {
-	grace, t3 := p.admitted.TerminationGracePeriodSeconds, int64(p.Timing.TerminationGracePeriodSeconds)
-	if grace == nil || *grace == t3 {
+	if !p.changedGrace() {
 		return nil
 	}
+	grace, t3 := p.admitted.TerminationGracePeriodSeconds, p.Timing.TerminationGracePeriodSeconds
 	text := fmt.Sprintf("a policy of the cluster sets the pods' terminationGracePeriodSeconds to %d in place of t3 = %d", *grace, t3)
 	if *grace <= p.leastGrace() {
 		text += fmt.Sprintf(", which is not more than t1 + t2 = %d: SIGKILL cuts requests short; exempt the app's pods from it", p.leastGrace())
@@ -93,6 +100,7 @@ func warnChangedContainers(p admittedPod) []string {
 	for _, sent := range slices.Concat(p.sent.InitContainers, p.sent.Containers) {
 		admitted := find(sent.Name, p.admitted)
 		if admitted == nil {
+			all = append(all, fmt.Sprintf("a policy of the cluster removes or renames container %q in the pods; exempt the app's pods from it", sent.Name))
 			continue
 		}
 		if changed := changedFields(sent, *admitted); len(changed) > 0 {
@@ -103,7 +111,7 @@ func warnChangedContainers(p admittedPod) []string {
 	return all
 }
 
-// changedFields are the probes and the hook that the admitted container lacks or has otherwise.
+// changedFields are the probes, the hook and the like that the admitted container lacks or has otherwise.
 func changedFields(sent, admitted corev1.Container) []string {
 	var changed []string
 	for _, f := range []struct {
@@ -114,12 +122,28 @@ func changedFields(sent, admitted corev1.Container) []string {
 		{"readinessProbe", isKept(sent.ReadinessProbe, admitted.ReadinessProbe)},
 		{"livenessProbe", isKept(sent.LivenessProbe, admitted.LivenessProbe)},
 		{"lifecycle.preStop", apiequality.Semantic.DeepDerivative(preStopOf(sent), preStopOf(admitted))},
+		{"restartPolicy", apiequality.Semantic.DeepEqual(sent.RestartPolicy, admitted.RestartPolicy)},
 	} {
 		if !f.kept {
 			changed = append(changed, f.name)
 		}
 	}
+	for _, name := range []string{envShutdown, envPreStop, envTermination, envRequest} {
+		if !apiequality.Semantic.DeepEqual(variable(sent, name), variable(admitted, name)) {
+			changed = append(changed, "env "+name)
+		}
+	}
 	return changed
+}
+
+// variable is the container's variable of this name, nil if there is none. Of several the kubelet takes the last.
+func variable(c corev1.Container, name string) *corev1.EnvVar {
+	for _, e := range slices.Backward(c.Env) {
+		if e.Name == name {
+			return &e
+		}
+	}
+	return nil
 }
 
 // isKept tells whether the API server admits the probe as it was sent. What was left out may have any value: it was defaulted. DeepDerivative knows

@@ -33,6 +33,9 @@ func (in *input) serviceSpec() corev1.ServiceSpec {
 	for i, p := range in.ports {
 		wanted.Ports[i].TargetPort = in.targetPort(p)
 	}
+	if hasIdleAffinityConfig(wanted) {
+		wanted.SessionAffinityConfig = nil
+	}
 	wanted.Selector = in.selectorLabels()
 	if wanted.Type == "" {
 		wanted.Type = corev1.ServiceTypeClusterIP

@@ -104,11 +104,16 @@ func denyPods(namespace, unless string) {
 // mutatePods lets a MutatingAdmissionPolicy change the pods of a namespace until the test ends.
 func mutatePods(namespace string, mutations ...admissionregistrationv1.Mutation) {
 	GinkgoHelper()
+	mutate(namespace, createsPods, mutations...)
+}
+
+func mutate(namespace string, rules []admissionregistrationv1.NamedRuleWithOperations, mutations ...admissionregistrationv1.Mutation) {
+	GinkgoHelper()
 	policy := &admissionregistrationv1.MutatingAdmissionPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: namespace},
 		Spec: admissionregistrationv1.MutatingAdmissionPolicySpec{
 			ReinvocationPolicy: admissionregistrationv1.NeverReinvocationPolicy,
-			MatchConstraints:   &admissionregistrationv1.MatchResources{ResourceRules: createsPods},
+			MatchConstraints:   &admissionregistrationv1.MatchResources{ResourceRules: rules},
 			Mutations:          mutations,
 		},
 	}

@@ -204,7 +204,14 @@ func describeDeployable() {
 			app.Spec.Service = &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{ClusterIP: "10.0.0.77"}}
 		}
 		Eventually(func() error { return patch(app.DeepCopy(), address) }).Should(
-			MatchError(And(ContainSubstring("spec.service.spec.clusterIPs[0]: Invalid value"), ContainSubstring("may not change once set"))))
+			MatchError(And(ContainSubstring("spec.service.spec.clusterIPs[0]: Invalid value"), ContainSubstring("may not change once set"),
+				ContainSubstring("kubectl annotate service hello -n "+n+" apps.gracefulapp.dev/allow-deletion=true, then make this change again, then "+
+					"kubectl delete service hello -n "+n))))
+		By("and accepted once the Service may be deleted")
+		Expect(api.Get(ctx, client.ObjectKeyFromObject(app), service)).To(Succeed())
+		service.Annotations[v1alpha1.AnnotationAllowDeletion] = "true"
+		Expect(api.Update(ctx, service, client.FieldOwner("kubectl-annotate"))).To(Succeed())
+		Eventually(func() error { return patch(app.DeepCopy(), address) }).Should(Succeed())
 	})
 
 	It("is accepted with a warning if objects of other owners have its name", func() {

@@ -34,6 +34,7 @@ func named(name string) func(*v1alpha1.GracefulApp) {
 var _ = Describe("A GracefulApp", Ordered, func() {
 	Context("when it is admitted", describeAdmission)
 	Context("in a dry run", describeDeployable)
+	Context("with another Service", describeServiceChange)
 	Context("if the API server changes its pods", describeAdmittedPod)
 	Context("derived by a version", describeDerivation)
 	Context("that adopts", describeAdoption)
@@ -41,10 +42,10 @@ var _ = Describe("A GracefulApp", Ordered, func() {
 	Context("while the operator is down", describeAbsence)
 })
 
-func patch(app *v1alpha1.GracefulApp, modify func(*v1alpha1.GracefulApp)) error {
+func patch(app *v1alpha1.GracefulApp, modify func(*v1alpha1.GracefulApp), opts ...client.PatchOption) error {
 	before := app.DeepCopy()
 	modify(app)
-	return api.Patch(ctx, app, client.MergeFrom(before))
+	return api.Patch(ctx, app, client.MergeFrom(before), opts...)
 }
 
 func cleanUp() {

@@ -1,0 +1,43 @@
+package controllers
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+var _ = Describe("A Service that the API server refuses", func() {
+	It("has its own name in the status, also if another client has changed the live one", func() {
+		w := newTestEnv()
+		w.create()
+		w.reconcile()
+		live := fetch(w, &corev1.Service{})
+		live.Spec.InternalTrafficPolicy = new(corev1.ServiceInternalTrafficPolicyLocal)
+		Expect(api.Update(ctx, live, client.FieldOwner("kubectl-edit"))).To(Succeed())
+		w.change(func(app *v1alpha1.GracefulApp) {
+			app.Spec.Service = &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{LoadBalancerClass: new("example.com/internal")}}
+		})
+		w.reconcile()
+		Expect(w.conditions()).To(ContainElement("Stalled=True Rejected"))
+		Expect(w.readyMessage()).To(And(ContainSubstring(`Service "hello" is invalid`), Not(ContainSubstring("hello-dry-run"))))
+	})
+
+	It("says how to create it anew, and that works", func() {
+		w := newTestEnv()
+		w.create()
+		w.reconcile()
+		w.change(func(app *v1alpha1.GracefulApp) {
+			app.Spec.Service = &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone}}
+		})
+		w.reconcile()
+		Expect(w.conditions()).To(ContainElement("Stalled=True Rejected"))
+		Expect(w.readyMessage()).To(HaveSuffix("keep the value, or delete the Service, whose address then changes: kubectl annotate service hello -n " +
+			w.namespace + " apps.gracefulapp.dev/allow-deletion=true && kubectl delete service hello -n " + w.namespace))
+		Expect(api.Delete(ctx, fetch(w, &corev1.Service{}))).To(Succeed())
+		w.reconcile()
+		Expect(fetch(w, &corev1.Service{}).Spec.ClusterIP).To(Equal(corev1.ClusterIPNone))
+	})
+})

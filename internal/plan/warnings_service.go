@@ -1,0 +1,28 @@
+package plan
+
+import (
+	corev1 "k8s.io/api/core/v1"
+)
+
+// warnAffinityConfig: the API server removes such a configuration (SetDefaults_Service).
+func warnAffinityConfig(in *input) []string {
+	if !hasIdleAffinityConfig(in.service()) {
+		return nil
+	}
+	return warning("spec.service.spec.sessionAffinityConfig has no effect without sessionAffinity ClientIP; write that, or leave the configuration out")
+}
+
+// hasIdleAffinityConfig tells whether there is a configuration of a session affinity that is off.
+func hasIdleAffinityConfig(s corev1.ServiceSpec) bool {
+	return s.SessionAffinityConfig != nil && (s.SessionAffinity == "" || s.SessionAffinity == corev1.ServiceAffinityNone)
+}
+
+// warnKeptHeadless: the API server keeps the clusterIP of an update that leaves it out.
+func warnKeptHeadless(in *input) []string {
+	s := in.running.Service
+	if s == nil || in.adopts(s) || s.Spec.ClusterIP != corev1.ClusterIPNone || in.service().ClusterIP != "" {
+		return nil
+	}
+	return warning("Service %s is headless and stays so, because its clusterIP cannot change; write clusterIP: None, or delete the Service, whose "+
+		"address then changes: %s && %s", s.Name, AllowDeletion(s.Namespace, s.Name), DeleteService(s.Namespace, s.Name))
+}
