@@ -30,18 +30,19 @@ func TestMain(m *testing.M) {
 func runWithAPIServer(m *testing.M) int {
 	environment = &envtest.Environment{
 		CRDDirectoryPaths: []string{crdFile}, ErrorIfCRDPathMissing: true,
-		ControlPlaneStartTimeout: 2 * time.Minute, // a busy machine needs more than the default of 20 s
+		// A busy machine needs more than the defaults of 20 s and 10 s.
+		ControlPlaneStartTimeout: 2 * time.Minute, CRDInstallOptions: envtest.CRDInstallOptions{MaxTime: time.Minute},
 	}
+	defer func() { // also after half a start, which leaves processes
+		if err := environment.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "stopping the API server:", err)
+		}
+	}()
 	var err error
 	if config, err = environment.Start(); err != nil {
 		fmt.Fprintln(os.Stderr, "make test sets KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl:", err)
 		return 1
 	}
-	defer func() {
-		if err := environment.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "stopping the API server:", err)
-		}
-	}()
 	return m.Run()
 }
 

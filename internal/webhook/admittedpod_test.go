@@ -28,7 +28,7 @@ func describeAdmittedPod() {
 		app := hello(in(n), func(app *v1alpha1.GracefulApp) {
 			app.Spec.Template.Spec.Containers[0].Resources = corev1.ResourceRequirements{}
 		})
-		Expect(tried(app)()).To(ConsistOf(HavePrefix(`container "hello" serves requests and has no CPU request`)))
+		Eventually(tried(app)).Should(ConsistOf(HavePrefix(`container "hello" serves requests and has no CPU request`)))
 		Expect(api.Create(ctx, &corev1.LimitRange{
 			ObjectMeta: metav1.ObjectMeta{Name: "requests", Namespace: n},
 			Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{

@@ -22,7 +22,8 @@ import (
 func BenchmarkValidate(b *testing.B) {
 	environment := &envtest.Environment{
 		CRDDirectoryPaths: []string{"../../config/crd/bases"}, ErrorIfCRDPathMissing: true,
-		ControlPlaneStartTimeout: 2 * time.Minute, // a busy machine needs more than the default of 20 s
+		// A busy machine needs more than the defaults of 20 s and 10 s.
+		ControlPlaneStartTimeout: 2 * time.Minute, CRDInstallOptions: envtest.CRDInstallOptions{MaxTime: time.Minute},
 	}
 	config, err := environment.Start()
 	b.Cleanup(func() { _ = environment.Stop() })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,10 +52,11 @@ var _ = BeforeSuite(func() {
 	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
 
 	environment := &envtest.Environment{
-		CRDDirectoryPaths:        []string{"../../config/crd/bases"},
-		ErrorIfCRDPathMissing:    true,
-		ControlPlaneStartTimeout: 2 * time.Minute, // a busy machine needs more than the default of 20 s
-		WebhookInstallOptions:    envtest.WebhookInstallOptions{Paths: []string{"../../config/webhook/manifests.yaml"}},
+		CRDDirectoryPaths:     []string{"../../config/crd/bases"},
+		ErrorIfCRDPathMissing: true,
+		// A busy machine needs more than the defaults of 20 s and 10 s.
+		ControlPlaneStartTimeout: 2 * time.Minute, CRDInstallOptions: envtest.CRDInstallOptions{MaxTime: time.Minute},
+		WebhookInstallOptions: envtest.WebhookInstallOptions{Paths: []string{"../../config/webhook/manifests.yaml"}},
 	}
 	config, err := environment.Start()
 	DeferCleanup(environment.Stop) // before the check, because a failed start also leaves processes
@@ -73,7 +75,8 @@ var _ = BeforeSuite(func() {
 	Expect(err).NotTo(HaveOccurred())
 	managerContext, stop := context.WithCancel(ctx)
 	stopped := make(chan struct{})
-	stopWebhook = func() { stop(); <-stopped }
+	stopWebhook = sync.OnceFunc(func() { stop(); <-stopped })
+	DeferCleanup(stopWebhook) // before the API server stops, which waits for the manager's watches
 	go func() {
 		defer GinkgoRecover()
 		defer close(stopped)

@@ -82,7 +82,8 @@ func startAPIServer(t *testing.T) client.WithWatch {
 	ctrl.SetLogger(logr.Discard())
 	environment := &envtest.Environment{
 		CRDDirectoryPaths: []string{"../../config/crd/bases"}, ErrorIfCRDPathMissing: true,
-		ControlPlaneStartTimeout: 2 * time.Minute, // a busy machine needs more than the default of 20 s
+		// A busy machine needs more than the defaults of 20 s and 10 s.
+		ControlPlaneStartTimeout: 2 * time.Minute, CRDInstallOptions: envtest.CRDInstallOptions{MaxTime: time.Minute},
 	}
 	// A list then comes from etcd, and does not wait until a cache has caught up.
 	environment.ControlPlane.GetAPIServer().Configure().Set("watch-cache", "false")
