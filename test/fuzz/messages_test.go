@@ -40,7 +40,7 @@ func checkError(t rapid.TB, c trial, e *field.Error, depth int) {
 		t.Fatalf("%q names no field of the GracefulApp: %v\n%s", e, err, printed(c))
 	}
 	if unprintable.MatchString(e.Error()) {
-		t.Fatalf("%q does not say what is wrong\n%s", e, printed(c))
+		t.Fatalf("%q has a value in unreadable form\n%s", e, printed(c))
 	}
 }
 
@@ -87,7 +87,7 @@ func findField(t reflect.Type, path string, depth int) error {
 	return nil
 }
 
-// fieldByName is the type of the field that has this name in JSON, nil if there is none.
+// fieldByName is the type of the field that has this name in JSON, or nil.
 func fieldByName(t reflect.Type, name string) reflect.Type {
 	for i := range t.NumField() {
 		f := t.Field(i)

@@ -26,8 +26,8 @@ const (
 	settleTime = 2 * time.Minute
 )
 
-// testEnv is a namespace for one app, with the reconciler under test and what envtest lacks: a work queue, a Deployment controller and a
-// garbage collector. Its clock moves only when the queue waits.
+// testEnv is a namespace for one app, with the reconciler under test. It also has a work queue, a Deployment controller and a garbage
+// collector, which envtest lacks. Its clock moves only when the queue waits.
 type testEnv struct {
 	ctx        context.Context
 	api        client.WithWatch
@@ -126,7 +126,7 @@ func (e *testEnv) reconcile() error {
 	return e.checkPass(before, e.recorder.writes)
 }
 
-// schedule does what a work queue does with the result of a pass. An earlier time replaces a later one.
+// schedule handles the result of a reconcile as a work queue does. An earlier time replaces a later one.
 func (e *testEnv) schedule(result ctrl.Result, err error) {
 	after := result.RequeueAfter
 	if err != nil {

@@ -21,7 +21,7 @@ const (
 	writeWindow = time.Minute
 )
 
-// checkPass checks what must hold for each pass.
+// checkPass checks the invariants of each reconcile.
 func (e *testEnv) checkPass(before *snapshot, writes []write) error {
 	changed := generationOf(before) != e.reconciled
 	if before.app == nil || !strings.HasPrefix(e.reconciled, string(before.app.UID)) { // another app of the name has writes of its own
@@ -132,7 +132,7 @@ func (e *testEnv) checkRate(writes []write, changed bool) error {
 	return nil
 }
 
-// checkSettled checks what must hold when no pass is to come.
+// checkSettled checks the invariants that hold when no further reconcile is due.
 func (e *testEnv) checkSettled() error {
 	s := e.seen
 	if s.app == nil || !e.isQuiet() || e.policy == policyVarying {

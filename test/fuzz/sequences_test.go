@@ -98,7 +98,7 @@ func startForSequences(t *testing.T) client.WithWatch {
 	return api
 }
 
-// run performs the steps, ends every disturbance, and compares what is left with a fresh apply.
+// run performs the steps, ends every disturbance, and compares the resulting objects with those of a fresh apply.
 func run(ctx context.Context, api client.WithWatch, steps []step) error {
 	e, err := newTestEnv(ctx, api)
 	if err != nil {

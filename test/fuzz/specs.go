@@ -1,6 +1,6 @@
-// Package fuzz drives random specs through everything that judges them: the Go checks, the CRD's schema and CEL in a real API server, and
-// the API server's own admission of the derived objects. They must never disagree, and whatever is accepted must be deployable. It also drives
-// the reconciler through random sequences of what clients do to one app.
+// Package fuzz validates random specs by the Go checks, by the CRD's schema and CEL in a real API server, and by the API server's own
+// admission of the derived objects. The three must never disagree, and every accepted spec must be deployable. It also runs the reconciler
+// while clients change one app in random sequences of operations.
 package fuzz
 
 import (
@@ -17,8 +17,8 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// draw is a source of specs. A calm one seldom draws what anybody refuses, so that many specs come through, and those that don't are
-// refused for one reason; another one draws bounds and oddities.
+// draw is a source of specs. A calm draw seldom returns an invalid value, so that many specs are accepted and the others are refused for
+// one reason. A draw that is not calm returns bounds and unusual values.
 type draw struct {
 	*rapid.T
 	calm bool
@@ -57,7 +57,7 @@ func app(r *rapid.T) *v1alpha1.GracefulApp {
 	return a
 }
 
-// strategy draws what Kubernetes takes, and around the bounds of it.
+// strategy draws values that Kubernetes accepts, and values around their bounds.
 func strategy(t draw, s *v1alpha1.GracefulAppSpec) {
 	s.Strategy.Type = seldomOf(t, "strategy", appsv1.DeploymentStrategyType(""), "RollingUpdate", "Recreate", "Other")
 	count := func(label string) *intstr.IntOrString {
