@@ -34,15 +34,15 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// specsVariable is how many specs to draw, in all.
+// specsVariable is the total number of specs to draw.
 const specsVariable = "FUZZ_SPECS"
 
 const (
 	// defaultSpecs are as many as fit into `make test`.
 	defaultSpecs = 2000
-	// workers draw side by side, since most of the time goes by in the API server.
+	// workers draw in parallel, because most of the time is spent in the API server.
 	workers = 4
-	// realEvery: of the accepted specs each so many-th is not only tried but stored, with everything that is derived from it.
+	// realEvery is the interval of accepted specs that are stored with their derived objects. The others are only tried by a dry run.
 	realEvery = 50
 )
 
@@ -59,7 +59,7 @@ const (
 // nodePorts are those of the API server under test, its default.
 var nodePorts = utilnet.PortRange{Base: 30_000, Size: 2768}
 
-// judges are an API server with the CRD and without our webhook.
+// judges are the Go checks and an API server that has the CRD and not our webhook.
 type judges struct {
 	api client.Client
 
@@ -112,7 +112,7 @@ func (j *judges) count(verdict string) int {
 	return j.verdicts[verdict]
 }
 
-// TestSpecs draws specs at random. rapid reduces one that fails to its core and says how to draw it again.
+// TestSpecs draws specs at random. rapid reduces a spec that fails and prints how to draw it again.
 func TestSpecs(t *testing.T) {
 	n := fromEnvironment(t, specsVariable, defaultSpecs)
 	j := newJudges(t)

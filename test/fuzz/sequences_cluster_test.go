@@ -71,7 +71,7 @@ func add[T any, P interface {
 	return named
 }
 
-// isSame tells whether the controller's watches bring no event between the two. It does not watch autoscalers of the GracefulApp.
+// isSame tells whether the controller's watches deliver no event between the two snapshots. It does not watch autoscalers of the GracefulApp.
 func (s *snapshot) isSame(other *snapshot) bool {
 	return maps.Equal(s.watched(), other.watched())
 }
@@ -129,7 +129,7 @@ func (e *testEnv) collect(object client.Object) error {
 	return e.api.Delete(e.ctx, object, client.PropagationPolicy(metav1.DeletePropagationBackground))
 }
 
-// rollOut writes the status of a finished rollout into a Deployment, apart from the pods that do not get ready.
+// rollOut writes the status of a finished rollout into a Deployment, except for the pods that do not become ready.
 func (e *testEnv) rollOut(d *appsv1.Deployment) error {
 	n := *d.Spec.Replicas
 	ready := max(0, n-e.unready)

@@ -153,7 +153,7 @@ func pod(t draw, p *corev1.PodSpec) {
 	}
 }
 
-// podFields are owned, checked by the API server only, or harmless.
+// podFields set fields that the operator owns, that only the API server checks, or that are harmless.
 var podFields = []func(t draw, p *corev1.PodSpec){
 	func(_ draw, p *corev1.PodSpec) { p.TerminationGracePeriodSeconds = new(int64(30)) },
 	func(t draw, p *corev1.PodSpec) {
@@ -344,7 +344,7 @@ func target(t draw, pod corev1.PodSpec) intstr.IntOrString {
 	return port(t, "target")
 }
 
-// furtherPorts are ports of other containers than the first one, by name and by number. Seldom they are those that no container may have.
+// furtherPorts are ports of other containers than the first one, by name and by number. Seldom they are ports that no container may have.
 func furtherPorts(t draw, pod corev1.PodSpec) []intstr.IntOrString {
 	if t.odd("ports of no container", 40) {
 		return []intstr.IntOrString{intstr.FromString("proxy"), intstr.FromString("sidecar0")}
@@ -365,7 +365,7 @@ func port(t draw, label string) intstr.IntOrString {
 	return intstr.FromString(seldom(t, label+" name", "http", "admin", "nowhere", "", "Bad Port"))
 }
 
-// odd is true once in so many times, and far more seldom for a calm draw.
+// odd is true in one of `once` draws, and in far fewer if the draw is calm.
 func (t draw) odd(label string, once int) bool {
 	if t.calm {
 		once *= 20
@@ -380,7 +380,7 @@ func maybe[V any](t draw, label string, g *rapid.Generator[V]) *V {
 	return new(g.Draw(t.T, label))
 }
 
-// seldom is usual, and once in twenty times one of the others.
+// seldom returns usual, and in 1 of 20 draws one of the others.
 func seldom(t draw, label, usual string, others ...string) string {
 	return seldomOf(t, label, usual, others...)
 }
