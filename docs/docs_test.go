@@ -1,5 +1,5 @@
-// Package docs_test holds what people read to what is there: links lead somewhere, commands exist, snippets are what runs, and every
-// GracefulApp in an example passes the checks of internal/plan.
+// Package docs_test compares the documents with the repository: the targets of links and the commands exist, excerpts equal their source, and
+// every GracefulApp in an example passes the checks of internal/plan.
 package docs_test
 
 import (
@@ -119,7 +119,7 @@ func anchorsOf(all []page, path string) []string {
 // kubectlVerbs that documents may use.
 var kubectlVerbs = []string{"apply", "patch", "scale", "wait", "get", "explain", "rollout", "delete", "drain", "edit", "annotate", "label", "replace", "logs"}
 
-// TestCommands: what stands in a shell block or as inline code exists. The README's own commands run in the end-to-end tests too.
+// TestCommands: a command in a shell block or in inline code exists. The README's own commands run in the end-to-end tests too.
 func TestCommands(t *testing.T) {
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
 	if err != nil {
@@ -252,7 +252,7 @@ func accepted(t *testing.T, where, text string) {
 
 var excerpt = regexp.MustCompile("(?ms)^<!-- from (\\S+) -->\n```\\w*\n(.*?)^```")
 
-// TestExcerpts: code that a document shows is code that runs.
+// TestExcerpts: an excerpt of code in a document equals its source file.
 func TestExcerpts(t *testing.T) {
 	checked := 0
 	for _, p := range pages(t) {
@@ -262,7 +262,7 @@ func TestExcerpts(t *testing.T) {
 			if err != nil {
 				t.Errorf("%s: %v", p.path, err)
 			} else if !strings.Contains(string(source), m[2]) {
-				t.Errorf("%s shows what is not in %s:\n%s", p.path, m[1], m[2])
+				t.Errorf("%s shows an excerpt that %s does not have:\n%s", p.path, m[1], m[2])
 			}
 		}
 	}

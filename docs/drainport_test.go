@@ -42,7 +42,7 @@ func TestNoServiceTargetsTheHook(t *testing.T) {
 	}
 }
 
-// TestShownAppsRequestCPU: what people copy does not starve.
+// TestShownAppsRequestCPU: each GracefulApp in a document requests CPU, so that a copy of it does not starve.
 func TestShownAppsRequestCPU(t *testing.T) {
 	for where, app := range shownApps(t) {
 		derived, _, _ := plan.For(app, plan.Running{})

@@ -7,26 +7,26 @@ const (
 	// count, and 0 of 0 is Ready.
 	ConditionReady = "Ready"
 
-	// ConditionReconciling is present, and then True, while the cluster is on its way to the declared state
-	// (kstatus reads it as "in progress").
+	// ConditionReconciling is present, and then True, while the observed state differs from the desired state and the operator expects
+	// progress (kstatus reads it as "in progress").
 	ConditionReconciling = "Reconciling"
 
-	// ConditionStalled is present, and then True, when no progress is expected unless somebody acts (kstatus reads it as
-	// "failed"). After ReasonProgressDeadlineExceeded and ReasonReplicaFailure the app may still become Ready by itself.
+	// ConditionStalled is present, and then True, when the operator expects no progress until a user changes something (kstatus reads it
+	// as "failed"). After ReasonProgressDeadlineExceeded and ReasonReplicaFailure the app may still become Ready by itself.
 	ConditionStalled = "Stalled"
 
 	// ConditionDraining is present, and then True, while deleted pods finish their requests. It says nothing about Ready:
 	// draining pods do not count there.
 	ConditionDraining = "Draining"
 
-	// ConditionScaleConflict is present, and then True, when another client than the GracefulApp sets the Deployment's replicas. What a user
-	// writes is reverted, and the condition stays for ten minutes after that. The number of a HorizontalPodAutoscaler that targets the
-	// Deployment is kept, and the condition stays until the autoscaler targets the GracefulApp.
+	// ConditionScaleConflict is present, and then True, when a client other than the operator sets the Deployment's replicas. The operator
+	// reverts a user's number, and the condition stays for ten minutes after that. The operator keeps the number of a HorizontalPodAutoscaler
+	// that targets the Deployment, and the condition stays until the autoscaler targets the GracefulApp.
 	ConditionScaleConflict = "ScaleConflict"
 
-	// ConditionDerivationConflict is present, and then True, when the derivation version that made the pod template does not fit: the
-	// spec breaks a rule of the newest version, or the operator does not know the version. The pods run on as they are; Ready says
-	// how they are.
+	// ConditionDerivationConflict is present, and then True, when the spec breaks a rule of the newest derivation version, or when the
+	// operator does not know the derivation version that made the pod template. The pods keep running unchanged, and Ready reports their
+	// state.
 	ConditionDerivationConflict = "DerivationConflict"
 )
 
@@ -53,29 +53,29 @@ const (
 	// ReasonProgressing (Ready=False, Reconciling): a changed template, Service or disruption budget is being rolled out.
 	ReasonProgressing = "Progressing"
 
-	// ReasonScaling (Ready=False, Reconciling): the number of pods is on its way to spec.replicas.
+	// ReasonScaling (Ready=False, Reconciling): the number of pods differs from spec.replicas, and pods are being added or removed.
 	ReasonScaling = "Scaling"
 
 	// ReasonUnavailable (Ready=False, Reconciling): pods that were available before no longer are.
 	ReasonUnavailable = "Unavailable"
 
-	// ReasonPaused (Ready=False, Reconciling): a changed template waits, because spec.paused is true or somebody has paused the
-	// Deployment.
+	// ReasonPaused (Ready=False, Reconciling): a changed template is not rolled out, because spec.paused is true or another client has
+	// paused the Deployment.
 	ReasonPaused = "Paused"
 
-	// ReasonApplyFailed (Ready=False, Reconciling): the API server did not take an owned object, or another client has
-	// undone every write of the last minute; it is tried again.
+	// ReasonApplyFailed (Ready=False, Reconciling): the API server rejected an owned object, or another client has reverted every
+	// write of the last minute. The operator retries.
 	ReasonApplyFailed = "ApplyFailed"
 
-	// ReasonInvalidSpec (Ready=False, Stalled): the spec breaks an invariant, so nothing is derived from it. The pods that
-	// run go on, and spec.replicas is still passed on to them.
+	// ReasonInvalidSpec (Ready=False, Stalled): the spec breaks an invariant, so the operator derives nothing from it. The running pods
+	// stay, and the operator still scales them to spec.replicas.
 	ReasonInvalidSpec = "InvalidSpec"
 
-	// ReasonNameTaken (Ready=False, Stalled): a Deployment, Service or PodDisruptionBudget of the app's name belongs to
-	// somebody else. It is not touched.
+	// ReasonNameTaken (Ready=False, Stalled): a Deployment, Service or PodDisruptionBudget has the app's name and another owner. The
+	// operator does not change it.
 	ReasonNameTaken = "NameTaken"
 
-	// ReasonRejected (Ready=False, Stalled): the API server refuses a child as invalid or forbidden, which no retry heals.
+	// ReasonRejected (Ready=False, Stalled): the API server rejects an owned object as invalid or forbidden, so a retry cannot succeed.
 	ReasonRejected = "Rejected"
 
 	// ReasonAltered (Ready=False, Stalled): a policy of the cluster changes a derived field whenever it is applied. The message
@@ -92,7 +92,8 @@ const (
 	// ReasonPodsTerminating (Draining=True): deleted pods have not ended yet.
 	ReasonPodsTerminating = "PodsTerminating"
 
-	// ReasonDeploymentScaled (ScaleConflict=True): somebody scaled the Deployment instead of the GracefulApp; it was undone.
+	// ReasonDeploymentScaled (ScaleConflict=True): another client scaled the Deployment instead of the GracefulApp, and the operator
+	// reverted it.
 	ReasonDeploymentScaled = "DeploymentScaled"
 
 	// ReasonAutoscalerTargetsDeployment (ScaleConflict=True): a HorizontalPodAutoscaler's scaleTargetRef is the Deployment
@@ -103,8 +104,8 @@ const (
 	// keeps its version until its owner corrects the spec.
 	ReasonRuleTightened = "RuleTightened"
 
-	// ReasonUnknownDerivation (DerivationConflict=True): the Deployment was derived, or the annotation asks to derive it, by a version
-	// that this operator does not know, as after a downgrade. A template of an unknown version stays as it is and is still scaled.
+	// ReasonUnknownDerivation (DerivationConflict=True): this operator does not know the version that derived the Deployment, or the
+	// version that the annotation asks for, as after a downgrade. The operator keeps such a template unchanged and still scales it.
 	// With Ready=False, Stalled: the owner has changed the spec since, and this operator cannot derive from it.
 	ReasonUnknownDerivation = "UnknownDerivation"
 )

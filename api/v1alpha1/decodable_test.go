@@ -66,8 +66,8 @@ func nastyValues(schema *apiextensionsv1.JSONSchemaProps) []string {
 const alwaysRefused = "spec.minReadySeconds"
 
 // TestNothingUndecodableIsStored puts every nasty value into every node of the schema and sends it to a real API server.
-// Whatever that would store must be readable by our Go types: otherwise one object would end every LIST of the kind, and
-// with it the operator for every app in the cluster.
+// Our Go types must decode every object that the API server would store: otherwise one object would fail every LIST of the
+// kind, and the operator would stop for every app in the cluster.
 func TestNothingUndecodableIsStored(t *testing.T) {
 	root := readCRD(t).Spec.Versions[0].Schema.OpenAPIV3Schema
 	api := newRawAPI(t, root)
@@ -93,9 +93,9 @@ func TestNothingUndecodableIsStored(t *testing.T) {
 type rawAPI struct {
 	client *rest.RESTClient
 	decode runtime.Decoder
-	// version is the resourceVersion of the object whose status is written; dry runs do not move it.
+	// version is the resourceVersion of the object that receives status writes. A dry run does not change it.
 	version string
-	// stuck is set when a document cannot be read in any useful time; what reads it cannot be stopped.
+	// stuck is set when decoding a document takes too long. The decoding goroutine cannot be stopped.
 	stuck atomic.Bool
 
 	mu   sync.Mutex
@@ -121,7 +121,7 @@ func newRawAPI(t *testing.T, root *apiextensionsv1.JSONSchemaProps) *rawAPI {
 	spec := root.Properties["spec"]
 	body, err := api.create(document("status", map[string]any{"spec": smallestObject(&spec)}), false)
 	if err != nil {
-		t.Fatalf("creating the object whose status is written: %s", body)
+		t.Fatalf("creating the object that receives status writes: %s", body)
 	}
 	var created v1alpha1.GracefulApp
 	if err := json.Unmarshal(body, &created); err != nil {
@@ -170,7 +170,7 @@ func (a *rawAPI) tryAll(t *testing.T, root *apiextensionsv1.JSONSchemaProps, n n
 	return sent, accepted
 }
 
-// try asks what the API server would store if the node had the value.
+// try returns the object that the API server would store if the node had the value.
 func (a *rawAPI) try(root *apiextensionsv1.JSONSchemaProps, n node, value json.RawMessage) ([]byte, error) {
 	doc, _ := withValue(root, n.steps, value).(map[string]any)
 	if n.steps[0] == "status" {

@@ -10,10 +10,10 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// embedded are Kubernetes' own types; what they say of their fields is not ours.
+// embedded are the fields of Kubernetes types. Their descriptions come from there too.
 var embedded = []string{"spec.template", "spec.service.spec", "status.conditions"}
 
-// TestExplain: kubectl explain of each field of ours says in which unit it is, what holds if it is left out, and what it moves.
+// TestExplain checks that the description of each of our fields names its unit and its default.
 func TestExplain(t *testing.T) {
 	data, err := os.ReadFile("../../config/crd/bases/apps.gracefulapp.dev_gracefulapps.yaml")
 	if err != nil {
@@ -49,7 +49,7 @@ func explained(t *testing.T, path string, schema apiextensionsv1.JSONSchemaProps
 	}
 	if leaf := len(schema.Properties) == 0 && schema.AdditionalProperties == nil; strings.HasPrefix(path, "spec.") && leaf &&
 		!says("Default:", "equired", "required", "Absent") {
-		t.Errorf("%s does not say what holds if it is left out: %q", path, text)
+		t.Errorf("%s does not name its default: %q", path, text)
 	}
 	if slices.Contains(embedded, path) {
 		return fields

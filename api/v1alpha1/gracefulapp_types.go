@@ -32,11 +32,11 @@ type GracefulApp struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// What shall run. Every timing number that is left out is derived, every number that is given is checked.
+	// The desired state of the app. The operator derives every timing number that is left out and checks every number that is set.
 	// +required
 	Spec GracefulAppSpec `json:"spec,omitzero"`
 
-	// What runs, as last observed.
+	// The observed state of the app.
 	// +optional
 	Status GracefulAppStatus `json:"status,omitzero"`
 }
@@ -55,7 +55,7 @@ type GracefulAppList struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.minReadySeconds)",fieldPath=".minReadySeconds",message="minReadySeconds is derived: a new pod counts as available after t2, when every proxy knows it; set spec.timing.preStopSeconds instead, or leave both out"
 type GracefulAppSpec struct {
 	// Number of desired pods, 0 or more. `kubectl scale`, HorizontalPodAutoscalers and KEDA write it through the scale
-	// subresource. Default: 1. Moves nothing but the number of pods, and from 2 on adds a PodDisruptionBudget. Without effect
+	// subresource. Default: 1. A change restarts no pod. From 2 on, the app has a PodDisruptionBudget. The number has no effect
 	// while a HorizontalPodAutoscaler targets the Deployment instead of the GracefulApp.
 	// +kubebuilder:default=1
 	// +kubebuilder:validation:Minimum=0
@@ -71,17 +71,17 @@ type GracefulAppSpec struct {
 	// the environment variables GRACEFUL_SHUTDOWN_SEC (t1), GRACEFUL_PRESTOP_SEC (t2), GRACEFUL_TERMINATION_SEC (t3) and,
 	// from derivation version 2 on, GRACEFUL_REQUEST_SEC (requestSeconds). From that version on, every other container and
 	// native sidecar (an init container with restartPolicy Always) that a Service port targets gets them too.
-	// What the timing decides (terminationGracePeriodSeconds, preStop.sleep) must be left out here.
+	// terminationGracePeriodSeconds and preStop.sleep must be left out here, because spec.timing decides them.
 	// +required
 	Template corev1.PodTemplateSpec `json:"template,omitzero"`
 
-	// Which pods belong to the app; immutable. Default: the label apps.gracefulapp.dev/name with the app's name, which is
-	// then added to the template. When given, the template must carry these labels.
+	// Labels by which the app finds its pods; immutable. If it is set, the template must have these labels. Default: the label
+	// apps.gracefulapp.dev/name with the app's name, which the operator adds to the template.
 	// +optional
 	Selector *Selector `json:"selector,omitempty"`
 
-	// How the pods are reached. Default: a ClusterIP Service of the app's name with the port `http`, 80, to the serving
-	// container's first port.
+	// The Service that sends requests to the pods. Default: a ClusterIP Service of the app's name with the port `http`, 80, to the
+	// serving container's first port.
 	// +optional
 	Service *ServiceTemplate `json:"service,omitempty"`
 
@@ -90,9 +90,9 @@ type GracefulAppSpec struct {
 	// +optional
 	CommonMetadata CommonMetadata `json:"commonMetadata,omitzero"`
 
-	// While true, a changed template waits and the pods that run stay as they are; scaling goes on. So a running Deployment
-	// can be adopted without a restart; while its adoption is paused, the Service does not change either. Default: false,
-	// as in a Deployment.
+	// While true, a changed template is not rolled out and the running pods stay unchanged; scaling goes on. So a running
+	// Deployment can be adopted without a restart; while its adoption is paused, the Service does not change either.
+	// Default: false, as in a Deployment.
 	// +optional
 	Paused *bool `json:"paused,omitempty"`
 
@@ -118,11 +118,11 @@ type GracefulAppSpec struct {
 	RevisionHistoryLimit *int32 `json:"revisionHistoryLimit,omitempty"`
 }
 
-// TimingSpec holds what only the app's owner knows (startupSeconds, requestSeconds) and, where the derived value does not
-// fit, the three times of a graceful end: t1 (shutdownSeconds), t2 (preStopSeconds), t3 (terminationGracePeriodSeconds).
-//
-// The rules repeat the core of internal/plan/checks_timing.go, so that they hold while the webhook is away; a test keeps
-// the two texts equal.
+// The CEL rules of TimingSpec repeat the core of internal/plan/checks_timing.go, so that the API server enforces them while the webhook is
+// unavailable. A test keeps the two texts equal.
+
+// TimingSpec holds the two times that only the app's owner knows (startupSeconds, requestSeconds). Where a derived value does not fit, it
+// also sets the three times of a graceful shutdown: t1 (shutdownSeconds), t2 (preStopSeconds), t3 (terminationGracePeriodSeconds).
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.terminationGracePeriodSeconds) || self.terminationGracePeriodSeconds > (has(self.shutdownSeconds) ? self.shutdownSeconds : self.requestSeconds + 5) + (has(self.preStopSeconds) ? self.preStopSeconds : 5)",fieldPath=".terminationGracePeriodSeconds",messageExpression="'t3 > t1 + t2 does not hold: terminationGracePeriodSeconds %d is not more than shutdownSeconds %d + preStopSeconds %d = %d, so SIGKILL would cut requests short; set it to at least %d or leave it out'.format([self.terminationGracePeriodSeconds, has(self.shutdownSeconds) ? self.shutdownSeconds : self.requestSeconds + 5, has(self.preStopSeconds) ? self.preStopSeconds : 5, (has(self.shutdownSeconds) ? self.shutdownSeconds : self.requestSeconds + 5) + (has(self.preStopSeconds) ? self.preStopSeconds : 5), (has(self.shutdownSeconds) ? self.shutdownSeconds : self.requestSeconds + 5) + (has(self.preStopSeconds) ? self.preStopSeconds : 5) + 1])",message="t3 > t1 + t2 does not hold: terminationGracePeriodSeconds must be more than shutdownSeconds + preStopSeconds"
 // +kubebuilder:validation:XValidation:rule="!has(self.shutdownSeconds) || self.shutdownSeconds >= self.requestSeconds",fieldPath=".shutdownSeconds",messageExpression="'t1 >= requestSeconds does not hold: shutdownSeconds %d is less than requestSeconds %d, so the longest request could not end; set it to at least %d or leave it out'.format([self.shutdownSeconds, self.requestSeconds, self.requestSeconds])",message="t1 >= requestSeconds does not hold: shutdownSeconds must be at least requestSeconds"
@@ -146,7 +146,7 @@ type TimingSpec struct {
 	// +required
 	RequestSeconds int32 `json:"requestSeconds,omitempty"`
 
-	// t1: what the app takes to shut down after SIGTERM, in seconds. At least requestSeconds, at most 86400.
+	// t1: the time that the app takes to shut down after SIGTERM, in seconds. At least requestSeconds, at most 86400.
 	// Default: requestSeconds + 5. The app reads it from GRACEFUL_SHUTDOWN_SEC.
 	// +optional
 	ShutdownSeconds *int32 `json:"shutdownSeconds,omitempty"`
@@ -163,9 +163,9 @@ type TimingSpec struct {
 	TerminationGracePeriodSeconds *int32 `json:"terminationGracePeriodSeconds,omitempty"`
 }
 
-// Selector chooses pods by labels. Only matchLabels, because a Service can follow nothing else.
+// Selector selects pods by labels. It has only matchLabels, because a Service supports no expressions.
 type Selector struct {
-	// Labels that every pod of the app, and no other pod, carries.
+	// Labels that every pod of the app has and that no other pod has.
 	// +kubebuilder:validation:MinProperties=1
 	// +required
 	MatchLabels map[string]string `json:"matchLabels,omitempty"`
@@ -185,7 +185,7 @@ type ServiceTemplate struct {
 	Spec corev1.ServiceSpec `json:"spec,omitzero"`
 }
 
-// ServiceMetadata is what a user may set of the Service's metadata; its name is the app's.
+// ServiceMetadata holds the labels and annotations of the Service. The Service has the app's name.
 type ServiceMetadata struct {
 	// Labels that are added to the Service.
 	// +optional
@@ -196,7 +196,7 @@ type ServiceMetadata struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
-// CommonMetadata is what a user may set of the metadata of every owned object.
+// CommonMetadata holds labels and annotations of every owned object.
 type CommonMetadata struct {
 	// Labels of the three objects. Default: none.
 	// +optional
@@ -207,13 +207,13 @@ type CommonMetadata struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
-// GracefulAppStatus is what was last observed. Counts are pods that have not been deleted, unless a field says otherwise.
+// GracefulAppStatus is the observed state of the app. Counts leave out terminating pods, unless a field says otherwise.
 type GracefulAppStatus struct {
-	// The metadata.generation of the spec that this status is about.
+	// The metadata.generation that this status describes.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// Pods that exist and are not being deleted; what the scale subresource reports.
+	// Pods that exist and are not terminating. The scale subresource reports this number.
 	// +optional
 	Replicas int32 `json:"replicas"`
 
@@ -229,8 +229,8 @@ type GracefulAppStatus struct {
 	// +optional
 	AvailableReplicas int32 `json:"availableReplicas"`
 
-	// Draining pods: deleted, and their containers have not ended yet. Absent before Kubernetes 1.35, where a Deployment
-	// does not report it.
+	// Draining pods: they are terminating, and their containers have not ended yet. Absent before Kubernetes 1.35, where a
+	// Deployment does not report the number.
 	// +optional
 	TerminatingReplicas *int32 `json:"terminatingReplicas,omitempty"`
 
@@ -255,7 +255,7 @@ type GracefulAppStatus struct {
 
 // TimingStatus is the timing in force, in seconds.
 type TimingStatus struct {
-	// t1: what the app takes to shut down after SIGTERM, in seconds.
+	// t1: the time that the app takes to shut down after SIGTERM, in seconds.
 	// +optional
 	ShutdownSeconds int32 `json:"shutdownSeconds,omitempty"`
 
@@ -277,17 +277,17 @@ type TimingStatus struct {
 	// +optional
 	LivenessBudgetSeconds int32 `json:"livenessBudgetSeconds,omitempty"`
 
-	// How long a new pod must have been ready before an old one may go, in seconds. Equal to t2.
+	// How long a new pod must have been ready before the rollout may delete an old one, in seconds. Equal to t2.
 	// +optional
 	MinReadySeconds int32 `json:"minReadySeconds,omitempty"`
 
-	// How long a rollout may stand still before it counts as failed, in seconds.
+	// How long a rollout may go without progress before it counts as failed, in seconds.
 	// +optional
 	ProgressDeadlineSeconds int32 `json:"progressDeadlineSeconds,omitempty"`
 }
 
 // DerivationStatus tells how the Deployment was derived. The operator compares it with the spec to tell a change by the app's owner from a
-// change that somebody else made to the Deployment.
+// change that another client made to the Deployment.
 type DerivationStatus struct {
 	// The version of the derivation that made the pod template. An upgrade of the operator does not change it; a change of
 	// spec.timing or spec.template, or the annotation apps.gracefulapp.dev/derivation, does.

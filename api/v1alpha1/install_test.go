@@ -46,7 +46,7 @@ func TestKubectl(t *testing.T) {
 	explains := map[string]string{
 		// Our own fields: the whole text.
 		"gapp.spec.timing.preStopSeconds": "The app reads it from GRACEFUL_PRESTOP_SEC.",
-		"gapp.spec.template":              "What the timing decides (terminationGracePeriodSeconds, preStop.sleep) must be left out here.",
+		"gapp.spec.template":              "terminationGracePeriodSeconds and preStop.sleep must be left out here, because spec.timing decides them.",
 		"gapp.status.conditions":          "which are present only when True.",
 		// Kubernetes' fields: the first sentence.
 		"gapp.spec.template.spec.containers": "List of containers belonging to the pod.",

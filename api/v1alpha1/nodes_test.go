@@ -56,7 +56,7 @@ func withValue(schema *apiextensionsv1.JSONSchemaProps, steps []string, value js
 	}
 }
 
-// at returns what a document has at the end of the steps.
+// at returns the value at the end of the steps into a document.
 func at(document any, steps []string) (any, bool) {
 	for _, step := range steps {
 		switch typed := document.(type) {

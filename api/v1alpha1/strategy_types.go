@@ -5,7 +5,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// RolloutStrategy decides how a rollout replaces the pods. It changes no pod by itself.
+// RolloutStrategy decides how a rollout replaces the pods. A change of it alone restarts no pod.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.type) || self.type != 'Recreate'",fieldPath=".type",message="Recreate ends every pod before a new one starts; if no two pods can run side by side, leave the type out and set rollingUpdate.maxSurge to 0 and maxUnavailable to 1"
 type RolloutStrategy struct {
@@ -14,13 +14,13 @@ type RolloutStrategy struct {
 	// +optional
 	Type appsv1.DeploymentStrategyType `json:"type,omitempty"`
 
-	// How many pods a rollout may add and take away at a time. Where no two pods can run side by side, it ends only with maxSurge
-	// 0 and maxUnavailable 1.
+	// How many pods a rollout may add and remove at a time. Where no two pods can run side by side, a rollout can only finish with
+	// maxSurge 0 and maxUnavailable 1.
 	// +optional
 	RollingUpdate RollingUpdate `json:"rollingUpdate,omitzero"`
 }
 
-// RollingUpdate bounds how many pods a rollout adds and takes away at a time.
+// RollingUpdate limits how many pods a rollout adds and removes at a time.
 //
 // +kubebuilder:validation:XValidation:rule="!(has(self.maxSurge) && string(self.maxSurge) in ['0', '0%'] && (!has(self.maxUnavailable) || string(self.maxUnavailable) in ['0', '0%']))",fieldPath=".maxUnavailable",message="maxSurge and maxUnavailable (left out: 0) are both 0, so a rollout could replace no pod; set maxUnavailable to 1, which ends an old pod first, or leave maxSurge out"
 type RollingUpdate struct {

@@ -7,7 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// admittedPod is a pod of the app as it is derived, and as the API server admits it: webhooks, policies and limit ranges change it on the way.
+// admittedPod is a pod of the app as it is derived, and as the API server admits it after webhooks, policies and limit ranges have changed it.
 type admittedPod struct {
 	Plan
 	sent, admitted corev1.PodSpec
@@ -18,7 +18,7 @@ type podCaution struct {
 	find func(admittedPod) []string
 }
 
-// podWarnings are about the pods that will really run.
+// podWarnings are about the pods as the API server admits them.
 var podWarnings = []podCaution{
 	{
 		Warning: Warning{
@@ -63,7 +63,7 @@ var podWarnings = []podCaution{
 	},
 }
 
-// AdmittedPod returns warnings about the pods that will really run. admitted is what the API server answers to the dry run of sent.
+// AdmittedPod returns warnings about the pods that will really run. admitted is the API server's answer to the dry run of sent.
 func (p Plan) AdmittedPod(sent, admitted corev1.PodSpec) []string {
 	var all []string
 	for _, w := range podWarnings {

@@ -76,7 +76,7 @@ func TestNoCPURequest(t *testing.T) {
 	}
 }
 
-// TestInjected judges what a mesh, a webhook or a policy makes of a pod with t1 10, t2 5 and t3 20.
+// TestInjected judges a pod with t1 10, t2 5 and t3 20 after a mesh, a webhook or a policy has changed it.
 func TestInjected(t *testing.T) {
 	container := func(name string, preStop *corev1.LifecycleHandler) corev1.Container {
 		return corev1.Container{Name: name, Image: "mesh:1", Lifecycle: &corev1.Lifecycle{PreStop: preStop}}
@@ -113,10 +113,10 @@ func TestInjected(t *testing.T) {
 			p.Containers[0].Lifecycle.PreStop.HTTPGet.Scheme = corev1.URISchemeHTTP
 		}, nil},
 		{"a container without a hook", beside(nil), []string{`container "istio-proxy" is injected into the pods and has no preStop hook`}},
-		{"one whose hook is too short", beside(sleep(4)), []string{"has a preStop hook of 4 s, less than preStopSeconds (t2) 5"}},
-		{"one whose command waits too short", beside(exec("sleep", "4")), []string{"has a preStop hook of 4 s"}},
-		{"one whose hook is t2", beside(sleep(5)), nil},
-		{"one whose hook is its own matter", beside(exec("/agent", "wait")), nil},
+		{"one with a hook shorter than t2", beside(sleep(4)), []string{"has a preStop hook of 4 s, less than preStopSeconds (t2) 5"}},
+		{"one with a command that waits shorter than t2", beside(exec("sleep", "4")), []string{"has a preStop hook of 4 s"}},
+		{"one with a hook of t2", beside(sleep(5)), nil},
+		{"one with a hook of unknown duration", beside(exec("/agent", "wait")), nil},
 		{"a native sidecar without room", native(20), []string{"native sidecars are injected into the pods (istio-proxy)", "set spec.timing.terminationGracePeriodSeconds to 25"}},
 		{"a native sidecar with room", native(21), []string{"to 21 in place of t3 = 20"}},
 		{"a longer grace period", grace(30), []string{"to 30 in place of t3 = 20"}},

@@ -12,8 +12,8 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// Adoption compares the app with the live objects that it is about to take over. Requests flow through them, so the GracefulApp must name each
-// field whose change its clients would see.
+// Adoption compares the app with the live objects that it is about to adopt. They serve requests already, so the GracefulApp must set each
+// field that would otherwise change for the clients of the Service.
 
 // Adopts tells whether the app's owner wants it to take over objects of its name that have no controller.
 func Adopts(app *v1alpha1.GracefulApp) bool {
@@ -47,7 +47,7 @@ func labelsText(labels map[string]string) string {
 	return metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: labels})
 }
 
-// checkAdoptedReplicas: to adopt a Deployment does not scale it. An autoscaler's number needs no such check, for it is kept.
+// checkAdoptedReplicas: an adoption must not scale the Deployment. An autoscaler's number needs no such check, because the app keeps it.
 func checkAdoptedReplicas(in *input) field.ErrorList {
 	d := in.running.Deployment
 	if d == nil || !in.adopts(d) || d.Spec.Replicas == nil || in.replicas() == *d.Spec.Replicas {
@@ -57,7 +57,7 @@ func checkAdoptedReplicas(in *input) field.ErrorList {
 		d.Name, *d.Spec.Replicas, *d.Spec.Replicas)
 }
 
-// checkAdoptedPorts: while the rollout brings the named port, the Service targets its number, so old and new pods must share it.
+// checkAdoptedPorts: until the rollout has given every pod the named port, the Service targets its number, so old and new pods must share it.
 func checkAdoptedPorts(in *input) field.ErrorList {
 	s := in.running.Service
 	if s == nil || !in.adopts(s) {
@@ -98,7 +98,7 @@ func (in *input) nameConflict(p, live corev1.ServicePort) string {
 	return ""
 }
 
-// checkAdoptedSettings: a Service may have settings that a GracefulApp refuses to write, and that would be removed.
+// checkAdoptedSettings: a live Service may have settings that a GracefulApp does not allow, and an adoption would remove them.
 func checkAdoptedSettings(in *input) field.ErrorList {
 	s := in.running.Service
 	if s == nil || !in.adopts(s) {

@@ -8,7 +8,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// TestForeignDisruptionBudget is warned about with one replica too, and then a drain loses no requests: it waits.
+// TestForeignDisruptionBudget: a foreign budget gives a warning with one replica too. A drain then waits and loses no requests.
 func TestForeignDisruptionBudget(t *testing.T) {
 	for replicas, want := range map[int32]string{1: "kubectl drain of its node waits for ever", 2: "so none is made"} {
 		_, _, warnings := plan.For(hello(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = &replicas }),

@@ -12,9 +12,9 @@ import (
 var commonMetadataPath = specPath.Child("commonMetadata")
 
 const (
-	// deploymentAnnotations are written by the Deployment's controller (revision, desired-replicas): two writers of one would never end.
+	// deploymentAnnotations are written by the Deployment's controller (revision, desired-replicas). Two writers would overwrite each other for ever.
 	deploymentAnnotations = "deployment.kubernetes.io/"
-	// operatorAnnotations say of one owned object what the operator or its admission policies do with it.
+	// operatorAnnotations control how the operator or its admission policies treat one owned object.
 	operatorAnnotations = "apps.gracefulapp.dev/"
 )
 

@@ -23,7 +23,7 @@ func checkServiceTargets(in *input) field.ErrorList {
 	return errs
 }
 
-// checkTarget looks at one port that the user wrote; the default one is checkServingPort's.
+// checkTarget checks the target of one port that the user wrote. checkServingPort checks the default port.
 func (in *input) checkTarget(i int) field.ErrorList {
 	given := in.spec().Service
 	if given == nil || len(given.Spec.Ports) == 0 || in.ports[i].TargetPort.StrVal != "" {
@@ -91,7 +91,7 @@ func NodePorts(app *v1alpha1.GracefulApp, allowed utilnet.PortRange) field.Error
 	return errs
 }
 
-// Change checks what an update may not do.
+// Change checks an update of the spec for changes that are not allowed.
 func Change(old, updated *v1alpha1.GracefulApp, running Running) field.ErrorList {
 	before, after := newInput(old, running), newInput(updated, running)
 	errs := after.checkPortNames(before)
@@ -99,8 +99,8 @@ func Change(old, updated *v1alpha1.GracefulApp, running Running) field.ErrorList
 	return append(errs, after.checkPausedService(before)...)
 }
 
-// checkPortNames: the name of a port that a Service targets cannot change. Until the rollout is over, the Service would look for the new
-// name in old pods, and their endpoints would vanish at once. A Service that targets numbers does not look for names.
+// checkPortNames: the name of a port that a Service targets cannot change. Old pods have no port of the new name, so the Service would lose
+// their endpoints at once. A Service that targets numbers is not affected.
 func (in *input) checkPortNames(before *input) field.ErrorList {
 	names := map[string]string{}
 	for _, p := range before.ports {

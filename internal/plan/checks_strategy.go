@@ -11,7 +11,7 @@ var (
 	progressDeadlinePath = specPath.Child("progressDeadlineSeconds")
 )
 
-// The messages of checkStrategyType, checkRollingUpdate and checkMinReady stand in api/v1alpha1 too, as CEL. A test holds the texts equal.
+// The messages of checkStrategyType, checkRollingUpdate and checkMinReady stand in api/v1alpha1 too, as CEL. A test keeps the texts equal.
 
 func checkStrategyType(in *input) field.ErrorList {
 	given := in.spec().Strategy.Type
@@ -23,7 +23,8 @@ func checkStrategyType(in *input) field.ErrorList {
 			"maxUnavailable to 1")
 }
 
-// checkRollingUpdate refuses what the API server would. A percentage above 0 may come to 0 pods, and then the Deployment's controller takes one.
+// checkRollingUpdate refuses the same values as the API server. It admits a percentage above 0 even if it amounts to 0 pods, because the
+// Deployment's controller then takes one.
 func checkRollingUpdate(in *input) field.ErrorList {
 	if !isZero(in.maxSurge()) || !isZero(in.maxUnavailable()) {
 		return nil
@@ -43,7 +44,7 @@ func checkMinReady(in *input) field.ErrorList {
 		"minReadySeconds is derived: a new pod counts as available after t2, when every proxy knows it; set spec.timing.preStopSeconds instead, or leave both out")
 }
 
-// checkProgressDeadline: a start that its probes allow must not count as a failed rollout. A derived deadline keeps it by construction.
+// checkProgressDeadline: a start that the startup probe allows must not count as a failed rollout. A derived deadline fulfils it by construction.
 func checkProgressDeadline(in *input) field.ErrorList {
 	given := in.spec().ProgressDeadlineSeconds
 	start, ready := int64(in.startupBudget()), int64(in.timing.MinReadySeconds)

@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// maxSpecBytes leaves etcd's limit of 1.5 MiB room for the Deployment that is derived, its managed fields, and the old
+// maxSpecBytes leaves room within etcd's limit of 1.5 MiB for the derived Deployment, its managed fields, and the old
 // and new object in one admission request.
 const maxSpecBytes = 256 << 10
 
@@ -43,7 +43,7 @@ func checkServingPortName(in *input, s server) field.ErrorList {
 		"a name for the port on which the container serves; http, the default, is another port's")}
 }
 
-// checkHandlerPorts looks for the port names in the derived template, where an unnamed serving port has got its name.
+// checkHandlerPorts looks for the port names in the derived template, because the derivation names an unnamed serving port.
 func checkHandlerPorts(in *input) field.ErrorList {
 	var errs field.ErrorList
 	for i, c := range in.template.Spec.Containers {
@@ -245,7 +245,7 @@ func checkSelector(in *input) field.ErrorList {
 	return sorted(errs)
 }
 
-// sorted keeps the order of a map out of the message.
+// sorted makes the message independent of the order of a map.
 func sorted(errs field.ErrorList) field.ErrorList {
 	slices.SortFunc(errs, func(a, b *field.Error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errs

@@ -58,7 +58,7 @@ func TestHelloIsAcceptedWithoutAWarning(t *testing.T) {
 	}
 }
 
-// TestBoundaries takes each number that is compared to one below, equal and one above.
+// TestBoundaries sets each number that is compared with a bound to one below it, equal to it and one above it.
 func TestBoundaries(t *testing.T) {
 	times := func(t1, t2, t3 int32) func(*v1alpha1.GracefulApp) {
 		return func(app *v1alpha1.GracefulApp) {
@@ -82,7 +82,7 @@ func TestBoundaries(t *testing.T) {
 	tests := []struct {
 		name   string
 		modify func(*v1alpha1.GracefulApp)
-		field  string // of the one error that is expected; none if empty
+		field  string // of the one expected error; "" if none is expected
 	}{
 		{"t3 one below t1 + t2", times(20, 5, 24), "spec.timing.terminationGracePeriodSeconds"},
 		{"t3 equal to t1 + t2", times(20, 5, 25), "spec.timing.terminationGracePeriodSeconds"},
@@ -107,17 +107,17 @@ func TestBoundaries(t *testing.T) {
 		{"hook equal to t2", sleeps("sleep", "5"), ""},
 		{"hook one above t2", sleeps("sleep", "6"), "spec.template.spec.containers[0].lifecycle.preStop.exec.command"},
 		{"hook of two waits that make t2", sleeps("sh", "-c", "sleep 2 ; sleep 3s && nginx -s quit"), ""},
-		{"hook whose wait is the least that it takes", sleeps("sh", "-c", "/app drain --wait=3; sleep 2"), ""},
-		{"hook whose wait beside another command is too long", sleeps("sh", "-c", "nginx -s quit && sleep 6"),
+		{"hook that waits less than t2 beside another command", sleeps("sh", "-c", "/app drain --wait=3; sleep 2"), ""},
+		{"hook that waits longer than t2 beside another command", sleeps("sh", "-c", "nginx -s quit && sleep 6"),
 			"spec.template.spec.containers[0].lifecycle.preStop.exec.command"},
 		{"hook of two waits that are not t2", sleeps("sh", "-c", "sleep 2; sleep 2"), "spec.template.spec.containers[0].lifecycle.preStop.exec.command"},
 		{"hook in minutes", sleeps("/bin/sh", "-c", "/bin/sleep 1m"), "spec.template.spec.containers[0].lifecycle.preStop.exec.command"},
 		{"hook that only mentions sleep", sleeps("sh", "-c", "oversleep 9"), ""},
-		{"hook whose wait is in a loop", sleeps("sh", "-c", "while busy; do sleep 1; done"), ""},
-		{"hook whose wait is in a branch", sleeps("sh", "-c", "if busy; then sleep 60; fi"), ""},
-		{"hook whose wait is in the background", sleeps("sh", "-c", "sleep 60 & drain"), ""},
-		{"hook whose wait is only after a failure", sleeps("sh", "-c", "drain || sleep 1"), ""},
-		{"hook whose wait is only talked about", sleeps("sh", "-c", "echo 'then sleep 1 second'; drain"), ""},
+		{"hook that waits in a loop", sleeps("sh", "-c", "while busy; do sleep 1; done"), ""},
+		{"hook that waits in a branch", sleeps("sh", "-c", "if busy; then sleep 60; fi"), ""},
+		{"hook that waits in the background", sleeps("sh", "-c", "sleep 60 & drain"), ""},
+		{"hook that waits only after a failure", sleeps("sh", "-c", "drain || sleep 1"), ""},
+		{"hook that only prints the word sleep", sleeps("sh", "-c", "echo 'then sleep 1 second'; drain"), ""},
 		{"empty hook, which counts as left out", func(app *v1alpha1.GracefulApp) {
 			container(app).Lifecycle.PreStop = &corev1.LifecycleHandler{}
 		}, ""},

@@ -11,9 +11,9 @@ import (
 )
 
 // The messages of checkGracePeriod, checkShutdown, checkPreStop and checkInputBounds stand in api/v1alpha1 too, as CEL:
-// the API server evaluates those first, so they are what users read. A test holds the texts equal.
+// the API server evaluates those first, so users read the CEL messages. A test keeps the texts equal.
 
-// checkGracePeriod is the law t3 > t1 + t2. A derived t3 keeps it by construction.
+// checkGracePeriod checks t3 > t1 + t2. A derived t3 fulfils it by construction.
 func checkGracePeriod(in *input) field.ErrorList {
 	given := in.spec().Timing.TerminationGracePeriodSeconds
 	t1, t2 := int64(in.timing.ShutdownSeconds), int64(in.timing.PreStopSeconds)
@@ -46,7 +46,7 @@ func checkPreStop(in *input) field.ErrorList {
 			"to 5 or more or leave it out", *given)
 }
 
-// checkInputBounds keeps every sum of seconds within what Kubernetes' fields hold.
+// checkInputBounds keeps every sum of seconds within the range of Kubernetes' fields.
 func checkInputBounds(in *input) field.ErrorList {
 	spec := in.spec().Timing
 	var errs field.ErrorList
@@ -56,10 +56,10 @@ func checkInputBounds(in *input) field.ErrorList {
 		least, most int32
 		words       string
 	}{
-		// The least of these two is a minimum in the CRD's schema; here for callers that no schema has checked.
+		// The CRD's schema has the minimum of these two as well. It is repeated here for callers that have no schema validation.
 		{"startupSeconds", &spec.StartupSeconds, 1, timing.MaxInputSeconds, "one day"},
 		{"requestSeconds", &spec.RequestSeconds, 1, timing.MaxInputSeconds, "one day"},
-		// The least of these three is what invariants 1 to 3 say.
+		// Invariants 1 to 3 set the minimum of these three.
 		{"shutdownSeconds", spec.ShutdownSeconds, math.MinInt32, timing.MaxInputSeconds, "one day"},
 		{"preStopSeconds", spec.PreStopSeconds, math.MinInt32, timing.MaxInputSeconds, "one day"},
 		{"terminationGracePeriodSeconds", spec.TerminationGracePeriodSeconds, math.MinInt32,
@@ -96,7 +96,7 @@ func checkStartupBudget(in *input, s server) field.ErrorList {
 			"failureThreshold out", probe.InitialDelaySeconds, probe.PeriodSeconds, probe.FailureThreshold, guaranteed, start, enough)
 }
 
-// checkProbeBounds looks at the numbers that the user gave to the server's probes.
+// checkProbeBounds checks the numbers that the user set in the server's probes.
 func checkProbeBounds(_ *input, s server) field.ErrorList {
 	var errs field.ErrorList
 	for _, p := range namedProbes(*s.written) {

@@ -5,8 +5,8 @@ import corev1 "k8s.io/api/core/v1"
 // defaultTokenSeconds is the API server's default for a projected service account token.
 const defaultTokenSeconds = 3600
 
-// defaultAtomicFields writes out what the API server adds inside atomic structs and lists. Server-side apply owns those as a
-// whole, so what it adds would differ from what we applied for ever.
+// defaultAtomicFields sets the defaults that the API server adds inside atomic structs and lists. Server-side apply owns such a struct or
+// list as a whole, so without them the stored object would always differ from the applied one.
 func defaultAtomicFields(pod *corev1.PodSpec) {
 	for _, containers := range [][]corev1.Container{pod.InitContainers, pod.Containers} {
 		for i := range containers {

@@ -32,7 +32,7 @@ func deploymentConfiguration(
 			WithSelector(in.selector()).
 			WithStrategy(strategyConfiguration(in)).
 			WithTemplate(template))
-	// Sent only when true: the API server drops a false, so that it would differ from what we applied for ever.
+	// The API server drops a false, so the stored object would always differ from the applied one.
 	if p := in.spec().Paused; p != nil && *p {
 		deployment.Spec.WithPaused(true)
 	}

@@ -26,8 +26,9 @@ const (
 
 var derivationPath = field.NewPath("metadata", "annotations").Key(v1alpha1.AnnotationDerivation)
 
-// rolledOut are the fields of the spec that change the pods. A change of one of them by the owner moves the app to NewestDerivation. The strategy
-// and progressDeadlineSeconds are not among them: they roll out nothing, so to move the app with them would restart pods that nobody meant to. The JSON form decides the digest, so a field that is added must be left out while it is unset (omitzero).
+// rolledOut are the fields of the spec that change the pods. When the owner changes one of them, the app moves to NewestDerivation. The
+// strategy and progressDeadlineSeconds are not among them: their change rolls out nothing, so a move of the app would restart pods that the
+// owner did not mean to restart. The digest is made from the JSON form, so a new field must be left out while it is unset (omitzero).
 type rolledOut struct {
 	Timing   v1alpha1.TimingSpec    `json:"timing"`
 	Template corev1.PodTemplateSpec `json:"template"`
@@ -64,8 +65,8 @@ func isKnownDerivation(version int32) bool {
 }
 
 // derivation is the version that made the running pod template, 0 if none did. If annotation and status differ, the operator's applied fields
-// are the best witness, because anyone may edit the annotation; then the status, because it survives a deleted Deployment. A Deployment of
-// the app without any trace of a version is older than versions are.
+// decide, because any client may edit the annotation; else the status, because it survives a deleted Deployment. A Deployment of the app that
+// records no version was created before there were versions.
 func (r Running) derivation(app *v1alpha1.GracefulApp) int32 {
 	var applied, recorded, live int32
 	if d := app.Status.Derivation; d != nil {
@@ -93,7 +94,7 @@ func (r Running) applied() *appsv1ac.DeploymentApplyConfiguration {
 	return r.Applied()
 }
 
-// parseDerivation returns 0 for text that is no version.
+// parseDerivation returns 0 if the text is not a version.
 func parseDerivation(text string) int32 {
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil || n < 0 {
@@ -102,15 +103,15 @@ func parseDerivation(text string) int32 {
 	return int32(n)
 }
 
-// ownerRollsOut tells whether the owner has changed a field that rolls out since the Deployment was derived, by a version that this operator
-// knows. An edit of the Deployment by another client does not count.
+// ownerRollsOut tells whether the owner has changed a field of rolledOut since a version that this operator knows derived the Deployment. An
+// edit of the Deployment by another client does not count.
 func ownerRollsOut(app *v1alpha1.GracefulApp, running Running, version int32) bool {
 	last := app.Status.Derivation
 	switch {
 	case last != nil && last.SpecDigest == specDigest(&app.Spec):
 		return false
 	case running.isAsDerived(app, version):
-		// The change has no effect on the Deployment, or an operator that knows no digest has applied it.
+		// The change has no effect on the Deployment, or an older operator, which records no digest, has applied it.
 		return false
 	case last == nil:
 		// No digest: the operator was upgraded a moment ago. If it has seen this spec, the Deployment was edited.
@@ -119,7 +120,7 @@ func ownerRollsOut(app *v1alpha1.GracefulApp, running Running, version int32) bo
 	return true
 }
 
-// isAsDerived tells whether the Deployment's part that rolls out was applied as this version derives it from the spec.
+// isAsDerived tells whether the fields of rolledOutPart that the operator has applied are those that this version derives from the spec.
 func (r Running) isAsDerived(app *v1alpha1.GracefulApp, version int32) bool {
 	applied := r.applied()
 	if applied == nil {
@@ -127,7 +128,7 @@ func (r Running) isAsDerived(app *v1alpha1.GracefulApp, version int32) bool {
 	}
 	in := newInputOf(version, app, r)
 	if len(in.check()) > 0 {
-		return false // from such a spec nothing can be derived
+		return false // the spec is invalid, so this version derives nothing from it
 	}
 	p, err := in.build()
 	return err == nil && apiequality.Semantic.DeepEqual(rolledOutPart(applied), rolledOutPart(p.Deployment))
@@ -144,7 +145,7 @@ func rolledOutPart(d *appsv1ac.DeploymentApplyConfiguration) appsv1ac.Deployment
 	return part
 }
 
-// checkDerivation: from a version of tomorrow nothing can be derived without restarting the pods.
+// checkDerivation: if an unknown version derived the Deployment, this operator cannot derive a template without restarting the pods.
 func (in *input) checkDerivation() field.ErrorList {
 	if in.version <= NewestDerivation {
 		return nil
@@ -154,13 +155,13 @@ func (in *input) checkDerivation() field.ErrorList {
 			"to %d, which restarts the pods", in.app.Name, in.version, OldestDerivation, NewestDerivation, NewestDerivation))}
 }
 
-// askedDerivation is the version that the app's owner asks for, 0 if none or if the text is no version.
+// askedDerivation is the version that the app's owner asks for, 0 if the annotation is absent or not a version.
 func askedDerivation(app *v1alpha1.GracefulApp) int32 {
 	return parseDerivation(app.Annotations[v1alpha1.AnnotationDerivation])
 }
 
-// AskedDerivation checks the version that the owner asks for. It is for admission only: an operator that was downgraded goes on with an app
-// that asks for a version of tomorrow.
+// AskedDerivation checks the version that the owner asks for. It is for admission only: after a downgrade, the operator still reconciles an
+// app that asks for a newer version.
 func AskedDerivation(app *v1alpha1.GracefulApp) field.ErrorList {
 	text, ok := app.Annotations[v1alpha1.AnnotationDerivation]
 	if !ok || isKnownDerivation(askedDerivation(app)) {

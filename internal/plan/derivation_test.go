@@ -48,7 +48,7 @@ func TestDerivationIsStable(t *testing.T) {
 	}
 }
 
-// TestOldestDerivationIsFrozen keeps a change of version 1 from being hidden by a change of its digests: it was in use before versions were.
+// TestOldestDerivationIsFrozen fails if the digests of version 1 change: apps have used it since before there were versions.
 func TestOldestDerivationIsFrozen(t *testing.T) {
 	data, err := os.ReadFile("testdata/derivation-1.yaml")
 	if err != nil {
@@ -143,7 +143,7 @@ func derivedBy(t *testing.T, version int32, modify ...func(*v1alpha1.GracefulApp
 	return app, plan.Running{Deployment: live, Applied: func() *appsv1ac.DeploymentApplyConfiguration { return p.Deployment }}
 }
 
-// record writes into the status what the operator records once it has derived the Deployment from the spec.
+// record writes status.derivation, as the operator does once it has derived the Deployment from the spec.
 func record(t *testing.T, app *v1alpha1.GracefulApp, running plan.Running) {
 	t.Helper()
 	p, errs, _ := plan.For(app, running)
@@ -153,7 +153,7 @@ func record(t *testing.T, app *v1alpha1.GracefulApp, running plan.Running) {
 	app.Status.Derivation = &p.Derivation
 }
 
-// TestWhoMovesToTheNewestDerivation changes an app whose Deployment version 1 has derived.
+// TestWhoMovesToTheNewestDerivation changes an app of derivation version 1. The table tells which changes move it to the newest version.
 func TestWhoMovesToTheNewestDerivation(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -205,7 +205,7 @@ func versionOf(t *testing.T, app *v1alpha1.GracefulApp, running plan.Running) in
 	return p.Derivation.Version
 }
 
-// overwrite drops from what was applied what somebody else has overwritten.
+// overwrite removes the pod template from the applied fields, as if another client had overwritten it.
 func overwrite(running *plan.Running) {
 	applied := *running.Applied()
 	spec := *applied.Spec
@@ -213,7 +213,7 @@ func overwrite(running *plan.Running) {
 	running.Applied = func() *appsv1ac.DeploymentApplyConfiguration { return &applied }
 }
 
-// TestDerivationInForce looks at Deployments whose version is not simply what their annotation says.
+// TestDerivationInForce checks Deployments for which the annotation alone does not decide the version.
 func TestDerivationInForce(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -224,7 +224,7 @@ func TestDerivationInForce(t *testing.T) {
 		{name: "no annotation, older than versions are", want: 1, modify: func(_ *testing.T, _ *v1alpha1.GracefulApp, r *plan.Running) {
 			r.Deployment.Annotations, r.Applied = nil, nil
 		}},
-		{name: "to be adopted, made by somebody else", want: 2, modify: func(_ *testing.T, _ *v1alpha1.GracefulApp, r *plan.Running) {
+		{name: "to be adopted, created by another client", want: 2, modify: func(_ *testing.T, _ *v1alpha1.GracefulApp, r *plan.Running) {
 			r.Deployment.Annotations, r.Deployment.OwnerReferences, r.Applied = nil, nil, nil
 		}},
 		{name: "to be adopted, orphaned by a deleted GracefulApp", want: 1, modify: func(_ *testing.T, _ *v1alpha1.GracefulApp, r *plan.Running) {
@@ -310,7 +310,7 @@ func TestAskedDerivationIsKnown(t *testing.T) {
 	}
 }
 
-// TestTightenedRule: a rule of version 2 refuses an app of version 2, and an app that keeps version 1 goes on and is told.
+// TestTightenedRule: a rule of version 2 refuses an app of version 2. An app that keeps version 1 stays valid, and Outdated names the field.
 func TestTightenedRule(t *testing.T) {
 	const field = "spec.template.spec.containers[0].env[0]"
 	wrong := setVariable("GRACEFUL_REQUEST_SEC", "99")

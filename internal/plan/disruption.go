@@ -6,8 +6,8 @@ import (
 	policyv1ac "k8s.io/client-go/applyconfigurations/policy/v1"
 )
 
-// disruptionBudgetConfiguration lets a drain take the pods one by one. A single pod gets no budget: it would only make
-// every drain hang. Pods that are broken anyway may always go, or they would block a drain for ever.
+// disruptionBudgetConfiguration lets a drain evict the pods one by one. A single pod gets no budget, because the budget would block every
+// drain. Pods that are not Ready may always be evicted, because they would otherwise block a drain for ever.
 func disruptionBudgetConfiguration(in *input) *policyv1ac.PodDisruptionBudgetApplyConfiguration {
 	if in.replicas() < 2 {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// handler is what probes and hooks have in common: an address within the pod.
+// handler is the part that probes and hooks share: an address within the pod.
 type handler struct {
 	path *field.Path
 	host string
@@ -58,10 +58,11 @@ func (s server) ownHook() *corev1.LifecycleHandler {
 // sleepWords finds the waits in a shell command: sleep 5, sleep 2.5, sleep 1m.
 var sleepWords = regexp.MustCompile(`(?:^|[\s;&|(/])sleep\s+([0-9]+(?:\.[0-9]+)?)([smhd]?)(?:$|[\s;&|)])`)
 
-// notInOrder finds what may run a wait not once and not in order: loops, branches, the background, pipes, quoted words.
+// notInOrder finds shell syntax that may run a wait more than once, never or out of order: loops, branches, background commands, pipes,
+// quoted words.
 var notInOrder = regexp.MustCompile("(?:^|[\\s;])(?:while|until|for|if|case|function)\\s|[|&'\"$`]")
 
-// wait is what can be read of an exec hook's duration.
+// wait is the duration of an exec hook, as far as its command shows it.
 type wait struct {
 	seconds float64
 	// exact: the command does nothing but wait. Else another command may take time too.
@@ -105,8 +106,8 @@ func readableWait(hook *corev1.LifecycleHandler) (w wait, ok bool) {
 	}
 }
 
-// checkHookDuration: SIGTERM follows as soon as the hook returns, so a hook that waits less makes t2 shorter than the
-// timing says, and one that waits more eats the time of the shutdown. Beside another command, the waits are the least that the hook takes.
+// checkHookDuration: SIGTERM follows as soon as the hook returns. A hook that waits less than t2 makes t2 shorter than declared, and one that
+// waits more shortens the time of the shutdown. Beside another command, the sum of the waits is a lower bound of the hook's duration.
 func checkHookDuration(in *input, s server) field.ErrorList {
 	w, ok := readableWait(s.ownHook())
 	t2 := in.timing.PreStopSeconds

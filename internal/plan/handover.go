@@ -7,10 +7,10 @@ import (
 
 // targetPort is the Service's target for a derived port, which targets the name of a container port.
 //
-// A Service that was adopted may target a number, or the name of a port that the template no longer has. Pods that run have no port of the
-// new name, so with the name they would lose their endpoints at once. The Service therefore targets the number, which old and new pods
-// share (Adoption and Change check it), until the rollout has given every pod the named port. If the Service is adopted alone, its pods are
-// those of another controller, and it targets the number until the app's own pods are available.
+// An adopted Service may target a number, or the name of a port that the template no longer has. The running pods have no port of the new
+// name, so a Service that targets the name would lose its endpoints at once. So the Service targets the number, which old and new pods share
+// (Adoption and Change check it), until the rollout has given every pod the named port. If the app adopts only the Service, the pods belong
+// to another controller, and the Service targets the number until the app's own pods are available.
 func (in *input) targetPort(p corev1.ServicePort) intstr.IntOrString {
 	live := in.running.servicePort(p)
 	if live == nil || live.TargetPort == p.TargetPort {
@@ -18,7 +18,7 @@ func (in *input) targetPort(p corev1.ServicePort) intstr.IntOrString {
 	}
 	number := in.running.targetNumber(*live)
 	switch {
-	case number == 0: // it reaches no pod
+	case number == 0: // the live port reaches no pod
 		return p.TargetPort
 	case in.adopts(in.running.Service):
 		return intstr.FromInt32(number)
@@ -35,7 +35,7 @@ func (in *input) handsOver(p, live corev1.ServicePort) bool {
 	return in.running.Deployment != nil && live.TargetPort == intstr.FromInt32(number) && !in.running.everyPodHas(p.TargetPort.StrVal, p.Protocol, number)
 }
 
-// portNumber of the container port that a derived Service port targets, 0 if there is none.
+// portNumber is the number of the container port that a derived Service port targets, or 0.
 func (in *input) portNumber(p corev1.ServicePort) int32 {
 	return numberOf(in.reachablePorts(), p.TargetPort.StrVal, p.Protocol)
 }

@@ -12,12 +12,12 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/timing"
 )
 
-// injected returns those of the containers that were not sent.
+// injected returns the containers that the operator did not send.
 func (p admittedPod) injected(containers []corev1.Container) []corev1.Container {
 	return slices.DeleteFunc(slices.Clone(containers), func(c corev1.Container) bool { return find(c.Name, p.sent) != nil })
 }
 
-// find the container of this name in a pod, nil if there is none.
+// find returns the container of this name in a pod, or nil.
 func find(name string, pod corev1.PodSpec) *corev1.Container {
 	for _, c := range slices.Concat(pod.InitContainers, pod.Containers) {
 		if c.Name == name {
@@ -43,7 +43,7 @@ func warnInjectedContainer(p admittedPod) []string {
 	return all
 }
 
-// hookSeconds is how long a container's preStop hook holds SIGTERM back; ok is false if that cannot be told.
+// hookSeconds is how long a container's preStop hook delays SIGTERM; ok is false if the hook does not show it.
 func hookSeconds(c corev1.Container) (seconds float64, ok bool) {
 	switch hook := preStopOf(c); {
 	case hook == nil:
@@ -60,7 +60,7 @@ func warnInjectedSidecars(p admittedPod) []string {
 	sidecars := slices.DeleteFunc(p.injected(p.admitted.InitContainers), func(c corev1.Container) bool { return !isNativeSidecar(c) })
 	grace := p.admitted.TerminationGracePeriodSeconds
 	needed := p.leastGrace() + int64(nativeSidecars(p.admitted))*timing.SidecarSeconds
-	// Where a policy sets the grace period, another t3 has no effect: warnChangedGrace says so.
+	// Where a policy sets the grace period, another t3 has no effect: warnChangedGrace warns of that.
 	if len(sidecars) == 0 || grace == nil || *grace > needed || p.changedGrace() {
 		return nil
 	}
@@ -111,7 +111,7 @@ func warnChangedContainers(p admittedPod) []string {
 	return all
 }
 
-// changedFields are the probes, the hook and the like that the admitted container lacks or has otherwise.
+// changedFields are the derived fields, such as probes and hook, that the admitted container lacks or has with another value.
 func changedFields(sent, admitted corev1.Container) []string {
 	var changed []string
 	for _, f := range []struct {
@@ -136,7 +136,7 @@ func changedFields(sent, admitted corev1.Container) []string {
 	return changed
 }
 
-// variable is the container's variable of this name, nil if there is none. Of several the kubelet takes the last.
+// variable returns the container's variable of this name, or nil. Of several the kubelet takes the last.
 func variable(c corev1.Container, name string) *corev1.EnvVar {
 	for _, e := range slices.Backward(c.Env) {
 		if e.Name == name {
@@ -146,8 +146,8 @@ func variable(c corev1.Container, name string) *corev1.EnvVar {
 	return nil
 }
 
-// isKept tells whether the API server admits the probe as it was sent. What was left out may have any value: it was defaulted. DeepDerivative knows
-// no number that was left out.
+// isKept tells whether the API server admits the probe as it was sent. A field that was left out may have any value, because the API server
+// sets its default. DeepDerivative compares a number even if it is 0, so isKept first copies the numbers that were left out.
 func isKept(sent, admitted *corev1.Probe) bool {
 	if sent == nil || admitted == nil {
 		return sent == nil

@@ -8,7 +8,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/timing"
 )
 
-// defaultContainerAnnotation names the serving container, as it names the container that kubectl logs and exec mean.
+// defaultContainerAnnotation names the serving container. kubectl logs and kubectl exec use the same annotation.
 const defaultContainerAnnotation = "kubectl.kubernetes.io/default-container"
 
 var (
@@ -21,14 +21,14 @@ var (
 	servicePath       = specPath.Child("service", "spec")
 )
 
-// input is what every check and every builder reads: the app and what follows from it, each computed once.
+// input is the argument of every check and every builder: the app and the values that follow from it, each computed once.
 type input struct {
 	app     *v1alpha1.GracefulApp
 	running Running
 	// version of the derivation.
 	version int32
 	timing  timing.Timing
-	// serving is the index of the main container, -1 if there is none.
+	// serving is the index of the main container, or -1.
 	serving int
 	// template is the pod template as it will be.
 	template *corev1.PodTemplateSpec
@@ -57,7 +57,7 @@ func newInputOf(version int32, app *v1alpha1.GracefulApp, running Running) *inpu
 	return in
 }
 
-// deriveTiming: version 1 knows no bound of the liveness probe's patience.
+// deriveTiming: version 1 has no upper bound of the liveness probe's patience.
 func deriveTiming(version int32, spec *v1alpha1.GracefulAppSpec) timing.Timing {
 	t := timing.Derive(spec.Timing, nativeSidecars(spec.Template.Spec))
 	if version < 2 {

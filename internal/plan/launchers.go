@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// packageManagers start the server as their child, by a shell, and do not pass SIGTERM on to it in every version.
+// packageManagers start the server as a child process of a shell. Not every version forwards SIGTERM to it.
 var packageManagers = []string{"npm", "npx", "yarn", "pnpm"}
 
-// inits pass SIGTERM on to the command that they start, and to nothing else.
+// inits forward SIGTERM to the command that they start, and to no other process.
 var inits = []string{"tini", "docker-init", "catatonit", "dumb-init"}
 
-// launched is the command that gets the container's SIGTERM: what env runs in its place, or what a small init passes the signal on to. It is
-// empty where all processes get the signal.
+// launched is the command that gets the container's SIGTERM: the command that env executes, or the one to which a small init forwards the
+// signal. It is empty where all processes get the signal.
 func launched(command []string) []string {
 	for len(command) > 0 {
 		switch name := path.Base(command[0]); {
@@ -57,7 +57,7 @@ func skip(words []string, matches func(string) bool) []string {
 	return words[i:]
 }
 
-// warnPackageManager looks at the first process, and at the one that replaces it.
+// warnPackageManager checks the first process and the one that replaces it by exec.
 func warnPackageManager(_ *input, s server) []string {
 	command := launched(slices.Concat(s.written.Command, s.written.Args))
 	if script, ok := shellScript(command); ok {

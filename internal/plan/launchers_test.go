@@ -16,7 +16,7 @@ const (
 	packageManagerKeepsIt = "which may not pass SIGTERM on to it"
 )
 
-// TestLaunchersThatKeepSIGTERM are warned about, and no other ones.
+// TestLaunchersThatKeepSIGTERM checks that only launchers that do not forward SIGTERM give a warning.
 func TestLaunchersThatKeepSIGTERM(t *testing.T) {
 	tests := []struct {
 		command []string
@@ -74,7 +74,7 @@ func TestGRPCNeedsNoDrainEndpoint(t *testing.T) {
 	}
 }
 
-// TestPlainSleepsLossIsTheLabs: the figure is measured in one place.
+// TestPlainSleepsLossIsTheLabs: the figure equals the one in docs/lab.md, which is its source.
 func TestPlainSleepsLossIsTheLabs(t *testing.T) {
 	const figure = "36 of 147,453"
 	_, _, warnings := plan.For(hello(func(app *v1alpha1.GracefulApp) { container(app).Lifecycle = nil }), plan.Running{})

@@ -14,17 +14,17 @@ import (
 )
 
 const (
-	// nameLabel carries the app's name: on every child, and on the pods unless the spec has a selector of its own.
+	// nameLabel holds the app's name. Every owned object has it, and the pods have it unless the spec sets a selector.
 	nameLabel = "apps.gracefulapp.dev/name"
 	// managedByLabel is the label that Kubernetes recommends for the tool that keeps an object.
 	managedByLabel = "app.kubernetes.io/managed-by"
 	managedBy      = "gracefulapp"
 )
 
-// selectorLabels choose the app's pods, for Deployment, Service and PodDisruptionBudget alike.
+// selectorLabels select the app's pods. Deployment, Service and PodDisruptionBudget use the same ones.
 func (in *input) selectorLabels() map[string]string { return SelectorLabels(in.app) }
 
-// SelectorLabels choose the app's pods; the status shows them too, whatever the verdict on the rest of the spec.
+// SelectorLabels select the app's pods. The status shows them too, even if the rest of the spec is invalid.
 func SelectorLabels(app *v1alpha1.GracefulApp) map[string]string {
 	if app.Spec.Selector != nil {
 		return app.Spec.Selector.MatchLabels
@@ -32,7 +32,7 @@ func SelectorLabels(app *v1alpha1.GracefulApp) map[string]string {
 	return map[string]string{nameLabel: app.Name}
 }
 
-// PodLabels are the labels that the app's pods bear. The user's value wins, and a check refuses one that contradicts the selector.
+// PodLabels are the labels of the app's pods. The user's value wins, and a check refuses one that contradicts the selector.
 func PodLabels(app *v1alpha1.GracefulApp) map[string]string {
 	return withDefaults(app.Spec.Template.Labels, SelectorLabels(app))
 }

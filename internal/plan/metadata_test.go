@@ -42,7 +42,7 @@ func TestCommonMetadataIsValid(t *testing.T) {
 		"the annotation that rolls a Deployment back": {annotations: map[string]string{"deprecated.deployment.rollback.to": "1"}, fields: []string{"spec.commonMetadata.annotations[deprecated.deployment.rollback.to]"}},
 		"an annotation for one object":                {annotations: map[string]string{"apps.gracefulapp.dev/allow-deletion": "true"}, fields: []string{"spec.commonMetadata.annotations[apps.gracefulapp.dev/allow-deletion]"}},
 		"an annotation's key":                         {annotations: map[string]string{"a b": "c"}, fields: []string{"spec.commonMetadata.annotations"}},
-		"what the Deployment's controller writes":     {annotations: map[string]string{"deployment.kubernetes.io/revision": "1"}, fields: []string{"spec.commonMetadata.annotations[deployment.kubernetes.io/revision]"}},
+		"a key of the Deployment's controller":        {annotations: map[string]string{"deployment.kubernetes.io/revision": "1"}, fields: []string{"spec.commonMetadata.annotations[deployment.kubernetes.io/revision]"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -58,7 +58,7 @@ func TestCommonMetadataIsValid(t *testing.T) {
 	}
 }
 
-// TestSourceOfMetadata: what the API server or a policy says of an owned object's metadata is told at the field that decides it.
+// TestSourceOfMetadata: an error of the API server or a policy about an owned object's metadata names the field of the app that sets it.
 func TestSourceOfMetadata(t *testing.T) {
 	p, _, _ := plan.For(hello(), plan.Running{})
 	for _, test := range []struct{ kind, path, want string }{

@@ -25,39 +25,43 @@ var (
 	warns = regexp.MustCompile(`(?:v\.warn\(|admission\.Warnings\{)"([^"]*)"`)
 )
 
-// TestModelIsTrue reads the tables of the document that users read: each row's case must exist and show what the row says.
+// TestModelIsTrue checks the tables of docs/timing-model.md: each row's case must exist and must contain the row's field or words.
 func TestModelIsTrue(t *testing.T) {
-	data, err := os.ReadFile(model)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sections := strings.Split(string(data), "\n## ")
 	for _, s := range []struct {
 		title string
 		least int
 		check func(t *testing.T, row []string)
 	}{
-		{"What is derived", 15, func(t *testing.T, row []string) { t.Helper(); derives(t, row[0], row[3]) }},
-		{"What is refused", 12, func(t *testing.T, row []string) { t.Helper(); says(t, row[2], row[3], "errors") }},
-		{"What is warned about", len(plan.Warnings()), func(t *testing.T, row []string) { t.Helper(); says(t, row[1], row[2], "warnings") }},
+		{"derived", 15, func(t *testing.T, row []string) { t.Helper(); derives(t, row[0], row[3]) }},
+		{"refused", 12, func(t *testing.T, row []string) { t.Helper(); says(t, row[2], row[3], "errors") }},
+		{"warned about", len(plan.Warnings()), func(t *testing.T, row []string) { t.Helper(); says(t, row[1], row[2], "warnings") }},
 	} {
-		rows := 0
-		for _, section := range sections {
-			if !strings.HasPrefix(section, s.title) {
-				continue
-			}
-			for _, row := range rowsOf(section) {
-				rows++
-				t.Run(s.title+"/"+row[0]+row[1], func(t *testing.T) { s.check(t, row) })
-			}
+		rows := rowsOf(section(t, s.title))
+		for _, row := range rows {
+			t.Run(s.title+"/"+row[0]+row[1], func(t *testing.T) { s.check(t, row) })
 		}
-		if rows < s.least {
-			t.Errorf("%q has %d rows, want at least %d", s.title, rows, s.least)
+		if len(rows) < s.least {
+			t.Errorf("%q has %d rows, want at least %d", s.title, len(rows), s.least)
 		}
 	}
 }
 
-// rowsOf are a table's rows without its head.
+// section returns the model's section with this title.
+func section(t *testing.T, title string) string {
+	t.Helper()
+	data, err := os.ReadFile(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, found := strings.Cut(string(data), "\n## What is "+title+"\n")
+	if !found {
+		t.Fatalf("%s has no section about %q", model, title)
+	}
+	text, _, _ = strings.Cut(text, "\n## ")
+	return text
+}
+
+// rowsOf returns a table's rows without its header.
 func rowsOf(section string) [][]string {
 	var rows [][]string
 	for line := range strings.Lines(section) {
@@ -73,15 +77,10 @@ func rowsOf(section string) [][]string {
 	return rows[1:]
 }
 
-// TestModelKnowsEveryWarning: the model's table has the page of refusals' warnings, by the same names, and so has what webhook and dry run add.
+// TestModelKnowsEveryWarning: the model's table has the same warnings as docs/refusals.md, by the same names, and those of webhook and dry run.
 func TestModelKnowsEveryWarning(t *testing.T) {
-	data, err := os.ReadFile(model)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, _ := strings.Cut(string(data), "\n## What is warned about")
 	var known, words, want []string
-	for _, row := range rowsOf(section) {
+	for _, row := range rowsOf(section(t, "warned about")) {
 		known, words = append(known, row[0]), append(words, strings.Trim(row[1], "`"))
 	}
 	for _, w := range plan.Warnings() {
@@ -107,7 +106,7 @@ func TestModelKnowsEveryWarning(t *testing.T) {
 	}
 }
 
-// outcomeNamed is a case's stored outcome.
+// outcomeNamed returns the stored outcome of the case that the cell names.
 func outcomeNamed(t *testing.T, cell string) map[string]any {
 	t.Helper()
 	name := quoted.FindStringSubmatch(cell)
@@ -149,7 +148,7 @@ func derives(t *testing.T, cell, example string) {
 	}
 }
 
-// says: the example shows the words, a case in its outcome, code to which a row links in its text.
+// says checks that the example contains the words: a case in its outcome, a linked source file in its text.
 func says(t *testing.T, cell, example, kind string) {
 	t.Helper()
 	if cell == "" {
@@ -177,7 +176,7 @@ func says(t *testing.T, cell, example, kind string) {
 
 const refusals = "../../docs/refusals.md"
 
-// The tables of the page of refusals are written from the checks and the warnings, so that they cannot fall behind; -update writes them.
+// TestRefusalsPage compares the tables of docs/refusals.md with the checks and the warnings; -update writes them.
 func TestRefusalsPage(t *testing.T) {
 	var rules, warnings strings.Builder
 	rules.WriteString("| # | rule | why | instead |\n|---|---|---|---|\n")

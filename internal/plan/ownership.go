@@ -8,7 +8,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// FieldManager is the owner of every field that the operator sets; kubectl shows it with --show-managed-fields.
+// FieldManager is the field manager of every field that the operator sets; kubectl shows it with --show-managed-fields.
 const FieldManager = "gracefulapp"
 
 // Owns tells whether a live object of the app's name is the app's own: the app controls it, or it has lost its owner reference (an edit, a

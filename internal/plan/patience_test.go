@@ -9,7 +9,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// TestPatienceWithALongRequest: a failureThreshold of the owner's own is the way to another patience, and then nothing is warned about.
+// TestPatienceWithALongRequest: the owner sets another patience by a failureThreshold, and then there is no warning.
 func TestPatienceWithALongRequest(t *testing.T) {
 	request := func(seconds int32) func(*v1alpha1.GracefulApp) {
 		return func(app *v1alpha1.GracefulApp) { app.Spec.Timing.RequestSeconds = seconds }

@@ -1,5 +1,5 @@
-// Package plan turns a GracefulApp into the objects that shall exist and the verdict on its spec. It is pure, and its
-// function For is the only door: controller, webhook and command line see the same objects, errors and warnings.
+// Package plan derives the desired objects of a GracefulApp and validates its spec. It has no side effects. Controller, webhook and command
+// line all call its function For, so they get the same objects, errors and warnings.
 package plan
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// Plan is what shall exist for a GracefulApp. A nil object must not exist.
+// Plan holds the desired objects of a GracefulApp. A nil object must not exist.
 type Plan struct {
 	Timing              v1alpha1.TimingStatus
 	Deployment          *appsv1ac.DeploymentApplyConfiguration
@@ -21,7 +21,7 @@ type Plan struct {
 	PodDisruptionBudget *policyv1ac.PodDisruptionBudgetApplyConfiguration
 	// Derivation is set with field errors too.
 	Derivation v1alpha1.DerivationStatus
-	// Outdated are the rules of newer derivation versions that the spec breaks. They hold nothing up while the app keeps its version.
+	// Outdated are the rules of newer derivation versions that the spec breaks. They block nothing while the app keeps its version.
 	Outdated field.ErrorList
 
 	origin origin
@@ -29,9 +29,9 @@ type Plan struct {
 	serving []string
 }
 
-// For plans the app beside its live objects. With field errors the spec breaks an invariant and the Plan has no objects: nothing may be
-// made from it, and nothing may be deleted.
-// Warnings are for the user who writes the spec; they never hold anything up.
+// For derives the desired objects from the app and its live objects. If it returns field errors, the spec breaks an invariant and the Plan
+// has no objects: the caller may create nothing from it and delete nothing. Warnings are for the user who writes the spec; they never block
+// anything.
 func For(app *v1alpha1.GracefulApp, running Running) (Plan, field.ErrorList, []string) {
 	in := newInput(app, running)
 	if errs := in.check(); len(errs) > 0 {
@@ -39,7 +39,7 @@ func For(app *v1alpha1.GracefulApp, running Running) (Plan, field.ErrorList, []s
 	}
 	plan, err := in.build()
 	if err != nil {
-		// Cannot happen to a spec that came through the API server; said rather than hidden, as the next release may.
+		// Cannot happen to a spec that the API server has accepted. It is reported in case a later API server accepts more.
 		return Plan{Derivation: in.derivation()}, field.ErrorList{field.InternalError(templatePath, err)}, in.warn()
 	}
 	plan.Outdated = in.outdated()

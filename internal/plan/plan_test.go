@@ -15,9 +15,9 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-var update = flag.Bool("update", false, "rewrite testdata/*.out.yaml from what the code derives now")
+var update = flag.Bool("update", false, "rewrite testdata/*.out.yaml from the current output of the code")
 
-// outcome is what a case's out.yaml holds.
+// outcome is the content of a case's out.yaml.
 type outcome struct {
 	Errors   []string               `json:"errors,omitempty"`
 	Warnings []string               `json:"warnings,omitempty"`
@@ -25,7 +25,7 @@ type outcome struct {
 	Objects  map[string]any         `json:"objects,omitempty"`
 }
 
-// TestFor reads testdata/NAME.in.yaml, a GracefulApp, and compares what is derived with NAME.out.yaml. Each input begins
+// TestFor reads testdata/NAME.in.yaml, a GracefulApp, and compares the outcome of For with NAME.out.yaml. Each input begins
 // with a comment that says why the case exists.
 func TestFor(t *testing.T) {
 	inputs, err := filepath.Glob("testdata/*.in.yaml")

@@ -39,8 +39,8 @@ func namedProbes(c corev1.Container) []namedProbe {
 func deriveProbes(written probes, t timing.Timing, fallback corev1.ProbeHandler, native bool) probes {
 	readiness := completeProbe(written.readiness, t.Readiness, fallback)
 	liveness := completeProbe(written.liveness, t.Liveness, fallback)
-	// The startup probe asks what the liveness probe will ask, so that the first liveness probe after it succeeds. A native sidecar's does not: the
-	// app starts after it has succeeded, and a liveness probe may ask the app through the sidecar.
+	// The startup probe uses the liveness probe's handler, so that the first liveness probe after it succeeds. A native sidecar's startup probe
+	// does not: the app starts after it has succeeded, and the sidecar's liveness probe may reach the app through the sidecar.
 	start := fallback
 	if liveness != nil && !native {
 		start = liveness.ProbeHandler
@@ -56,7 +56,7 @@ func deriveProbes(written probes, t timing.Timing, fallback corev1.ProbeHandler,
 	return probes{startup: startup, readiness: readiness, liveness: liveness}
 }
 
-// openPort asks whether a port accepts connections. Without a port it asks nothing.
+// openPort is a handler that probes whether a port accepts connections, or an empty one if there is no port.
 func openPort(name string) corev1.ProbeHandler {
 	if name == "" {
 		return corev1.ProbeHandler{}

@@ -5,8 +5,8 @@ import "time"
 // RestartedAt is the annotation of a pod template that `kubectl rollout restart` sets to the current time.
 const RestartedAt = "kubectl.kubernetes.io/restartedAt"
 
-// restartedAt decides the annotation for a template that has it, as an exported manifest does. The later time wins, so that neither a restart by
-// kubectl nor a restart by the app's owner is undone. Equal times in two notations are no reason to restart the pods.
+// restartedAt decides the annotation for a template that has it, as an exported manifest does. The later time wins, so that the operator reverts
+// neither a restart by kubectl nor a restart by the app's owner. Equal times in two notations do not restart the pods.
 func restartedAt(written string, running Running) string {
 	if running.Deployment == nil {
 		return written

@@ -17,12 +17,12 @@ type Running struct {
 	// Deployment and Service as they are in the cluster, owned by the app or about to be adopted by it; nil if absent.
 	Deployment *appsv1.Deployment
 	Service    *corev1.Service
-	// Autoscaler is the name of a HorizontalPodAutoscaler that targets the Deployment; "" if there is none.
+	// Autoscaler is the name of a HorizontalPodAutoscaler that targets the Deployment, or "".
 	Autoscaler string
-	// ForeignDisruptionBudget is the name of a PodDisruptionBudget that selects the app's pods and is not the app's own; "" if there is none.
+	// ForeignDisruptionBudget is the name of a PodDisruptionBudget that selects the app's pods and is not the app's own, or "".
 	ForeignDisruptionBudget string
 	// Applied computes the fields of the Deployment that the operator has applied and that no other manager has overwritten since; nil if they are
-	// unknown. It takes milliseconds, so it is asked only where it decides.
+	// unknown. It takes milliseconds, so it is called only where its result matters.
 	Applied func() *appsv1ac.DeploymentApplyConfiguration
 }
 
@@ -39,7 +39,7 @@ func Replicas(app *v1alpha1.GracefulApp, running Running) int32 {
 	return 1 // the CRD's default, for a file that no API server has seen
 }
 
-// servicePort is the live Service's port of the same number and protocol, nil if there is none.
+// servicePort is the live Service's port of the same number and protocol, or nil.
 func (r Running) servicePort(p corev1.ServicePort) *corev1.ServicePort {
 	if r.Service == nil {
 		return nil
@@ -79,7 +79,7 @@ func (r Running) isRolledOut() bool {
 	return d.Status.ObservedGeneration >= d.Generation && d.Status.UpdatedReplicas == d.Status.Replicas
 }
 
-// numberOf the first port of a name and protocol, 0 if there is none. It is the one that Kubernetes takes.
+// numberOf is the number of the first port of a name and protocol, or 0. Kubernetes takes the first one too.
 func numberOf(ports []corev1.ContainerPort, name string, p corev1.Protocol) int32 {
 	for _, port := range ports {
 		if port.Name == name && protocol(port.Protocol) == protocol(p) {
@@ -103,5 +103,5 @@ func portsOf(pod corev1.PodSpec) []corev1.ContainerPort {
 	return ports
 }
 
-// adopts tells whether the app is about to take the live object over.
+// adopts tells whether the app is about to adopt the live object.
 func (in *input) adopts(object metav1.Object) bool { return !Owns(in.app, object) }

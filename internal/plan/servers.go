@@ -20,8 +20,9 @@ type server struct {
 	targeted bool
 }
 
-// findServers returns the main container and, from derivation version 2 on, each container and native sidecar that a Service port targets. If
-// they are other ones, a main container without a TCP port has nothing to probe and is none of them: php-fpm on a Unix socket behind nginx.
+// findServers returns the main container and, from derivation version 2 on, each container and native sidecar that a Service port targets. It
+// leaves out a main container without a TCP port if Service ports target other containers, because it has nothing to probe: php-fpm on a Unix
+// socket behind nginx.
 func (in *input) findServers() []server {
 	all := in.runningContainers()
 	found := false
@@ -63,7 +64,7 @@ func (in *input) isTarget(port corev1.ContainerPort) bool {
 	})
 }
 
-// probedPort is the name of the port that a probe without a handler asks, "" if there is none. A port of a further container that no Service
+// probedPort is the name of the port that a probe without a handler asks, or "". A port of a further container that no Service
 // port targets may be open on localhost only.
 func (in *input) probedPort(s server) string {
 	first := ""
@@ -79,7 +80,7 @@ func (in *input) probedPort(s server) string {
 	return first
 }
 
-// isServer tells whether the container of this name is one.
+// isServer tells whether the container of this name is a server.
 func (in *input) isServer(name string) bool {
 	return slices.ContainsFunc(in.servers, func(s server) bool { return s.written.Name == name })
 }
@@ -93,7 +94,7 @@ func (in *input) serverNames() []string {
 }
 
 // startupBudget is how long the servers of a pod may take to start: native sidecars start one after another, then the containers at once.
-// A spec of at most maxSpecBytes cannot have so many that the sum exceeds int32.
+// A spec of at most maxSpecBytes has too few containers for the sum to exceed int32.
 func (in *input) startupBudget() int32 {
 	var sidecars, slowest int64
 	for _, s := range in.servers {
@@ -119,12 +120,12 @@ func (in *input) livenessBudget() int32 {
 
 type serverCheck func(*input, server) field.ErrorList
 
-// ofMain asks the check about the main container.
+// ofMain runs the check for the main container.
 func ofMain(find serverCheck) func(*input) field.ErrorList {
 	return ofServers(func(s server) bool { return s.main }, find)
 }
 
-// ofFurther asks the checks about the further containers that a Service port targets.
+// ofFurther runs the checks for the further containers that a Service port targets.
 func ofFurther(find ...serverCheck) func(*input) field.ErrorList {
 	return ofServers(func(s server) bool { return !s.main }, find...)
 }
@@ -143,7 +144,7 @@ func ofServers(matches func(server) bool, find ...serverCheck) func(*input) fiel
 	}
 }
 
-// warnEach looks at every server.
+// warnEach collects the warnings about every server.
 func warnEach(find func(*input, server) []string) func(*input) []string {
 	return func(in *input) []string {
 		var all []string

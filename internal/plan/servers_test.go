@@ -41,7 +41,7 @@ func TestOldestDerivationHasOneServer(t *testing.T) {
 	}
 }
 
-// TestFurtherServerIsATightenedRule: an app that keeps version 1 goes on, and is told what version 2 would refuse.
+// TestFurtherServerIsATightenedRule: an app that keeps version 1 stays valid, and Outdated names the field that version 2 refuses.
 func TestFurtherServerIsATightenedRule(t *testing.T) {
 	broken := behindProxy(func(c *corev1.Container) { c.StartupProbe = &corev1.Probe{PeriodSeconds: 1, FailureThreshold: 3} })
 	const field = "spec.template.spec.containers[1].startupProbe.failureThreshold"
@@ -55,7 +55,7 @@ func TestFurtherServerIsATightenedRule(t *testing.T) {
 	}
 }
 
-// TestProbeWithoutAHandlerAsksTheTargetedPort, in a container whose first port is another one.
+// TestProbeWithoutAHandlerAsksTheTargetedPort: the probe asks the targeted port even if it is not the container's first.
 func TestProbeWithoutAHandlerAsksTheTargetedPort(t *testing.T) {
 	metrics := func(ports []corev1.ContainerPort) []corev1.ContainerPort {
 		return append([]corev1.ContainerPort{{Name: "metrics", ContainerPort: 9090}}, ports...)
@@ -107,7 +107,8 @@ func TestHeadlessServiceHasServersToo(t *testing.T) {
 	}
 }
 
-// TestKeepAliveIsTheTargetsMatter: the clients of an app behind a proxy are in its pod.
+// TestKeepAliveIsTheTargetsMatter: only the container that a Service port targets gets the warning, because the clients of an app behind a
+// proxy are in the same pod.
 func TestKeepAliveIsTheTargetsMatter(t *testing.T) {
 	noHook := func(app *v1alpha1.GracefulApp) { container(app).Lifecycle = nil }
 	_, _, warnings := plan.For(hello(noHook, behindProxy()), plan.Running{})
@@ -193,7 +194,7 @@ func TestHookThatWaitsBesideAnotherCommand(t *testing.T) {
 	}
 }
 
-// TestContainerRestartIsATightenedRule: an app that keeps version 1 goes on, and is told what version 2 would refuse.
+// TestContainerRestartIsATightenedRule: an app that keeps version 1 stays valid, and Outdated names the field that version 2 refuses.
 func TestContainerRestartIsATightenedRule(t *testing.T) {
 	never := func(app *v1alpha1.GracefulApp) {
 		container(app).RestartPolicy = new(corev1.ContainerRestartPolicyNever)

@@ -62,7 +62,7 @@ func servicePorts(in *input) []corev1.ServicePort {
 	return ports
 }
 
-// targetOf is the name of the container port that a Service port means, "" if there is none. A target that was left out
+// targetOf is the name of the container port that a Service port targets, or "". A target that was left out
 // is the serving container's port of the same name, else of the same number (Kubernetes' own default), else, for an only
 // port, the serving port. The protocol must fit, for Kubernetes looks for name and protocol.
 func (in *input) targetOf(port corev1.ServicePort, only bool) string {

@@ -92,7 +92,7 @@ func TestServiceTargets(t *testing.T) {
 	}
 }
 
-// probesOn lets the probes and the hook ask another port.
+// probesOn sets another port for the probes and the hook.
 func probesOn(name string) func(*v1alpha1.GracefulApp) {
 	return func(app *v1alpha1.GracefulApp) {
 		port := intstr.FromString(name)

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// origin is what Source needs to know of the derivation: how many variables stand before the user's, by the path of a server.
+// origin tells Source how many derived variables stand before the user's in each server, by the server's path.
 type origin map[string]int
 
 func (in *input) origin() origin {

@@ -51,7 +51,8 @@ func preferOtherNodes(in *input) {
 	*preferred = append(*preferred, avoidSameNode(in))
 }
 
-// avoidSameNode counts the pods of the same revision only (matchLabelKeys), or the new pods of a rollout would go where the old ones are few.
+// avoidSameNode counts only the pods of the same revision (matchLabelKeys). Otherwise the new pods of a rollout would go to the nodes that have
+// few old ones.
 func avoidSameNode(in *input) corev1.WeightedPodAffinityTerm {
 	return corev1.WeightedPodAffinityTerm{
 		Weight: 100, // of 1 to 100
@@ -63,7 +64,7 @@ func avoidSameNode(in *input) corev1.WeightedPodAffinityTerm {
 	}
 }
 
-// spreadOverNodes is the wish of version 1.
+// spreadOverNodes is the topology spread constraint of version 1.
 func spreadOverNodes(in *input) corev1.TopologySpreadConstraint {
 	return corev1.TopologySpreadConstraint{
 		MaxSkew: 1, TopologyKey: corev1.LabelHostname, WhenUnsatisfiable: corev1.ScheduleAnyway,

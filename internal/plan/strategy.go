@@ -48,14 +48,14 @@ func podCount(count intstr.IntOrString, replicas int32, roundUp bool) int32 {
 	return int32(n)
 }
 
-// isZero tells whether the API server reads the count as 0, whatever the number of replicas.
+// isZero tells whether the API server reads the count as 0, for any number of replicas.
 func isZero(count intstr.IntOrString) bool {
 	const many = 100
 	return podCount(count, many, true) == 0
 }
 
-// progressDeadlineSeconds is derived if the user gives none. A new pod may have to wait up to t3 for the place or the volume of an old one that
-// was taken away first.
+// progressDeadlineSeconds is derived if the user sets none. Where an old pod ends first, a new pod may have to wait up to t3 for its node or its
+// volume.
 func (in *input) progressDeadlineSeconds() int32 {
 	if given := in.spec().ProgressDeadlineSeconds; given != nil {
 		return *given

@@ -11,7 +11,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/timing"
 )
 
-// Environment variables that carry the declared times into the app, so that the declared t1 is the app's t1.
+// Environment variables from which the app reads the declared times, so that the declared t1 is the app's t1.
 const (
 	envShutdown    = "GRACEFUL_SHUTDOWN_SEC"
 	envPreStop     = "GRACEFUL_PRESTOP_SEC"
@@ -20,7 +20,7 @@ const (
 	envRequest = "GRACEFUL_REQUEST_SEC"
 )
 
-// defaultPortName is what an unnamed serving port is called in the derived template.
+// defaultPortName is the name that the derived template gives to an unnamed serving port.
 const defaultPortName = "http"
 
 // withNamedPort is the user's pod template with a name for the main container's first TCP port, so that the Service can target it.
@@ -37,7 +37,7 @@ func withNamedPort(in *input) *corev1.PodTemplateSpec {
 	return template
 }
 
-// deriveTemplate completes the template. It copes with any template, for the checks read the result too.
+// deriveTemplate completes the template. It must accept any template, because the checks read its result before they refuse one.
 func deriveTemplate(in *input) {
 	template := in.template
 	template.Labels = PodLabels(in.app)
@@ -67,20 +67,20 @@ func deriveServer(s server, in *input) {
 			added = append(added, e)
 		}
 	}
-	// First, because $(GRACEFUL_SHUTDOWN_SEC) in another variable expands only what was defined before it.
+	// First, because $(GRACEFUL_SHUTDOWN_SEC) in another variable expands only if that variable comes later in the list.
 	c.Env = append(added, c.Env...)
 	c.Lifecycle = withPreStop(c.Lifecycle, in.timing.PreStopSeconds)
 }
 
-// servingPort is the index of the container's first TCP port, -1 if there is none.
+// servingPort is the index of the container's first TCP port, or -1.
 func servingPort(c corev1.Container) int {
 	return slices.IndexFunc(c.Ports, func(p corev1.ContainerPort) bool { return protocol(p.Protocol) == corev1.ProtocolTCP })
 }
 
-// protocol is TCP where none was given, as the API server has it.
+// protocol is TCP by default, as in the API server.
 func protocol(p corev1.Protocol) corev1.Protocol { return cmp.Or(p, corev1.ProtocolTCP) }
 
-// environment is the contract with the app, in the order in which it is added.
+// environment returns the variables that the operator adds, in their order.
 func (in *input) environment() []corev1.EnvVar {
 	all := times(in.timing)
 	if in.version >= 2 {

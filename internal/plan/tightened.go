@@ -2,15 +2,15 @@ package plan
 
 import "k8s.io/apimachinery/pkg/util/validation/field"
 
-// tightenedCheck is a rule that a released version of the operator did not know. It refuses a spec from its derivation version on, so an
-// app that breaks it and keeps an older version goes on as it is.
+// tightenedCheck is a rule that an earlier release of the operator did not have. It refuses a spec from its derivation version on, so an app
+// that breaks it and keeps an older version stays valid.
 type tightenedCheck struct {
 	Rule
 	since int32
 	find  func(*input) field.ErrorList
 }
 
-// tightened are asked about the spec as NewestDerivation derives it.
+// tightened are the tightened checks. checkTightened runs those that the app's derivation version has, outdated runs the others.
 var tightened = []tightenedCheck{
 	{
 		Rule: Rule{
@@ -25,7 +25,7 @@ var tightened = []tightenedCheck{
 	{
 		Rule: Rule{
 			Number:  "4-10",
-			Rule:    "every container and native sidecar that a Service port targets obeys what is said of the serving container's probes, hook, environment and stop signal (from derivation version 2 on)",
+			Rule:    "every container and native sidecar that a Service port targets obeys the rules for the serving container's probes, hook, environment and stop signal (from derivation version 2 on)",
 			Why:     "it gets the requests",
 			Instead: "as for the serving container",
 		},
@@ -44,7 +44,7 @@ var tightened = []tightenedCheck{
 	},
 }
 
-// checkTightened finds the rules that the app's derivation version has.
+// checkTightened checks the rules that the app's derivation version has.
 func (in *input) checkTightened() field.ErrorList {
 	var errs field.ErrorList
 	for _, c := range tightened {

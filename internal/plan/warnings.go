@@ -1,11 +1,11 @@
 package plan
 
-// Warning is what the page of refusals says of a warning, in Markdown. t1, t2, t3, S and R are the timing's fields.
+// Warning is a warning's row in docs/refusals.md, in Markdown. t1, t2, t3, S and R are the timing's fields.
 type Warning struct {
-	// When it is given, in the words by which docs/timing-model.md knows it.
+	// When is the condition of the warning. docs/timing-model.md has the same words.
 	When string
 	Why  string
-	// Instead is what to write or to look at.
+	// Instead tells the user how to correct the spec, or where to look.
 	Instead string
 }
 
@@ -14,19 +14,19 @@ type caution struct {
 	find func(*input) []string
 }
 
-// plainSleepLoss is what the lab measured with the plain sleep: requests lost on kept connections, of all requests. A test compares it with
+// plainSleepLoss is the lab's result with the plain sleep: requests lost on keep-alive connections, of all requests. A test compares it with
 // docs/lab.md.
 const plainSleepLoss = "36 of 147,453"
 
-// warnings are what a user should know and may well want; they never hold anything up.
+// warnings are about settings that are valid and may be intended. They never block anything.
 var warnings = []caution{
 	{Warning{"t2 under 5", "endpoint changes may need longer to reach every proxy", "5 or more, or leave t2 out"}, warnShortPreStop},
 	{Warning{"no drain-aware hook", "a keep-alive connection may lose a request at SIGTERM ([measured](lab.md#a-run): " + plainSleepLoss + ")",
-		"an `httpGet` hook, such as `/drain`, from which on the app answers `Connection: close`. An app that is probed by gRPC needs none, for " +
-			"GOAWAY does that at SIGTERM"}, warnEach(warnKeepAlive)},
-	{Warning{"an exec hook without a readable wait", "it must last t2, for SIGTERM follows as soon as it returns",
-		"look that it does, or write a plain `sleep` t2; in loops, branches, pipes and quotes no wait is read"}, warnEach(warnUnreadableHook)},
-	{Warning{"no replica", "every request is refused until a pod is ready, and nothing holds them back meanwhile", "1 or more"},
+		"an `httpGet` hook, such as `/drain`, after which the app answers with `Connection: close`. An app with a gRPC probe needs none, because " +
+			"its GOAWAY at SIGTERM has the same effect"}, warnEach(warnKeepAlive)},
+	{Warning{"an exec hook without a readable wait", "the hook must last t2, because SIGTERM follows as soon as it returns",
+		"make sure that it does, or write a plain `sleep` t2; the operator reads no wait in loops, branches, pipes and quotes"}, warnEach(warnUnreadableHook)},
+	{Warning{"no replica", "every request is refused until a pod is ready, and nothing queues the requests meanwhile", "1 or more"},
 		warnNoReplica},
 	{Warning{"one replica, and t2 under S + 10", "draining its node loses the requests of about S - t2 seconds",
 		"2 replicas, or bridge the gap with a t2 of S + 10"}, warnOneReplica},
@@ -35,18 +35,19 @@ var warnings = []caution{
 	{Warning{"required pod anti-affinity between the app's own pods, and `maxUnavailable` 0", "a new pod needs a node (or zone) without an old one, which ends " +
 		"only after the new one is available: without a spare one the new pod stays Pending", "`strategy.rollingUpdate: {maxSurge: 0, maxUnavailable: 1}`, a spare " +
 		"node, or `preferredDuringSchedulingIgnoredDuringExecution`. Anti-affinity with `matchLabelKeys: [pod-template-hash]` needs none"}, warnAntiAffinity},
-	{Warning{"`hostPort` or `hostNetwork`, and `maxUnavailable` 0", "likewise: a node has each port once", "likewise"}, warnHostPorts},
+	{Warning{"`hostPort` or `hostNetwork`, and `maxUnavailable` 0", "a new pod needs a node without an old one, because a node has each port once: without a " +
+		"spare node the new pod stays Pending", "`strategy.rollingUpdate: {maxSurge: 0, maxUnavailable: 1}`, or a spare node"}, warnHostPorts},
 	{Warning{"a PersistentVolumeClaim, and `maxUnavailable` 0", "if its access mode is ReadWriteOnce or ReadWriteOncePod, the new pod waits for the old one's volume",
-		"likewise, or a ReadWriteMany volume"}, warnClaims},
-	{Warning{"`internalTrafficPolicy: Local`", "a node whose last pod goes refuses requests, however many pods run elsewhere",
+		"`strategy.rollingUpdate: {maxSurge: 0, maxUnavailable: 1}`, or a ReadWriteMany volume"}, warnClaims},
+	{Warning{"`internalTrafficPolicy: Local`", "a node refuses requests as soon as its last pod is gone, even if pods run on other nodes",
 		"`Cluster`, or leave it out"}, warnInternalTraffic},
-	{Warning{"`externalTrafficPolicy: Local`", "a node whose last pod goes refuses requests until the load balancer's health check has noticed",
+	{Warning{"`externalTrafficPolicy: Local`", "a node refuses requests from the end of its last pod until the load balancer's health check fails there",
 		"a t2 longer than that, or leave it out"}, warnExternalTraffic},
 	{Warning{"type LoadBalancer with t2 under 30", "cloud load balancers go on sending requests for longer", "a t2 of 30 or more"},
 		warnLoadBalancer},
 	{Warning{"headless with t2 under 30", "clients keep addresses for the DNS record's time to live", "a t2 of 30 or more"}, warnHeadless},
-	{Warning{"a headless Service whose `clusterIP: None` is removed", "a `clusterIP` cannot change, so the Service stays headless",
-		"`clusterIP: None`, or let the operator create the Service anew, as the message says"}, warnKeptHeadless},
+	{Warning{"`clusterIP: None` is removed from a headless Service", "a `clusterIP` cannot change, so the Service stays headless",
+		"`clusterIP: None`, or delete the Service, as the message says: the operator creates it again"}, warnKeptHeadless},
 	{Warning{"`sessionAffinityConfig` without `sessionAffinity: ClientIP`", "it has no effect", "`sessionAffinity: ClientIP`, or leave it out"},
 		warnAffinityConfig},
 	{Warning{"readiness by open port", "the port is open before the app can serve, and still open when it no longer can",
@@ -62,9 +63,9 @@ var warnings = []caution{
 		"stay for hours", "a `failureThreshold`: patience = period x threshold"}, warnEach(warnBoundedPatience)},
 	{Warning{"t3 over 600", "cluster autoscaler waits 600 s at most and then kills", "raise its `--max-graceful-termination-sec` too"},
 		warnLongGracePeriod},
-	{Warning{"`shareProcessNamespace`", "the app is not PID 1 of its container", "look whether SIGTERM reaches it, or leave it out"},
+	{Warning{"`shareProcessNamespace`", "the app is not PID 1 of its container", "make sure that SIGTERM reaches it, or leave the field out"},
 		warnSharedProcessNamespace},
-	{Warning{"a further container without a hook", "it gets a `sleep` of t2, lest it end before the app, but still ends beside it",
+	{Warning{"a further container without a hook", "it gets a `sleep` of t2, so that it does not end before the app; but both get SIGTERM at the same time",
 		"make it a native sidecar (an init container with `restartPolicy: Always`), which ends after the app"}, warnOtherContainers},
 	{Warning{"a native sidecar with a hook other than a sleep, if no Service port targets it", "the hook runs as soon as the pod is deleted, while the app still serves",
 		"leave it out"}, warnSidecarHook},
@@ -74,18 +75,18 @@ var warnings = []caution{
 		"`exec` before the server's command, or no shell"}, warnEach(warnShellCommand)},
 	{Warning{"npm, npx, yarn or pnpm that starts the server", "SIGTERM may reach it and never the server", "the server's own command"},
 		warnEach(warnPackageManager)},
-	{Warning{"an exec hook that needs a shell", "in an image without it the hook fails, and SIGTERM comes at once",
+	{Warning{"an exec hook that needs a shell", "in an image without a shell the hook fails, and SIGTERM comes at once",
 		"leave the hook out to get Kubernetes' own sleep, which needs no program"}, warnEach(warnHookShell)},
-	{Warning{"a stop signal other than SIGTERM", "the app may know SIGTERM only", "look whether it shuts down gracefully on this one"},
+	{Warning{"a stop signal other than SIGTERM", "the app may handle SIGTERM only", "make sure that it shuts down gracefully on this signal"},
 		warnEach(warnStopSignal)},
-	{Warning{"readiness gates", "no pod is Ready before somebody sets their conditions; while nobody does, a rollout waits and the old pods " +
-		"serve on", "look that the controller which sets them runs"}, warnReadinessGates},
+	{Warning{"readiness gates", "no pod is Ready until a controller sets the conditions of its gates; until then a rollout waits and the old pods go on " +
+		"serving", "make sure that the controller which sets them runs"}, warnReadinessGates},
 	{Warning{"an init container with `restartPolicy: Never`", "each failure leaves a failed pod behind, and the next one is created without a backoff",
 		"leave it out: a failed init container is restarted, with a backoff"}, warnInitRestart},
 	{Warning{"a restart rule `RestartAllContainers`", "the kubelet kills all containers of the pod without a grace period",
 		"leave the rule out"}, warnRestartOfAll},
-	{Warning{"on adoption: `spec.service` changes what the clients of the Service see", "they may lose requests",
-		"what the Service has, and change it at a quiet hour"}, warnAdoptedService},
+	{Warning{"on adoption: `spec.service` changes a field that the clients of the Service notice", "the clients may lose requests",
+		"the live Service's value, and change it when traffic is low"}, warnAdoptedService},
 	{Warning{"a label of `commonMetadata` that the operator sets itself", "the operator's value wins", "leave it out"}, warnReservedLabels},
 	{Warning{"`progressDeadlineSeconds` under the startup budget + t2 + t3, where a new pod waits for the end of an old one", "each rollout would count as failed",
 		"a higher number, or leave it out"}, warnShortDeadline},
@@ -93,25 +94,25 @@ var warnings = []caution{
 		"the Deployment's number in `spec.progressDeadlineSeconds`"}, warnAdoptedDeadline},
 	{Warning{"on adoption: the Deployment has strategy Recreate or maxSurge 0, and `spec.strategy` is left out", "its pods may be unable to run side by side, and then " +
 		"a rollout never ends", "`strategy.rollingUpdate: {maxSurge: 0, maxUnavailable: 1}`, if so"}, warnAdoptedStrategy},
-	{Warning{"a foreign PodDisruptionBudget", "with two of them on a pod every eviction fails, so none is made; with one replica a drain may wait for ever",
-		"look that it lets pods go one by one, or delete it"}, warnForeignBudget},
+	{Warning{"a foreign PodDisruptionBudget", "every eviction of a pod that two budgets select fails, so the operator creates none; with one replica a drain may wait for ever",
+		"make sure that it allows one eviction at a time, or delete it"}, warnForeignBudget},
 	{Warning{"a HorizontalPodAutoscaler that targets the Deployment", "the GracefulApp keeps its number of replicas, and `spec.replicas` has no " +
 		"effect", "let it target the GracefulApp, as the message says"}, warnAutoscaler},
 }
 
-// warnedElsewhere is what the webhook and its dry run (internal/children) find in the cluster.
+// warnedElsewhere are the warnings of the webhook and its dry run (internal/children).
 var warnedElsewhere = []Warning{
-	{"a foreign object of the app's name", "it is not touched, and nothing is made while it is in the way",
+	{"a foreign object of the app's name", "the operator does not change it, and creates no object while it exists",
 		"delete or rename it, or [adopt it](adoption.md)"},
-	{"a refusal that passes", "a quota is exhausted, or a ServiceAccount does not exist yet: no change of the spec heals that",
-		"raise the quota, make the ServiceAccount; it is tried again"},
-	{"a dry run that could not be made", "a webhook in its way does not answer or knows no dry run, the namespace is going away, or the API " +
-		"server is slow", "look at the status, which says what came of it: [`Stalled`](status.md) if it was refused"},
-	{"a dry run that was not made", "the review did not come by the path that only the API server knows, as in the first seconds after the " +
-		"operator was installed", "look at the status, likewise"},
+	{"a temporary rejection", "a quota is exhausted, or a ServiceAccount does not exist yet: no change of the spec corrects that",
+		"raise the quota, create the ServiceAccount; the operator retries"},
+	{"a dry run that failed", "another webhook does not answer or does not support dry runs, the namespace is terminating, or the API " +
+		"server is slow", "look at the status: it is [`Stalled`](status.md) if the API server rejected an owned object"},
+	{"a dry run that was skipped", "the admission review did not come by the path that only the API server knows, as in the first seconds after the " +
+		"operator was installed", "look at the status: it is [`Stalled`](status.md) if the API server rejected an owned object"},
 }
 
-// Warnings are all that a user can be warned about.
+// Warnings returns every warning that a user can get.
 func Warnings() []Warning {
 	var all []Warning
 	for _, w := range warnings {

@@ -9,10 +9,10 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// shells run a command as their child unless it begins with exec, and do not hand signals on.
+// shells run a command as a child process unless it begins with exec, and do not forward signals to it.
 var shells = []string{"sh", "bash", "ash", "dash"}
 
-// shellScript is what a command hands to a shell; ok is false where it does not begin with one.
+// shellScript is the script that a command passes to a shell; ok is false if the command does not begin with a shell.
 func shellScript(command []string) (script string, ok bool) {
 	if len(command) == 0 || !slices.Contains(shells, path.Base(command[0])) {
 		return "", false
@@ -26,7 +26,7 @@ func shellScript(command []string) (script string, ok bool) {
 	return "", true
 }
 
-// warnShellCommand: as PID 1 a shell takes SIGTERM for itself, so the app never hears of it and is killed at t3.
+// warnShellCommand: a shell that is PID 1 does not forward SIGTERM, so the app does not shut down and the kubelet kills it at t3.
 func warnShellCommand(_ *input, s server) []string {
 	script, ok := shellScript(launched(slices.Concat(s.written.Command, s.written.Args)))
 	if !ok || script == "" || execsLast(script) != nil {
@@ -36,8 +36,8 @@ func warnShellCommand(_ *input, s server) []string {
 		"write exec before the server's command, or leave the shell out", s.written.Name)
 }
 
-// execsLast is the last command of a script, if it replaces the shell. It splits at what ends a command and knows no quotes:
-// a wrong answer costs or saves a warning.
+// execsLast is the last command of a script, if it replaces the shell. It splits the script at separators of commands and ignores quotes:
+// a wrong answer only adds or omits a warning.
 func execsLast(script string) []string {
 	commands := strings.FieldsFunc(script, func(r rune) bool { return r == ';' || r == '\n' || r == '&' || r == '|' })
 	for _, command := range slices.Backward(commands) {
@@ -63,7 +63,7 @@ func warnHookShell(_ *input, s server) []string {
 		"leave the hook out to get Kubernetes' own sleep, which needs no program", s.written.Name, hook.Exec.Command[0])
 }
 
-// stopSignalOf is "" where Kubernetes sends what the image asks for, else SIGTERM.
+// stopSignalOf is the container's lifecycle.stopSignal. It is "" where Kubernetes sends the image's stop signal, by default SIGTERM.
 func stopSignalOf(c *corev1.Container) corev1.Signal {
 	if c.Lifecycle == nil || c.Lifecycle.StopSignal == nil {
 		return ""

@@ -11,14 +11,14 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// takeFirst is the way out where no new pod can run beside the old ones.
+// takeFirst is the advice where no new pod can run beside the old ones.
 const takeFirst = "to let a rollout end an old pod first, set spec.strategy.rollingUpdate.maxSurge to 0 and maxUnavailable to 1"
 
-// warnMissingPods says how much capacity a rollout may cost.
+// warnMissingPods tells how many replicas may be missing during a rollout.
 func warnMissingPods(in *input) []string {
 	replicas := in.replicas()
 	missing := in.missingPods(replicas)
-	if missing == 0 || isZero(in.maxUnavailable()) { // of a spec that is refused, nothing is missing
+	if missing == 0 || isZero(in.maxUnavailable()) { // a refused spec gets no such warning
 		return nil
 	}
 	text := fmt.Sprintf("spec.strategy.rollingUpdate: during a rollout up to %d of %d replicas are missing", missing, replicas)
@@ -59,7 +59,7 @@ func warnShortDeadline(in *input) []string {
 // waitsForRoom tells whether a rollout ends an old pod only after a new one has become available.
 func (in *input) waitsForRoom() bool { return in.missingPods(max(1, in.replicas())) == 0 }
 
-// keepsPods says why in numbers.
+// keepsPods tells in numbers why a rollout ends no old pod first.
 func (in *input) keepsPods() string {
 	if given := in.maxUnavailable(); given != defaultMaxUnavailable {
 		return fmt.Sprintf("maxUnavailable %s comes to 0 of %d replicas", given.String(), in.replicas())
@@ -177,7 +177,7 @@ func warnAdoptedDeadline(in *input) []string {
 		"before; to keep the number, write it into spec.progressDeadlineSeconds", d.Name, *d.Spec.ProgressDeadlineSeconds, in.progressDeadlineSeconds())
 }
 
-// warnAdoptedStrategy: a Deployment that ends old pods first may have to, and only its owner knows.
+// warnAdoptedStrategy: a Deployment that ends old pods first may need that, and only its owner knows.
 func warnAdoptedStrategy(in *input) []string {
 	d := in.running.Deployment
 	if d == nil || !in.adopts(d) || !in.waitsForRoom() {

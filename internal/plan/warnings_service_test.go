@@ -15,7 +15,7 @@ func serviceSpec(spec corev1.ServiceSpec) func(*v1alpha1.GracefulApp) {
 	return func(app *v1alpha1.GracefulApp) { app.Spec.Service = &v1alpha1.ServiceTemplate{Spec: spec} }
 }
 
-// TestAffinityConfig: what the API server would remove is not applied, or the status would blame a policy.
+// TestAffinityConfig: a field that the API server would remove is not applied, because the status would blame a policy for its removal.
 func TestAffinityConfig(t *testing.T) {
 	config := &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: new(int32(60))}}
 	for affinity, applied := range map[corev1.ServiceAffinity]bool{"": false, corev1.ServiceAffinityNone: false, corev1.ServiceAffinityClientIP: true} {

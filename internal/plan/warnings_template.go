@@ -8,8 +8,8 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 )
 
-// gRPC needs no hook: its goodbye, GOAWAY, is part of HTTP/2, and servers send it when they stop gracefully.
-// A container behind a proxy, or one without a TCP port, has no kept connections that matter.
+// gRPC needs no hook: GOAWAY is part of HTTP/2, and servers send it when they stop gracefully. A container behind a proxy or without a TCP
+// port has no keep-alive connections from other pods.
 func warnKeepAlive(in *input, s server) []string {
 	if !s.targeted || in.probedPort(s) == "" || s.ownHook() != nil || s.speaksGRPC() {
 		return nil
@@ -19,7 +19,7 @@ func warnKeepAlive(in *input, s server) []string {
 		s.written.Name, plainSleepLoss)
 }
 
-// speaksGRPC: it is probed by gRPC, by Kubernetes or by the program that did so before.
+// speaksGRPC tells whether the container has a gRPC probe, by Kubernetes or by the program that was usual before.
 func (s server) speaksGRPC() bool {
 	return slices.ContainsFunc(namedProbes(*s.written), func(p namedProbe) bool {
 		return p.GRPC != nil || p.Exec != nil && strings.Contains(strings.ReplaceAll(strings.Join(p.Exec.Command, " "), "-", "_"), "grpc_health_probe")

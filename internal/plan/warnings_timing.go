@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// recommendedPreStopSeconds is what tutorials and measurement agree on inside a cluster.
+	// recommendedPreStopSeconds is enough for clients inside the cluster. Tutorials and measurements agree on it.
 	recommendedPreStopSeconds = 5
 	// exposedPreStopSeconds is the least for clients that learn of endpoints by DNS (a TTL of 30 s is usual) or by a cloud
 	// load balancer's health checks.
@@ -59,7 +59,7 @@ func warnForeignBudget(in *input) []string {
 	}
 }
 
-// service is what the user wrote of the Service, empty where nothing.
+// service is spec.service.spec as the user wrote it, empty if it is left out.
 func (in *input) service() corev1.ServiceSpec {
 	if given := in.spec().Service; given != nil {
 		return given.Spec
@@ -116,8 +116,8 @@ func warnImpatientLiveness(in *input, s server) []string {
 		r/int64(probe.PeriodSeconds)+2)
 }
 
-// exceedsPatience tells whether R is so long that it no longer says how long a server may fail its liveness probe. Then a failureThreshold that
-// the owner writes is a choice, and no warning follows.
+// exceedsPatience tells whether R exceeds the greatest patience that is derived for the liveness probe. Then a failureThreshold that the owner
+// sets is a choice, and no warning follows.
 func (in *input) exceedsPatience() bool {
 	return in.version >= 2 && in.timing.RequestSeconds > timing.MaxPatienceSeconds
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// deploy stores an app's children for real: what the API server stored must be what was wanted, or the controller would write for ever. Those of
-// an update stand beside all that other clients have written.
+// deploy stores an app's owned objects without a dry run. The stored objects must equal the applied ones, because the controller would
+// otherwise write for ever. In an update the objects also have the fields that other clients have written.
 func (j *judges) deploy(ctx context.Context, t rapid.TB, c trial) {
 	verdict := updated
 	if c.Before == nil {
@@ -103,7 +103,7 @@ func printed(c trial) string {
 	return string(data)
 }
 
-// asWritten is an app without what the API server or the test has set.
+// asWritten is an app without the fields that the API server or the test has set.
 func asWritten(a *v1alpha1.GracefulApp) *v1alpha1.GracefulApp {
 	if a == nil {
 		return nil

@@ -34,23 +34,23 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// specsVariable is how many specs to draw, in all.
+// specsVariable is the total number of specs to draw.
 const specsVariable = "FUZZ_SPECS"
 
 const (
 	// defaultSpecs are as many as fit into `make test`.
 	defaultSpecs = 2000
-	// workers draw side by side, since most of the time goes by in the API server.
+	// workers draw in parallel, because most of the time is spent in the API server.
 	workers = 4
-	// realEvery: of the accepted specs each so many-th is not only tried but stored, with everything that is derived from it.
+	// realEvery is the interval of accepted specs that are stored with their derived objects. The others are only tried by a dry run.
 	realEvery = 50
 )
 
-// Verdicts, by who says no first.
+// Verdicts, by the first judge that refuses the spec.
 const (
 	refusedByGo     = "refused by the Go checks"
 	refusedBySchema = "refused by the CRD's schema, which Go cannot know"
-	refusedByDryRun = "refused by the API server's dry run of what is derived"
+	refusedByDryRun = "refused by the API server's dry run of the derived objects"
 	accepted        = "accepted"
 	stored          = "accepted, and stored with all that is derived"
 	updated         = "accepted as an update, and stored with all that is derived"
@@ -59,7 +59,7 @@ const (
 // nodePorts are those of the API server under test, its default.
 var nodePorts = utilnet.PortRange{Base: 30_000, Size: 2768}
 
-// judges are an API server with the CRD and without our webhook.
+// judges are the Go checks and an API server that has the CRD and not our webhook.
 type judges struct {
 	api client.Client
 
@@ -112,7 +112,7 @@ func (j *judges) count(verdict string) int {
 	return j.verdicts[verdict]
 }
 
-// TestSpecs draws specs at random. rapid reduces one that fails to its core and says how to draw it again.
+// TestSpecs draws specs at random. rapid reduces a spec that fails and prints how to draw it again.
 func TestSpecs(t *testing.T) {
 	n := fromEnvironment(t, specsVariable, defaultSpecs)
 	j := newJudges(t)
@@ -142,7 +142,7 @@ func TestSpecs(t *testing.T) {
 	}
 }
 
-// TestFound judges what drawing has found on the way, each with the reason why it is kept.
+// TestFound judges the specs that earlier runs have found. Each file states why it is kept.
 func TestFound(t *testing.T) {
 	files, err := filepath.Glob("testdata/found/*.yaml")
 	if err != nil || len(files) == 0 {
@@ -164,7 +164,7 @@ func TestFound(t *testing.T) {
 	}
 }
 
-// judge lets everybody judge one spec, and fails if two disagree.
+// judge lets every judge validate one spec, and fails if two of them disagree.
 func (j *judges) judge(ctx context.Context, t rapid.TB, c trial) {
 	a := c.App
 	a.Namespace, a.UID = namespaceOf(c.Policy), "8b0e5c1a-0000-4000-8000-000000000001"
@@ -202,7 +202,7 @@ func (j *judges) judge(ctx context.Context, t rapid.TB, c trial) {
 	}
 }
 
-// judgeInGo does what the webhook does before it asks the API server.
+// judgeInGo repeats the checks that the webhook makes before its dry run.
 func judgeInGo(c trial, observed children.Observed) (plan.Plan, field.ErrorList, []string) {
 	p, errs, warnings := plan.For(c.App, observed.Running())
 	errs = append(errs, plan.NodePorts(c.App, nodePorts)...)
@@ -212,8 +212,8 @@ func judgeInGo(c trial, observed children.Observed) (plan.Plan, field.ErrorList,
 	return p, errs, warnings
 }
 
-// store tries to store the app; a dry run, so that one name serves all. What is accepted must decode, or one object would keep the
-// operator from reading all of them.
+// store creates or updates the app by a dry run, so that every app can have the same name. An accepted app must decode, because one object
+// that does not would keep the operator from reading all of them.
 func (j *judges) store(ctx context.Context, a *v1alpha1.GracefulApp) error {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(a)
 	if err != nil {

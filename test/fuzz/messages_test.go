@@ -13,18 +13,18 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// unprintable are traces of a value that was printed by the wrong verb or of a panic in a String method.
+// unprintable matches traces of a value that was printed by the wrong verb, or of a panic in a String method.
 var unprintable = regexp.MustCompile(`%!|<nil>|0xc0|&\{|PANIC`)
 
-// checkErrors: each error of the Go checks names a field that the GracefulApp has, in words that a user can read.
+// checkErrors: each error of the Go checks names a field that the GracefulApp has, in readable form.
 func checkErrors(t rapid.TB, c trial, errs field.ErrorList) {
 	for _, e := range errs {
 		checkError(t, c, e, math.MaxInt)
 	}
 }
 
-// checkRefusals: each error of the API server names one too, as far as that is for this project to say, for example spec.template.spec.volumes. Beneath
-// it, the API server leaves elements out: volumes[0].projected.path is the path of volumes[0].projected.sources[0].serviceAccountToken.
+// checkRefusals: each error of the API server names such a field too, up to a depth like spec.template.spec.volumes. Below that depth the API
+// server leaves elements out: volumes[0].projected.path is the path of volumes[0].projected.sources[0].serviceAccountToken.
 func checkRefusals(t rapid.TB, c trial, errs field.ErrorList) {
 	const depth = 4
 	for _, e := range errs {
@@ -40,11 +40,11 @@ func checkError(t rapid.TB, c trial, e *field.Error, depth int) {
 		t.Fatalf("%q names no field of the GracefulApp: %v\n%s", e, err, printed(c))
 	}
 	if unprintable.MatchString(e.Error()) {
-		t.Fatalf("%q does not say what is wrong\n%s", e, printed(c))
+		t.Fatalf("%q has a value in unreadable form\n%s", e, printed(c))
 	}
 }
 
-// checkWarnings: the API server can always be asked.
+// checkWarnings: the test's API server answers every dry run.
 func checkWarnings(t rapid.TB, c trial, warnings []string) {
 	for _, w := range warnings {
 		if w == "" || strings.HasPrefix(w, "the dry run failed") || unprintable.MatchString(w) {
@@ -53,7 +53,7 @@ func checkWarnings(t rapid.TB, c trial, warnings []string) {
 	}
 }
 
-// checkPolicy: of an accepted app, the policy of its namespace denies nothing, and its warning was given.
+// checkPolicy: the policy of the namespace denies no object of an accepted app, and the user got its warning.
 func checkPolicy(t rapid.TB, c trial, warnings []string) {
 	p := policiesOfSpecs[c.Policy]
 	if p.denies != nil && p.denies(c.App) {
@@ -87,7 +87,7 @@ func findField(t reflect.Type, path string, depth int) error {
 	return nil
 }
 
-// fieldByName is the type of the field that has this name in JSON, nil if there is none.
+// fieldByName is the type of the field that has this name in JSON, or nil.
 func fieldByName(t reflect.Type, name string) reflect.Type {
 	for i := range t.NumField() {
 		f := t.Field(i)

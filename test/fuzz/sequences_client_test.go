@@ -37,7 +37,7 @@ type failure struct {
 	// once limits it to one write.
 	once bool
 	err  error
-	// performed lets the API server do what it is asked, as if only the answer was lost.
+	// performed lets the API server perform the write and loses only its answer.
 	performed bool
 }
 
@@ -74,7 +74,7 @@ func (r *recorder) do(verb, kind string, dryRun []string, call func() error) err
 	return f.err
 }
 
-// failureOf returns the failure that is in force for a kind, nil if there is none.
+// failureOf returns the failure that is in force for a kind, or nil.
 func (r *recorder) failureOf(kind string) *failure {
 	for i, f := range r.failures {
 		if f.until.Before(r.clock.Now()) || !f.fails(kind) {

@@ -61,7 +61,7 @@ func with(all map[string]string, key, value string) map[string]string {
 	return all
 }
 
-// deploymentEdits overwrite what the operator derives.
+// deploymentEdits overwrite derived fields.
 var deploymentEdits = []func(d *appsv1.Deployment){
 	func(d *appsv1.Deployment) { d.Spec.MinReadySeconds = 1 },
 	func(d *appsv1.Deployment) { d.Spec.Template.Spec.TerminationGracePeriodSeconds = new(int64(7)) },
@@ -131,7 +131,7 @@ func podTemplateOf(c *corev1ac.ContainerApplyConfiguration) *corev1ac.PodTemplat
 	return corev1ac.PodTemplateSpec().WithSpec(corev1ac.PodSpec().WithContainers(c))
 }
 
-// restartRollout does what `kubectl rollout restart` does.
+// restartRollout writes the annotation that `kubectl rollout restart` writes.
 func restartRollout(e *testEnv, choice int) error {
 	d := &appsv1.Deployment{}
 	return e.edit(appName, d, func() {
@@ -202,7 +202,7 @@ func (e *testEnv) removeForeignBudgets() error {
 	})
 }
 
-// removeForeignObjects deletes what has the app's name and is not its own: of another controller, or hand-made.
+// removeForeignObjects deletes the objects that the app does not own: those of another controller, and hand-made ones.
 func (e *testEnv) removeForeignObjects() error {
 	return e.removeAll(func(object client.Object) bool {
 		_, isApp := object.(*v1alpha1.GracefulApp)

@@ -25,7 +25,7 @@ const (
 	appName = "hello"
 )
 
-// snapshot is what a namespace holds. The app, Deployment, Service and PodDisruptionBudget of the app's name are nil if absent.
+// snapshot is the content of a namespace. The app, Deployment, Service and PodDisruptionBudget of the app's name are nil if absent.
 type snapshot struct {
 	app        *v1alpha1.GracefulApp
 	deployment *appsv1.Deployment
@@ -55,7 +55,7 @@ func takeSnapshot(ctx context.Context, api client.Client, key client.ObjectKey) 
 	return s, nil
 }
 
-// add puts the items into the snapshot and returns the one that has the app's name, nil if there is none.
+// add puts the items into the snapshot and returns the one that has the app's name, or nil.
 func add[T any, P interface {
 	*T
 	client.Object
@@ -71,7 +71,7 @@ func add[T any, P interface {
 	return named
 }
 
-// isSame tells whether the controller's watches bring no event between the two. It does not watch autoscalers of the GracefulApp.
+// isSame tells whether the controller's watches deliver no event between the two snapshots. It does not watch autoscalers of the GracefulApp.
 func (s *snapshot) isSame(other *snapshot) bool {
 	return maps.Equal(s.watched(), other.watched())
 }
@@ -87,7 +87,7 @@ func (s *snapshot) watched() map[string]string {
 	return versions
 }
 
-// isOurs tells whether an object is the app's: it controls it, or did before somebody removed the owner reference.
+// isOurs tells whether the app owns an object: the app controls it, or did so before a client removed the owner reference.
 func (s *snapshot) isOurs(object client.Object) bool {
 	if s.app == nil {
 		return false
@@ -101,7 +101,7 @@ func (s *snapshot) followsApp() bool {
 	return s.app != nil && s.app.DeletionTimestamp.IsZero() && d != nil && d.DeletionTimestamp.IsZero() && s.isOurs(d) && !s.autoscaled
 }
 
-// runControllers does what the garbage collector and the Deployment controller do at once.
+// runControllers acts as the garbage collector and the Deployment controller.
 func (e *testEnv) runControllers() error {
 	for _, object := range e.seen.objects {
 		if err := client.IgnoreNotFound(e.collect(object)); err != nil {
@@ -116,7 +116,7 @@ func (e *testEnv) runControllers() error {
 	return e.look()
 }
 
-// collect deletes an object whose owner is gone, and one that is deleted in the foreground, which has no dependents here.
+// collect deletes an object if its owner is gone. It also finishes a foreground deletion, because no object here has dependents.
 func (e *testEnv) collect(object client.Object) error {
 	if !object.GetDeletionTimestamp().IsZero() && slices.Contains(object.GetFinalizers(), metav1.FinalizerDeleteDependents) {
 		return e.api.Patch(e.ctx, object.DeepCopyObject().(client.Object),
@@ -129,7 +129,7 @@ func (e *testEnv) collect(object client.Object) error {
 	return e.api.Delete(e.ctx, object, client.PropagationPolicy(metav1.DeletePropagationBackground))
 }
 
-// rollOut writes the status of a Deployment whose rollout has finished, apart from the pods that do not get ready.
+// rollOut writes the status of a finished rollout into a Deployment, except for the pods that do not become ready.
 func (e *testEnv) rollOut(d *appsv1.Deployment) error {
 	n := *d.Spec.Replicas
 	ready := max(0, n-e.unready)

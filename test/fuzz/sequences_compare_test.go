@@ -54,7 +54,7 @@ func (e *testEnv) compareWithFresh() error {
 	return nil
 }
 
-// close deletes what holds an address of the API server's range.
+// close deletes the Services, because each holds a cluster IP of the API server's range.
 func (e *testEnv) close() {
 	_ = e.api.DeleteAllOf(e.ctx, &corev1.Service{}, client.InNamespace(e.key.Namespace))
 }
@@ -70,7 +70,7 @@ func conditionsOf(a *v1alpha1.GracefulApp) []string {
 	return all
 }
 
-// tree is an object without what the API server and other controllers decide, nil if it does not exist.
+// tree is an object without the fields that the API server and other controllers set, or nil if it does not exist.
 func (e *testEnv) tree(kind string) (map[string]any, error) {
 	object := &unstructured.Unstructured{}
 	object.SetAPIVersion(map[string]string{kindDeployment: "apps/v1", kindService: "v1", kindBudget: "policy/v1"}[kind])

@@ -26,8 +26,8 @@ const (
 	settleTime = 2 * time.Minute
 )
 
-// testEnv is a namespace for one app, with the reconciler under test and what envtest lacks: a work queue, a Deployment controller and a
-// garbage collector. Its clock moves only when the queue waits.
+// testEnv is a namespace for one app, with the reconciler under test. It also has a work queue, a Deployment controller and a garbage
+// collector, which envtest lacks. Its clock moves only when the queue waits.
 type testEnv struct {
 	ctx        context.Context
 	api        client.WithWatch
@@ -36,7 +36,7 @@ type testEnv struct {
 	recorder   *recorder
 	reconciler *controllers.GracefulAppReconciler
 
-	// seen is the namespace after the last pass or operation.
+	// seen is the snapshot after the last reconcile or operation.
 	seen *snapshot
 	// event tells whether a watch event waits for a pass.
 	event bool
@@ -50,7 +50,7 @@ type testEnv struct {
 	reconciled string
 	// counted are the times of the writes that the bound applies to.
 	counted []time.Time
-	// unready is the number of pods that the Deployment controller does not get ready.
+	// unready is the number of pods that do not become ready.
 	unready int32
 	// policy is the kind of admission policy that is in force, "" for none.
 	policy string
@@ -126,7 +126,7 @@ func (e *testEnv) reconcile() error {
 	return e.checkPass(before, e.recorder.writes)
 }
 
-// schedule does what a work queue does with the result of a pass. An earlier time replaces a later one.
+// schedule handles the result of a reconcile as a work queue does. An earlier time replaces a later one.
 func (e *testEnv) schedule(result ctrl.Result, err error) {
 	after := result.RequeueAfter
 	if err != nil {
@@ -151,7 +151,7 @@ func (e *testEnv) look() error {
 	return nil
 }
 
-// isQuiet tells whether everything had the time to come to rest.
+// isQuiet tells whether enough time has passed since the last disturbance for the app to settle.
 func (e *testEnv) isQuiet() bool {
 	return !e.clock.Now().Before(later(e.disturbed, e.recorder.failUntil()).Add(settleTime))
 }

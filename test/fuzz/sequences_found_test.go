@@ -2,8 +2,8 @@ package fuzz
 
 import "time"
 
-// found are sequences that have failed, reduced to their core, each with the fault that it showed. They are kept as steps, because a new
-// operation gives every seed another sequence.
+// found are reduced sequences that have failed, each with the fault that it showed. They are kept as steps, because a new operation changes
+// the sequence of every seed.
 var found = []struct {
 	fault string
 	steps []step

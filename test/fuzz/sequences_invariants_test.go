@@ -21,7 +21,7 @@ const (
 	writeWindow = time.Minute
 )
 
-// checkPass checks what must hold for each pass.
+// checkPass checks the invariants of each reconcile.
 func (e *testEnv) checkPass(before *snapshot, writes []write) error {
 	changed := generationOf(before) != e.reconciled
 	if before.app == nil || !strings.HasPrefix(e.reconciled, string(before.app.UID)) { // another app of the name has writes of its own
@@ -40,7 +40,7 @@ func generationOf(s *snapshot) string {
 	return fmt.Sprint(s.app.UID, s.app.Generation)
 }
 
-// checkScaledFirst: the number of pods is written before anything else, so that it does not depend on it.
+// checkScaledFirst: the operator writes the number of pods before any other field, so that no other error can prevent scaling.
 func checkScaledFirst(before, after *snapshot, writes []write, changed bool) error {
 	if !before.followsApp() || *before.deployment.Spec.Replicas == *before.app.Spec.Replicas {
 		return nil
@@ -64,7 +64,7 @@ func checkScaledFirst(before, after *snapshot, writes []write, changed bool) err
 	return nil
 }
 
-// checkForeign: a pass changes nothing of other controllers and users.
+// checkForeign: a reconcile changes no object or field of other controllers and users.
 func checkForeign(before, after *snapshot) error {
 	var errs []error
 	for name, object := range before.objects {
@@ -82,7 +82,7 @@ func checkForeign(before, after *snapshot) error {
 	return errors.Join(errs...)
 }
 
-// mayAdopt tells whether the app may take the object over.
+// mayAdopt tells whether the app may adopt the object.
 func (s *snapshot) mayAdopt(object client.Object) bool {
 	return s.app != nil && s.app.Annotations[v1alpha1.AnnotationAdopt] == "true" && object.GetName() == appName && metav1.GetControllerOf(object) == nil
 }
@@ -132,7 +132,7 @@ func (e *testEnv) checkRate(writes []write, changed bool) error {
 	return nil
 }
 
-// checkSettled checks what must hold when no pass is to come.
+// checkSettled checks the invariants that hold when no further reconcile is due.
 func (e *testEnv) checkSettled() error {
 	s := e.seen
 	if s.app == nil || !e.isQuiet() || e.policy == policyVarying {
@@ -144,7 +144,7 @@ func (e *testEnv) checkSettled() error {
 	return checkStatus(s)
 }
 
-// checkStatus compares the app's status with a fresh look.
+// checkStatus compares the app's status with the objects of the snapshot.
 func checkStatus(s *snapshot) error {
 	d := s.deployment
 	switch {

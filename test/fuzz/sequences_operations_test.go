@@ -10,13 +10,13 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// operation is one act of a user, a controller or the cluster. choice selects one of its variants. What it works on may be absent: then it
-// does nothing.
+// operation is one change by a user, a controller or the cluster. choice selects one of its variants. If the object that it changes is absent,
+// it does nothing.
 type operation func(e *testEnv, choice int) error
 
 const createTheApp = "create the app"
 
-// operations are what a sequence is drawn from.
+// operations are the steps from which a sequence is drawn.
 var operations = map[string]operation{
 	createTheApp:                        createApp,
 	"scale the app by /scale":           scaleApp,
@@ -121,7 +121,7 @@ func pauseOrResume(a *v1alpha1.GracefulApp, n int) {
 	a.Spec.Paused = []*bool{nil, new(true), new(false)}[n%3]
 }
 
-// breakSpec writes what the CRD's schema takes and the operator refuses.
+// breakSpec writes a value that the CRD's schema accepts and the operator refuses.
 func breakSpec(a *v1alpha1.GracefulApp, _ int) {
 	a.Spec.Template.Spec.TerminationGracePeriodSeconds = new(int64(3))
 }

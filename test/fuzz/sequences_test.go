@@ -24,7 +24,7 @@ const (
 	defaultSequences = 30
 )
 
-// step is an operation, and the time that goes by before the next one.
+// step is an operation, and the time until the next one.
 type step struct {
 	do     string
 	choice int
@@ -49,8 +49,8 @@ var drawn = rapid.Custom(func(t *rapid.T) []step {
 	return steps
 })
 
-// TestSequences lets users, tools and other controllers work on an app, one after the other: as found, and at random. The same seed draws the
-// same sequence.
+// TestSequences runs the sequences of found and random ones, in which users, tools and other controllers change an app one after the other. The
+// same seed draws the same sequence.
 func TestSequences(t *testing.T) {
 	n, seed := fromEnvironment(t, sequencesVariable, defaultSequences), fromEnvironment(t, seedVariable, 1)
 	api := startForSequences(t)
@@ -98,7 +98,7 @@ func startForSequences(t *testing.T) client.WithWatch {
 	return api
 }
 
-// run performs the steps, ends every disturbance, and compares what is left with a fresh apply.
+// run performs the steps, ends every disturbance, and compares the resulting objects with those of a fresh apply.
 func run(ctx context.Context, api client.WithWatch, steps []step) error {
 	e, err := newTestEnv(ctx, api)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package fuzz drives random specs through everything that judges them: the Go checks, the CRD's schema and CEL in a real API server, and
-// the API server's own admission of the derived objects. They must never disagree, and whatever is accepted must be deployable. It also drives
-// the reconciler through random sequences of what clients do to one app.
+// Package fuzz validates random specs by the Go checks, by the CRD's schema and CEL in a real API server, and by the API server's own
+// admission of the derived objects. The three must never disagree, and every accepted spec must be deployable. It also runs the reconciler
+// while clients change one app in random sequences of operations.
 package fuzz
 
 import (
@@ -17,8 +17,8 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// draw is a source of specs. A calm one seldom draws what anybody refuses, so that many specs come through, and those that don't are
-// refused for one reason; another one draws bounds and oddities.
+// draw is a source of specs. A calm draw seldom returns an invalid value, so that many specs are accepted and the others are refused for
+// one reason. A draw that is not calm returns bounds and unusual values.
 type draw struct {
 	*rapid.T
 	calm bool
@@ -57,7 +57,7 @@ func app(r *rapid.T) *v1alpha1.GracefulApp {
 	return a
 }
 
-// strategy draws what Kubernetes takes, and around the bounds of it.
+// strategy draws values that Kubernetes accepts, and values around their bounds.
 func strategy(t draw, s *v1alpha1.GracefulAppSpec) {
 	s.Strategy.Type = seldomOf(t, "strategy", appsv1.DeploymentStrategyType(""), "RollingUpdate", "Recreate", "Other")
 	count := func(label string) *intstr.IntOrString {
@@ -153,7 +153,7 @@ func pod(t draw, p *corev1.PodSpec) {
 	}
 }
 
-// podFields are owned, checked by the API server only, or harmless.
+// podFields set fields that the operator owns, that only the API server checks, or that are harmless.
 var podFields = []func(t draw, p *corev1.PodSpec){
 	func(_ draw, p *corev1.PodSpec) { p.TerminationGracePeriodSeconds = new(int64(30)) },
 	func(t draw, p *corev1.PodSpec) {
@@ -344,7 +344,7 @@ func target(t draw, pod corev1.PodSpec) intstr.IntOrString {
 	return port(t, "target")
 }
 
-// furtherPorts are ports of other containers than the first one, by name and by number. Seldom they are those that no container may have.
+// furtherPorts are ports of other containers than the first one, by name and by number. Seldom they are ports that no container may have.
 func furtherPorts(t draw, pod corev1.PodSpec) []intstr.IntOrString {
 	if t.odd("ports of no container", 40) {
 		return []intstr.IntOrString{intstr.FromString("proxy"), intstr.FromString("sidecar0")}
@@ -365,7 +365,7 @@ func port(t draw, label string) intstr.IntOrString {
 	return intstr.FromString(seldom(t, label+" name", "http", "admin", "nowhere", "", "Bad Port"))
 }
 
-// odd is true once in so many times, and far more seldom for a calm draw.
+// odd is true in one of `once` draws, and in far fewer if the draw is calm.
 func (t draw) odd(label string, once int) bool {
 	if t.calm {
 		once *= 20
@@ -380,7 +380,7 @@ func maybe[V any](t draw, label string, g *rapid.Generator[V]) *V {
 	return new(g.Draw(t.T, label))
 }
 
-// seldom is usual, and once in twenty times one of the others.
+// seldom returns usual, and in 1 of 20 draws one of the others.
 func seldom(t draw, label, usual string, others ...string) string {
 	return seldomOf(t, label, usual, others...)
 }

@@ -14,10 +14,10 @@ type specPolicy struct {
 	resource string
 	// patches is a CEL expression of the JSON patches that it makes.
 	patches string
-	// unless is a CEL expression that is true for what it admits, if it makes no patches; reason is that of its refusals.
+	// unless is a CEL expression that is true for the objects that the policy admits, if it makes no patches; reason is that of its denials.
 	unless string
 	reason *metav1.StatusReason
-	// denies tells whether it refuses what is derived from the app; nil if it refuses nothing.
+	// denies tells whether the policy denies the objects that are derived from the app; nil if it denies nothing.
 	denies func(*v1alpha1.GracefulApp) bool
 	// warning is in the warnings about each app.
 	warning string

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// injected is the name of what the policies add.
+// injected is the name of the containers and of the label that the policies add.
 const injected = "injected"
 
 // createPoliciesOfSpecs creates the policies and, for each, a namespace with the account that a cluster's controllers would create. The policies are

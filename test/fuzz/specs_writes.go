@@ -12,7 +12,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// foreignWrite is what another client does to an owned object.
+// foreignWrite is another client's write to an owned object.
 type foreignWrite struct {
 	to    client.Object
 	kind  types.PatchType

@@ -1,6 +1,6 @@
 // Command nftables shows that a new connection to a Service may be refused while kube-proxy, in nftables mode, replaces the Service's rule.
 //
-// It runs as root, in a network namespace of its own that ends with it, and sends connections to that namespace's loopback alone:
+// It runs as root, in its own network namespace, and connects only to the loopback interface of that namespace:
 //
 //	go run ./test/nftables
 package main
@@ -28,7 +28,7 @@ const (
 	clients        = 4
 )
 
-// table has what a connection to a ClusterIP passes in kube-proxy's table.
+// table has the chains and maps of kube-proxy's table that a connection to a ClusterIP passes.
 const table = `
 table ip demo {
 	map endpoints {
@@ -52,7 +52,7 @@ const (
 	namedMap     = "flush map ip demo endpoints; add element ip demo endpoints " + endpoints + "; " + rule + "@endpoints"
 )
 
-// form of a Service's rule, and the transaction by which a change of its endpoints replaces it; "" for none.
+// form is a form of a Service's rule, with the transaction by which a change of the endpoints replaces it; "" for none.
 type form struct{ name, rule, change string }
 
 var forms = []form{
@@ -138,7 +138,7 @@ func measure(f form, duration time.Duration) (connections, refused int64, change
 	return dialed.Load() + failed.Load(), failed.Load(), changes, err
 }
 
-// repeat a transaction for a time. One nft process performs them all, for to start one takes longer than the transaction.
+// repeat runs a transaction again and again for a time. One nft process runs them all, because its start takes longer than the transaction.
 func repeat(commands string, duration time.Duration) (int, error) {
 	cmd := exec.Command("nft", "--interactive")
 	stdin, err := cmd.StdinPipe()
@@ -155,7 +155,7 @@ func repeat(commands string, duration time.Duration) (int, error) {
 	return n, errors.Join(err, stdin.Close(), cmd.Wait())
 }
 
-// dial the Service and end the connection by RST, which leaves no port in TIME_WAIT.
+// dial connects to the Service and ends the connection by RST, which leaves no port in TIME_WAIT.
 func dial() error {
 	connection, err := net.DialTimeout("tcp", service, 5*time.Second)
 	if err != nil {

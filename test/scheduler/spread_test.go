@@ -1,4 +1,4 @@
-// Package scheduler lets the real kube-scheduler place the pods that are derived.
+// Package scheduler lets the real kube-scheduler place the derived pods.
 package scheduler
 
 import (
@@ -136,7 +136,7 @@ func (c cluster) createNodes(t *testing.T, n int, zone, cpu string) {
 	}
 }
 
-// shared counts the apps both of whose pods are on one node, and in one zone.
+// shared counts the apps that have both pods on one node, and those that have both in one zone.
 func (c cluster) shared(t *testing.T, version int32) (nodes, zones int) {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "spread-"}}
