@@ -37,8 +37,8 @@ func TestModelIsTrue(t *testing.T) {
 		least int
 		check func(t *testing.T, row []string)
 	}{
-		{"What is derived", 15, func(t *testing.T, row []string) { t.Helper(); derives(t, row[0], row[3]) }},
-		{"What is refused", 12, func(t *testing.T, row []string) { t.Helper(); says(t, row[2], row[3], "errors") }},
+		{"Derived fields", 15, func(t *testing.T, row []string) { t.Helper(); derives(t, row[0], row[3]) }},
+		{"Rejected values", 12, func(t *testing.T, row []string) { t.Helper(); says(t, row[2], row[3], "errors") }},
 		{"What is warned about", len(plan.Warnings()), func(t *testing.T, row []string) { t.Helper(); says(t, row[1], row[2], "warnings") }},
 	} {
 		rows := 0
