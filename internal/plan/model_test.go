@@ -32,9 +32,9 @@ func TestModelIsTrue(t *testing.T) {
 		least int
 		check func(t *testing.T, row []string)
 	}{
-		{"derived", 15, func(t *testing.T, row []string) { t.Helper(); derives(t, row[0], row[3]) }},
-		{"refused", 12, func(t *testing.T, row []string) { t.Helper(); says(t, row[2], row[3], "errors") }},
-		{"warned about", len(plan.Warnings()), func(t *testing.T, row []string) { t.Helper(); says(t, row[1], row[2], "warnings") }},
+		{"Derived fields", 15, func(t *testing.T, row []string) { t.Helper(); derives(t, row[0], row[3]) }},
+		{"Rejected values", 12, func(t *testing.T, row []string) { t.Helper(); says(t, row[2], row[3], "errors") }},
+		{"What is warned about", len(plan.Warnings()), func(t *testing.T, row []string) { t.Helper(); says(t, row[1], row[2], "warnings") }},
 	} {
 		rows := rowsOf(section(t, s.title))
 		for _, row := range rows {
@@ -53,7 +53,7 @@ func section(t *testing.T, title string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, text, found := strings.Cut(string(data), "\n## What is "+title+"\n")
+	_, text, found := strings.Cut(string(data), "\n## "+title+"\n")
 	if !found {
 		t.Fatalf("%s has no section about %q", model, title)
 	}
@@ -80,7 +80,7 @@ func rowsOf(section string) [][]string {
 // TestModelKnowsEveryWarning: the model's table has the same warnings as docs/refusals.md, by the same names, and those of webhook and dry run.
 func TestModelKnowsEveryWarning(t *testing.T) {
 	var known, words, want []string
-	for _, row := range rowsOf(section(t, "warned about")) {
+	for _, row := range rowsOf(section(t, "What is warned about")) {
 		known, words = append(known, row[0]), append(words, strings.Trim(row[1], "`"))
 	}
 	for _, w := range plan.Warnings() {
