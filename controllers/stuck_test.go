@@ -238,6 +238,37 @@ var _ = Describe("A rollout that is stuck", func() {
 		Expect(w.readyMessage()).To(HaveSuffix(pullReason))
 	})
 
+	// The Deployment's controller then ends no old pod: maxUnavailable is 0.
+	It("is scaled down and up, gets another image, and recovers with the old one, with the reason in the status until then", func() {
+		w := rollingOut()
+		w.stuckPod("ErrImagePull", pullError)
+		setImage := func(image string) {
+			w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = image })
+		}
+		for _, step := range []struct {
+			replicas int32
+			image    string
+		}{{4, "nope:1"}, {2, "nope:1"}, {1, "nope:1"}, {1, "nope:2"}, {3, "nope:2"}} {
+			w.setReplicas(step.replicas)
+			setImage(step.image)
+			w.runFor(0)
+			w.surge()
+			w.runFor(time.Minute)
+			d := w.deployment()
+			Expect(*d.Spec.Replicas).To(Equal(step.replicas))
+			Expect(d.Spec.Template.Spec.Containers[0].Image).To(Equal(step.image))
+			Expect(d.Spec.Strategy.RollingUpdate.MaxUnavailable.IntValue()).To(BeZero())
+			Expect(w.readyMessage()).To(ContainSubstring(pullReason))
+			Expect(w.conditions()).To(ContainElement(HavePrefix("Reconciling=True")))
+		}
+		setImage("hello:0.1.0")
+		w.runFor(0)
+		w.rollOut()
+		w.runFor(time.Minute)
+		Expect(w.conditions()).To(ConsistOf(available))
+		Expect(w.readyMessage()).NotTo(ContainSubstring(stuckPodName))
+	})
+
 	It("is scaled and gets its status although the list of pods does not end", func() {
 		w := rollingOut()
 		w.runFor(0)
