@@ -20,11 +20,11 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// fleetSize is larger than the number of workers.
-const fleetSize = 50
+// fleetSize is a number of apps that a platform team may have in one cluster.
+const fleetSize = 200
 
 // restFor is the time for which the test counts writes. A loop of writes would show, because a reconcile takes milliseconds.
-const restFor = 5 * time.Second
+const restFor = 15 * time.Second
 
 var (
 	writingVerbs    = []string{"POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION"}
