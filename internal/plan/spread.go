@@ -33,10 +33,13 @@ func separatesPods(in *input) bool {
 	for _, preferred := range written.PreferredDuringSchedulingIgnoredDuringExecution {
 		terms = append(terms, preferred.PodAffinityTerm)
 	}
-	return slices.ContainsFunc(terms, func(term corev1.PodAffinityTerm) bool {
-		selector, err := metav1.LabelSelectorAsSelector(term.LabelSelector)
-		return err == nil && selector.Matches(labels.Set(in.template.Labels))
-	})
+	return slices.ContainsFunc(terms, in.selectsOwnPods)
+}
+
+// selectsOwnPods tells whether the labels of the app's pods match the term's selector.
+func (in *input) selectsOwnPods(term corev1.PodAffinityTerm) bool {
+	selector, err := metav1.LabelSelectorAsSelector(term.LabelSelector)
+	return err == nil && selector.Matches(labels.Set(in.template.Labels))
 }
 
 func preferOtherNodes(in *input) {

@@ -7,8 +7,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 )
 
 // takeFirst is the advice where no new pod can run beside the old ones.
@@ -106,16 +104,14 @@ func domain(topologyKey string) string {
 
 // repelsItself tells whether the term keeps a new pod of the app away from the app's old pods.
 func (in *input) repelsItself(term corev1.PodAffinityTerm) bool {
-	own := in.template.Labels
-	selector, err := metav1.LabelSelectorAsSelector(term.LabelSelector)
-	if err != nil || !selector.Matches(labels.Set(own)) {
+	if !in.selectsOwnPods(term) {
 		return false
 	}
 	// The value of this label differs between the old and the new pods of a rollout.
 	if slices.Contains(term.MatchLabelKeys, appsv1.DefaultDeploymentUniqueLabelKey) {
 		return false
 	}
-	if slices.ContainsFunc(term.MismatchLabelKeys, func(key string) bool { _, ok := own[key]; return ok }) {
+	if slices.ContainsFunc(term.MismatchLabelKeys, func(key string) bool { _, ok := in.template.Labels[key]; return ok }) {
 		return false
 	}
 	// The labels of namespaces are unknown here, so of the selectors only the one that selects all namespaces counts.
