@@ -126,7 +126,6 @@ func hello(p profile, image string) corev1.Container {
 		Env: []corev1.EnvVar{
 			{Name: "STARTUP_SEC", Value: strconv.Itoa(int(p.startSeconds))},
 			{Name: "REQUEST_SEC", Value: strconv.Itoa(int(p.requestSeconds))},
-			{Name: "LEDGER", Value: "on"},
 			singleProcessor,
 		},
 		Resources: requesting(serverCPU),
