@@ -14,7 +14,7 @@ func allowsDeletion(object client.Object) bool {
 	return object.GetAnnotations()[v1alpha1.AnnotationAllowDeletion] == "true"
 }
 
-// withWayOut adds what to do about a Service with a field that cannot change.
+// withWayOut adds the correction to an error about a Service with a field that cannot change.
 func (c ownedObject) withWayOut(err error) error {
 	if c.kind != serviceKind || !changesImmutable(err) {
 		return err
