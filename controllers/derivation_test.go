@@ -224,7 +224,7 @@ var _ = Describe("A rule that is newer than the app's derivation version", func(
 		Expect(w.resourceVersions()).To(Equal(before))
 		Expect(w.conditions()).To(ConsistOf(available, "DerivationConflict=True RuleTightened"))
 		Expect(w.condition(v1alpha1.ConditionDerivationConflict).Message).To(And(
-			ContainSubstring("keeps derivation version 1"), ContainSubstring("the timing says GRACEFUL_REQUEST_SEC=5")))
+			ContainSubstring("keeps derivation version 1"), ContainSubstring("spec.timing sets GRACEFUL_REQUEST_SEC=5")))
 		Expect(w.events.take()).To(ConsistOf(HavePrefix("Warning RuleTightened: ")))
 
 		w.setReplicas(3)

@@ -158,7 +158,7 @@ var _ = Describe("A spec that breaks an invariant", func() {
 		Expect(w.conditions()).To(ConsistOf("Ready=False InvalidSpec", "Stalled=True InvalidSpec"))
 		Expect(w.readyMessage()).To(ContainSubstring("spec.template.spec.terminationGracePeriodSeconds: Forbidden: it is derived"))
 		Expect(w.events.take()).To(ConsistOf(HavePrefix("Warning InvalidSpec: spec.template.spec")))
-		Expect(w.app().Status.ObservedGeneration).To(Equal(w.app().Generation), "kstatus would wait for ever")
+		Expect(w.app().Status.ObservedGeneration).To(Equal(w.app().Generation), "kstatus would never stop waiting")
 
 		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(5)) })
 		Expect(w.reconcile()).To(ContainElement("Patch scale Deployment"))

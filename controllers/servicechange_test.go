@@ -25,7 +25,7 @@ var _ = Describe("A Service that the API server refuses", func() {
 		Expect(w.readyMessage()).To(And(ContainSubstring(`Service "hello" is invalid`), Not(ContainSubstring("hello-dry-run"))))
 	})
 
-	It("says how to create it anew, and that works", func() {
+	It("says how to create it again, and that works", func() {
 		w := newTestEnv()
 		w.create()
 		w.reconcile()
@@ -34,7 +34,7 @@ var _ = Describe("A Service that the API server refuses", func() {
 		})
 		w.reconcile()
 		Expect(w.conditions()).To(ContainElement("Stalled=True Rejected"))
-		Expect(w.readyMessage()).To(HaveSuffix("keep the value, or delete the Service, whose address then changes: kubectl annotate service hello -n " +
+		Expect(w.readyMessage()).To(HaveSuffix("keep the value, or delete the Service (its address then changes): kubectl annotate service hello -n " +
 			w.namespace + " apps.gracefulapp.dev/allow-deletion=true && kubectl delete service hello -n " + w.namespace))
 		Expect(api.Delete(ctx, fetch(w, &corev1.Service{}))).To(Succeed())
 		w.reconcile()

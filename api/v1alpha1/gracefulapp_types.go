@@ -26,7 +26,7 @@ import (
 // +kubebuilder:printcolumn:name="Shutdown",type=integer,priority=1,JSONPath=`.status.timing.shutdownSeconds`,description="time that the app has between SIGTERM and its exit, in seconds"
 // +kubebuilder:printcolumn:name="Grace",type=integer,priority=1,JSONPath=`.status.timing.terminationGracePeriodSeconds`,description="time between the deletion of a pod and SIGKILL, in seconds"
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,description="message of the condition Ready"
-// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="the name must be a DNS-1035 label, because the Service bears it too: at most 63 characters, lower-case letters, digits and '-', beginning with a letter and ending with a letter or digit",fieldPath=".metadata.name"
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="the name must be a DNS-1035 label, because the Service has the same name: at most 63 characters, lower-case letters, digits and '-', beginning with a letter and ending with a letter or digit",fieldPath=".metadata.name"
 type GracefulApp struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional
@@ -51,7 +51,7 @@ type GracefulAppList struct {
 }
 
 // GracefulAppSpec is a Deployment in which every timing number may be left out.
-// +kubebuilder:validation:XValidation:rule="has(self.selector) == has(oldSelf.selector) && (!has(self.selector) || self.selector == oldSelf.selector)",message="the selector is immutable, because it decides which pods belong to the app; delete the GracefulApp and create it anew to change it",fieldPath=".selector"
+// +kubebuilder:validation:XValidation:rule="has(self.selector) == has(oldSelf.selector) && (!has(self.selector) || self.selector == oldSelf.selector)",message="the selector is immutable, because it decides which pods belong to the app; to change it, delete the GracefulApp and create it again",fieldPath=".selector"
 // +kubebuilder:validation:XValidation:rule="!has(self.minReadySeconds)",fieldPath=".minReadySeconds",message="minReadySeconds is derived: a new pod counts as available after t2, when every proxy knows it; set spec.timing.preStopSeconds instead, or leave both out"
 type GracefulAppSpec struct {
 	// Number of desired pods, 0 or more. `kubectl scale`, HorizontalPodAutoscalers and KEDA write it through the scale
@@ -286,7 +286,7 @@ type TimingStatus struct {
 	ProgressDeadlineSeconds int32 `json:"progressDeadlineSeconds,omitempty"`
 }
 
-// DerivationStatus tells how the Deployment was derived. The operator compares it with the spec to tell a change by the app's owner from a
+// DerivationStatus records how the Deployment was derived. The operator compares it with the spec to distinguish a change by the app's owner from a
 // change that another client made to the Deployment.
 type DerivationStatus struct {
 	// The version of the derivation that made the pod template. An upgrade of the operator does not change it; a change of

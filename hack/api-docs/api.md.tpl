@@ -1,5 +1,5 @@
-{{- /* The page docs/api.md: a section for each object of ours, in the order and with the path that it has in YAML. Kubernetes' own types stand
-       there by name only: a link to their reference could not be checked without a network. */ -}}
+{{- /* The page docs/api.md: a section for each object of ours, in the order and with the path that it has in YAML. Kubernetes' own types have
+       only their names: without a network no test can check a link to their reference. */ -}}
 
 {{- define "gvList" -}}
 # API reference
@@ -14,11 +14,11 @@
 ## {{ $path | default .type.Name }}
 {{ .type.Doc }}
 {{ with .type.GVK }}
-`kubectl explain gapp` says the same, and the fields of Kubernetes' own types too: `kubectl explain gapp.spec.template.spec`. Where derived numbers
-come from: [the timing model](timing-model.md). What is refused, and what to write instead: [refusals](refusals.md). What the conditions mean:
-[status](status.md).
+`kubectl explain gapp` says the same, and the fields of Kubernetes' own types too: `kubectl explain gapp.spec.template.spec`. [The timing model](timing-model.md)
+shows how the operator derives the numbers, [refusals](refusals.md) lists the rejected values with their corrections, and [status](status.md) explains the
+conditions.
 {{ end }}
-| field | type | what it is |
+| field | type | description |
 |---|---|---|
 {{ with .type.GVK -}}
 | `apiVersion` | string, required | `{{ .Group }}/{{ .Version }}` |
@@ -28,13 +28,13 @@ come from: [the timing model](timing-model.md). What is refused, and what to wri
 | `{{ .Name }}` | {{ template "type" dict "field" . "ours" $ours "path" $path }} | {{ template "words" . }} |
 {{ end -}}
 {{ with index .type.Markers "kubebuilder:validation:XValidation" }}
-The CRD's own refusals:
+The CRD rejects other values:
 {{ range . -}}
 - {{ .Message }}
 {{ end -}}
 {{ end -}}
 {{ with index .type.Markers "kubebuilder:printcolumn" }}
-| column of `kubectl get gapp` | field | what it is |
+| column of `kubectl get gapp` | field | description |
 |---|---|---|
 {{ range . -}}
 | {{ upper .Name }}{{ if .Priority }} (`-o wide`){{ end }} | `{{ .JSONPath }}` | {{ .Description }} |
@@ -63,7 +63,7 @@ The CRD's own refusals:
 
 {{- define "words" -}}
 {{ if eq .Type.Name "ObjectMeta" -}}
-As of any object; the children bear the name too. The annotation `apps.gracefulapp.dev/adopt: "true"` lets the app [take over](adoption.md) what has no owner; `apps.gracefulapp.dev/derivation: "N"` asks for a [derivation version](decisions/derivation-versions.md).
+As of any object; the owned objects have the same name. The annotation `apps.gracefulapp.dev/adopt: "true"` lets the app [adopt](adoption.md) objects without an owner; `apps.gracefulapp.dev/derivation: "N"` asks for a [derivation version](decisions/derivation-versions.md).
 {{- else -}}
 {{ .Doc | replace "\n\n" "<br>" | replace "\n" " " | replace "|" "\\|" }}
 {{- end -}}

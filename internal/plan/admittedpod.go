@@ -23,7 +23,7 @@ var podWarnings = []podCaution{
 	{
 		Warning: Warning{
 			When: "a container that serves without a CPU request",
-			Why: "when its node has no CPU time left, it gets next to none (a weight of 2 shares, where one core is 1,024): its probes time out, and it drains " +
+			Why: "when its node has no CPU time left, it gets almost none (a weight of 2 shares, where one core is 1,024): its probes time out, and it drains " +
 				"late ([measured](failure-modes.md#seen-in-the-lab))",
 			Instead: "`resources.requests.cpu` of the container or of the pod, or a limit range that sets one",
 		},
@@ -40,7 +40,7 @@ var podWarnings = []podCaution{
 	{
 		Warning: Warning{
 			When:    "injected native sidecars without room in t3",
-			Why:     "they stop one after another when the app is gone",
+			Why:     "they stop one after another after the app has ended",
 			Instead: "the `spec.timing.terminationGracePeriodSeconds` that the message names",
 		},
 		find: warnInjectedSidecars,
@@ -48,16 +48,16 @@ var podWarnings = []podCaution{
 	{
 		Warning: Warning{
 			When:    "a policy that changes the pods' grace period",
-			Why:     "they end by another t3 than the timing says; with t1 + t2 or less, requests are lost",
-			Instead: "exempt the app's pods from the policy, or set a t3 that it leaves alone",
+			Why:     "their grace period is not t3; with t1 + t2 or less, requests are lost",
+			Instead: "exempt the app's pods from the policy, or set a t3 that it does not change",
 		},
 		find: warnChangedGrace,
 	},
 	{
 		Warning: Warning{
 			When:    "a policy that removes a container of the app, or changes its probes, preStop hook, `restartPolicy` or `GRACEFUL_*` variables",
-			Why:     "the pods start, serve and end by other numbers than the timing says, or another container answers the probe",
-			Instead: "look whether the change is harmless, or exempt the app's pods from the policy",
+			Why:     "the pods use other numbers than `spec.timing`, or another container answers the probe",
+			Instead: "check that the change is harmless, or exempt the app's pods from the policy",
 		},
 		find: warnChangedContainers,
 	},
@@ -79,7 +79,7 @@ func warnNoCPURequest(p admittedPod) []string {
 	var all []string
 	for _, c := range slices.Concat(p.admitted.InitContainers, p.admitted.Containers) {
 		if slices.Contains(p.serving, c.Name) && !requestsCPU(c.Resources) {
-			all = append(all, fmt.Sprintf("container %q serves requests and has no CPU request: when its node has no CPU time left, it gets next to none, its "+
+			all = append(all, fmt.Sprintf("container %q serves requests and has no CPU request: when its node has no CPU time left, it gets almost none, its "+
 				"probes time out, and it drains late; set resources.requests.cpu", c.Name))
 		}
 	}

@@ -118,10 +118,10 @@ func TestInjected(t *testing.T) {
 		{"one with a hook of t2", beside(sleep(5)), nil},
 		{"one with a hook of unknown duration", beside(exec("/agent", "wait")), nil},
 		{"a native sidecar without room", native(20), []string{"native sidecars are injected into the pods (istio-proxy)", "set spec.timing.terminationGracePeriodSeconds to 25"}},
-		{"a native sidecar with room", native(21), []string{"to 21 in place of t3 = 20"}},
-		{"a longer grace period", grace(30), []string{"to 30 in place of t3 = 20"}},
-		{"a grace period above t1 + t2", grace(16), []string{"to 16 in place of t3 = 20"}},
-		{"a grace period of t1 + t2", grace(15), []string{"to 15 in place of t3 = 20, which is not more than t1 + t2 = 15: SIGKILL cuts requests short"}},
+		{"a native sidecar with room", native(21), []string{"to 21 instead of t3 = 20"}},
+		{"a longer grace period", grace(30), []string{"to 30 instead of t3 = 20"}},
+		{"a grace period above t1 + t2", grace(16), []string{"to 16 instead of t3 = 20"}},
+		{"a grace period of t1 + t2", grace(15), []string{"to 15 instead of t3 = 20, which is not more than t1 + t2 = 15: SIGKILL cuts requests short"}},
 		{"a probe that asks the sidecar", func(p *corev1.PodSpec) {
 			p.Containers[0].ReadinessProbe.HTTPGet.Path = "/app-health/hello/readyz"
 		}, []string{`changes or removes readinessProbe of container "hello"`}},
@@ -162,7 +162,7 @@ func TestNoAdviceThatPolicyOverrides(t *testing.T) {
 		p.InitContainers = []corev1.Container{{Name: "istio-proxy", RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}}
 		p.TerminationGracePeriodSeconds = new(int64(3))
 	}), "\n")
-	if !strings.Contains(got, "to 3 in place of t3 = 20") || strings.Contains(got, "set spec.timing.terminationGracePeriodSeconds") {
+	if !strings.Contains(got, "to 3 instead of t3 = 20") || strings.Contains(got, "set spec.timing.terminationGracePeriodSeconds") {
 		t.Errorf("warnings %q, want only that the policy sets 3", got)
 	}
 }

@@ -27,7 +27,7 @@ func checkAdoptedSelector(in *input) field.ErrorList {
 	if d := in.running.Deployment; d != nil && in.adopts(d) {
 		if s := d.Spec.Selector; s == nil || len(s.MatchExpressions) > 0 {
 			errs = append(errs, field.Forbidden(specPath.Child("selector"), fmt.Sprintf(
-				"the selector of Deployment %s has matchExpressions (%s) and cannot change; a Service can follow labels only, so it cannot be adopted: "+
+				"the selector of Deployment %s has matchExpressions (%s) and cannot change; a Service selects by labels only, so it cannot be adopted: "+
 					"give the GracefulApp another name", d.Name, metav1.FormatLabelSelector(s))))
 		} else if !maps.Equal(s.MatchLabels, wanted) {
 			errs = append(errs, field.Forbidden(specPath.Child("selector"), fmt.Sprintf(
@@ -53,7 +53,7 @@ func checkAdoptedReplicas(in *input) field.ErrorList {
 	if d == nil || !in.adopts(d) || d.Spec.Replicas == nil || in.replicas() == *d.Spec.Replicas {
 		return nil
 	}
-	return invalid(specPath.Child("replicas"), in.replicas(), "Deployment %s has %d replicas; adopt it with replicas: %d, and scale it then",
+	return invalid(specPath.Child("replicas"), in.replicas(), "Deployment %s has %d replicas; adopt it with replicas: %d, and scale it afterwards",
 		d.Name, *d.Spec.Replicas, *d.Spec.Replicas)
 }
 
@@ -77,7 +77,7 @@ func checkAdoptedPorts(in *input) field.ErrorList {
 		if old != 0 && updated != 0 && old != updated {
 			errs = append(errs, invalid(in.portsPath(p), updated,
 				"port %d of Service %s sends requests to container port %d, and the template's port %s is %d; keep %d until the rollout after the "+
-					"adoption has finished, and change it then", p.Port, s.Name, old, p.TargetPort.StrVal, updated, old)...)
+					"adoption has finished, and change it afterwards", p.Port, s.Name, old, p.TargetPort.StrVal, updated, old)...)
 		}
 	}
 	return errs
@@ -90,7 +90,7 @@ func (in *input) nameConflict(p, live corev1.ServicePort) string {
 	case name == "" || p.TargetPort.StrVal == "" || name == p.TargetPort.StrVal:
 		return ""
 	case in.running.Deployment == nil:
-		return fmt.Sprintf("no Deployment %s tells its number; keep the name %q", in.app.Name, name)
+		return fmt.Sprintf("no Deployment %s shows its number; keep the name %q", in.app.Name, name)
 	case !in.running.isRolledOut():
 		return fmt.Sprintf("a rollout of Deployment %s is in progress, so its pods may have different numbers for it; wait until it has finished, or keep "+
 			"the name %q", in.app.Name, name)

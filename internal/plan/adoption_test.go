@@ -92,7 +92,7 @@ func TestAdoption(t *testing.T) {
 		}), errors: []string{"spec.selector: Forbidden: the selector of Deployment hello is app=other, which cannot change"}},
 		{name: "a selector with expressions", app: adopting(), live: live(func(r *plan.Running) {
 			r.Deployment.Spec.Selector.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: "tier", Operator: metav1.LabelSelectorOpExists}}
-		}), errors: []string{"a Service can follow labels only"}},
+		}), errors: []string{"a Service selects by labels only"}},
 		{name: "a Service that selects other pods", app: adopting(), live: live(onService(func(s *corev1.ServiceSpec) {
 			s.Selector = map[string]string{"app": "other"}
 		})), errors: []string{"the selector of Service hello is app=other, and the GracefulApp's is app=shop"}},
@@ -110,7 +110,7 @@ func TestAdoption(t *testing.T) {
 				`{"spec":{"ports":[{"name":"https","port":443,"targetPort":8080}],"type":"LoadBalancer"}}`}},
 		{name: "a LoadBalancer as the message says", live: live(loadBalancer), app: adopting(paused, given(corev1.ServiceSpec{
 			Type: corev1.ServiceTypeLoadBalancer, Ports: []corev1.ServicePort{port443},
-		})), warns: "cloud load balancers go on sending requests"},
+		})), warns: "cloud load balancers continue to send requests"},
 		{name: "an unnamed port, and no service", app: adopting(), live: live(onService(func(s *corev1.ServiceSpec) { s.Ports[0].Name = "" })),
 			errors: []string{`write service: {"spec":{"ports":[{"port":80,"targetPort":8080}]}}`}},
 		{name: "session affinity left out", app: adopting(), live: live(onService(func(s *corev1.ServiceSpec) {
@@ -161,7 +161,7 @@ func TestAdoption(t *testing.T) {
 			s.Ports[0].TargetPort = intstr.FromString("http")
 		})), app: adopting()},
 		{name: "another name of the port, and no Deployment", app: adopting(), live: live(targetsWeb, func(r *plan.Running) { r.Deployment = nil }),
-			errors: []string{`no Deployment hello tells its number; keep the name "web"`}},
+			errors: []string{`no Deployment hello shows its number; keep the name "web"`}},
 		{name: "no Service yet", app: adopting(), live: live(func(r *plan.Running) { r.Service = nil })},
 		{name: "no Deployment any more", app: adopting(), live: live(func(r *plan.Running) { r.Deployment = nil })},
 	}

@@ -10,7 +10,7 @@ import (
 
 // TestForeignDisruptionBudget: a foreign budget gives a warning with one replica too. A drain then waits and loses no requests.
 func TestForeignDisruptionBudget(t *testing.T) {
-	for replicas, want := range map[int32]string{1: "kubectl drain of its node waits for ever", 2: "so none is made"} {
+	for replicas, want := range map[int32]string{1: "kubectl drain of its node never ends", 2: "so the operator creates none"} {
 		_, _, warnings := plan.For(hello(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = &replicas }),
 			plan.Running{ForeignDisruptionBudget: "theirs"})
 		if len(warnings) != 1 || !strings.Contains(warnings[0], want) {

@@ -27,17 +27,17 @@ var checks = []check{
 	{Rule{"2", "t1 >= R", "the longest request could not end", "at least R, or leave t1 out", true}, checkShutdown},
 	{Rule{"3", "t2 >= 1", "SIGTERM would arrive while proxies still send requests", "5 or more, or leave t2 out", true}, checkPreStop},
 	{Rule{"4", "startup budget > S", "the kubelet would kill a container that starts slowly",
-		"a higher `failureThreshold`, or leave it out. The budget counts as initialDelay + period x (threshold - 1), because the first probe falls " +
-			"anywhere in the first period", false}, ofMain(checkStartupBudget)},
+		"a higher `failureThreshold`, or leave it out. The budget counts as initialDelay + period x (threshold - 1), because the first probe can " +
+			"happen at any moment of the first period", false}, ofMain(checkStartupBudget)},
 	{Rule{"5", "a readable `sleep N` in an exec hook is t2, or at most t2 beside another command", "SIGTERM follows as soon as the hook returns",
 		"`sleep` t2, or set `preStopSeconds` to N", false}, ofMain(checkHookDuration)},
 	{Rule{"6", "startup budget + minReadySeconds < `progressDeadlineSeconds`", "a slow start would count as a failed rollout",
 		"a higher number, or leave it out. Init containers and the pull of images count too", false}, checkProgressDeadline},
-	{Rule{"7", "S, R, t1, t2 are at most 86,400, t3 at most 259,200; S and R are at least 1, says the schema", "sums of seconds must fit Kubernetes' fields",
+	{Rule{"7", "S, R, t1, t2 are at most 86,400, t3 at most 259,200; S and R are at least 1, by the schema", "sums of seconds must fit Kubernetes' fields",
 		"a number within", true}, checkInputBounds},
 	{Rule{"7", "the serving container's probes have numbers of 0 to 86,400, and initialDelay + period x threshold is at most 259,200",
 		"sums of seconds must fit Kubernetes' fields", "a smaller number, or leave it out", false}, ofMain(checkProbeBounds)},
-	{Rule{"8", "there is a serving container: the one that the annotation `kubectl.kubernetes.io/default-container` names, else the first",
+	{Rule{"8", "there is a serving container: the one that the annotation `kubectl.kubernetes.io/default-container` names, otherwise the first",
 		"no container would serve the requests", "a container of that name, or leave the annotation out", false}, checkServingContainer},
 	{Rule{"8", "the serving container has a TCP port, unless the Service targets other containers only (from derivation version 2 on)",
 		"there is nothing to probe, and nothing to send requests to",
@@ -47,7 +47,7 @@ var checks = []check{
 	{Rule{"8", "a port name that a probe or a hook uses is a port name of the same container", "the probe would always fail", "name the port in the template",
 		false}, checkHandlerPorts},
 	{Rule{"8", "a port that the Service targets has a name in the template, is of its protocol, and only one container's",
-		"a number would be a closed port on half of the pods in a rollout, and of two equal names Kubernetes takes the first",
+		"in a rollout, half of the pods would not listen on the number, and of two ports with one name Kubernetes takes the first",
 		"name the port in the template, and write `targetPort: NAME`", false}, checkServiceTargets},
 	{Rule{"9", "`terminationGracePeriodSeconds`, `restartPolicy` other than Always, `activeDeadlineSeconds`, `schedulingGates` and `nodeName` of " +
 		"the pod are left out", "they are derived, or contradict a derived field", "`spec.timing`, or as the message says", false},
@@ -94,22 +94,22 @@ var checks = []check{
 
 // elsewhere are the rules that need more than the spec: the spec before the update, the cluster, or the user of the request (config/policy).
 var elsewhere = []Rule{
-	{"", "`apps.gracefulapp.dev/derivation` is a version that the operator derives by, and so is the Deployment's", "another version's template would restart " +
+	{"", "`apps.gracefulapp.dev/derivation` is a version that the operator supports, and so is that of the Deployment", "another version's template would restart " +
 		"the pods", "a version that the message names, or no annotation; after a downgrade, upgrade the operator again", false},
 	{"", "`spec.selector` never changes", "it decides which pods belong to the app", "delete the GracefulApp and create it again", true},
-	{"", "the name of a port that the Service targets never changes", "pods that run have no port of the new name, so the Service would lose " +
-		"them all at once", "keep the name (its number may change), or add a second port", false},
+	{"", "the name of a port that the Service targets never changes", "running pods have no port of the new name, so the Service would lose " +
+		"all of them at once", "keep the name (its number may change), or add a second port", false},
 	{"", "while an adoption is paused (annotation `apps.gracefulapp.dev/adopt`, `spec.paused: true`), `spec.service` changes nothing that the " +
 		"clients of the Service see", "a paused adoption must not be an outage", "set `spec.paused` to false first", false},
 	{"", "until the rollout after an adoption has finished, a container port to which the Service sends requests keeps its number",
 		"old pods do not listen on the new one", "change it after the rollout", false},
-	{"", "`nodePort` is in the cluster's range", "no dry run allocates ports, so it would be refused too late", "one of 30000-32767 (the " +
+	{"", "`nodePort` is in the cluster's range", "a dry run allocates no port, so the API server would reject it later", "one of 30000-32767 (the " +
 		"operator's flag `--service-node-port-range`, if the API server has another range), or leave it out", false},
 	{"", "a field of the live Service that cannot change (`clusterIP`, `loadBalancerClass`, the first of `ipFamilies`) keeps its value",
 		"the API server would reject each update", "keep the value, or delete the Service with the commands that the message names: the operator " +
 			"creates it again, with another address", false},
-	{"", "a field of `spec.service.spec` that depends on another one (such as `nodePort` on the type) goes with it",
-		"the API server drops it from the first update and refuses it in the next", "leave the field out", false},
+	{"", "a field of `spec.service.spec` that depends on another one (such as `nodePort` on the type) fits it",
+		"the API server drops it from the first update and rejects it in the next", "leave the field out", false},
 	{"", "a user who writes a GracefulApp may create Deployments in its namespace (*policy*)", "the operator would run pods for a user without that permission",
 		"ask for that permission, or let a user who has it write the GracefulApp. Scaling needs none", false},
 	{"", "a user who sets `apps.gracefulapp.dev/adopt` may update and delete the Deployment, Service and PodDisruptionBudget of that name (*policy*)",

@@ -12,7 +12,7 @@ import (
 var commonMetadataPath = specPath.Child("commonMetadata")
 
 const (
-	// deploymentAnnotations are written by the Deployment's controller (revision, desired-replicas). Two writers would overwrite each other for ever.
+	// deploymentAnnotations are written by the Deployment's controller (revision, desired-replicas). Two writers would overwrite each other again and again.
 	deploymentAnnotations = "deployment.kubernetes.io/"
 	// operatorAnnotations control how the operator or its admission policies treat one owned object.
 	operatorAnnotations = "apps.gracefulapp.dev/"

@@ -67,7 +67,7 @@ func checkOwnedServiceFields(in *input) field.ErrorList {
 	owned(given.Spec.PublishNotReadyAddresses, "publishNotReadyAddresses",
 		"it would send requests to pods that are not ready; leave it out")
 	owned(len(given.Spec.ExternalIPs) > 0, "externalIPs",
-		"any user could take over another's address by it (CVE-2020-8554); use type LoadBalancer or NodePort")
+		"with it a user could claim an address of another user (CVE-2020-8554); use type LoadBalancer or NodePort")
 	owned(given.Spec.Type == corev1.ServiceTypeExternalName, "type", "an ExternalName Service has no pods; use another type")
 	owned(given.Spec.ExternalName != "", "externalName", "a Service with pods has none; leave it out")
 	return errs
@@ -84,7 +84,7 @@ func NodePorts(app *v1alpha1.GracefulApp, allowed utilnet.PortRange) field.Error
 	for i, port := range given.Spec.Ports {
 		if port.NodePort != 0 && !allowed.Contains(int(port.NodePort)) {
 			errs = append(errs, invalid(servicePath.Child("ports").Index(i).Child("nodePort"), port.NodePort,
-				"the cluster's node ports are %s; choose one of them or leave it out (the operator knows the range by its flag "+
+				"the cluster's node ports are %s; choose one of them or leave it out (set the operator's flag "+
 					"--service-node-port-range, which must be the API server's)", allowed.String())...)
 		}
 	}
@@ -112,8 +112,8 @@ func (in *input) checkPortNames(before *input) field.ErrorList {
 	for i, p := range in.ports {
 		if was := names[portKey(p)]; was != "" && p.TargetPort.StrVal != "" && was != p.TargetPort.StrVal {
 			errs = append(errs, invalid(servicePath.Child("ports").Index(i).Child("targetPort"), p.TargetPort.StrVal,
-				"port %d targets the container port %q, and the name cannot change: the pods that run have no port %q, so the "+
-					"Service would lose them all at once; keep the name (its number may change), or add a second port",
+				"port %d targets the container port %q, and the name cannot change: the running pods have no port %q, so the "+
+					"Service would lose all of them at once; keep the name (its number may change), or add a second port",
 				p.Port, was, p.TargetPort.StrVal)...)
 		}
 	}

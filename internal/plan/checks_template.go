@@ -40,7 +40,7 @@ func checkServingPortName(in *input, s server) field.ErrorList {
 		return nil
 	}
 	return field.ErrorList{field.Required(s.path.Child("ports").Index(i).Child("name"),
-		"a name for the port on which the container serves; http, the default, is another port's")}
+		"a name for the port on which the container serves, because another port has the default name http")}
 }
 
 // checkHandlerPorts looks for the port names in the derived template, because the derivation names an unnamed serving port.
@@ -98,7 +98,7 @@ func checkOwnedPodFields(in *input) field.ErrorList {
 	owned(pod.ActiveDeadlineSeconds != nil, "activeDeadlineSeconds",
 		"it would end a serving pod in the middle of its requests; leave it out")
 	owned(len(pod.SchedulingGates) > 0, "schedulingGates",
-		"pods of a Deployment wait at a scheduling gate for ever; leave it out")
+		"no pod of a Deployment would be scheduled; leave it out")
 	owned(pod.NodeName != "", "nodeName",
 		"it bypasses the scheduler and puts every pod on one node; use nodeSelector or affinity")
 	return errs
@@ -130,7 +130,7 @@ func checkHandlers(c corev1.Container, path *field.Path) field.ErrorList {
 	}
 	if hook := preStopOf(c); hook != nil && hook.TCPSocket != nil {
 		errs = append(errs, field.Forbidden(path.Child("lifecycle", "preStop", "tcpSocket"),
-			"Kubernetes has never run this kind of hook; use httpGet or exec, or leave the hook out"))
+			"Kubernetes does not run this kind of hook; use httpGet or exec, or leave the hook out"))
 	}
 	return errs
 }
@@ -143,9 +143,9 @@ func (in *input) checkFurtherSleep(c corev1.Container, path *field.Path) field.E
 	}
 	t2, t3 := int64(in.timing.PreStopSeconds), int64(in.timing.TerminationGracePeriodSeconds)
 	if n := hook.Sleep.Seconds; n < t2 || n >= t3 {
-		return invalid(path.Child("lifecycle", "preStop", "sleep", "seconds"), n, "a further container sleeps at least preStopSeconds (t2), %d s, or it "+
-			"would end before the app, and less than terminationGracePeriodSeconds (t3), %d s, or SIGKILL would end it; set it within, or leave the "+
-			"hook out", t2, t3)
+		return invalid(path.Child("lifecycle", "preStop", "sleep", "seconds"), n, "a further container must sleep for at least preStopSeconds (t2), %d s, "+
+			"because it would end before the app, and for less than terminationGracePeriodSeconds (t3), %d s, because SIGKILL would end it; set a value "+
+			"between them, or leave the hook out", t2, t3)
 	}
 	return nil
 }
@@ -200,7 +200,7 @@ func checkVariables(s server, wanted []corev1.EnvVar) field.ErrorList {
 				continue
 			}
 			errs = append(errs, field.Invalid(s.path.Child("env").Index(i), e.Name+"="+e.Value, fmt.Sprintf(
-				"the timing says %s=%s, and the app must go by the same number; change spec.timing, or leave the variable out",
+				"spec.timing sets %s=%s, and the app must use the same number; change spec.timing, or leave the variable out",
 				want.Name, want.Value)))
 		}
 	}
@@ -212,8 +212,8 @@ func checkName(in *input) field.ErrorList {
 		return nil
 	}
 	return field.ErrorList{field.Invalid(field.NewPath("metadata", "name"), in.app.Name,
-		"the name must be a DNS-1035 label, because the Service bears it too: at most 63 characters, lower-case letters, "+
-			"digits and '-', beginning with a letter and ending with a letter or digit")}
+		"the name must be a DNS-1035 label, because the Service has the same name: at most 63 characters, lower-case "+
+			"letters, digits and '-', beginning with a letter and ending with a letter or digit")}
 }
 
 func checkSize(in *input) field.ErrorList {
@@ -228,7 +228,7 @@ func checkSize(in *input) field.ErrorList {
 		"%d bytes of JSON are more than %d; move large values into a ConfigMap", len(data), maxSpecBytes))}
 }
 
-// checkSelector: a Deployment that does not select its own pods is refused by Kubernetes.
+// checkSelector: a Deployment that does not select its own pods is rejected by Kubernetes.
 func checkSelector(in *input) field.ErrorList {
 	labels := in.spec().Template.Labels
 	var errs field.ErrorList
@@ -237,9 +237,9 @@ func checkSelector(in *input) field.ErrorList {
 		path := templatePath.Child("metadata", "labels").Key(key)
 		switch {
 		case ok && got != want:
-			errs = append(errs, invalid(path, got, "the selector wants %q, or the Service would not find the pods", want)...)
+			errs = append(errs, invalid(path, got, "the selector requires %q, otherwise the Service does not find the pods", want)...)
 		case !ok && in.spec().Selector != nil:
-			errs = append(errs, field.Required(path, fmt.Sprintf("the selector wants %q, or the Service would not find the pods", want)))
+			errs = append(errs, field.Required(path, fmt.Sprintf("the selector requires %q, otherwise the Service does not find the pods", want)))
 		}
 	}
 	return sorted(errs)

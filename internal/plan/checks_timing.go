@@ -91,8 +91,8 @@ func checkStartupBudget(in *input, s server) field.ErrorList {
 	enough := (int64(start)-int64(probe.InitialDelaySeconds))/int64(probe.PeriodSeconds) + 2
 	return invalid(s.path.Child("startupProbe", "failureThreshold"), probe.FailureThreshold,
 		"startup budget > startupSeconds does not hold: initialDelaySeconds %d + periodSeconds %d x (failureThreshold %d - 1) "+
-			"= %d is not more than startupSeconds %d (the first probe falls anywhere in the first period, so one period is not "+
-			"counted), and a slow start would be killed; set failureThreshold to at least %d, or leave periodSeconds and "+
+			"= %d is not more than startupSeconds %d (the first probe can happen at any moment of the first period, so one period "+
+			"is not counted), and the kubelet would kill a slow start; set failureThreshold to at least %d, or leave periodSeconds and "+
 			"failureThreshold out", probe.InitialDelaySeconds, probe.PeriodSeconds, probe.FailureThreshold, guaranteed, start, enough)
 }
 
@@ -119,7 +119,7 @@ func boundedProbe(p *corev1.Probe) error {
 		{"timeoutSeconds", p.TimeoutSeconds}, {"failureThreshold", p.FailureThreshold},
 	} {
 		if n.value < 0 || n.value > timing.MaxInputSeconds {
-			return fmt.Errorf("%s %d is not between 0 (left out, hence derived) and %d (one day)",
+			return fmt.Errorf("%s %d is not between 0 (left out, so it is derived) and %d (one day)",
 				n.name, n.value, timing.MaxInputSeconds)
 		}
 	}

@@ -8,14 +8,14 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// checkContainerRestart: a ReplicaSet replaces a pod that has failed, but not one in which a single container has ended for good. Such a pod runs on
-// and is never Ready. An init container may have any policy: it ends before the pod serves, and where it fails for good, so does the pod.
+// checkContainerRestart: a ReplicaSet replaces a pod that has failed, but not one in which a single container has ended permanently. Such a pod runs on
+// and is never Ready. An init container may have any policy: it ends before the pod serves, and if it fails permanently, the pod fails too.
 func checkContainerRestart(in *input) field.ErrorList {
 	var errs field.ErrorList
 	for i, c := range in.spec().Template.Spec.Containers {
 		if p := c.RestartPolicy; p != nil && *p != corev1.ContainerRestartPolicyAlways {
 			errs = append(errs, field.Forbidden(containerPath.Index(i).Child("restartPolicy"), fmt.Sprintf(
-				"with %q the container may end for good, and while another one runs, its pod is never Ready and never replaced; write Always, or leave "+
+				"with %q the container may end permanently, and while another one runs, its pod is never Ready and never replaced; write Always, or leave "+
 					"restartPolicy and restartPolicyRules out", *p)))
 		}
 	}
@@ -27,7 +27,7 @@ func warnInitRestart(in *input) []string {
 	var all []string
 	for _, c := range in.spec().Template.Spec.InitContainers {
 		if p := c.RestartPolicy; p != nil && *p == corev1.ContainerRestartPolicyNever {
-			all = append(all, fmt.Sprintf("init container %q has restartPolicy Never: each time it fails, its pod stays behind as failed, and the next one is "+
+			all = append(all, fmt.Sprintf("init container %q has restartPolicy Never: each time it fails, its pod stays as failed, and the next one is "+
 				"created without a backoff; leave it out", c.Name))
 		}
 	}

@@ -151,7 +151,7 @@ func (in *input) checkDerivation() field.ErrorList {
 		return nil
 	}
 	return field.ErrorList{field.Forbidden(derivationPath, fmt.Sprintf(
-		"Deployment %s was derived by version %d, and this operator derives by the versions %d to %d; upgrade the operator, or set the annotation "+
+		"Deployment %s was derived by version %d, and this operator supports the versions %d to %d; upgrade the operator, or set the annotation "+
 			"to %d, which restarts the pods", in.app.Name, in.version, OldestDerivation, NewestDerivation, NewestDerivation))}
 }
 
@@ -168,5 +168,5 @@ func AskedDerivation(app *v1alpha1.GracefulApp) field.ErrorList {
 		return nil
 	}
 	return invalid(derivationPath, text,
-		"this operator derives by the versions %d to %d; ask for one of them, or leave the annotation out", OldestDerivation, NewestDerivation)
+		"this operator supports the versions %d to %d; ask for one of them, or leave the annotation out", OldestDerivation, NewestDerivation)
 }

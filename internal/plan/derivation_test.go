@@ -287,7 +287,7 @@ func TestUnknownDerivation(t *testing.T) {
 	app, running := derivedBy(t, 2)
 	running.Applied().Annotations[v1alpha1.AnnotationDerivation] = "3"
 	p, errs, _ := plan.For(app, running)
-	if len(errs) != 1 || !strings.Contains(errs[0].Detail, "was derived by version 3, and this operator derives by the versions 1 to 2") {
+	if len(errs) != 1 || !strings.Contains(errs[0].Detail, "was derived by version 3, and this operator supports the versions 1 to 2") {
 		t.Errorf("errors %v", errs)
 	}
 	if p.Deployment != nil || p.Derivation.Version != 3 {

@@ -7,7 +7,7 @@ import (
 )
 
 // disruptionBudgetConfiguration lets a drain evict the pods one by one. A single pod gets no budget, because the budget would block every
-// drain. Pods that are not Ready may always be evicted, because they would otherwise block a drain for ever.
+// drain. Pods that are not Ready may always be evicted, because a drain that waits for them may never end.
 func disruptionBudgetConfiguration(in *input) *policyv1ac.PodDisruptionBudgetApplyConfiguration {
 	if in.replicas() < 2 {
 		return nil

@@ -36,8 +36,8 @@ func warnInjectedContainer(p admittedPod) []string {
 			if preStopOf(c) != nil {
 				problem = fmt.Sprintf("has a preStop hook of %g s, less than preStopSeconds (t2) %d", holds, t2)
 			}
-			all = append(all, fmt.Sprintf("container %q is injected into the pods and %s, so it ends while the app still serves; let its injector make it a "+
-				"native sidecar, or give it a preStop sleep of %d s", c.Name, problem, t2))
+			all = append(all, fmt.Sprintf("container %q is injected into the pods and %s, so it ends while the app still serves; configure its injector to "+
+				"make it a native sidecar, or to give it a preStop sleep of %d s", c.Name, problem, t2))
 		}
 	}
 	return all
@@ -68,7 +68,7 @@ func warnInjectedSidecars(p admittedPod) []string {
 	for _, c := range sidecars {
 		names = append(names, c.Name)
 	}
-	return warning("native sidecars are injected into the pods (%s): they stop one after another when the app is gone, and t3 = %d leaves them no room; set "+
+	return warning("native sidecars are injected into the pods (%s): they stop one after another after the app has ended, and t3 = %d leaves no time for them; set "+
 		"spec.timing.terminationGracePeriodSeconds to %d", strings.Join(names, ", "), *grace, needed+timing.SidecarSeconds)
 }
 
@@ -88,7 +88,7 @@ func warnChangedGrace(p admittedPod) []string {
 		return nil
 	}
 	grace, t3 := p.admitted.TerminationGracePeriodSeconds, p.Timing.TerminationGracePeriodSeconds
-	text := fmt.Sprintf("a policy of the cluster sets the pods' terminationGracePeriodSeconds to %d in place of t3 = %d", *grace, t3)
+	text := fmt.Sprintf("a policy of the cluster sets the pods' terminationGracePeriodSeconds to %d instead of t3 = %d", *grace, t3)
 	if *grace <= p.leastGrace() {
 		text += fmt.Sprintf(", which is not more than t1 + t2 = %d: SIGKILL cuts requests short; exempt the app's pods from it", p.leastGrace())
 	}
@@ -104,7 +104,7 @@ func warnChangedContainers(p admittedPod) []string {
 			continue
 		}
 		if changed := changedFields(sent, *admitted); len(changed) > 0 {
-			all = append(all, fmt.Sprintf("a policy of the cluster changes or removes %s of container %q in the pods; look whether the change is harmless, or exempt "+
+			all = append(all, fmt.Sprintf("a policy of the cluster changes or removes %s of container %q in the pods; check that the change is harmless, or exempt "+
 				"the app's pods from it", strings.Join(changed, ", "), sent.Name))
 		}
 	}

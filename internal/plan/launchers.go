@@ -66,6 +66,6 @@ func warnPackageManager(_ *input, s server) []string {
 	if len(command) == 0 || !slices.Contains(packageManagers, path.Base(command[0])) {
 		return nil
 	}
-	return warning("container %q starts its server by %s, which may not pass SIGTERM on to it, so requests in flight are cut; write the server's own "+
+	return warning("container %q starts its server by %s, which may not forward SIGTERM to it, so in-flight requests are lost; write the server's own "+
 		"command, such as node server.js", s.written.Name, path.Base(command[0]))
 }

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	shellKeepsIt          = "SIGTERM may reach the shell and never the server"
-	packageManagerKeepsIt = "which may not pass SIGTERM on to it"
+	shellKeepsIt          = "SIGTERM may reach the shell but not the server"
+	packageManagerKeepsIt = "which may not forward SIGTERM to it"
 )
 
 // TestLaunchersThatKeepSIGTERM checks that only launchers that do not forward SIGTERM give a warning.

@@ -18,7 +18,7 @@ func TestPatienceWithALongRequest(t *testing.T) {
 		return func(app *v1alpha1.GracefulApp) { container(app).LivenessProbe.FailureThreshold = n }
 	}
 	openPort := func(app *v1alpha1.GracefulApp) { container(app).LivenessProbe = nil }
-	const bounded, impatient = "write failureThreshold into the livenessProbe", "a server busy with its longest request may be killed"
+	const bounded, impatient = "set failureThreshold in the livenessProbe", "may kill a server that is busy with its longest request"
 	tests := []struct {
 		name   string
 		modify []func(*v1alpha1.GracefulApp)

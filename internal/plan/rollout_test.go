@@ -64,7 +64,7 @@ func claim(app *v1alpha1.GracefulApp) {
 	}}}
 }
 
-// TestRolloutsThatCannotEnd checks the warnings about rollouts in which the new pod stays Pending for ever, as in public bug reports.
+// TestRolloutsThatCannotEnd checks the warnings about rollouts in which the new pod never leaves Pending, as in public bug reports.
 func TestRolloutsThatCannotEnd(t *testing.T) {
 	const hostname, zone = corev1.LabelHostname, corev1.LabelTopologyZone
 	own := map[string]string{"apps.gracefulapp.dev/name": "hello"}

@@ -97,7 +97,7 @@ func portName(ports []corev1.ContainerPort, matches func(corev1.ContainerPort) b
 	return ""
 }
 
-// countPorts tells how many ports of a name and protocol a Service would have to choose from; it takes the first.
+// countPorts returns the number of ports with a name and protocol. A Service that targets such a name uses the first.
 func (in *input) countPorts(name string, p corev1.Protocol) int {
 	n := 0
 	for _, port := range in.reachablePorts() {

@@ -18,8 +18,8 @@ func (in *input) origin() origin {
 	return added
 }
 
-// Source is the field of the GracefulApp from which the field of a child, or of a pod made from the template, comes. "" is the whole
-// child. A field that the user did not write is the nearest one that decides it.
+// Source returns the field of the GracefulApp that decides a field of an owned object, or of a pod made from the template. The path "" stands for
+// the whole object. If the user did not set the field, Source returns the nearest field that decides it.
 func (p Plan) Source(kind, path string) string {
 	switch kind {
 	case "Deployment":

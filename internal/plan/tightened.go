@@ -36,7 +36,7 @@ var tightened = []tightenedCheck{
 		Rule: Rule{
 			Number:  "9",
 			Rule:    "`restartPolicy` of a container is Always or left out; that of an init container may be any (from derivation version 2 on)",
-			Why:     "a container that has ended for good leaves its pod not Ready, and no Deployment replaces such a pod",
+			Why:     "a container that has ended permanently leaves its pod not Ready, and no Deployment replaces such a pod",
 			Instead: "leave it out, and `restartPolicyRules` too",
 		},
 		since: 2,

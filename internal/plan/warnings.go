@@ -21,19 +21,20 @@ const plainSleepLoss = "36 of 147,453"
 // warnings are about settings that are valid and may be intended. They never block anything.
 var warnings = []caution{
 	{Warning{"t2 under 5", "endpoint changes may need longer to reach every proxy", "5 or more, or leave t2 out"}, warnShortPreStop},
+	{Warning{"t1 - R under 3", "after SIGTERM, a server can accept a connection from a late proxy only if its longest request still ends within t1", "a t1 of R + 3 or more, or leave t1 out"}, warnLateConnections},
 	{Warning{"no drain-aware hook", "a keep-alive connection may lose a request at SIGTERM ([measured](lab.md#a-run): " + plainSleepLoss + ")",
 		"an `httpGet` hook, such as `/drain`, after which the app answers with `Connection: close`. An app with a gRPC probe needs none, because " +
 			"its GOAWAY at SIGTERM has the same effect"}, warnEach(warnKeepAlive)},
 	{Warning{"an exec hook without a readable wait", "the hook must last t2, because SIGTERM follows as soon as it returns",
 		"make sure that it does, or write a plain `sleep` t2; the operator reads no wait in loops, branches, pipes and quotes"}, warnEach(warnUnreadableHook)},
-	{Warning{"no replica", "every request is refused until a pod is ready, and nothing queues the requests meanwhile", "1 or more"},
+	{Warning{"no replica", "every request is refused until a pod is ready, and no component queues the requests", "1 or more"},
 		warnNoReplica},
 	{Warning{"one replica, and t2 under S + 10", "draining its node loses the requests of about S - t2 seconds",
 		"2 replicas, or bridge the gap with a t2 of S + 10"}, warnOneReplica},
-	{Warning{"`maxUnavailable` of one pod or more", "so many replicas are missing during a rollout; if it is all of them, requests are lost until a new pod is ready",
+	{Warning{"`maxUnavailable` of one pod or more", "this number of replicas is missing during a rollout; if it is all of them, requests are lost until a new pod is ready",
 		"leave it out, unless no two pods can run side by side"}, warnMissingPods},
 	{Warning{"required pod anti-affinity between the app's own pods, and `maxUnavailable` 0", "a new pod needs a node (or zone) without an old one, which ends " +
-		"only after the new one is available: without a spare one the new pod stays Pending", "`strategy.rollingUpdate: {maxSurge: 0, maxUnavailable: 1}`, a spare " +
+		"only after the new one is available. Without a spare node (or zone) the new pod stays Pending", "`strategy.rollingUpdate: {maxSurge: 0, maxUnavailable: 1}`, a spare " +
 		"node, or `preferredDuringSchedulingIgnoredDuringExecution`. Anti-affinity with `matchLabelKeys: [pod-template-hash]` needs none"}, warnAntiAffinity},
 	{Warning{"`hostPort` or `hostNetwork`, and `maxUnavailable` 0", "a new pod needs a node without an old one, because a node has each port once: without a " +
 		"spare node the new pod stays Pending", "`strategy.rollingUpdate: {maxSurge: 0, maxUnavailable: 1}`, or a spare node"}, warnHostPorts},
@@ -43,7 +44,7 @@ var warnings = []caution{
 		"`Cluster`, or leave it out"}, warnInternalTraffic},
 	{Warning{"`externalTrafficPolicy: Local`", "a node refuses requests from the end of its last pod until the load balancer's health check fails there",
 		"a t2 longer than that, or leave it out"}, warnExternalTraffic},
-	{Warning{"type LoadBalancer with t2 under 30", "cloud load balancers go on sending requests for longer", "a t2 of 30 or more"},
+	{Warning{"type LoadBalancer with t2 under 30", "cloud load balancers continue to send requests for longer", "a t2 of 30 or more"},
 		warnLoadBalancer},
 	{Warning{"headless with t2 under 30", "clients keep addresses for the DNS record's time to live", "a t2 of 30 or more"}, warnHeadless},
 	{Warning{"`clusterIP: None` is removed from a headless Service", "a `clusterIP` cannot change, so the Service stays headless",
@@ -54,14 +55,14 @@ var warnings = []caution{
 		"a `readinessProbe` on an HTTP endpoint that answers 200 only when the app can serve"}, warnEach(warnReadinessByPort)},
 	{Warning{"liveness by open port", "a deadlocked app has an open port too", "a `livenessProbe` on an HTTP endpoint of its own"},
 		warnEach(warnLivenessByPort)},
-	{Warning{"readiness and liveness on one endpoint", "a pod that should only leave the rotation is restarted", "two endpoints"},
+	{Warning{"readiness and liveness on one endpoint", "the kubelet restarts a pod that should only be removed from the endpoints of the Service", "two endpoints"},
 		warnEach(warnSharedEndpoint)},
-	{Warning{"a liveness probe that is patient for R or less, if R is at most 300", "a server busy with its longest request may be killed",
-		"a higher `failureThreshold`, or leave it out. It is patient for period x (threshold - 1): the first failure falls anywhere in the first " +
-			"period, and initialDelay is over by then"}, warnEach(warnImpatientLiveness)},
-	{Warning{"R over 300, and no `failureThreshold` of the liveness probe", "the derived patience follows R up to 300 s only, for a deadlocked server must not " +
-		"stay for hours", "a `failureThreshold`: patience = period x threshold"}, warnEach(warnBoundedPatience)},
-	{Warning{"t3 over 600", "cluster autoscaler waits 600 s at most and then kills", "raise its `--max-graceful-termination-sec` too"},
+	{Warning{"a liveness probe that tolerates failures for R or less, if R is at most 300", "the kubelet may kill a server that is busy with its longest request",
+		"a higher `failureThreshold`, or leave it out. It tolerates failures for period x (threshold - 1), because the first failure can happen at " +
+			"any moment of the first period; initialDelay counts only for the start"}, warnEach(warnImpatientLiveness)},
+	{Warning{"R over 300, and no `failureThreshold` of the liveness probe", "the derived time follows R only up to 300 s, because a deadlocked server must not " +
+		"stay for hours", "a `failureThreshold`: the probe tolerates failures for period x threshold"}, warnEach(warnBoundedPatience)},
+	{Warning{"t3 over 600", "cluster autoscaler waits at most 600 s and then kills the pod", "raise its flag `--max-graceful-termination-sec` too"},
 		warnLongGracePeriod},
 	{Warning{"`shareProcessNamespace`", "the app is not PID 1 of its container", "make sure that SIGTERM reaches it, or leave the field out"},
 		warnSharedProcessNamespace},
@@ -69,19 +70,19 @@ var warnings = []caution{
 		"make it a native sidecar (an init container with `restartPolicy: Always`), which ends after the app"}, warnOtherContainers},
 	{Warning{"a native sidecar with a hook other than a sleep, if no Service port targets it", "the hook runs as soon as the pod is deleted, while the app still serves",
 		"leave it out"}, warnSidecarHook},
-	{Warning{"an explicit t3 without room for native sidecars", "they stop one after another when the app is gone",
+	{Warning{"an explicit t3 without room for native sidecars", "they stop one after another after the app has ended",
 		"more than t1 + t2 + 5 for each of them, or leave t3 out"}, warnSidecarRoom},
-	{Warning{"a shell that starts the server without exec", "SIGTERM may reach the shell and never the server",
+	{Warning{"a shell that starts the server without exec", "SIGTERM may reach the shell but not the server",
 		"`exec` before the server's command, or no shell"}, warnEach(warnShellCommand)},
-	{Warning{"npm, npx, yarn or pnpm that starts the server", "SIGTERM may reach it and never the server", "the server's own command"},
+	{Warning{"npm, npx, yarn or pnpm that starts the server", "SIGTERM may reach it but not the server", "the server's own command"},
 		warnEach(warnPackageManager)},
 	{Warning{"an exec hook that needs a shell", "in an image without a shell the hook fails, and SIGTERM comes at once",
 		"leave the hook out to get Kubernetes' own sleep, which needs no program"}, warnEach(warnHookShell)},
 	{Warning{"a stop signal other than SIGTERM", "the app may handle SIGTERM only", "make sure that it shuts down gracefully on this signal"},
 		warnEach(warnStopSignal)},
-	{Warning{"readiness gates", "no pod is Ready until a controller sets the conditions of its gates; until then a rollout waits and the old pods go on " +
-		"serving", "make sure that the controller which sets them runs"}, warnReadinessGates},
-	{Warning{"an init container with `restartPolicy: Never`", "each failure leaves a failed pod behind, and the next one is created without a backoff",
+	{Warning{"readiness gates", "no pod is Ready until a controller sets the conditions of its gates; until then a rollout waits, and the old pods continue " +
+		"to serve", "make sure that the controller which sets them runs"}, warnReadinessGates},
+	{Warning{"an init container with `restartPolicy: Never`", "each failure leaves a failed pod, and the next one is created without a backoff",
 		"leave it out: a failed init container is restarted, with a backoff"}, warnInitRestart},
 	{Warning{"a restart rule `RestartAllContainers`", "the kubelet kills all containers of the pod without a grace period",
 		"leave the rule out"}, warnRestartOfAll},
@@ -94,7 +95,7 @@ var warnings = []caution{
 		"the Deployment's number in `spec.progressDeadlineSeconds`"}, warnAdoptedDeadline},
 	{Warning{"on adoption: the Deployment has strategy Recreate or maxSurge 0, and `spec.strategy` is left out", "its pods may be unable to run side by side, and then " +
 		"a rollout never ends", "`strategy.rollingUpdate: {maxSurge: 0, maxUnavailable: 1}`, if so"}, warnAdoptedStrategy},
-	{Warning{"a foreign PodDisruptionBudget", "every eviction of a pod that two budgets select fails, so the operator creates none; with one replica a drain may wait for ever",
+	{Warning{"a foreign PodDisruptionBudget", "every eviction of a pod that two budgets select fails, so the operator creates none; with one replica a drain may never end",
 		"make sure that it allows one eviction at a time, or delete it"}, warnForeignBudget},
 	{Warning{"a HorizontalPodAutoscaler that targets the Deployment", "the GracefulApp keeps its number of replicas, and `spec.replicas` has no " +
 		"effect", "let it target the GracefulApp, as the message says"}, warnAutoscaler},

@@ -32,7 +32,7 @@ func warnShellCommand(_ *input, s server) []string {
 	if !ok || script == "" || execsLast(script) != nil {
 		return nil
 	}
-	return warning("container %q starts its server from a shell without exec, so SIGTERM may reach the shell and never the server; "+
+	return warning("container %q starts its server from a shell without exec, so SIGTERM may reach the shell but not the server; "+
 		"write exec before the server's command, or leave the shell out", s.written.Name)
 }
 
@@ -84,6 +84,6 @@ func warnStopSignal(_ *input, s server) []string {
 	if signal == "" || signal == corev1.SIGTERM || signal == corev1.SIGKILL {
 		return nil
 	}
-	return warning("container %q is stopped by %s in place of SIGTERM; look whether the app shuts down gracefully on it",
+	return warning("container %q is stopped by %s instead of SIGTERM; check that the app shuts down gracefully on it",
 		s.written.Name, signal)
 }

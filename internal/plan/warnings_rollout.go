@@ -10,7 +10,7 @@ import (
 )
 
 // takeFirst is the advice where no new pod can run beside the old ones.
-const takeFirst = "to let a rollout end an old pod first, set spec.strategy.rollingUpdate.maxSurge to 0 and maxUnavailable to 1"
+const takeFirst = "to let a rollout terminate an old pod first, set spec.strategy.rollingUpdate.maxSurge to 0 and maxUnavailable to 1"
 
 // warnMissingPods tells how many replicas may be missing during a rollout.
 func warnMissingPods(in *input) []string {
@@ -73,7 +73,7 @@ func warnAntiAffinity(in *input) []string {
 	var all []string
 	for _, key := range in.repelledWithin() {
 		all = append(all, fmt.Sprintf("spec.template.spec.affinity.podAntiAffinity (required): no two of the app's pods share a %s, and %s, so a rollout "+
-			"needs a spare one or never ends; %s, or prefer the distance in place of requiring it", domain(key), in.keepsPods(), takeFirst))
+			"needs a spare one or never ends; %s, or make the anti-affinity a preferred one", domain(key), in.keepsPods(), takeFirst))
 	}
 	return all
 }
@@ -188,6 +188,6 @@ func warnAdoptedStrategy(in *input) []string {
 	default:
 		return nil
 	}
-	return warning("Deployment %s has %s, so its old pods end first, and those of the GracefulApp end last (%s); if no two pods can run side by side, a "+
+	return warning("Deployment %s has %s, so its old pods end first, but a rollout of the GracefulApp terminates them last (%s); if no two pods can run side by side, a "+
 		"rollout never ends; %s", d.Name, live, in.keepsPods(), takeFirst)
 }

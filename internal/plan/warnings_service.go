@@ -9,7 +9,7 @@ func warnAffinityConfig(in *input) []string {
 	if !hasIdleAffinityConfig(in.service()) {
 		return nil
 	}
-	return warning("spec.service.spec.sessionAffinityConfig has no effect without sessionAffinity ClientIP; write that, or leave the configuration out")
+	return warning("spec.service.spec.sessionAffinityConfig has no effect without sessionAffinity ClientIP; set it, or leave the configuration out")
 }
 
 // hasIdleAffinityConfig tells whether there is a configuration of a session affinity that is off.
@@ -23,6 +23,6 @@ func warnKeptHeadless(in *input) []string {
 	if s == nil || in.adopts(s) || s.Spec.ClusterIP != corev1.ClusterIPNone || in.service().ClusterIP != "" {
 		return nil
 	}
-	return warning("Service %s is headless and stays so, because its clusterIP cannot change; write clusterIP: None, or delete the Service, whose "+
-		"address then changes: %s && %s", s.Name, AllowDeletion(s.Namespace, s.Name), DeleteService(s.Namespace, s.Name))
+	return warning("Service %s is headless and stays so, because its clusterIP cannot change; write clusterIP: None, or delete the Service (its "+
+		"address then changes): %s && %s", s.Name, AllowDeletion(s.Namespace, s.Name), DeleteService(s.Namespace, s.Name))
 }

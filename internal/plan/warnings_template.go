@@ -15,7 +15,7 @@ func warnKeepAlive(in *input, s server) []string {
 		return nil
 	}
 	return warning("container %q has no drain-aware preStop hook, so a keep-alive connection may lose a request at SIGTERM "+
-		"(measured: %s); let the app answer `Connection: close` from an httpGet hook on, such as /drain",
+		"(measured: %s); use an httpGet hook, such as /drain, after which the app answers with `Connection: close`",
 		s.written.Name, plainSleepLoss)
 }
 
@@ -36,10 +36,10 @@ func warnUnreadableHook(in *input, s server) []string {
 	case ok && (w.exact || w.seconds >= float64(in.timing.PreStopSeconds)):
 		return nil
 	case ok:
-		return warning("container %q has an exec preStop hook that waits %g s beside other commands; together they must last %d s (t2), for SIGTERM "+
+		return warning("container %q has an exec preStop hook that waits %g s beside other commands; together they must last %d s (t2), because SIGTERM "+
 			"follows as soon as it returns", s.written.Name, w.seconds, in.timing.PreStopSeconds)
 	}
-	return warning("container %q has an exec preStop hook without a readable wait; it must last %d s (t2), for SIGTERM follows as "+
+	return warning("container %q has an exec preStop hook without a readable wait; it must last %d s (t2), because SIGTERM follows as "+
 		"soon as it returns", s.written.Name, in.timing.PreStopSeconds)
 }
 
@@ -49,10 +49,10 @@ func warnReadinessByPort(_ *input, s server) []string {
 		return nil
 	}
 	if s.derived.ReadinessProbe == nil {
-		return warning("container %q has no readinessProbe, and no TCP port that could be probed instead, so it counts as ready at once; name an "+
-			"HTTP endpoint that answers 200 only when the app can serve", container.Name)
+		return warning("container %q has no readinessProbe, and no TCP port that could be probed instead, so it counts as ready at once; add one for "+
+			"an HTTP endpoint that answers 200 only when the app can serve", container.Name)
 	}
-	return warning("container %q has no readinessProbe: an open port (tcpSocket) counts as ready; name an HTTP endpoint that answers 200 "+
+	return warning("container %q has no readinessProbe: an open port (tcpSocket) counts as ready; add one for an HTTP endpoint that answers 200 "+
 		"only when the app can serve", container.Name)
 }
 
@@ -61,8 +61,8 @@ func warnLivenessByPort(_ *input, s server) []string {
 	if hasHandler(container.LivenessProbe) || s.derived.LivenessProbe == nil {
 		return nil
 	}
-	return warning("container %q has no livenessProbe: an open port (tcpSocket) counts as alive, which a deadlocked app has too; name an "+
-		"HTTP endpoint of its own", container.Name)
+	return warning("container %q has no livenessProbe: an open port (tcpSocket) counts as alive, and a deadlocked app has one too; add one for "+
+		"an HTTP endpoint of its own", container.Name)
 }
 
 func warnSharedEndpoint(_ *input, s server) []string {
@@ -71,13 +71,13 @@ func warnSharedEndpoint(_ *input, s server) []string {
 		!apiequality.Semantic.DeepEqual(container.ReadinessProbe.ProbeHandler, container.LivenessProbe.ProbeHandler) {
 		return nil
 	}
-	return warning("container %q: readiness and liveness ask the same endpoint, so a pod that should only leave the rotation is "+
-		"restarted; use two endpoints", container.Name)
+	return warning("container %q: readiness and liveness use the same endpoint, so the kubelet restarts a pod that should only be removed from "+
+		"the endpoints of the Service; use two endpoints", container.Name)
 }
 
 func warnSharedProcessNamespace(in *input) []string {
 	if shared := in.spec().Template.Spec.ShareProcessNamespace; shared != nil && *shared {
-		return warning("spec.template.spec.shareProcessNamespace: the app is not PID 1 of its container, so look whether SIGTERM " +
+		return warning("spec.template.spec.shareProcessNamespace: the app is not PID 1 of its container, so check that SIGTERM " +
 			"reaches it")
 	}
 	return nil
@@ -87,8 +87,8 @@ func warnOtherContainers(in *input) []string {
 	var all []string
 	for _, c := range in.spec().Template.Spec.Containers {
 		if !in.isServer(c.Name) && preStopOf(c) == nil {
-			all = append(all, fmt.Sprintf("container %q has no preStop hook and gets a sleep of %d s (t2), lest it end before the app; "+
-				"better make it a native sidecar (an init container with restartPolicy Always)", c.Name, in.timing.PreStopSeconds))
+			all = append(all, fmt.Sprintf("container %q has no preStop hook and gets a sleep of %d s (t2), so that it does not end before "+
+				"the app; prefer a native sidecar (an init container with restartPolicy Always), which ends after the app", c.Name, in.timing.PreStopSeconds))
 		}
 	}
 	return all
@@ -113,8 +113,8 @@ func warnReadinessGates(in *input) []string {
 	if len(gates) == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("spec.template.spec.readinessGates: no pod is Ready before somebody sets its condition %s; while nobody "+
-		"does, a rollout waits and the old pods serve on", strings.Join(gates, ", "))}
+	return []string{fmt.Sprintf("spec.template.spec.readinessGates: no pod is Ready until a controller sets its condition %s; until "+
+		"then a rollout waits, and the old pods continue to serve", strings.Join(gates, ", "))}
 }
 
 func warning(format string, args ...any) []string { return []string{fmt.Sprintf(format, args...)} }

@@ -9,6 +9,9 @@ import (
 const (
 	// recommendedPreStopSeconds is enough for clients inside the cluster. Tutorials and measurements agree on it.
 	recommendedPreStopSeconds = 5
+	// lateConnectionSeconds is the least time after SIGTERM in which a server must be able to accept connections: it stops when it got no new one for
+	// 2 s (package drain), and needs a second more on a busy node.
+	lateConnectionSeconds = 3
 	// exposedPreStopSeconds is the least for clients that learn of endpoints by DNS (a TTL of 30 s is usual) or by a cloud
 	// load balancer's health checks.
 	exposedPreStopSeconds = 30
@@ -26,11 +29,21 @@ func warnShortPreStop(in *input) []string {
 	return nil
 }
 
+// warnLateConnections: t1 - R is negative if the shutdown is refused anyway.
+func warnLateConnections(in *input) []string {
+	t1, r := in.timing.ShutdownSeconds, in.timing.RequestSeconds
+	if left := t1 - r; left < 0 || left >= lateConnectionSeconds {
+		return nil
+	}
+	return warning("spec.timing.shutdownSeconds (t1) is %d and requestSeconds (R) is %d: a proxy that learns of the deletion later than t2 still opens connections, "+
+		"and the app can accept them for only t1 - R = %d s after SIGTERM; set shutdownSeconds to %d or more, or leave it out", t1, r, t1-r, r+lateConnectionSeconds)
+}
+
 func warnNoReplica(in *input) []string {
 	if in.replicas() != 0 {
 		return nil
 	}
-	return warning("spec.replicas is 0: every request is refused until a pod is ready, and nothing holds them back meanwhile")
+	return warning("spec.replicas is 0: every request is refused until a pod is ready, and no component queues the requests")
 }
 
 func warnOneReplica(in *input) []string {
@@ -52,10 +65,10 @@ func warnForeignBudget(in *input) []string {
 	case name == "":
 		return nil
 	case in.replicas() < 2:
-		return warning("PodDisruptionBudget %s selects the app's pods already: unless it lets the only pod go, kubectl drain of its node waits for "+
-			"ever; delete the budget, or use 2 replicas and a budget that lets one go", name)
+		return warning("PodDisruptionBudget %s selects the app's pods already: unless it allows the eviction of the only pod, kubectl drain of its "+
+			"node never ends; delete the budget, or use 2 replicas and a budget that allows one eviction", name)
 	default:
-		return warning("PodDisruptionBudget %s selects the app's pods already, so none is made: with two of them on a pod every eviction fails", name)
+		return warning("PodDisruptionBudget %s selects the app's pods already, so the operator creates none: every eviction of a pod that two budgets select fails", name)
 	}
 }
 
@@ -71,16 +84,16 @@ func warnInternalTraffic(in *input) []string {
 	if p := in.service().InternalTrafficPolicy; p == nil || *p != corev1.ServiceInternalTrafficPolicyLocal {
 		return nil
 	}
-	return warning("spec.service.spec.internalTrafficPolicy Local: a node whose last pod goes refuses requests, however many pods run " +
-		"elsewhere")
+	return warning("spec.service.spec.internalTrafficPolicy Local: when the last pod of a node terminates, the node refuses requests, even if " +
+		"pods run on other nodes")
 }
 
 func warnExternalTraffic(in *input) []string {
 	if in.service().ExternalTrafficPolicy != corev1.ServiceExternalTrafficPolicyLocal {
 		return nil
 	}
-	return warning("spec.service.spec.externalTrafficPolicy Local: a node whose last pod goes refuses requests until the load " +
-		"balancer's health check has noticed; preStopSeconds (t2) must be longer than that")
+	return warning("spec.service.spec.externalTrafficPolicy Local: when the last pod of a node terminates, the node refuses requests until the " +
+		"load balancer's health check fails there; preStopSeconds (t2) must be longer than that")
 }
 
 func warnLoadBalancer(in *input) []string {
@@ -88,8 +101,8 @@ func warnLoadBalancer(in *input) []string {
 	if in.service().Type != corev1.ServiceTypeLoadBalancer || t2 >= exposedPreStopSeconds {
 		return nil
 	}
-	return warning("spec.service.spec.type LoadBalancer with preStopSeconds (t2) %d: cloud load balancers go on sending requests for "+
-		"longer; %d or more is usual", t2, exposedPreStopSeconds)
+	return warning("spec.service.spec.type LoadBalancer with preStopSeconds (t2) %d: cloud load balancers continue to send requests "+
+		"for longer; %d or more is usual", t2, exposedPreStopSeconds)
 }
 
 func warnHeadless(in *input) []string {
@@ -110,9 +123,9 @@ func warnImpatientLiveness(in *input, s server) []string {
 	if patient > r {
 		return nil
 	}
-	return warning("container %q: the livenessProbe is patient for %d s (periodSeconds %d x (failureThreshold %d - 1), for the first failure falls "+
-		"anywhere in the first period), which is not more than requestSeconds %d: a server busy with its longest request may be killed; raise "+
-		"failureThreshold to %d or leave it out", s.written.Name, patient, probe.PeriodSeconds, probe.FailureThreshold, r,
+	return warning("container %q: the livenessProbe tolerates failures for %d s (periodSeconds %d x (failureThreshold %d - 1), because the first "+
+		"failure can happen at any moment of the first period), which is not more than requestSeconds %d: the kubelet may kill a server that is busy "+
+		"with its longest request; set failureThreshold to %d or leave it out", s.written.Name, patient, probe.PeriodSeconds, probe.FailureThreshold, r,
 		r/int64(probe.PeriodSeconds)+2)
 }
 
@@ -127,15 +140,15 @@ func warnBoundedPatience(in *input, s server) []string {
 	if !in.exceedsPatience() || !hasHandler(probe) || written != nil && written.FailureThreshold != 0 {
 		return nil
 	}
-	return warning("container %q: requestSeconds is %d, but a livenessProbe without a failureThreshold of its own is patient for %d s at most: a server "+
-		"that fails it for so long is restarted, and its requests get %d s to end; write failureThreshold into the livenessProbe to set another patience",
+	return warning("container %q: requestSeconds is %d, but a livenessProbe without failureThreshold tolerates failures for at most %d s. The kubelet "+
+		"then restarts the server, and its requests have %d s to end; to change this time, set failureThreshold in the livenessProbe",
 		s.written.Name, in.timing.RequestSeconds, patience(probe), in.timing.LivenessGraceSeconds)
 }
 
 func warnLongGracePeriod(in *input) []string {
 	if t3 := in.timing.TerminationGracePeriodSeconds; t3 > autoscalerGraceSeconds && t3 <= timing.MaxTerminationGracePeriodSeconds {
-		return warning("t3 is %d: cluster autoscaler waits %d s at most (--max-graceful-termination-sec) and then kills; raise its "+
-			"flag too", t3, autoscalerGraceSeconds)
+		return warning("t3 is %d: cluster autoscaler waits at most %d s (--max-graceful-termination-sec) and then kills the pod; "+
+			"raise this flag too", t3, autoscalerGraceSeconds)
 	}
 	return nil
 }
@@ -149,6 +162,6 @@ func warnSidecarRoom(in *input) []string {
 	if int64(*given) > needed {
 		return nil
 	}
-	return warning("spec.timing.terminationGracePeriodSeconds (t3) is %d: native sidecars stop one after another when the app is gone, "+
-		"and t1 + t2 + %d x %d = %d leaves them no room; raise it above that or leave it out", *given, n, timing.SidecarSeconds, needed)
+	return warning("spec.timing.terminationGracePeriodSeconds (t3) is %d: native sidecars stop one after another after the app has "+
+		"ended, so it must be more than t1 + t2 + %d x %d = %d; raise it or leave it out", *given, n, timing.SidecarSeconds, needed)
 }

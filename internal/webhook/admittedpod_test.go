@@ -47,7 +47,7 @@ func describeAdmittedPod() {
 		]`))
 		Eventually(tried(hello(in(n)))).Should(ConsistOf(
 			HavePrefix(`container "istio-proxy" is injected into the pods and has no preStop hook`),
-			HavePrefix("a policy of the cluster sets the pods' terminationGracePeriodSeconds to 15 in place of t3 = 20, which is not more than t1 + t2 = 15"),
+			HavePrefix("a policy of the cluster sets the pods' terminationGracePeriodSeconds to 15 instead of t3 = 20, which is not more than t1 + t2 = 15"),
 			HavePrefix(`a policy of the cluster changes or removes readinessProbe of container "hello"`),
 		))
 	})

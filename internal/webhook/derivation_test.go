@@ -69,7 +69,7 @@ func describeDerivation() {
 	It("may request only versions that the operator knows", func() {
 		Expect(api.Create(ctx, hello(askDerivation("3")), client.DryRunAll)).To(MatchError(And(
 			ContainSubstring("metadata.annotations[apps.gracefulapp.dev/derivation]: Invalid value"),
-			ContainSubstring("this operator derives by the versions 1 to 2"))))
+			ContainSubstring("this operator supports the versions 1 to 2"))))
 		for _, known := range []string{"1", "2"} {
 			Expect(api.Create(ctx, hello(askDerivation(known)), client.DryRunAll)).To(Succeed())
 		}
@@ -77,7 +77,7 @@ func describeDerivation() {
 
 	It("is rejected only by rules of the version by which it will be derived", func() {
 		wrong := setVariable("GRACEFUL_REQUEST_SEC", "99")
-		says := MatchError(ContainSubstring("the timing says GRACEFUL_REQUEST_SEC="))
+		says := MatchError(ContainSubstring("spec.timing sets GRACEFUL_REQUEST_SEC="))
 		Expect(api.Create(ctx, hello(wrong), client.DryRunAll)).To(says)
 		Expect(api.Create(ctx, hello(wrong, askDerivation("1")), client.DryRunAll)).To(Succeed())
 

@@ -16,7 +16,7 @@ import (
 )
 
 // deploy stores an app's owned objects without a dry run. The stored objects must equal the applied ones, because the controller would
-// otherwise write for ever. In an update the objects also have the fields that other clients have written.
+// otherwise write again and again. In an update the objects also have the fields that other clients have written.
 func (j *judges) deploy(ctx context.Context, t rapid.TB, c trial) {
 	verdict := updated
 	if c.Before == nil {

@@ -79,7 +79,7 @@ func (e *testEnv) startOperator() {
 // perform runs an operation, then the passes that a work queue would start for a time.
 func (e *testEnv) perform(do operation, choice int, wait time.Duration) error {
 	e.disturbed = e.clock.Now()
-	if err := do(e, choice); err != nil && !apierrors.IsInvalid(err) { // a client whose write is rejected has changed nothing
+	if err := do(e, choice); err != nil && !apierrors.IsInvalid(err) { // a rejected write has changed nothing
 		return fmt.Errorf("the operation failed: %w", err)
 	}
 	if err := e.look(); err != nil {

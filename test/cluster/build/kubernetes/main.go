@@ -1,4 +1,4 @@
-// Command kubernetes is all of Kubernetes in one binary: it becomes the component whose name it is called by.
+// Command kubernetes is all of Kubernetes in one binary: it runs the component that has the name by which it is called.
 //
 // One binary links once and shares its packages' code, so it builds in a fraction of the time and disk of seven. Each
 // branch below is the body of that component's own main function in Kubernetes' cmd folder.

@@ -1,5 +1,5 @@
 // Command pause is the container that holds a pod's namespaces: it sleeps until it is told to end, and it reaps the
-// orphans of a pod whose containers share one process namespace, where it is process 1.
+// orphans of a pod with one process namespace for all its containers, where it is process 1.
 package main
 
 import (
