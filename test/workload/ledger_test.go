@@ -143,7 +143,7 @@ func TestLedgerHasAnEndAlsoWhenTheStartIsInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := start(t, tutorial)
 		p.term()
-		<-p.exit
+		p.wantEnded()
 		if begun, _, ended := readLedger(t, p.log.String()); len(begun) != 0 || !ended {
 			t.Errorf("begun %v, ended %v; want none, ended", begun, ended)
 		}

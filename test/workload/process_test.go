@@ -91,20 +91,6 @@ func (p *pod) await(msg string) logLine {
 	return logLine{}
 }
 
-func (p *pod) get(path string) string {
-	p.t.Helper()
-	resp, err := http.Get("http://" + p.address + path)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		p.t.Fatalf("GET %s: status %d, error %v", path, resp.StatusCode, err)
-	}
-	return string(body)
-}
-
 // drain calls the preStop hook; the channel is closed when it has returned.
 func (p *pod) drain() <-chan struct{} {
 	returned := make(chan struct{})
