@@ -63,7 +63,7 @@ The CRD's own refusals:
 
 {{- define "words" -}}
 {{ if eq .Type.Name "ObjectMeta" -}}
-As of any object; the children bear the name too. The annotation `apps.gracefulapp.dev/adopt: "true"` lets the app [take over](adoption.md) what has no owner; `apps.gracefulapp.dev/derivation: "N"` asks for a [derivation version](decisions/derivation-versions.md).
+As of any object; the children bear the name too. The annotation `apps.gracefulapp.dev/adopt: "true"` lets the app [take over](how-to/adopt.md) what has no owner; `apps.gracefulapp.dev/derivation: "N"` asks for a [derivation version](decisions/derivation-versions.md).
 {{- else -}}
 {{ .Doc | replace "\n\n" "<br>" | replace "\n" " " | replace "|" "\\|" }}
 {{- end -}}
