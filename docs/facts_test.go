@@ -10,6 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"sigs.k8s.io/yaml"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
@@ -73,6 +76,36 @@ func TestVersionsAreThoseOfTheCode(t *testing.T) {
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("docs/versions.md does not say %q", want)
+		}
+	}
+}
+
+// TestGettingStartedShowsTheTiming: the page repeats the times that are derived for the sample.
+func TestGettingStartedShowsTheTiming(t *testing.T) {
+	app := &v1alpha1.GracefulApp{}
+	if err := yaml.UnmarshalStrict([]byte(read(t, "config/samples/apps_v1alpha1_gracefulapp.yaml")), app); err != nil {
+		t.Fatal(err)
+	}
+	derived, _, _ := plan.For(app, plan.Running{})
+	want := fmt.Sprintf("%d s preStop hook, %d s shutdown, %d s grace period", derived.Timing.PreStopSeconds, derived.Timing.ShutdownSeconds,
+		derived.Timing.TerminationGracePeriodSeconds)
+	if !strings.Contains(read(t, "docs/getting-started.md"), want) {
+		t.Errorf("docs/getting-started.md does not say %q", want)
+	}
+}
+
+// TestIndexListsEveryPage: a page that docs/README.md does not list is hard to find.
+func TestIndexListsEveryPage(t *testing.T) {
+	index := read(t, "docs/README.md")
+	for _, folder := range []string{"", "how-to/"} {
+		files, err := filepath.Glob(filepath.Join(root, "docs", folder, "*.md"))
+		if err != nil || len(files) < 5 {
+			t.Fatalf("%d pages were found: %v", len(files), err)
+		}
+		for _, file := range files {
+			if name := folder + filepath.Base(file); name != "README.md" && !strings.Contains(index, "]("+name+")") {
+				t.Errorf("docs/README.md has no link to %s", name)
+			}
 		}
 	}
 }
