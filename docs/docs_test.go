@@ -46,7 +46,7 @@ func pages(t *testing.T) []page {
 }
 
 var (
-	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	link    = regexp.MustCompile(`\]\(([^)\s]+)\)|(?:src|srcset)="([^"]+)"`)
 	heading = regexp.MustCompile(`(?m)^#+ +(.*)$`)
 	fence   = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```")
 )
@@ -57,10 +57,11 @@ func TestLinks(t *testing.T) {
 	for _, p := range all {
 		for _, m := range link.FindAllStringSubmatch(p.text, -1) {
 			checked++
-			path, anchor, _ := strings.Cut(m[1], "#")
+			address := m[1] + m[2]
+			path, anchor, _ := strings.Cut(address, "#")
 			if strings.Contains(path, "://") {
-				if problem := problemOfOutside(m[1]); problem != "" {
-					t.Errorf("%s: %s: %s", p.path, m[1], problem)
+				if problem := problemOfOutside(address); problem != "" {
+					t.Errorf("%s: %s: %s", p.path, address, problem)
 				}
 				continue
 			}
@@ -69,7 +70,7 @@ func TestLinks(t *testing.T) {
 				there = filepath.Join(filepath.Dir(p.path), path)
 			}
 			if _, err := os.Stat(filepath.Join(root, there)); err != nil {
-				t.Errorf("%s: %s leads nowhere", p.path, m[1])
+				t.Errorf("%s: %s leads nowhere", p.path, address)
 				continue
 			}
 			if anchor != "" && !slices.Contains(anchorsOf(all, there), anchor) {
@@ -150,6 +151,31 @@ func TestResultsAreTheLabs(t *testing.T) {
 		requests, lost := row[1], row[2]
 		if !regexp.MustCompile(`\b` + lost + `(?: \(\+\d+\))? of ` + requests + `\b`).Match(lab) {
 			t.Errorf("docs/lab.md does not say %s of %s", lost, requests)
+		}
+	}
+}
+
+var lossInPicture = regexp.MustCompile(`([\d,]+ of [\d,]+) requests lost`)
+
+// TestPictureShowsTheLabsRun: the README's picture and its alternative text repeat sums of the lab's run.
+func TestPictureShowsTheLabsRun(t *testing.T) {
+	lab, err := os.ReadFile(filepath.Join(root, "docs/lab.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"README.md", "docs/images/lab-scale-light.svg", "docs/images/lab-scale-dark.svg"} {
+		text, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums := lossInPicture.FindAllStringSubmatch(string(text), -1)
+		if len(sums) < 2 {
+			t.Errorf("%s: %d sums were found, want one for each workload", file, len(sums))
+		}
+		for _, sum := range sums {
+			if !strings.Contains(string(lab), "| "+sum[1]+" |") {
+				t.Errorf("%s says %q, and docs/lab.md does not", file, sum[0])
+			}
 		}
 	}
 }
