@@ -180,7 +180,7 @@ func TestDenialNamesTheCommandThatAllowsDeletion(t *testing.T) {
 		command := "kubectl annotate " + strings.ToLower(kind) + " web -n default apps.gracefulapp.dev/allow-deletion=true"
 		want := "denied request: " + kind + " web is controlled by GracefulApp shop, which " + consequence +
 			"; delete the GracefulApp instead, or, to delete this object only, annotate it first: " + command +
-			". If a tool prunes objects that were removed from Git, exclude this object from pruning: see docs/adoption.md of GracefulApp"
+			". If a tool prunes objects that were removed from Git, exclude this object from pruning: see docs/how-to/adopt.md of GracefulApp"
 		if err := api.Delete(t.Context(), object); err == nil || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("want a denial that ends with\n%s\ngot\n%s", want, said(err))
 		}

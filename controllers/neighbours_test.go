@@ -26,7 +26,7 @@ import (
 )
 
 // The neighbours are other tools in a cluster that write objects of the operator. None of them is installed: each spec makes the same requests as the
-// tool, with the same verb and field manager, and names the source code of the tool. docs/status.md has the table.
+// tool, with the same verb and field manager, and names the source code of the tool. docs/how-to/autoscale.md, gitops.md and policies.md have the tables.
 
 // If a request names no field manager, the API server uses the user agent up to the slash.
 const (

@@ -118,7 +118,7 @@ var elsewhere = []Rule{
 		"the operator would expose pods for a user without that permission", "ask for that permission, or leave the type out", false},
 	{"", "a Deployment, Service or PodDisruptionBudget that a GracefulApp controls is deleted only with the GracefulApp, or with the annotation " +
 		"`apps.gracefulapp.dev/allow-deletion: \"true\"` (*policy*)", "a tool that prunes would cause an outage",
-		"delete the GracefulApp, exclude the object [from pruning](adoption.md#take-the-old-manifests-out-of-git), or annotate it", false},
+		"delete the GracefulApp, exclude the object [from pruning](how-to/adopt.md#take-the-old-manifests-out-of-git), or annotate it", false},
 }
 
 // Rules returns every rule that is checked without the API server's validation.

@@ -104,7 +104,7 @@ var warnings = []caution{
 // warnedElsewhere are the warnings of the webhook and its dry run (internal/children).
 var warnedElsewhere = []Warning{
 	{"a foreign object of the app's name", "the operator does not change it, and creates no object while it exists",
-		"delete or rename it, or [adopt it](adoption.md)"},
+		"delete or rename it, or [adopt it](how-to/adopt.md)"},
 	{"a temporary rejection", "a quota is exhausted, or a ServiceAccount does not exist yet: no change of the spec corrects that",
 		"raise the quota, create the ServiceAccount; the operator retries"},
 	{"a dry run that failed", "another webhook does not answer or does not support dry runs, the namespace is terminating, or the API " +

@@ -19,7 +19,7 @@ import (
 )
 
 // The API server does not authenticate to webhooks. Anyone who can reach the port can send a forged AdmissionReview for any namespace, and a full
-// answer may reveal quotas, policies and names of that namespace. So the operator writes a random path into its webhook configuration and reslots it
+// answer may reveal quotas, policies and names of that namespace. So the operator writes a random path into its webhook configuration and replaces it
 // every hour. Only clients that may read webhook configurations know the path. A review on any other path is answered from the object in it alone.
 
 const (

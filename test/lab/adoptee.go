@@ -115,7 +115,7 @@ func (a adoptee) build(w *workload, p profile, image string) []client.Object {
 	}}
 }
 
-// app returns the GracefulApp as docs/adoption.md tells the user to write it: with the template and the existing Service.
+// app returns the GracefulApp as docs/how-to/adopt.md tells the user to write it: with the template and the existing Service.
 func (a adoptee) app(w *workload, p profile, image string) *v1alpha1.GracefulApp {
 	containers := []corev1.Container{a.container(p, image, a.after)}
 	if a.second {

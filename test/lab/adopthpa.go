@@ -103,7 +103,7 @@ func (r *round) scaleInTurn(ctx context.Context, control *workload) error {
 	return nil
 }
 
-// retargetAutoscaler lets the autoscaler target the GracefulApp, with the steps of docs/adoption.md.
+// retargetAutoscaler lets the autoscaler target the GracefulApp, with the steps of docs/how-to/autoscale.md.
 func (r *round) retargetAutoscaler(ctx context.Context, w *workload) error {
 	const text = "let the autoscaler target the GracefulApp"
 	r.say("  %s", text)

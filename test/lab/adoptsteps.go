@@ -44,7 +44,7 @@ func (r *round) adoptAndRollOut(ctx context.Context) error {
 	return r.endAdoption(ctx, events)
 }
 
-// adoptPaused follows the steps of docs/adoption.md.
+// adoptPaused follows the steps of docs/how-to/adopt.md.
 func adoptPaused(ctx context.Context, r *round) error {
 	undo, err := r.renameTarget(ctx, "control")
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 // renderCommand returns the command that shows a stored run.
 func renderCommand() *cobra.Command {
 	var html, echarts, markdown, recipes, picture, scenario string
+	var isDark bool
 	c := &cobra.Command{
 		Use: "render [FILE]", Short: "Show a stored run as a table in the terminal, or in the forms of the flags", Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -32,7 +33,7 @@ func renderCommand() *cobra.Command {
 				write(html, func(w io.Writer) error { return page(w, r, echarts) }),
 				write(markdown, func(w io.Writer) error { _, err := io.WriteString(w, report.Summary(r)); return err }),
 				write(recipes, func(w io.Writer) error { _, err := io.WriteString(w, report.Recipes(r)); return err }),
-				write(picture, func(w io.Writer) error { return pictureOf(w, r, scenario) }),
+				write(picture, func(w io.Writer) error { return pictureOf(w, r, scenario, isDark) }),
 			)
 		},
 	}
@@ -41,8 +42,9 @@ func renderCommand() *cobra.Command {
 	f.StringVar(&echarts, "echarts", "test/lab/report/web/node_modules/echarts/dist/echarts.min.js", "chart library that the page contains; make lab-page fetches it")
 	f.StringVar(&markdown, "markdown", "", "write the summary table to this file")
 	f.StringVar(&recipes, "recipes", "", "write the table of a recipes run to this file")
-	f.StringVar(&picture, "png", "", "write a picture of one scenario to this file")
+	f.StringVar(&picture, "svg", "", "write a picture of one scenario to this file")
 	f.StringVar(&scenario, "scenario", "scale", "scenario of the picture")
+	f.BoolVar(&isDark, "dark", false, "draw the picture for a dark background")
 	return c
 }
 
@@ -54,12 +56,12 @@ func page(w io.Writer, r report.Run, echarts string) error {
 	return report.Page(w, r, script)
 }
 
-func pictureOf(w io.Writer, r report.Run, name string) error {
+func pictureOf(w io.Writer, r report.Run, name string, isDark bool) error {
 	i := slices.IndexFunc(r.Scenarios, func(s report.Scenario) bool { return s.Name == name })
 	if i < 0 {
 		return fmt.Errorf("the run has no scenario %s", name)
 	}
-	return report.Picture(w, r.Scenarios[i])
+	return report.Strips(w, r.Scenarios[i], isDark)
 }
 
 // write writes the content to a file. It does nothing if the path is empty.

@@ -73,3 +73,6 @@ func printable(text string) string {
 		return r
 	}, text)
 }
+
+// arrows replaces the arrows of a scenario's title.
+func arrows(text string) string { return strings.ReplaceAll(text, " -> ", " → ") }

@@ -6,7 +6,8 @@
 //	podphases.go             the phases of a pod
 //	table.go, markdown.go    tables for a terminal and for documents
 //	page.go, chart.go, page/ a self-contained HTML page with charts
-//	plot.go                  a picture of one scenario
+//	strips.go, stripstexts.go, strips/
+//	                         a picture of one scenario, as SVG
 package report
 
 import (

@@ -26,7 +26,7 @@ var (
 // marker within strings ("__f__") separates code from data, so the name of a pod could become code. Also, only the browser knows colors and sizes.
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"thousands": thousands, "share": share, "latency": latency, "outcome": outcome, "seconds": seconds,
-	"arrows": func(text string) string { return strings.ReplaceAll(text, " -> ", " → ") },
+	"arrows": arrows,
 	"cut": func(cell string) []string {
 		lost, requests, _ := strings.Cut(cell, " of ")
 		return []string{lost, requests}
