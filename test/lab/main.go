@@ -80,7 +80,7 @@ func newCommand() *cobra.Command {
 
 func listCommand() *cobra.Command {
 	return &cobra.Command{Use: "list", Short: "List the scenarios", Args: cobra.NoArgs, Run: func(*cobra.Command, []string) {
-		for _, s := range slices.Concat(scenarios(), adoptScenarios()) {
+		for _, s := range slices.Concat(scenarios(), adoptScenarios(), lateScenarios()) {
 			fmt.Printf("%-18s  %s\n", s.name, s.title)
 		}
 	}}

@@ -44,7 +44,7 @@ func TestChoose(t *testing.T) {
 
 func TestScenariosSayWhyTheyPromiseNothing(t *testing.T) {
 	seen := map[string]bool{}
-	for _, s := range slices.Concat(scenarios(), adoptScenarios()) {
+	for _, s := range slices.Concat(scenarios(), adoptScenarios(), lateScenarios()) {
 		if seen[s.name] {
 			t.Errorf("%s comes twice", s.name)
 		}

@@ -2,6 +2,7 @@
 // WebSockets. The lab compares the ledger with the records of the clients.
 //
 // Environment variables are its settings: PORT (8080), ADMIN_PORT (PORT) of /drain, STARTUP_SEC (25), REQUEST_SEC (5), and those of package drain.
+// LATE_CONNECTIONS=refused closes the listener at SIGTERM, as most servers do; the lab's controls have it.
 // Paths:
 //
 //	/           works for REQUEST_SEC, or for N with /?seconds=N; reads a body, if the client sends one, and returns its length
@@ -66,6 +67,9 @@ func readSettings() (settings, error) {
 	s.adminPort, errs[2] = portFromEnv("ADMIN_PORT", s.port)
 	s.startup, errs[3] = secondsFromEnv("STARTUP_SEC", 25)
 	s.request, errs[4] = secondsFromEnv("REQUEST_SEC", 5)
+	if os.Getenv("LATE_CONNECTIONS") == "refused" {
+		s.drain.Request = s.drain.Shutdown // no time is left for a connection after SIGTERM
+	}
 	return s, errors.Join(errs[:]...)
 }
 
