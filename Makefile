@@ -83,6 +83,7 @@ lint: bin/golangci-lint ## Check style, API conventions, the imports of each pac
 	go run ./hack/wording
 	bin/golangci-lint run
 	cd drain && ../bin/golangci-lint run --config ../.golangci.yml
+	for os in darwin windows; do GOOS=$$os go vet ./hello && GOOS=$$os go vet -C drain . || exit 1; done
 	cd test/cluster && ../../bin/golangci-lint run --config ../../.golangci.yml
 
 .PHONY: fmt
