@@ -17,7 +17,7 @@ import (
 // nothing.
 var _ = Describe("Under load, scaling and a rollout", Serial, func() {
 	It("lose no request of a GracefulApp, while a plain Deployment loses some", func() {
-		demo := exec.Command("../../bin/demo", "run", "--hello-image", image("HELLO_IMG", "hello:0.1.0"),
+		demo := exec.Command("../../bin/demo", "run", "--workload-image", image("WORKLOAD_IMG", "gracefulapp-workload:0.1.0"),
 			"--loadgen-image", image("LOADGEN_IMG", "gracefulapp-loadgen:0.1.0"))
 		out, err := demo.CombinedOutput()
 		GinkgoWriter.Print(string(out))
