@@ -64,9 +64,9 @@ var helloClients = []clientKind{
 	{name: "idle", rate: 20, mode: load.KeepAlive, query: "/?seconds=0", conns: 200, unpromised: true},
 }
 
-// promised reports whether GracefulApp promises to lose no request of the client to the workload.
+// promised reports whether GracefulApp promises to lose no request of the client to the workload, or the workload must lose none for another reason.
 func (c clientKind) promised(w *workload) bool {
-	return w.managed && !w.control && !c.unpromised && (w.drainAware || c.safeWithSleep)
+	return (w.managed || w.lossless) && !w.control && !c.unpromised && (w.drainAware || c.safeWithSleep)
 }
 
 // sameProtocol reports whether the workload serves the client's protocol.
@@ -182,7 +182,7 @@ func (c clientKind) connections(w *workload, pace float64) int {
 	switch {
 	case c.mode == load.NewConnection:
 		return 0
-	case w.control && !c.unpromised:
+	case w.control && w.mustLose == "" && !c.unpromised: // the steps of the tutorial have the same clients
 		return all // more connections make it more likely that one meets a terminating pod
 	}
 	return max(2, int(float64(all)*min(1, c.share(w)*pace)))

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"github.com/gracefulapp/gracefulapp/internal/load"
+)
+
+// tutorialProfile has the times that the manifests of the tutorial declare.
+var tutorialProfile = profile{name: "tutorial", startSeconds: 5, requestSeconds: 20}
+
+// tutorialScenarios returns the scenario that runs the steps of docs/tutorial.md side by side. It runs only by name, because it has its own workloads.
+func tutorialScenarios() []scenario {
+	return []scenario{{
+		name: "tutorial", title: "The six steps of the tutorial: 2 -> 4 -> 1 and a rollout", replicas: 2, profile: tutorialProfile,
+		promised: true, controlMustLose: true, note: "each of the first four steps must lose requests by the cause that the next step ends",
+		suite: tutorialSuite, steps: scaleAndRollOut,
+	}}
+}
+
+// scaleAndRollOut ends with a rollout of a single pod: all connections that a client keeps lead to the pod that ends.
+func scaleAndRollOut(ctx context.Context, r *round) error {
+	if err := scaleFourOne(ctx, r); err != nil {
+		return err
+	}
+	return r.patch(ctx, "roll out", rollingTo(r.version()))
+}
+
+// longestConns is the number of connections of each place at the full rate. Each connection starts a request every 22 s: the request takes 20 s, and the
+// time in between is shorter than t2, so that a draining server can close each connection with an answer.
+const longestConns = 44
+
+// tutorialClients have a client for each cause of a loss. Six workloads have them at once, and all six have the same.
+var tutorialClients = []clientKind{
+	{name: "new connections", rate: 40, mode: load.NewConnection, query: "/?seconds=0", safeWithSleep: true},
+	{name: "kept connections", rate: 200, mode: load.KeepAlive, query: "/?seconds=0"},
+	{name: "longest requests", rate: 4, mode: load.KeepAlive, query: "/?seconds=%d", conns: longestConns},
+}
+
+// tutorialStep is a manifest of the tutorial.
+type tutorialStep struct {
+	file, name, title string
+	// loses is the row of docs/failure-modes.md by which the step must lose requests. The next step prevents it.
+	loses string
+}
+
+var tutorialSteps = []tutorialStep{
+	{file: "1-plain.yaml", name: "plain", title: "1. a plain Deployment", loses: "U1"},
+	{file: "2-probes.yaml", name: "probes", title: "2. with probes", loses: "D1"},
+	{file: "3-pre-stop.yaml", name: "pre-stop", title: "3. with a preStop hook", loses: "D6"},
+	{file: "4-grace-period.yaml", name: "grace-period", title: "4. with a grace period that fits", loses: "D16"},
+	{file: "5-drain.yaml", name: "drain", title: "5. with a drain endpoint"},
+	{file: "6-gracefulapp.yaml", name: "gracefulapp", title: "6. the GracefulApp"},
+}
+
+func tutorialSuite() suite {
+	s := suite{clients: tutorialClients, profile: tutorialProfile, ledger: true}
+	var prevented []string
+	for _, step := range tutorialSteps {
+		s.workloads = append(s.workloads, step.workload(slices.Clone(prevented)))
+		if step.loses != "" {
+			prevented = append(prevented, step.loses)
+		}
+	}
+	return s
+}
