@@ -6,6 +6,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,9 +22,10 @@ type clientKind struct {
 	rate  float64
 	mode  load.Mode
 	via   via
-	query string // path and query; %d stands for the profile's longest request in seconds
-	post  int    // size of the body of a POST; 0 means GET
-	conns int    // connections of each place at the full rate; 0 means defaultConns
+	query string        // path and query; %d stands for the profile's longest request in seconds
+	post  int           // size of the body of a POST; 0 means GET
+	delay time.Duration // load.Target.Delay
+	conns int           // connections of each place at the full rate; 0 means defaultConns
 	// safeWithSleep means that a preStop sleep is enough to lose no request: the client keeps no connection, or its protocol lets the server close
 	// one gracefully.
 	safeWithSleep bool
@@ -203,7 +205,7 @@ func (s suite) targets(a addresses, p profile, from place, round string) []load.
 			t := load.Target{
 				Name: targetName(w.name, c.name, from.name, round),
 				URL:  "http://" + c.address(w, a, from) + path, Mode: c.mode,
-				Rate: max(minRate, c.rate*c.share(w)*s.pace/nodesUsed), Connections: c.connections(w, s.pace),
+				Rate: max(minRate, c.rate*c.share(w)*s.pace/nodesUsed), Connections: c.connections(w, s.pace), Delay: c.delay,
 			}
 			if c.post > 0 {
 				t.Method, t.Body = "POST", c.post

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/gracefulapp/gracefulapp/internal/load"
 )
@@ -31,10 +32,14 @@ func scaleAndRollOut(ctx context.Context, r *round) error {
 // time in between is shorter than t2, so that a draining server can close each connection with an answer.
 const longestConns = 44
 
+// farAway is the time of a round trip to another continent. A client in the cluster hears of a closed connection within a millisecond, and it is mostly
+// chance whether it sends a request in that time.
+const farAway = 100 * time.Millisecond
+
 // tutorialClients have a client for each cause of a loss. Six workloads have them at once, and all six have the same.
 var tutorialClients = []clientKind{
 	{name: "new connections", rate: 40, mode: load.NewConnection, query: "/?seconds=0", safeWithSleep: true},
-	{name: "kept connections", rate: 200, mode: load.KeepAlive, query: "/?seconds=0"},
+	{name: "kept connections", rate: 200, mode: load.KeepAlive, query: "/?seconds=0", delay: farAway},
 	{name: "longest requests", rate: 4, mode: load.KeepAlive, query: "/?seconds=%d", conns: longestConns},
 }
 
