@@ -28,9 +28,10 @@ func scaleAndRollOut(ctx context.Context, r *round) error {
 	return r.patch(ctx, "roll out", rollingTo(r.version()))
 }
 
-// longestConns is the number of connections of each place at the full rate. Each connection starts a request every 22 s: the request takes 20 s, and the
-// time in between is shorter than t2, so that a draining server can close each connection with an answer.
-const longestConns = 44
+// longestInterval is the time between two of the longest requests on the same connection. The connection is idle for 5 s of it, which is less than t2, so
+// a draining server can close it with an answer. If the next request began when the last one ends, the client would open connections that it does not use,
+// and the server closes those after 10 s.
+const longestInterval = 25 * time.Second
 
 // farAway is the time of a round trip to another continent. A client in the cluster hears of a closed connection within a millisecond, and it is mostly
 // chance whether it sends a request in that time.
@@ -40,7 +41,7 @@ const farAway = 100 * time.Millisecond
 var tutorialClients = []clientKind{
 	{name: "new connections", rate: 40, mode: load.NewConnection, query: "/?seconds=0", safeWithSleep: true},
 	{name: "kept connections", rate: 200, mode: load.KeepAlive, query: "/?seconds=0", delay: farAway},
-	{name: "longest requests", rate: 4, mode: load.KeepAlive, query: "/?seconds=%d", conns: longestConns},
+	{name: "longest requests", rate: 4, mode: load.KeepAlive, query: "/?seconds=%d", interval: longestInterval},
 }
 
 // tutorialStep is a manifest of the tutorial.

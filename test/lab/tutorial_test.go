@@ -165,8 +165,8 @@ func TestTheTutorialHasTheSameClientsForAllSteps(t *testing.T) {
 				busy = time.Duration(s.profile.requestSeconds) * time.Second
 			}
 			interval := time.Duration(float64(target.Connections) / target.Rate * float64(time.Second))
-			if idle := interval - busy; target.Mode == load.KeepAlive && idle >= tutorialTiming(t).preStop {
-				t.Errorf("at %g of the rate a connection of %s is idle for %s", s.pace, client, idle)
+			if idle := interval - busy; target.Mode == load.KeepAlive && (idle <= 0 || idle >= tutorialTiming(t).preStop) {
+				t.Errorf("at %g of the rate a connection of %s is idle for %s, want more than 0 and less than t2", s.pace, client, idle)
 			}
 		}
 		for workload, all := range clients {
