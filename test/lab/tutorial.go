@@ -14,18 +14,24 @@ var tutorialProfile = profile{name: "tutorial", startSeconds: 5, requestSeconds:
 // tutorialScenarios returns the scenario that runs the steps of docs/tutorial.md side by side. It runs only by name, because it has its own workloads.
 func tutorialScenarios() []scenario {
 	return []scenario{{
-		name: "tutorial", title: "The six steps of the tutorial: 2 -> 4 -> 1 and a rollout", replicas: 2, profile: tutorialProfile,
+		name: "tutorial", title: "The six steps of the tutorial: 2 -> 4 -> 1 and a rollout, twice", replicas: 2, profile: tutorialProfile,
 		promised: true, controlMustLose: true, note: "each of the first four steps must lose requests by the cause that the next step ends",
 		suite: tutorialSuite, steps: scaleAndRollOut,
 	}}
 }
 
-// scaleAndRollOut ends with a rollout of a single pod: all connections that a client keeps lead to the pod that ends.
+// scaleAndRollOut rolls out a single pod, because all connections that a client keeps lead to it. It does all changes twice, because few requests meet
+// each of them at a low rate.
 func scaleAndRollOut(ctx context.Context, r *round) error {
-	if err := scaleFourOne(ctx, r); err != nil {
-		return err
+	for range 2 {
+		if err := scaleFourOne(ctx, r); err != nil {
+			return err
+		}
+		if err := r.patch(ctx, "roll out", rollingTo(r.version())); err != nil {
+			return err
+		}
 	}
-	return r.patch(ctx, "roll out", rollingTo(r.version()))
+	return nil
 }
 
 // longestInterval is the time between two of the longest requests on the same connection. The connection is idle for 5 s of it, which is less than t2, so
@@ -37,10 +43,13 @@ const longestInterval = 25 * time.Second
 // chance whether it sends a request in that time.
 const farAway = 100 * time.Millisecond
 
+// keptInterval is the time between two requests on the same kept connection. The connection is idle for most of it, and the server closes only idle ones.
+const keptInterval = time.Second
+
 // tutorialClients have a client for each cause of a loss. Six workloads have them at once, and all six have the same.
 var tutorialClients = []clientKind{
 	{name: "new connections", rate: 40, mode: load.NewConnection, query: "/?seconds=0", safeWithSleep: true},
-	{name: "kept connections", rate: 200, mode: load.KeepAlive, query: "/?seconds=0", delay: farAway},
+	{name: "kept connections", rate: 200, mode: load.KeepAlive, query: "/?seconds=0", delay: farAway, interval: keptInterval},
 	{name: "longest requests", rate: 4, mode: load.KeepAlive, query: "/?seconds=%d", interval: longestInterval},
 }
 
