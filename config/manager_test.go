@@ -121,7 +121,7 @@ func TestRolesForUsers(t *testing.T) {
 func TestSamplesAreAccepted(t *testing.T) {
 	// No webhook runs here. The API server checks schema and CEL rules.
 	setWebhook(t, admissionregistrationv1.Ignore)
-	for _, file := range []string{"samples", "samples/autoscaling"} {
+	for _, file := range []string{"samples", "samples/autoscaling", "samples/tutorial"} {
 		if output, err := kubectl("apply", "--dry-run=server", "-n", "default", "-f", file); err != nil {
 			t.Errorf("%s: %v: %s", file, err, output)
 		}

@@ -53,6 +53,9 @@ func newRecordingTransport(t Target) *recordingTransport {
 		dial = dialHTTP2
 		protocols.SetUnencryptedHTTP2(true)
 	}
+	if t.Delay > 0 {
+		dial = delayed(dial, t.Delay)
+	}
 	for range lanes {
 		w.lanes = append(w.lanes, &http.Transport{
 			DialContext: dial, DisableKeepAlives: t.Mode == NewConnection, DisableCompression: true,

@@ -46,6 +46,9 @@ type Target struct {
 	Body        int     `json:"body,omitempty"`        // bytes of a POST
 	Connections int     `json:"connections,omitempty"` // not for NewConnection; 0 means 20
 	MaxInFlight int     `json:"maxInFlight,omitempty"` // more requests than that wait and are sent late; 0 means 4000
+	// Delay is the time by which the client hears later of an answer, and of the close of a connection, than a client in the cluster. It simulates a
+	// client that is far away. Not for WebSocket.
+	Delay time.Duration `json:"delay,omitempty"`
 }
 
 // Client sends the requests of one target.
@@ -92,6 +95,9 @@ func (t Target) check() error {
 		return fmt.Errorf("want a rate of more than 0 and at most 100000 per second, not %g", t.Rate)
 	case t.Connections < 0 || t.MaxInFlight < 0:
 		return errors.New("want no negative number of connections or requests in flight")
+	}
+	if t.Delay < 0 || t.Delay > 0 && t.Mode == WebSocket {
+		return errors.New("want no negative delay, and none for a WebSocket")
 	}
 	if t.Mode == GRPC {
 		if _, err := call(t.URL); err != nil {

@@ -5,6 +5,7 @@
 //	grpc.go                  encodes a gRPC call as an HTTP request and checks its response
 //	websocket.go, socket.go  sends each request as a WebSocket message
 //	conn.go                  a connection that knows whether a server may have begun its requests
+//	delay.go                 simulates a client that is far away
 //	verdict.go               decides whether a request was lost, and in which phase of a run; pure
 //	ledger.go                keeps a record of each request
 //	stream.go                the output format of the load generator's pod

@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // TargetUsage describes the text form of a Target, which String writes and ParseTarget reads.
-const TargetUsage = "NAME=URL,rate=N,mode=new|keep-alive|h2c|grpc|websocket[,connections=N][,method=POST][,body=BYTES]: N requests per second"
+const TargetUsage = "NAME=URL,rate=N,mode=new|keep-alive|h2c|grpc|websocket[,connections=N][,method=POST][,body=BYTES][,delay=100ms]: N requests per second"
 
 // String returns the text form of the target.
 func (t Target) String() string {
@@ -20,6 +21,9 @@ func (t Target) String() string {
 	}
 	if t.Body > 0 {
 		text += fmt.Sprintf(",body=%d", t.Body)
+	}
+	if t.Delay > 0 {
+		text += fmt.Sprintf(",delay=%s", t.Delay)
 	}
 	return text
 }
@@ -54,11 +58,13 @@ func (t *Target) set(setting string) error {
 		t.Method = value
 	case "body":
 		t.Body, err = strconv.Atoi(value)
+	case "delay":
+		t.Delay, err = time.ParseDuration(value)
 	default:
 		return fmt.Errorf("unknown setting %q; want %s", setting, TargetUsage)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: want a number, not %q", key, value)
+		return fmt.Errorf("%s: %w", key, err)
 	}
 	return nil
 }

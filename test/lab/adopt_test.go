@@ -15,14 +15,14 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
 )
 
-func TestAdoptScenariosRunByNameOnly(t *testing.T) {
+func TestScenariosWithTheirOwnWorkloadsRunByNameOnly(t *testing.T) {
 	for _, quick := range []bool{false, true} {
 		chosen, err := choose(nil, quick, true, true)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if slices.ContainsFunc(chosen, func(s scenario) bool { return s.suite != nil }) {
-			t.Errorf("quick %t: chose an adopt scenario that was not named", quick)
+			t.Errorf("quick %t: chose a scenario with its own workloads that was not named", quick)
 		}
 	}
 	chosen, err := choose([]string{"adopt-hpa", "scale"}, false, true, true)

@@ -71,7 +71,8 @@ func lastEvent(p report.Pod, at time.Time) podEvent {
 	return last
 }
 
-// likelyCause returns the latest event of any pod that can have caused the loss, at most maxCauseAge before it.
+// likelyCause returns the latest event of any pod that can have caused the loss, at most maxCauseAge before it. A pod that is Ready and does not listen yet
+// takes precedence: it refuses connections for its whole start, and an ended pod only until the proxies have removed it.
 func likelyCause(l lostRequest, pods []report.Pod) podEvent {
 	var latest podEvent
 	for _, p := range pods {
@@ -79,7 +80,8 @@ func likelyCause(l lostRequest, pods []report.Pod) podEvent {
 		if e.name == "" || e.since > maxCauseAge || e.name == "Ready" && !refusedBeforeListening(l, e.since) {
 			continue
 		}
-		if latest.name == "" || e.since < latest.since {
+		starting, before := e.name == "Ready", latest.name == "Ready"
+		if latest.name == "" || starting && !before || starting == before && e.since < latest.since {
 			latest = e
 		}
 	}

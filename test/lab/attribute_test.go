@@ -72,6 +72,14 @@ func TestAttribute(t *testing.T) {
 			want: report.Loss{Pod: "unprobed", Guessed: true, Phase: "0.5 s after Ready", Row: "U1"},
 		},
 		{
+			name: "a pod without a probe starts while another ends",
+			loss: report.Loss{Sent: at(18), Lost: at(18), Class: load.Refused, ServerState: report.NeverSeen},
+			pods: []report.Pod{
+				unprobed, {Name: "old", Created: at(-100), Ready: at(-90), Deleted: at(17.6), Signal: at(17.7), Ended: at(17.8), ExitCode: new(int32(0))},
+			}, listenDelay: 6 * time.Second,
+			want: report.Loss{Pod: "unprobed", Guessed: true, Phase: "0.5 s after Ready", Row: "U1"},
+		},
+		{
 			name: "a pod without a probe listens when its start is over",
 			loss: report.Loss{Sent: at(24), Lost: at(24), Class: load.Refused, ServerState: report.NeverSeen},
 			pods: []report.Pod{serving, ended, unprobed}, listenDelay: 6 * time.Second,

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// settleLimit bounds the wait until a change is settled. The slowest change is a rollout of six pods with the tutorial's times.
+	// settleLimit bounds the wait until a change is settled. The slowest change is a rollout of six pods that start in 25 s.
 	settleLimit = 6 * time.Minute
 	// listenMargin is added to the start time of hello in pods without a readiness probe.
 	listenMargin = time.Second

@@ -3,9 +3,11 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,13 +19,15 @@ import (
 
 // clientKind is a kind of client. Its rate is in requests per second, over all places that it sends from. A workload gets a share of the rate.
 type clientKind struct {
-	name  string
-	rate  float64
-	mode  load.Mode
-	via   via
-	query string // path and query; %d stands for the profile's longest request in seconds
-	post  int    // size of the body of a POST; 0 means GET
-	conns int    // connections of each place at the full rate; 0 means defaultConns
+	name     string
+	rate     float64
+	mode     load.Mode
+	via      via
+	query    string        // path and query; %d stands for the profile's longest request in seconds
+	post     int           // size of the body of a POST; 0 means GET
+	delay    time.Duration // load.Target.Delay
+	conns    int           // connections of each place at the full rate; 0 means defaultConns
+	interval time.Duration // between two requests on the same connection; 0 means that conns determines it
 	// safeWithSleep means that a preStop sleep is enough to lose no request: the client keeps no connection, or its protocol lets the server close
 	// one gracefully.
 	safeWithSleep bool
@@ -64,9 +68,9 @@ var helloClients = []clientKind{
 	{name: "idle", rate: 20, mode: load.KeepAlive, query: "/?seconds=0", conns: 200, unpromised: true},
 }
 
-// promised reports whether GracefulApp promises to lose no request of the client to the workload.
+// promised reports whether GracefulApp promises to lose no request of the client to the workload, or the workload must lose none for another reason.
 func (c clientKind) promised(w *workload) bool {
-	return w.managed && !w.control && !c.unpromised && (w.drainAware || c.safeWithSleep)
+	return (w.managed || w.lossless) && !w.control && !c.unpromised && (w.drainAware || c.safeWithSleep)
 }
 
 // sameProtocol reports whether the workload serves the client's protocol.
@@ -176,13 +180,15 @@ func (a addresses) reach(c clientKind, w *workload) bool {
 const defaultConns = 20
 
 // connections returns the number of connections of a place. It is proportional to the rate. Otherwise busy connections would be idle at a low rate, and
-// GracefulApp promises less for idle connections.
-func (c clientKind) connections(w *workload, pace float64) int {
+// GracefulApp promises less for idle connections. perPlace is the client's rate in requests per second.
+func (c clientKind) connections(w *workload, pace, perPlace float64) int {
 	all := cmp.Or(c.conns, defaultConns)
 	switch {
 	case c.mode == load.NewConnection:
 		return 0
-	case w.control && !c.unpromised:
+	case c.interval > 0:
+		return int(math.Ceil(perPlace * c.interval.Seconds()))
+	case w.control && w.mustLose == "" && !c.unpromised: // the steps of the tutorial have the same clients
 		return all // more connections make it more likely that one meets a terminating pod
 	}
 	return max(2, int(float64(all)*min(1, c.share(w)*pace)))
@@ -200,10 +206,11 @@ func (s suite) targets(a addresses, p profile, from place, round string) []load.
 			if strings.Contains(path, "%d") {
 				path = fmt.Sprintf(path, p.requestSeconds)
 			}
+			rate := max(minRate, c.rate*c.share(w)*s.pace/nodesUsed)
 			t := load.Target{
 				Name: targetName(w.name, c.name, from.name, round),
 				URL:  "http://" + c.address(w, a, from) + path, Mode: c.mode,
-				Rate: max(minRate, c.rate*c.share(w)*s.pace/nodesUsed), Connections: c.connections(w, s.pace),
+				Rate: rate, Connections: c.connections(w, s.pace, rate), Delay: c.delay,
 			}
 			if c.post > 0 {
 				t.Method, t.Body = "POST", c.post

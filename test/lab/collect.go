@@ -36,7 +36,7 @@ func (r *round) collect(ctx context.Context, begin time.Time) (report.Scenario, 
 		}
 		out := report.Workload{
 			Name: w.name, Title: w.title, Control: w.control, Timing: timing(s.profile, template),
-			Pods: r.recorder.podTimelines(w.name, begin),
+			Pods: r.recorder.podTimelines(w.name, begin), MustLose: w.mustLose, Prevents: w.prevents, Causes: map[string]int{},
 		}
 		r.fill(&out, w, all)
 		out.Rows = append(out.Rows, r.extra[w.name]...)
@@ -93,6 +93,7 @@ func (r *round) fill(out *report.Workload, w *workload, all []targetResult) {
 				if loss.ServerState == report.Finished {
 					row.FinishedButLost++
 				}
+				out.Causes[loss.Row]++
 				out.Losses = append(out.Losses, loss)
 			}
 		}

@@ -18,7 +18,7 @@ func TestRequestsFitTwoCores(t *testing.T) {
 		maxPods = maxFlapReplicas + (maxFlapReplicas+3)/4 // with the surge of a rollout, 25 % by default
 		nodes   = nodesUsed
 	)
-	add(len(helloWorkloads())*maxPods, serverCPU)
+	add(max(len(helloWorkloads())*maxPods, len(tutorialSteps)*(4+1)), serverCPU) // the tutorial has up to four pods and one of the surge
 	add(2*nodes, generatorCPU)
 	add(2, proxyCPU)
 	add(2*len(externalTools()), toolCPU)

@@ -50,6 +50,7 @@ func faultsOf(s report.Scenario) []fault {
 				faults = append(faults, f)
 			}
 		}
+		faults = append(faults, judgeCauses(w)...)
 		if w.Control {
 			controls++
 			if _, lost := totals(w); s.ControlMustLose && lost == 0 {
@@ -62,6 +63,21 @@ func faultsOf(s report.Scenario) []fault {
 	}
 	if clients := s.Unproven(); s.EachControlMustLose && len(clients) > 0 {
 		addOverloadable("the control lost none of " + strings.Join(clients, ", ") + ", so their rows prove nothing")
+	}
+	return faults
+}
+
+// judgeCauses compares the causes of the losses with those that the workload must have and must not have.
+func judgeCauses(w report.Workload) []fault {
+	var faults []fault
+	if w.MustLose != "" && w.Causes[w.MustLose] == 0 {
+		faults = append(faults, fault{overload: true, text: fmt.Sprintf(
+			"%s lost no request by row %s of docs/failure-modes.md, so it does not prove that a later step prevents this", w.Name, w.MustLose)})
+	}
+	for _, row := range w.Prevents {
+		if n := w.Causes[row]; n > 0 {
+			faults = append(faults, fault{overload: true, text: fmt.Sprintf("%s: %d requests were lost by row %s of docs/failure-modes.md, which it prevents", w.Name, n, row)})
+		}
 	}
 	return faults
 }

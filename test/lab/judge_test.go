@@ -137,3 +137,34 @@ func TestOnlyWholeSecondsWithinAPhaseCount(t *testing.T) {
 		t.Errorf("got %b requests, want %b", got.Requests, want)
 	}
 }
+
+// A step of the tutorial proves something only if it loses by its own cause, and by none that an earlier step prevents.
+func TestJudgeComparesCauses(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		causes map[string]int
+		want   []string
+	}{
+		{name: "its own cause", causes: map[string]int{"D6": 3, "D16": 1}},
+		{name: "another cause only", causes: map[string]int{"D16": 1}, want: []string{"pre-stop lost no request by row D6 of"}},
+		{name: "a prevented cause", causes: map[string]int{"D6": 3, "D1": 2}, want: []string{"pre-stop: 2 requests were lost by row D1 of"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			row := report.Row{Client: "new", Count: load.Count{Requests: 100, Answered: 90, Lost: 10}}
+			faults, _ := judge(report.Scenario{Promised: true, ControlMustLose: true, Workloads: []report.Workload{
+				{Name: "pre-stop", Control: true, Rows: []report.Row{row}, MustLose: "D6", Prevents: []string{"U1", "D1"}, Causes: tt.causes},
+			}})
+			if len(tt.want) > 0 {
+				tt.want = append(tt.want, "0.0 % of the requests were sent late")
+			}
+			if len(faults) != len(tt.want) {
+				t.Fatalf("faults %q, want %q", faults, tt.want)
+			}
+			for i := range faults {
+				if !strings.HasPrefix(faults[i], tt.want[i]) {
+					t.Errorf("fault %q, want %q", faults[i], tt.want[i])
+				}
+			}
+		})
+	}
+}

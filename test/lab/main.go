@@ -4,6 +4,7 @@
 //
 //	scenario.go              the scenarios and their steps
 //	adopt.go                 scenarios that adopt running Deployments
+//	tutorial.go              the steps of docs/tutorial.md
 //	workload.go, clients.go  the workloads and the clients
 //	round.go                 runs one scenario
 //	recorder.go              records the pods and the servers' logs
@@ -80,7 +81,7 @@ func newCommand() *cobra.Command {
 
 func listCommand() *cobra.Command {
 	return &cobra.Command{Use: "list", Short: "List the scenarios", Args: cobra.NoArgs, Run: func(*cobra.Command, []string) {
-		for _, s := range slices.Concat(scenarios(), adoptScenarios(), lateScenarios()) {
+		for _, s := range allScenarios() {
 			fmt.Printf("%-18s  %s\n", s.name, s.title)
 		}
 	}}
@@ -104,7 +105,7 @@ func runCommand() *cobra.Command {
 	o := options{seed: rand.Uint64(), json: defaultRun, rate: usualRate}
 	quick, rounds := false, 1
 	c := &cobra.Command{
-		Use: "run [SCENARIO...]", Short: "Run the named scenarios in that order, or all scenarios but the adopt ones",
+		Use: "run [SCENARIO...]", Short: "Run the named scenarios in that order, or all scenarios with the usual workloads",
 		RunE: func(c *cobra.Command, names []string) error {
 			chosen, err := choose(names, quick, o.cluster != "", o.toolsImage != "")
 			if err != nil {
@@ -165,7 +166,7 @@ func choose(names []string, quick, embedded, tools bool) ([]scenario, error) {
 		}
 		return ""
 	}
-	all := slices.Concat(scenarios(), adoptScenarios())
+	all := allScenarios()
 	var chosen []scenario
 	if len(names) == 0 {
 		chosen = slices.DeleteFunc(slices.Clone(all), func(s scenario) bool { return s.suite != nil || missing(s) != "" || quick && !s.quick })

@@ -13,7 +13,7 @@ import (
 
 // renderCommand returns the command that shows a stored run.
 func renderCommand() *cobra.Command {
-	var html, echarts, markdown, recipes, picture, scenario string
+	var html, echarts, markdown, recipes, causes, picture, scenario string
 	var isDark bool
 	c := &cobra.Command{
 		Use: "render [FILE]", Short: "Show a stored run as a table in the terminal, or in the forms of the flags", Args: cobra.MaximumNArgs(1),
@@ -26,13 +26,14 @@ func renderCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if html == "" && markdown == "" && recipes == "" && picture == "" {
+			if html == "" && markdown == "" && recipes == "" && causes == "" && picture == "" {
 				fmt.Print(report.Table(r))
 			}
 			return firstError(
 				write(html, func(w io.Writer) error { return page(w, r, echarts) }),
 				write(markdown, func(w io.Writer) error { _, err := io.WriteString(w, report.Summary(r)); return err }),
 				write(recipes, func(w io.Writer) error { _, err := io.WriteString(w, report.Recipes(r)); return err }),
+				write(causes, func(w io.Writer) error { _, err := io.WriteString(w, report.Causes(r)); return err }),
 				write(picture, func(w io.Writer) error { return pictureOf(w, r, scenario, isDark) }),
 			)
 		},
@@ -42,6 +43,7 @@ func renderCommand() *cobra.Command {
 	f.StringVar(&echarts, "echarts", "test/lab/report/web/node_modules/echarts/dist/echarts.min.js", "chart library that the page contains; make lab-page fetches it")
 	f.StringVar(&markdown, "markdown", "", "write the summary table to this file")
 	f.StringVar(&recipes, "recipes", "", "write the table of a recipes run to this file")
+	f.StringVar(&causes, "causes", "", "write the table of lost requests by workload and cause to this file")
 	f.StringVar(&picture, "svg", "", "write a picture of one scenario to this file")
 	f.StringVar(&scenario, "scenario", "scale", "scenario of the picture")
 	f.BoolVar(&isDark, "dark", false, "draw the picture for a dark background")

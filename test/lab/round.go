@@ -86,11 +86,11 @@ func (r *round) prepare(ctx context.Context) error {
 	return r.settle(ctx, r.scenario.profile, nil)
 }
 
-// maxStepRuns is the number of times that the steps are run until each client of the control has lost a request.
+// maxStepRuns is the number of times that the steps are run until a request was lost wherever one must be.
 const maxStepRuns = 3
 
-// runSteps runs the steps, with steady load before and after. If each client of the control must lose a request, it repeats the steps until each has,
-// because it is chance whether a client's request meets a terminating pod. GracefulApps may lose nothing in any repetition.
+// runSteps runs the steps, with steady load before and after. If each client of the control or each step of the tutorial must lose a request, it repeats
+// the steps until each has, because it is chance whether a client's request meets a terminating pod. GracefulApps may lose nothing in any repetition.
 func (r *round) runSteps(ctx context.Context) error {
 	if err := r.runSteadyPhase(ctx); err != nil {
 		return err
@@ -102,12 +102,26 @@ func (r *round) runSteps(ctx context.Context) error {
 		if err := r.runSteadyPhase(ctx); err != nil {
 			return err
 		}
-		unproven := r.partialResult(r.traffic.countClient).Unproven()
-		if !r.scenario.eachControlMustLose || len(unproven) == 0 || n == maxStepRuns {
+		unproven := r.unproven()
+		if len(unproven) == 0 || n == maxStepRuns {
 			return nil
 		}
-		r.say("  the control has lost no request of %s so far; repeat the steps", strings.Join(unproven, ", "))
+		r.say("  no request was lost so far where one must be: %s; repeat the steps", strings.Join(unproven, ", "))
 	}
+}
+
+// unproven returns the clients of the control, and the workloads, that must lose a request and have lost none so far.
+func (r *round) unproven() []string {
+	var names []string
+	if r.scenario.eachControlMustLose {
+		names = r.partialResult(r.traffic.countClient).Unproven()
+	}
+	for _, w := range r.workloads {
+		if w.mustLose != "" && r.traffic.count(w.name).Lost == 0 {
+			names = append(names, w.name)
+		}
+	}
+	return names
 }
 
 // runSteadyPhase is a phase of load without a change. Its share of late requests shows whether the machine is fast enough.

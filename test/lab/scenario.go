@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -35,7 +36,12 @@ const (
 	noReplica   = "without a pod no server can answer, and requests are not queued until a pod is Ready"
 )
 
-// scenarios returns the scenarios in the order in which they run.
+// allScenarios returns all scenarios. Those with their own workloads run only by name.
+func allScenarios() []scenario {
+	return slices.Concat(scenarios(), adoptScenarios(), tutorialScenarios(), lateScenarios())
+}
+
+// scenarios returns the scenarios with the usual workloads, in the order in which they run.
 func scenarios() []scenario {
 	return []scenario{
 		{name: "scale-up", title: "Scale up 1 -> 3 -> 6", replicas: 1, promised: true, controlMustLose: true, steps: scaleUp},
@@ -54,7 +60,7 @@ func scenarios() []scenario {
 		{name: "operator-rollout", title: "The operator's own rollout under admission requests", replicas: 2, promised: true, note: "the control has no operator", steps: rollOperator},
 		{name: "operator-absent", title: "kubectl scale while the operator is away", replicas: 2, promised: true, controlMustLose: true, note: weakControl, steps: scaleWithoutOperator},
 		{name: "apiserver-restart", title: "API server killed in the middle of scaling, t2 45 s", replicas: 2, profile: longPreStop, promised: true, controlMustLose: true, note: weakControl, needsEmbedded: true, steps: restartAPIServer},
-		{name: "tutorial", title: "The tutorial's numbers: t1 20, t2 5, t3 30; 2 -> 4 -> 1", replicas: 2, profile: tutorial, promised: true, controlMustLose: true, steps: scaleTutorial},
+		{name: "default-grace", title: "The default grace period: t1 20, t2 5, t3 30; 2 -> 4 -> 1", replicas: 2, profile: defaultGrace, promised: true, controlMustLose: true, steps: scaleFourOne},
 		{name: "second-opinion", title: "2 -> 5 -> 1 -> 3 and a rollout, three times, also with wrk, ab and hey", replicas: 2, promised: true, controlMustLose: true, needsTools: true, steps: runExternalTools},
 		{name: "to-zero", title: "n -> 0 -> n", replicas: 2, reason: noReplica, note: "not promised", steps: toZeroAndBack},
 		{name: "evict-single", title: "The only pod is evicted", replicas: 1, note: "not promised",
@@ -75,7 +81,7 @@ func scaleUp(ctx context.Context, r *round) error   { return r.scaleTo(ctx, 3, 6
 func scaleDown(ctx context.Context, r *round) error { return r.scaleTo(ctx, 3, 1) }
 func scaleBoth(ctx context.Context, r *round) error { return r.scaleTo(ctx, 5, 1, 3) }
 
-func scaleTutorial(ctx context.Context, r *round) error { return r.scaleTo(ctx, 4, 1) }
+func scaleFourOne(ctx context.Context, r *round) error { return r.scaleTo(ctx, 4, 1) }
 
 const (
 	flapCount       = 10

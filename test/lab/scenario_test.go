@@ -1,7 +1,6 @@
 package main
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
@@ -44,7 +43,7 @@ func TestChoose(t *testing.T) {
 
 func TestScenariosSayWhyTheyPromiseNothing(t *testing.T) {
 	seen := map[string]bool{}
-	for _, s := range slices.Concat(scenarios(), adoptScenarios(), lateScenarios()) {
+	for _, s := range allScenarios() {
 		if seen[s.name] {
 			t.Errorf("%s comes twice", s.name)
 		}

@@ -29,13 +29,14 @@ type profile struct {
 	name           string
 	startSeconds   int32
 	requestSeconds int32 // longest request
-	// explicit has the times that are set instead of derived, such as the tutorial's t1, t2 and t3.
+	// explicit has the times that are set instead of derived.
 	explicit *v1alpha1.TimingSpec
 }
 
 var (
-	short    = profile{name: "short", startSeconds: 5, requestSeconds: 1}
-	tutorial = profile{name: "tutorial", startSeconds: 25, requestSeconds: 5, explicit: &v1alpha1.TimingSpec{
+	short = profile{name: "short", startSeconds: 5, requestSeconds: 1}
+	// defaultGrace has a t1 and a t2 that fit into the default grace period.
+	defaultGrace = profile{name: "default grace", startSeconds: 25, requestSeconds: 5, explicit: &v1alpha1.TimingSpec{
 		ShutdownSeconds: new(int32(20)), PreStopSeconds: new(int32(5)), TerminationGracePeriodSeconds: new(int32(30)),
 	}}
 	// longPreStop has a t2 that is longer than a restart of the API server. It took 18 s on a slow day, and 8 s more until kube-proxy had removed the
@@ -59,6 +60,12 @@ type workload struct {
 	managed bool
 	// control means that it must lose requests; otherwise the scenario proves nothing.
 	control bool
+	// mustLose is a row of docs/failure-modes.md by which the control must lose requests, and prevents are rows by which it must lose none. They are set
+	// for the steps of the tutorial.
+	mustLose string
+	prevents []string
+	// lossless means that it must lose no request, like a GracefulApp, although it may be a plain Deployment.
+	lossless bool
 	// probed means that it has a readiness probe. Without one, the lab waits for the start time.
 	probed bool
 	// drainAware means that its preStop hook makes the server close keep-alive connections gracefully.

@@ -5,6 +5,7 @@
 //	totals.go, format.go     sums, and the formats of numbers
 //	podphases.go             the phases of a pod
 //	table.go, markdown.go    tables for a terminal and for documents
+//	recipes.go, causes.go    tables of the recipes and of the causes of losses
 //	page.go, chart.go, page/ a self-contained HTML page with charts
 //	strips.go, stripstexts.go, strips/
 //	                         a picture of one scenario, as SVG
@@ -137,6 +138,11 @@ type Workload struct {
 	Pods    []Pod  `json:"pods"`
 	// Losses are the first MaxLosses lost requests in the order of sending. Rows count all.
 	Losses []Loss `json:"losses,omitempty"`
+	// Causes counts all lost requests by row of docs/failure-modes.md; the key is "" if no row fits.
+	Causes map[string]int `json:"causes,omitempty"`
+	// MustLose is the row by which the workload must lose requests, and Prevents are the rows by which it must lose none. They are empty for most workloads.
+	MustLose string   `json:"mustLose,omitempty"`
+	Prevents []string `json:"prevents,omitempty"`
 	// Seconds have the counts of all clients for each second, without gaps.
 	Seconds []load.Second `json:"seconds"`
 }
