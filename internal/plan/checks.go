@@ -34,7 +34,7 @@ var checks = []check{
 	{Rule{"6", "startup budget + minReadySeconds < `progressDeadlineSeconds`", "a slow start would count as a failed rollout",
 		"a higher number, or leave it out. Init containers and the pull of images count too", false}, checkProgressDeadline},
 	{Rule{"7", "S, R, t1, t2 are at most 86,400, t3 at most 259,200; S and R are at least 1, by the schema", "sums of seconds must fit Kubernetes' fields",
-		"a number within these limits", true}, checkInputBounds},
+		"a number within", true}, checkInputBounds},
 	{Rule{"7", "the serving container's probes have numbers of 0 to 86,400, and initialDelay + period x threshold is at most 259,200",
 		"sums of seconds must fit Kubernetes' fields", "a smaller number, or leave it out", false}, ofMain(checkProbeBounds)},
 	{Rule{"8", "there is a serving container: the one that the annotation `kubectl.kubernetes.io/default-container` names, otherwise the first",
@@ -42,12 +42,12 @@ var checks = []check{
 	{Rule{"8", "the serving container has a TCP port, unless the Service targets other containers only (from derivation version 2 on)",
 		"there is nothing to probe, and nothing to send requests to",
 		"`ports: [{name: http, containerPort: 8080}]`", false}, ofMain(checkServingPort)},
-	{Rule{"8", "the first TCP port of the serving container has a name, if another port is named `http`", "the operator names an unnamed port `http`", "`name: web`, or another name",
+	{Rule{"8", "that port has a name, if another one is named `http`", "`http` is the name that an unnamed one gets", "`name: web`, or any other",
 		false}, ofMain(checkServingPortName)},
 	{Rule{"8", "a port name that a probe or a hook uses is a port name of the same container", "the probe would always fail", "name the port in the template",
 		false}, checkHandlerPorts},
-	{Rule{"8", "a port that the Service targets has a name in the template and the Service port's protocol, and no other container port has this name",
-		"when a rollout changes the number, half of the pods would not listen on it; of two ports with one name Kubernetes takes the first",
+	{Rule{"8", "a port that the Service targets has a name in the template, is of its protocol, and only one container's",
+		"in a rollout, half of the pods would not listen on the number, and of two ports with one name Kubernetes takes the first",
 		"name the port in the template, and write `targetPort: NAME`", false}, checkServiceTargets},
 	{Rule{"9", "`terminationGracePeriodSeconds`, `restartPolicy` other than Always, `activeDeadlineSeconds`, `schedulingGates` and `nodeName` of " +
 		"the pod are left out", "they are derived, or contradict a derived field", "`spec.timing`, or as the message says", false},
@@ -60,29 +60,29 @@ var checks = []check{
 		"as the message says", false},
 		checkOwnedContainerFields},
 	{Rule{"9", "`selector`, `publishNotReadyAddresses`, `externalIPs`, type ExternalName and `externalName` of the Service are left out",
-		"the Service would send requests to pods that are not ready, or to no pod, or would claim an address that belongs to another component", "leave them out", false},
+		"the Service would send requests to pods that are not ready or to none, or claim an address that is not its own", "leave them out", false},
 		checkOwnedServiceFields},
 	{Rule{"9", "`minReadySeconds` is left out", "it is derived: t2", "`spec.timing.preStopSeconds`", true}, checkMinReady},
 	{Rule{"9", "`commonMetadata` has valid labels and annotations, and none under `deployment.kubernetes.io/` and `apps.gracefulapp.dev/`",
-		"the API server would reject invalid ones; the Deployment controller writes `deployment.kubernetes.io/`, and the operator and the policies read each key under `apps.gracefulapp.dev/` on one object",
+		"the API server would reject invalid ones; the Deployment's controller writes `deployment.kubernetes.io/`, and each key under `apps.gracefulapp.dev/` is for one object",
 		"another key, or leave it out", false}, checkCommonMetadata},
 	{Rule{"10", "`GRACEFUL_SHUTDOWN_SEC`, `GRACEFUL_PRESTOP_SEC`, `GRACEFUL_TERMINATION_SEC`, if the template sets them, are t1, t2 and t3",
-		"the app must use the times that the spec declares", "change `spec.timing`, or leave the variable out", false}, ofMain(checkEnvironment)},
+		"the declared t1 must be the app's t1", "change `spec.timing`, or leave the variable out", false}, ofMain(checkEnvironment)},
 	{Rule{"12", "the name is a DNS-1035 label of at most 63 characters", "the Service has the same name", "another name", true}, checkName},
-	{Rule{"12", "the spec is at most 256 KiB of JSON", "etcd would reject the derived Deployment", "move large values into a ConfigMap", false}, checkSize},
+	{Rule{"12", "the spec is at most 256 KiB of JSON", "etcd would reject the Deployment that is derived from it", "a ConfigMap", false}, checkSize},
 	{Rule{"", "`strategy.type` is not Recreate", "Recreate ends every pod before a new one starts",
 		"if no two pods can run side by side, `rollingUpdate: {maxSurge: 0, maxUnavailable: 1}`", true}, checkStrategyType},
 	{Rule{"", "`maxSurge` and `maxUnavailable` are not both 0; left out, `maxUnavailable` is 0", "a rollout could replace no pod",
 		"`maxUnavailable: 1`, or leave `maxSurge` out", true}, checkRollingUpdate},
 	{Rule{"", "the template has the labels of `spec.selector`", "the Service would not find the pods", "the labels that the message names", false},
 		checkSelector},
-	{Rule{"", "on adoption: `spec.selector` equals the selector of the Deployment and of the Service", "a Deployment's selector cannot change, and a Service with " +
+	{Rule{"", "on adoption: `spec.selector` is the Deployment's and the Service's", "a Deployment's selector cannot change, and a Service with " +
 		"another one would send requests to other pods", "the labels that the message names", false}, checkAdoptedSelector},
-	{Rule{"", "on adoption: `spec.replicas` equals the Deployment's replicas, unless a HorizontalPodAutoscaler targets it", "the adoption would scale it",
+	{Rule{"", "on adoption: `spec.replicas` is the Deployment's, unless a HorizontalPodAutoscaler targets it", "the adoption would scale it",
 		"the number that the message names", false}, checkAdoptedReplicas},
 	{Rule{"", "on adoption: a container port to which the Service sends requests keeps its number until the rollout has finished, and its name if the " +
-		"Deployment is in a rollout or absent", "old pods do not listen on the new number", "the number (or name) that the message names; change it after " +
-		"the rollout", false}, checkAdoptedPorts},
+		"Deployment is in a rollout or absent", "old pods do not listen on the new one", "the number that the message names; change it after " +
+		"the rollout. Or the name that it names", false}, checkAdoptedPorts},
 	{Rule{"", "on adoption: the Service has neither `externalIPs` nor `publishNotReadyAddresses`, nor type ExternalName", "a GracefulApp does " +
 		"not support them, so they would be removed", "remove them from the Service first", false}, checkAdoptedSettings},
 	{Rule{"", "on adoption: a field that the clients of the Service notice (type, ports, address, session affinity, traffic policies) changes only if " +
@@ -94,7 +94,7 @@ var checks = []check{
 
 // elsewhere are the rules that need more than the spec: the spec before the update, the cluster, or the user of the request (config/policy).
 var elsewhere = []Rule{
-	{"", "the annotation `apps.gracefulapp.dev/derivation`, and the version of the Deployment, are versions that the operator supports", "the template of another version would restart " +
+	{"", "`apps.gracefulapp.dev/derivation` is a version that the operator supports, and so is that of the Deployment", "another version's template would restart " +
 		"the pods", "a version that the message names, or no annotation; after a downgrade, upgrade the operator again", false},
 	{"", "`spec.selector` never changes", "it decides which pods belong to the app", "delete the GracefulApp and create it again", true},
 	{"", "the name of a port that the Service targets never changes", "running pods have no port of the new name, so the Service would lose " +
@@ -102,13 +102,13 @@ var elsewhere = []Rule{
 	{"", "while an adoption is paused (annotation `apps.gracefulapp.dev/adopt`, `spec.paused: true`), `spec.service` changes nothing that the " +
 		"clients of the Service see", "a paused adoption must not be an outage", "set `spec.paused` to false first", false},
 	{"", "until the rollout after an adoption has finished, a container port to which the Service sends requests keeps its number",
-		"old pods do not listen on the new number", "change it after the rollout", false},
-	{"", "`nodePort` is in the cluster's range", "a dry run allocates no port, so the API server would reject a wrong number only later", "one of 30000-32767 (the " +
+		"old pods do not listen on the new one", "change it after the rollout", false},
+	{"", "`nodePort` is in the cluster's range", "a dry run allocates no port, so the API server would reject it later", "one of 30000-32767 (the " +
 		"operator's flag `--service-node-port-range`, if the API server has another range), or leave it out", false},
 	{"", "a field of the live Service that cannot change (`clusterIP`, `loadBalancerClass`, the first of `ipFamilies`) keeps its value",
 		"the API server would reject each update", "keep the value, or delete the Service with the commands that the message names: the operator " +
 			"creates it again, with another address", false},
-	{"", "a field of `spec.service.spec` that depends on another one (such as `nodePort` on `type`) fits the other one",
+	{"", "a field of `spec.service.spec` that depends on another one (such as `nodePort` on the type) fits it",
 		"the API server drops it from the first update and rejects it in the next", "leave the field out", false},
 	{"", "a user who writes a GracefulApp may create Deployments in its namespace (*policy*)", "the operator would run pods for a user without that permission",
 		"ask for that permission, or let a user who has it write the GracefulApp. Scaling needs none", false},
