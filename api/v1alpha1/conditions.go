@@ -15,7 +15,7 @@ const (
 	// as "failed"). After ReasonProgressDeadlineExceeded and ReasonReplicaFailure the app may still become Ready by itself.
 	ConditionStalled = "Stalled"
 
-	// ConditionDraining is present, and then True, while deleted pods finish their requests. It says nothing about Ready:
+	// ConditionDraining is present, and then True, while deleted pods finish their requests. Ready does not depend on it, because
 	// draining pods do not count there.
 	ConditionDraining = "Draining"
 
@@ -36,7 +36,7 @@ const (
 const AnnotationAdopt = "apps.gracefulapp.dev/adopt"
 
 // AnnotationAllowDeletion, set to "true" on a Deployment, Service or PodDisruptionBudget that a GracefulApp controls, lets anyone with the
-// permission delete it. Without it the policy gracefulapp-owned-objects denies the deletion, since a tool that prunes would cause an
+// permission delete it. Without it the policy gracefulapp-owned-objects denies the deletion, because a tool that prunes would cause an
 // outage.
 const AnnotationAllowDeletion = "apps.gracefulapp.dev/allow-deletion"
 
@@ -82,11 +82,11 @@ const (
 	// names both values.
 	ReasonAltered = "Altered"
 
-	// ReasonProgressDeadlineExceeded (Ready=False, Stalled): a rollout made no progress for progressDeadlineSeconds. It goes on, and
-	// the app becomes Ready by itself if its pods do, for example when a long init container has ended.
+	// ReasonProgressDeadlineExceeded (Ready=False, Stalled): a rollout made no progress for progressDeadlineSeconds. The rollout
+	// continues, and the app becomes Ready when its pods do, for example when a long init container has ended.
 	ReasonProgressDeadlineExceeded = "ProgressDeadlineExceeded"
 
-	// ReasonReplicaFailure (Ready=False, Stalled): pods cannot be created, for example for want of quota.
+	// ReasonReplicaFailure (Ready=False, Stalled): pods cannot be created, for example because a quota is used up.
 	ReasonReplicaFailure = "ReplicaFailure"
 
 	// ReasonPodsTerminating (Draining=True): deleted pods have not ended yet.

@@ -5,11 +5,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// GracefulApp is a Deployment and a Service that lose no request when they are scaled, rolled out or drained.
+// GracefulApp runs a server as a Deployment, a Service and a PodDisruptionBudget, so that scaling, rollouts and node drains lose no request.
 //
-// Its owner declares how slowly the server starts and how long its longest request takes. Probes, preStop hook, grace
-// period, rollout and disruption settings are derived from that, under the rule t3 > t1 + t2: the grace period exceeds
-// the time the application takes to shut down plus the time the preStop hook lasts.
+// You declare two times: how long the slowest start takes, and how long the longest request takes. The operator derives
+// the probes, the preStop hook, the grace period, the rollout and the disruption settings. They obey the rule
+// t3 > t1 + t2: the grace period (t3) is longer than the shutdown of the app (t1) plus the preStop hook (t2).
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:shortName=gapp,categories=all
@@ -20,7 +20,7 @@ import (
 // +kubebuilder:printcolumn:name="Up-to-date",type=integer,JSONPath=`.status.updatedReplicas`,description="pods of the newest pod template"
 // +kubebuilder:printcolumn:name="Available",type=integer,JSONPath=`.status.availableReplicas`,description="pods that have been ready for minReadySeconds"
 // +kubebuilder:printcolumn:name="Draining",type=integer,JSONPath=`.status.terminatingReplicas`,description="deleted pods that still finish their requests"
-// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,description="reason of the condition Ready: Available if every pod is"
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,description="reason of the condition Ready; Available if Ready is True"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="PreStop",type=integer,priority=1,JSONPath=`.status.timing.preStopSeconds`,description="duration of the preStop hook, in seconds"
 // +kubebuilder:printcolumn:name="Shutdown",type=integer,priority=1,JSONPath=`.status.timing.shutdownSeconds`,description="time that the app has between SIGTERM and its exit, in seconds"
@@ -32,7 +32,7 @@ type GracefulApp struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// The desired state of the app. The operator derives every timing number that is left out and checks every number that is set.
+	// The desired state of the app. The operator derives each time that is left out, and checks each time that is set.
 	// +required
 	Spec GracefulAppSpec `json:"spec,omitzero"`
 
@@ -50,7 +50,7 @@ type GracefulAppList struct {
 	Items           []GracefulApp `json:"items"`
 }
 
-// GracefulAppSpec is a Deployment in which every timing number may be left out.
+// GracefulAppSpec has the fields of a Deployment. The operator derives the times that are left out.
 // +kubebuilder:validation:XValidation:rule="has(self.selector) == has(oldSelf.selector) && (!has(self.selector) || self.selector == oldSelf.selector)",message="the selector is immutable, because it decides which pods belong to the app; to change it, delete the GracefulApp and create it again",fieldPath=".selector"
 // +kubebuilder:validation:XValidation:rule="!has(self.minReadySeconds)",fieldPath=".minReadySeconds",message="minReadySeconds is derived: a new pod counts as available after t2, when every proxy knows it; set spec.timing.preStopSeconds instead, or leave both out"
 type GracefulAppSpec struct {
@@ -62,53 +62,55 @@ type GracefulAppSpec struct {
 	// +optional
 	Replicas *int32 `json:"replicas,omitempty"`
 
-	// How slowly the app starts and how long it needs to stop, in seconds.
+	// The times of the app, in seconds: how long it takes to start, to answer a request, and to terminate.
 	// +required
 	Timing TimingSpec `json:"timing,omitzero"`
 
 	// The pods, as in a Deployment. The serving container is the one that the annotation
-	// kubectl.kubernetes.io/default-container names, else the first. It gets derived probes, the preStop hook and
-	// the environment variables GRACEFUL_SHUTDOWN_SEC (t1), GRACEFUL_PRESTOP_SEC (t2), GRACEFUL_TERMINATION_SEC (t3) and,
-	// from derivation version 2 on, GRACEFUL_REQUEST_SEC (requestSeconds). From that version on, every other container and
-	// native sidecar (an init container with restartPolicy Always) that a Service port targets gets them too.
+	// kubectl.kubernetes.io/default-container names, or else the first. The operator adds probes, a preStop hook and the
+	// environment variables GRACEFUL_SHUTDOWN_SEC (t1), GRACEFUL_PRESTOP_SEC (t2), GRACEFUL_TERMINATION_SEC (t3) and
+	// GRACEFUL_REQUEST_SEC (requestSeconds) to it, and to each other container and native sidecar (an init container with
+	// restartPolicy Always) that a Service port targets. With derivation version 1 (status.derivation.version) only the
+	// serving container gets them, without GRACEFUL_REQUEST_SEC.
 	// terminationGracePeriodSeconds and preStop.sleep must be left out here, because spec.timing decides them.
 	// +required
 	Template corev1.PodTemplateSpec `json:"template,omitzero"`
 
-	// Labels by which the app finds its pods; immutable. If it is set, the template must have these labels. Default: the label
+	// Labels that select the app's pods. Immutable. If it is set, the template must have these labels. Default: the label
 	// apps.gracefulapp.dev/name with the app's name, which the operator adds to the template.
 	// +optional
 	Selector *Selector `json:"selector,omitempty"`
 
-	// The Service that sends requests to the pods. Default: a ClusterIP Service of the app's name with the port `http`, 80, to the
-	// serving container's first port.
+	// The Service that sends requests to the pods. It has the app's name. Default: type ClusterIP, and one port, `http`, 80,
+	// which targets the serving container's first port.
 	// +optional
 	Service *ServiceTemplate `json:"service,omitempty"`
 
 	// Labels and annotations of the Deployment, the Service and the PodDisruptionBudget, not of the pods. The operator's own keys
-	// win, and service.metadata wins for the Service. A change restarts no pod. Default: none.
+	// take precedence, and so does service.metadata for the Service. A change restarts no pod. Default: none.
 	// +optional
 	CommonMetadata CommonMetadata `json:"commonMetadata,omitzero"`
 
-	// While true, a changed template is not rolled out and the running pods stay unchanged; scaling goes on. So a running
-	// Deployment can be adopted without a restart; while its adoption is paused, the Service does not change either.
-	// Default: false, as in a Deployment.
+	// While true, a changed template is not rolled out, so no pod is replaced. Scaling continues. A paused app can adopt a
+	// running Deployment without a restart (annotation apps.gracefulapp.dev/adopt); until paused is false, the Service does
+	// not change either. Default: false, as in a Deployment.
 	// +optional
 	Paused *bool `json:"paused,omitempty"`
 
-	// How a rollout replaces the pods. Default: maxUnavailable 0 and maxSurge 25%, so that the capacity never drops. A change
-	// restarts no pod.
+	// How a rollout replaces the pods. Default: maxUnavailable 0 and maxSurge 25%, so that a rollout never runs fewer pods than
+	// spec.replicas. A change restarts no pod.
 	// +optional
 	Strategy RolloutStrategy `json:"strategy,omitzero"`
 
-	// How long a rollout may go without progress before the app is Stalled, in seconds. Init containers count. More than the
-	// startup budget + minReadySeconds. Default: max(600, startup budget + minReadySeconds + 60), and t3 more if maxUnavailable
-	// is not 0, because a new pod may have to wait for the end of an old one. A change restarts no pod.
+	// How long a rollout may make no progress before the app is Stalled, in seconds. The time of init containers counts.
+	// Must be more than startupBudgetSeconds + minReadySeconds (both in status.timing). Default: max(600,
+	// startupBudgetSeconds + minReadySeconds + 60), and t3 more if maxUnavailable is not 0, because a new pod may have to
+	// wait for the end of an old one. A change restarts no pod.
 	// +kubebuilder:validation:Minimum=1
 	// +optional
 	ProgressDeadlineSeconds *int32 `json:"progressDeadlineSeconds,omitempty"`
 
-	// Must be left out: it is derived from spec.timing.preStopSeconds, in seconds. Default: t2.
+	// Must be left out. Default: t2 (spec.timing.preStopSeconds), in seconds.
 	// +optional
 	MinReadySeconds *int32 `json:"minReadySeconds,omitempty"`
 
@@ -121,8 +123,8 @@ type GracefulAppSpec struct {
 // The CEL rules of TimingSpec repeat the core of internal/plan/checks_timing.go, so that the API server enforces them while the webhook is
 // unavailable. A test keeps the two texts equal.
 
-// TimingSpec holds the two times that only the app's owner knows (startupSeconds, requestSeconds). Where a derived value does not fit, it
-// also sets the three times of a graceful shutdown: t1 (shutdownSeconds), t2 (preStopSeconds), t3 (terminationGracePeriodSeconds).
+// TimingSpec holds the two times that only the app's owner knows (startupSeconds, requestSeconds), and the three times of a graceful
+// termination, which replace derived values: t1 (shutdownSeconds), t2 (preStopSeconds), t3 (terminationGracePeriodSeconds).
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.terminationGracePeriodSeconds) || self.terminationGracePeriodSeconds > (has(self.shutdownSeconds) ? self.shutdownSeconds : self.requestSeconds + 5) + (has(self.preStopSeconds) ? self.preStopSeconds : 5)",fieldPath=".terminationGracePeriodSeconds",messageExpression="'t3 > t1 + t2 does not hold: terminationGracePeriodSeconds %d is not more than shutdownSeconds %d + preStopSeconds %d = %d, so SIGKILL would cut requests short; set it to at least %d or leave it out'.format([self.terminationGracePeriodSeconds, has(self.shutdownSeconds) ? self.shutdownSeconds : self.requestSeconds + 5, has(self.preStopSeconds) ? self.preStopSeconds : 5, (has(self.shutdownSeconds) ? self.shutdownSeconds : self.requestSeconds + 5) + (has(self.preStopSeconds) ? self.preStopSeconds : 5), (has(self.shutdownSeconds) ? self.shutdownSeconds : self.requestSeconds + 5) + (has(self.preStopSeconds) ? self.preStopSeconds : 5) + 1])",message="t3 > t1 + t2 does not hold: terminationGracePeriodSeconds must be more than shutdownSeconds + preStopSeconds"
 // +kubebuilder:validation:XValidation:rule="!has(self.shutdownSeconds) || self.shutdownSeconds >= self.requestSeconds",fieldPath=".shutdownSeconds",messageExpression="'t1 >= requestSeconds does not hold: shutdownSeconds %d is less than requestSeconds %d, so the longest request could not end; set it to at least %d or leave it out'.format([self.shutdownSeconds, self.requestSeconds, self.requestSeconds])",message="t1 >= requestSeconds does not hold: shutdownSeconds must be at least requestSeconds"
@@ -133,27 +135,28 @@ type GracefulAppSpec struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.preStopSeconds) || self.preStopSeconds <= 86400",fieldPath=".preStopSeconds",messageExpression="'preStopSeconds %d is more than 86400 (one day)'.format([self.preStopSeconds])",message="preStopSeconds must be at most 86400 (one day)"
 // +kubebuilder:validation:XValidation:rule="!has(self.terminationGracePeriodSeconds) || self.terminationGracePeriodSeconds <= 259200",fieldPath=".terminationGracePeriodSeconds",messageExpression="'terminationGracePeriodSeconds %d is more than 259200 (three days)'.format([self.terminationGracePeriodSeconds])",message="terminationGracePeriodSeconds must be at most 259200 (three days)"
 type TimingSpec struct {
-	// The slowest start, in seconds: from container start to ready. 1 to 86400, required. Decides how long the startup
-	// probe waits before a start counts as failed: at least twice as long, and at least 10 s longer.
+	// The slowest start, in seconds: from container start to ready. 1 to 86400, required. The startup probe allows at least
+	// twice this time, and at least 10 s more than it, before the kubelet restarts the container.
 	// +kubebuilder:validation:Minimum=1
 	// +required
 	StartupSeconds int32 `json:"startupSeconds,omitempty"`
 
-	// The longest request that the app must finish, in seconds. 1 to 86400, required. Decides t1 and how patient the
-	// liveness probe is with a busy server: up to 300 s, unless the probe has a failureThreshold of its own. The app reads
-	// it from GRACEFUL_REQUEST_SEC, from derivation version 2 on.
+	// The longest request that the app must finish, in seconds. 1 to 86400, required. The operator derives t1 from it.
+	// It also derives the liveness probe's failureThreshold, so that the kubelet does not restart a server that is busy with
+	// such a request for up to 300 s; for more, set failureThreshold in the template. The app reads the time from
+	// GRACEFUL_REQUEST_SEC, from derivation version 2 on.
 	// +kubebuilder:validation:Minimum=1
 	// +required
 	RequestSeconds int32 `json:"requestSeconds,omitempty"`
 
-	// t1: the time that the app takes to shut down after SIGTERM, in seconds. At least requestSeconds, at most 86400.
+	// t1: the time that the app needs to shut down after SIGTERM, in seconds. At least requestSeconds, at most 86400.
 	// Default: requestSeconds + 5. The app reads it from GRACEFUL_SHUTDOWN_SEC.
 	// +optional
 	ShutdownSeconds *int32 `json:"shutdownSeconds,omitempty"`
 
-	// t2: how long the preStop hook lasts, in seconds: the time that the removal of an endpoint needs to reach every
-	// proxy and load balancer, during which the pod still serves. 1 to 86400. Default: 5, which covers the second that
-	// kube-proxy may batch updates; a cloud load balancer needs more. The app reads it from GRACEFUL_PRESTOP_SEC.
+	// t2: how long the preStop hook delays SIGTERM, in seconds. The pod still serves, while every proxy and load balancer
+	// removes its endpoint. 1 to 86400. Default: 5, because kube-proxy may wait a second before it applies an update; a cloud
+	// load balancer needs more. The app reads it from GRACEFUL_PRESTOP_SEC.
 	// +optional
 	PreStopSeconds *int32 `json:"preStopSeconds,omitempty"`
 
@@ -177,10 +180,9 @@ type ServiceTemplate struct {
 	// +optional
 	Metadata ServiceMetadata `json:"metadata,omitzero"`
 
-	// The Service as Kubernetes knows it. Its selector and publishNotReadyAddresses, externalIPs and the type
-	// ExternalName must be left out. A targetPort is turned into the name of a container port, so that a rollout can
-	// change the port's number without sending a request to a closed port. Default: one port `http`, 80, to the serving
-	// container's first port.
+	// The spec of the Service. selector, publishNotReadyAddresses, externalIPs and the type ExternalName must be left out.
+	// The operator replaces a targetPort by the name of the container port, so that a rollout can change the port's number
+	// and no request reaches a closed port. Default: one port, `http`, 80, which targets the serving container's first port.
 	// +optional
 	Spec corev1.ServiceSpec `json:"spec,omitzero"`
 }
@@ -238,42 +240,44 @@ type GracefulAppStatus struct {
 	// +optional
 	Selector string `json:"selector,omitempty"`
 
-	// Every number that was derived from spec.timing. Absent while the spec is invalid and nothing was derived yet.
+	// The times that the operator has derived from spec.timing or read there. Absent until the spec has been valid once.
 	// +optional
 	Timing *TimingStatus `json:"timing,omitempty"`
 
-	// How the Deployment was derived. Absent until it was derived for the first time.
+	// The version of the formulas that derived the Deployment, and a digest of the spec. Absent until the first derivation.
 	// +optional
 	Derivation *DerivationStatus `json:"derivation,omitempty"`
 
-	// Ready; and Reconciling, Stalled, Draining, ScaleConflict and DerivationConflict, which are present only when True.
+	// Ready is always present. The others are Reconciling, Stalled, Draining, ScaleConflict and DerivationConflict,
+	// which are present only when True.
 	// +listType=map
 	// +listMapKey=type
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// TimingStatus is the timing in force, in seconds.
+// TimingStatus has the times that apply to the app, in seconds.
 type TimingStatus struct {
-	// t1: the time that the app takes to shut down after SIGTERM, in seconds.
+	// t1: the time that the app has to shut down after SIGTERM, in seconds.
 	// +optional
 	ShutdownSeconds int32 `json:"shutdownSeconds,omitempty"`
 
-	// t2: how long the preStop hook lasts, in seconds.
+	// t2: how long the preStop hook delays SIGTERM, in seconds.
 	// +optional
 	PreStopSeconds int32 `json:"preStopSeconds,omitempty"`
 
-	// t3: the pod's grace period, in seconds. More than t1 + t2.
+	// t3: the pod's grace period, from the start of termination to SIGKILL, in seconds. More than t1 + t2.
 	// +optional
 	TerminationGracePeriodSeconds int32 `json:"terminationGracePeriodSeconds,omitempty"`
 
-	// How long a pod may take to start, in seconds: initialDelay + period x threshold of the startup probe. Of several
-	// containers that serve, the longest counts; before it, native sidecars that serve start one after another.
+	// How long a pod may take to start, in seconds: initialDelaySeconds + periodSeconds x failureThreshold of the startup
+	// probe. If Service ports target several containers: the longest budget of the containers, plus the sum of the native
+	// sidecars' budgets.
 	// +optional
 	StartupBudgetSeconds int32 `json:"startupBudgetSeconds,omitempty"`
 
-	// How long a container may fail its liveness probe before it is restarted, in seconds: period x threshold. Of several
-	// containers that serve, the shortest counts.
+	// How long a container may fail its liveness probe before the kubelet restarts it, in seconds: periodSeconds x
+	// failureThreshold. If Service ports target several containers: the shortest budget.
 	// +optional
 	LivenessBudgetSeconds int32 `json:"livenessBudgetSeconds,omitempty"`
 
@@ -281,7 +285,7 @@ type TimingStatus struct {
 	// +optional
 	MinReadySeconds int32 `json:"minReadySeconds,omitempty"`
 
-	// How long a rollout may go without progress before it counts as failed, in seconds.
+	// How long a rollout may make no progress before the app is Stalled, in seconds.
 	// +optional
 	ProgressDeadlineSeconds int32 `json:"progressDeadlineSeconds,omitempty"`
 }
