@@ -104,11 +104,12 @@ func (d *Drainer) finish(ctx context.Context, srv *http.Server, s *server) error
 	go func() { upgraded <- d.upgraded.close(ctx) }()
 	err := errors.Join(srv.Shutdown(ctx), <-upgraded)
 	stats, took := d.Stats(), time.Since(d.stopped)
+	cutOff := errors.Is(err, context.DeadlineExceeded) // otherwise requests in flight are those of another server
 	switch {
-	case stats.InFlight > 0 || stats.Upgraded > 0:
+	case cutOff && (stats.InFlight > 0 || stats.Upgraded > 0):
 		return fmt.Errorf("%d requests and %d upgraded connections were cut off %s after SIGTERM: %w", stats.InFlight, stats.Upgraded,
 			took.Round(time.Millisecond), context.DeadlineExceeded)
-	case errors.Is(err, context.DeadlineExceeded): // an open connection without a request, such as a port check, is no failure
+	case cutOff: // an open connection without a request, such as a port check, is no failure
 		d.log.Warn("ended; connections without a request were still open", append(stats.attrs(), "seconds", took.Seconds())...)
 		return nil
 	case err != nil:
