@@ -83,6 +83,14 @@ func connOf(nc net.Conn) *conn {
 	return c
 }
 
+// unwrap returns the listener's own connection: the app's code may need its type, such as *net.UnixConn for the credentials of the peer.
+func unwrap(nc net.Conn) net.Conn {
+	if c, ok := nc.(*conn); ok {
+		return c.Conn
+	}
+	return nc
+}
+
 // responseWriter sets `Connection: close` before the header of the final response is written, if closeConnection returns true by then.
 type responseWriter struct {
 	http.ResponseWriter
@@ -131,7 +139,8 @@ func (w *responseWriter) FlushError() error {
 
 // Hijack takes the connection over, as for a WebSocket.
 func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return http.NewResponseController(w.ResponseWriter).Hijack()
+	nc, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	return unwrap(nc), rw, err
 }
 
 // Unwrap lets http.ResponseController reach the server's own writer.

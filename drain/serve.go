@@ -2,6 +2,7 @@ package drain
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -40,7 +41,7 @@ func (d *Drainer) Serve(ctx context.Context, srv *http.Server, l net.Listener) e
 	stoppable := &listener{Listener: l, server: s}
 	served := make(chan error, 1)
 	go func() {
-		if srv.TLSConfig != nil {
+		if hasCertificate(srv.TLSConfig) {
 			served <- srv.ServeTLS(stoppable, "", "")
 			return
 		}
@@ -63,6 +64,11 @@ func (d *Drainer) Serve(ctx context.Context, srv *http.Server, l net.Listener) e
 	return d.finish(ctx, srv, s)
 }
 
+// hasCertificate reports whether the server serves TLS. Packages that configure HTTP/2 set an empty TLSConfig, also for servers without TLS.
+func hasCertificate(c *tls.Config) bool {
+	return c != nil && (len(c.Certificates) > 0 || c.GetCertificate != nil || c.GetConfigForClient != nil)
+}
+
 // wrap makes srv report its connections and requests to the Drainer.
 func (d *Drainer) wrap(srv *http.Server) *server {
 	s := &server{closed: make(chan struct{})}
@@ -82,13 +88,13 @@ func (d *Drainer) wrap(srv *http.Server) *server {
 			s.idle.observe(c, isHTTP2(nc), state)
 		}
 		if connState != nil {
-			connState(nc, state)
+			connState(unwrap(nc), state)
 		}
 	}
 	connContext := srv.ConnContext
 	srv.ConnContext = func(ctx context.Context, nc net.Conn) context.Context {
 		if connContext != nil {
-			ctx = connContext(ctx, nc)
+			ctx = connContext(ctx, unwrap(nc))
 		}
 		return withConn(ctx, nc)
 	}
