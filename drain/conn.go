@@ -22,6 +22,12 @@ type conn struct {
 	server    *server
 	requested atomic.Bool // a request that counts has come; see Drainer.begin
 	hijacked  atomic.Bool
+	keptAlive atomic.Bool // the header of the last response did not say `Connection: close`
+
+	// http1Conns.mu guards these.
+	state http.ConnState
+	since time.Time // when the state began
+	ticks int       // of closeIdle in this state
 
 	mu      sync.Mutex
 	busy    bool // bytes of a request were read since the connection was last idle

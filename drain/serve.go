@@ -12,7 +12,8 @@ import (
 
 // server is an http.Server under Serve.
 type server struct {
-	idle   idleConns
+	http1  http1Conns
+	http2  http2Conns
 	closed chan struct{} // closed when the listener accepts no more
 }
 
@@ -72,7 +73,7 @@ func hasCertificate(c *tls.Config) bool {
 // wrap makes srv report its connections and requests to the Drainer.
 func (d *Drainer) wrap(srv *http.Server) *server {
 	s := &server{closed: make(chan struct{})}
-	s.idle.http2.terminating = d.terminating
+	s.http2.terminating = d.terminating
 	handler := srv.Handler
 	if handler == nil {
 		handler = http.DefaultServeMux
@@ -85,7 +86,7 @@ func (d *Drainer) wrap(srv *http.Server) *server {
 				c.hijacked.Store(true)
 				d.inFlight.Add(-1)
 			}
-			s.idle.observe(c, isHTTP2(nc), state)
+			s.observe(c, isHTTP2(nc), state)
 		}
 		if connState != nil {
 			connState(unwrap(nc), state)
@@ -102,12 +103,22 @@ func (d *Drainer) wrap(srv *http.Server) *server {
 	return s
 }
 
+// observe gets the state changes of a connection from net/http. A connection becomes an HTTP/2 one after its first states.
+func (s *server) observe(c *conn, http2 bool, state http.ConnState) {
+	if http2 {
+		s.http1.forget(c)
+		s.http2.observe(c, state)
+		return
+	}
+	s.http1.observe(c, state)
+}
+
 // finish runs after the server has accepted its last connection. It answers the requests that clients have sent, closes idle and upgraded connections,
 // and waits for the requests in flight.
 func (d *Drainer) finish(ctx context.Context, srv *http.Server, s *server) error {
-	s.idle.closeIdle(ctx)
 	upgraded := make(chan error, 1)
 	go func() { upgraded <- d.upgraded.close(ctx) }()
+	s.http1.closeIdle(ctx)
 	err := errors.Join(srv.Shutdown(ctx), <-upgraded)
 	stats, took := d.Stats(), time.Since(d.stopped)
 	cutOff := errors.Is(err, context.DeadlineExceeded) // otherwise requests in flight are those of another server

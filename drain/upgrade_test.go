@@ -62,6 +62,7 @@ func (p *process) openChat() chat {
 			p.t.Fatal(err)
 		}
 		if strings.TrimSpace(line) == "" {
+			synctest.Wait() // for Upgrade
 			return chat(c)
 		}
 	}
