@@ -93,6 +93,7 @@ func start(t *testing.T, c Config) *process {
 }
 
 func newProcess(t *testing.T, c Config) *process {
+	t.Helper()
 	p := &process{t: t, exit: make(chan error, 1), pipes: &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}}
 	p.client = &http.Client{Transport: &http.Transport{DialContext: p.dial}}
 	t.Cleanup(p.client.CloseIdleConnections)

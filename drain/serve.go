@@ -34,8 +34,10 @@ func (d *Drainer) ListenAndServe(ctx context.Context, srv *http.Server) error {
 // answered, an error that wraps context.DeadlineExceeded when requests were still in flight t1 after SIGTERM. If the server stops by itself, Serve returns
 // its error at once.
 //
-// Serve wraps srv's Handler and its hooks ConnState and ConnContext. With srv.TLSConfig it serves TLS. Do not call srv.Shutdown. Choose an IdleTimeout longer than
-// that of the clients and load balancers (Go 90 s, Google's load balancer 600 s): if the server closes an idle connection first, it may lose a request
+// Serve wraps srv's Handler and its hooks ConnState and ConnContext, so call it once for each http.Server. Do not call srv.Shutdown. If srv.TLSConfig
+// has a certificate, Serve serves TLS; then l must not do so. The connections of a listener that does TLS end as http.Server.Shutdown ends them.
+//
+// Choose an IdleTimeout longer than that of the clients and load balancers (Go 90 s, Google's load balancer 600 s): if the server closes an idle connection first, it may lose a request
 // that the client has just sent.
 func (d *Drainer) Serve(ctx context.Context, srv *http.Server, l net.Listener) error {
 	s := d.wrap(srv)

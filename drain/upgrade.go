@@ -5,7 +5,8 @@ import (
 	"sync"
 )
 
-// Upgraded is a connection that has left HTTP, such as a WebSocket: http.Server.Shutdown ignores it. Both functions are called in goroutines of their own.
+// Upgraded is a connection that has left HTTP, such as a WebSocket: http.Server.Shutdown ignores it. Both functions are called in goroutines of their own,
+// perhaps just after the handler has ended.
 type Upgraded struct {
 	// Goodbye announces the end in the app's own protocol when a drain begins: it sends a message after which the client sends its next message on another
 	// connection, reads the answers that it still expects, and closes. A WebSocket has no frame for that: after a Close frame its sender may send
