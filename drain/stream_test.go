@@ -9,7 +9,7 @@ import (
 )
 
 // Regression test: a stream that began before the drain and ended after SIGTERM could not tell its client to close the connection. The server closed it at
-// once, and 97 of 200 clients lost the request that they sent next.
+// once, and the client lost its next request (docs/failure-modes.md, D16).
 func TestConnectionOfAStreamFromBeforeTheDrainGetsOneMoreRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProcess(t, tutorial)
