@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// Config has the times of a pod's end. A GracefulApp derives them and sets the environment variables.
+// Config has the times of a pod's end. A GracefulApp derives them and sets the environment variables of ConfigFromEnv. The zero Config leaves the
+// requests no time.
 type Config struct {
 	// PreStop is t2: how long each call of the preStop hook takes.
 	PreStop time.Duration

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -21,10 +22,17 @@ type conn struct {
 	server    *server
 	requested atomic.Bool // a request that counts has come; see Drainer.begin
 	hijacked  atomic.Bool
+	keptAlive atomic.Bool // the header of the last response did not say `Connection: close`
+
+	// http1Conns.mu guards these.
+	state http.ConnState
+	since time.Time // when the state began
+	ticks int       // of closeIdle in this state
 
 	mu      sync.Mutex
 	busy    bool // bytes of a request were read since the connection was last idle
 	closing bool // the next Read closes the connection if the receive buffer is empty
+	late    int  // bytes that Read returned after the deadline
 	preface preface
 
 	frames frameWriter
@@ -59,20 +67,27 @@ func (c *conn) closeIfEmpty() {
 		return
 	}
 	c.closing = true
+	c.late = 0
 	_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
 }
+
+// maxLateBytes is the number of bytes that Read returns after a deadline, as many as net/http reads of a header. Without a limit, a client that sends
+// fast enough would never get the deadline.
+const maxLateBytes = http.DefaultMaxHeaderBytes
 
 // Read returns the bytes that have arrived even if the deadline has passed: a process that gets no CPU time for longer than ReadHeaderTimeout finds a
 // complete request and an expired deadline at the same moment. A client that sends nothing more still gets the deadline.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
-		if k := readBuffered(c.Conn, p); k > 0 {
-			n, err = k, nil
-		}
-	}
+	late := n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && !c.hijacked.Load()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if late {
+		if k := readBuffered(c.Conn, p[:min(len(p), maxLateBytes-c.late)]); k > 0 {
+			n, err = k, nil
+			c.late += k
+		}
+	}
 	if c.closing {
 		if n > 0 {
 			c.keepOpen()
@@ -93,5 +108,18 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	if c.closing {
 		return nil
 	}
+	c.late = 0
 	return c.Conn.SetReadDeadline(t)
 }
+
+// CloseWrite lets net/http send the end of a response before it closes the connection of a request whose body the handler did not read: closing resets
+// such a connection.
+func (c *conn) CloseWrite() error {
+	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return nil
+}
+
+// ReadFrom lets net/http send a file without copying it through the process. Only HTTP/1 uses it.
+func (c *conn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) }

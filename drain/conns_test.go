@@ -37,27 +37,6 @@ func TestClosingConnectionEndsIfEmpty(t *testing.T) {
 	}
 }
 
-func TestClosingConnectionReadsBufferedBytes(t *testing.T) {
-	client, served := tcpPair(t)
-	served.closeIfEmpty()
-	if err := served.SetReadDeadline(time.Time{}); err != nil { // as net/http does after it has reported the connection idle
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(client, "GET "); err != nil {
-		t.Fatal(err)
-	}
-	buf := make([]byte, 8)
-	if n, err := served.Read(buf); string(buf[:n]) != "GET " || err != nil {
-		t.Fatalf("read %q, %v; want the bytes that the client had sent", buf[:n], err)
-	}
-	if _, err := io.WriteString(client, "/"); err != nil {
-		t.Fatal(err)
-	}
-	if n, err := served.Read(buf); string(buf[:n]) != "/" || err != nil {
-		t.Errorf("then read %q, %v; want the rest, the deadline lifted", buf[:n], err)
-	}
-}
-
 func TestBusyConnectionIsNotClosed(t *testing.T) {
 	client, served := tcpPair(t)
 	if _, err := io.WriteString(client, "GET "); err != nil {

@@ -69,8 +69,8 @@ type Stats struct {
 func (d *Drainer) Stats() Stats {
 	s := Stats{State: d.State(), InFlight: d.inFlight.Load(), Upgraded: d.upgraded.count(), Late: d.late.Load()}
 	for _, srv := range d.all() {
-		s.Idle += srv.idle.count()
-		s.HTTP2 += srv.idle.http2.count()
+		s.Idle += srv.http1.countIdle()
+		s.HTTP2 += srv.http2.count()
 	}
 	return s
 }
@@ -117,7 +117,7 @@ func (d *Drainer) stop() {
 // the next response for that.
 func (d *Drainer) sayGoodbye() {
 	for _, s := range d.all() {
-		s.idle.http2.sendGoAways()
+		s.http2.sendGoAways()
 	}
 	d.upgraded.sayGoodbye()
 }

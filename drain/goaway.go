@@ -80,9 +80,12 @@ func (h *http2Conns) count() int {
 	return len(h.conns)
 }
 
-// preface holds the first bytes of a connection. Three of them tell HTTP/2 (`PRI * HTTP/2.0`) from every method of HTTP/1.
+// http2Preface begins each HTTP/2 connection.
+const http2Preface = "PRI * HTTP/2.0"
+
+// preface holds the first bytes of a connection, which tell HTTP/2 from HTTP/1.
 type preface struct {
-	start [3]byte
+	start [len(http2Preface)]byte
 	have  int
 }
 
@@ -107,7 +110,7 @@ func isHTTP2(nc net.Conn) bool {
 func (c *conn) hasPreface() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return string(c.preface.start[:]) == "PRI"
+	return string(c.preface.start[:]) == http2Preface
 }
 
 func (c *conn) sendGoAway() {

@@ -126,7 +126,7 @@ func TestGoAwayStandsBetweenFrames(t *testing.T) {
 }
 
 func TestHTTP1MethodIsNotTakenForHTTP2(t *testing.T) {
-	for begin, want := range map[string]bool{"PRI * HTTP/2.0": true, "POST / HTTP/1.1": false, "GET / HTTP/1.1": false} {
+	for begin, want := range map[string]bool{"PRI * HTTP/2.0": true, "PRINT / HTTP/1.1": false, "POST / HTTP/1.1": false, "GET / HTTP/1.1": false} {
 		c := &conn{Conn: &recordingConn{Buffer: *bytes.NewBufferString(begin)}}
 		for n := 0; n < len(begin); {
 			k, err := c.Read(make([]byte, 1)) // as slowly as a client may send it

@@ -27,7 +27,7 @@ func (d *Drainer) Handler(next http.Handler) http.Handler { return d.handler(nex
 func (d *Drainer) handler(next http.Handler, http2Ends func() bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, _ := r.Context().Value(connKey{}).(*conn)
-		rw := &responseWriter{ResponseWriter: w, closeConnection: d.terminating}
+		rw := &responseWriter{ResponseWriter: w, conn: c, closeConnection: d.terminating}
 		if r.ProtoMajor == 2 {
 			rw.closeConnection = http2Ends
 		}
@@ -47,7 +47,8 @@ func (d *Drainer) begin(c *conn, r *http.Request) {
 		return
 	}
 	if r.ProtoMajor == 1 {
-		c.server.idle.forget(c)
+		c.keptAlive.Store(false)
+		c.server.http1.observe(c, stateHandling)
 	}
 	if !strings.HasPrefix(r.UserAgent(), probeUserAgent) && c.requested.CompareAndSwap(false, true) {
 		d.firstRequest.add()
@@ -83,9 +84,18 @@ func connOf(nc net.Conn) *conn {
 	return c
 }
 
+// unwrap returns the listener's own connection: the app's code may need its type, such as *net.UnixConn for the credentials of the peer.
+func unwrap(nc net.Conn) net.Conn {
+	if c, ok := nc.(*conn); ok {
+		return c.Conn
+	}
+	return nc
+}
+
 // responseWriter sets `Connection: close` before the header of the final response is written, if closeConnection returns true by then.
 type responseWriter struct {
 	http.ResponseWriter
+	conn            *conn // nil if Serve has not accepted it
 	closeConnection func() bool
 	once            sync.Once
 }
@@ -94,6 +104,8 @@ func (w *responseWriter) setCloseHeader() {
 	w.once.Do(func() {
 		if w.closeConnection() {
 			w.Header().Set("Connection", "close")
+		} else if w.conn != nil {
+			w.conn.keptAlive.Store(true)
 		}
 	})
 }
@@ -131,7 +143,8 @@ func (w *responseWriter) FlushError() error {
 
 // Hijack takes the connection over, as for a WebSocket.
 func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return http.NewResponseController(w.ResponseWriter).Hijack()
+	nc, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	return unwrap(nc), rw, err
 }
 
 // Unwrap lets http.ResponseController reach the server's own writer.

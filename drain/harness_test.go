@@ -78,7 +78,7 @@ const readHeaderTimeout = 10 * time.Second
 type process struct {
 	t       *testing.T
 	drainer *Drainer
-	conns   chan net.Conn
+	pipes   *pipeListener
 	term    context.CancelFunc // SIGTERM
 	exit    chan error
 	log     syncBuffer
@@ -87,25 +87,34 @@ type process struct {
 
 func start(t *testing.T, c Config) *process {
 	t.Helper()
-	p := &process{t: t, exit: make(chan error, 1), conns: make(chan net.Conn)}
+	p := newProcess(t, c)
+	p.serve((&testApp{drainer: p.drainer}).httpServer())
+	return p
+}
+
+func newProcess(t *testing.T, c Config) *process {
+	t.Helper()
+	p := &process{t: t, exit: make(chan error, 1), pipes: &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}}
 	p.client = &http.Client{Transport: &http.Transport{DialContext: p.dial}}
+	t.Cleanup(p.client.CloseIdleConnections)
 	c.Log = slog.New(slog.NewJSONHandler(&p.log, nil))
 	p.drainer = New(c)
-	app := &testApp{drainer: p.drainer}
-	ctx, cancel := context.WithCancel(t.Context())
-	p.term = cancel
-	go func() {
-		p.exit <- p.drainer.Serve(ctx, app.httpServer(), &pipeListener{conns: p.conns, closed: make(chan struct{})})
-	}()
-	t.Cleanup(p.client.CloseIdleConnections)
 	return p
+}
+
+func (p *process) serve(srv *http.Server) {
+	ctx, cancel := context.WithCancel(p.t.Context())
+	p.term = cancel
+	go func() { p.exit <- p.drainer.Serve(ctx, srv, p.pipes) }()
 }
 
 func (p *process) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	client, server := net.Pipe()
 	select {
-	case p.conns <- server:
+	case p.pipes.conns <- server:
 		return client, nil
+	case <-p.pipes.closed:
+		return nil, net.ErrClosed
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -13,7 +13,7 @@ import (
 // Serve it on a port that the Service does not target, so that no client of the Service can call it.
 //
 // Idle HTTP/1 connections stay open: the client may be sending a request at this moment. The response to a request that comes within t2 closes the
-// connection. At SIGTERM the server closes the connections that are still idle.
+// connection. After SIGTERM the server closes the connections that are still idle.
 func (d *Drainer) PreStop() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if d.extend() {

@@ -1,6 +1,7 @@
 package drain
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -21,6 +22,9 @@ func (l listener) Accept() (net.Conn, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if _, ok := nc.(interface{ ConnectionState() tls.ConnectionState }); ok {
+		return nc, nil // net/http must see that this listener does TLS: for r.TLS and HTTP/2
 	}
 	return &conn{Conn: nc, server: l.server}, nil
 }

@@ -41,10 +41,11 @@ func (a *arrivals) awaitQuiet(ctx context.Context, deadline time.Time) {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	count, last := a.read()
-	for silent := min(time.Since(last), quiet-2*tick); silent < quiet; silent += tick {
+	for silent := min(time.Since(last), quiet-2*tick); silent < quiet; {
 		if !awaitTick(ctx) {
 			return
 		}
+		silent += tick
 		if n, _ := a.read(); n != count {
 			count, silent = n, 0
 		}

@@ -54,9 +54,9 @@ func TestServerAcceptsNoLongerThanTheLongestRequestAllows(t *testing.T) {
 				p.term()
 				termed := time.Now()
 				synctest.Wait()
-				for !isClosed(p.drainer.servers[0].closed) { // a client that never stops
+				for !isClosed(p.drainer.servers[0].closed) { // a client that never stops; the last dial may be refused
 					p.get("/livez")
-					time.Sleep(tick / 2)
+					time.Sleep(tick / 3)
 				}
 				if took := time.Since(termed); took < tc.want || took > tc.want+tick {
 					t.Errorf("accepted for %s, want %s", took, tc.want)
@@ -80,7 +80,7 @@ func TestProbesAndConnectionsWithoutARequestAreNoArrivals(t *testing.T) {
 			req := p.request(t.Context(), http.MethodGet, "/livez", nil)
 			req.Header.Set("User-Agent", "kube-probe/1.37")
 			p.do(req).check(t, "probe", http.StatusOK, true)
-			time.Sleep(tick / 2)
+			time.Sleep(tick / 3) // not at the moment of a tick
 		}
 		if took := time.Since(termed); took > 3*tick {
 			t.Errorf("accepted for %s, want 2 ticks", took)
@@ -103,6 +103,17 @@ func TestQuietServerEndsAtOnce(t *testing.T) {
 		p.wantEnded()
 		if took := time.Since(termed); took != 2*tick {
 			t.Errorf("ended %s after SIGTERM, want 2 ticks", took)
+		}
+	})
+}
+
+func TestServerIsQuietForTheWholeTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var a arrivals
+		time.AfterFunc(2*tick-1, a.add) // just before a tick
+		a.awaitQuiet(t.Context(), time.Now().Add(time.Minute))
+		if _, last := a.read(); time.Since(last) < quiet {
+			t.Errorf("returned %s after the last request, want %s", time.Since(last), quiet)
 		}
 	})
 }

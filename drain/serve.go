@@ -2,6 +2,7 @@ package drain
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -11,7 +12,8 @@ import (
 
 // server is an http.Server under Serve.
 type server struct {
-	idle   idleConns
+	http1  http1Conns
+	http2  http2Conns
 	closed chan struct{} // closed when the listener accepts no more
 }
 
@@ -32,15 +34,17 @@ func (d *Drainer) ListenAndServe(ctx context.Context, srv *http.Server) error {
 // answered, an error that wraps context.DeadlineExceeded when requests were still in flight t1 after SIGTERM. If the server stops by itself, Serve returns
 // its error at once.
 //
-// Serve wraps srv's Handler and its hooks ConnState and ConnContext. With srv.TLSConfig it serves TLS. Do not call srv.Shutdown. Choose an IdleTimeout longer than
-// that of the clients and load balancers (Go 90 s, Google's load balancer 600 s): if the server closes an idle connection first, it may lose a request
+// Serve wraps srv's Handler and its hooks ConnState and ConnContext, so call it once for each http.Server. Do not call srv.Shutdown. If srv.TLSConfig
+// has a certificate, Serve serves TLS; then l must not do so. The connections of a listener that does TLS end as http.Server.Shutdown ends them.
+//
+// Choose an IdleTimeout longer than that of the clients and load balancers (Go 90 s, Google's load balancer 600 s): if the server closes an idle connection first, it may lose a request
 // that the client has just sent.
 func (d *Drainer) Serve(ctx context.Context, srv *http.Server, l net.Listener) error {
 	s := d.wrap(srv)
 	stoppable := &listener{Listener: l, server: s}
 	served := make(chan error, 1)
 	go func() {
-		if srv.TLSConfig != nil {
+		if hasCertificate(srv.TLSConfig) {
 			served <- srv.ServeTLS(stoppable, "", "")
 			return
 		}
@@ -63,10 +67,15 @@ func (d *Drainer) Serve(ctx context.Context, srv *http.Server, l net.Listener) e
 	return d.finish(ctx, srv, s)
 }
 
+// hasCertificate reports whether the server serves TLS. Packages that configure HTTP/2 set an empty TLSConfig, also for servers without TLS.
+func hasCertificate(c *tls.Config) bool {
+	return c != nil && (len(c.Certificates) > 0 || c.GetCertificate != nil || c.GetConfigForClient != nil)
+}
+
 // wrap makes srv report its connections and requests to the Drainer.
 func (d *Drainer) wrap(srv *http.Server) *server {
 	s := &server{closed: make(chan struct{})}
-	s.idle.http2.terminating = d.terminating
+	s.http2.terminating = d.terminating
 	handler := srv.Handler
 	if handler == nil {
 		handler = http.DefaultServeMux
@@ -79,16 +88,16 @@ func (d *Drainer) wrap(srv *http.Server) *server {
 				c.hijacked.Store(true)
 				d.inFlight.Add(-1)
 			}
-			s.idle.observe(c, isHTTP2(nc), state)
+			s.observe(c, isHTTP2(nc), state)
 		}
 		if connState != nil {
-			connState(nc, state)
+			connState(unwrap(nc), state)
 		}
 	}
 	connContext := srv.ConnContext
 	srv.ConnContext = func(ctx context.Context, nc net.Conn) context.Context {
 		if connContext != nil {
-			ctx = connContext(ctx, nc)
+			ctx = connContext(ctx, unwrap(nc))
 		}
 		return withConn(ctx, nc)
 	}
@@ -96,19 +105,30 @@ func (d *Drainer) wrap(srv *http.Server) *server {
 	return s
 }
 
+// observe gets the state changes of a connection from net/http. A connection becomes an HTTP/2 one after its first states.
+func (s *server) observe(c *conn, http2 bool, state http.ConnState) {
+	if http2 {
+		s.http1.forget(c)
+		s.http2.observe(c, state)
+		return
+	}
+	s.http1.observe(c, state)
+}
+
 // finish runs after the server has accepted its last connection. It answers the requests that clients have sent, closes idle and upgraded connections,
 // and waits for the requests in flight.
 func (d *Drainer) finish(ctx context.Context, srv *http.Server, s *server) error {
-	s.idle.closeIdle(ctx)
 	upgraded := make(chan error, 1)
 	go func() { upgraded <- d.upgraded.close(ctx) }()
+	s.http1.closeIdle(ctx)
 	err := errors.Join(srv.Shutdown(ctx), <-upgraded)
 	stats, took := d.Stats(), time.Since(d.stopped)
+	cutOff := errors.Is(err, context.DeadlineExceeded) // otherwise requests in flight are those of another server
 	switch {
-	case stats.InFlight > 0 || stats.Upgraded > 0:
+	case cutOff && (stats.InFlight > 0 || stats.Upgraded > 0):
 		return fmt.Errorf("%d requests and %d upgraded connections were cut off %s after SIGTERM: %w", stats.InFlight, stats.Upgraded,
 			took.Round(time.Millisecond), context.DeadlineExceeded)
-	case errors.Is(err, context.DeadlineExceeded): // an open connection without a request, such as a port check, is no failure
+	case cutOff: // an open connection without a request, such as a port check, is no failure
 		d.log.Warn("ended; connections without a request were still open", append(stats.attrs(), "seconds", took.Seconds())...)
 		return nil
 	case err != nil:

@@ -127,13 +127,8 @@ func TestServerKeepsItsOwnHooks(t *testing.T) {
 			ConnContext:       func(ctx context.Context, _ net.Conn) context.Context { return context.WithValue(ctx, key{}, "mine") },
 			Handler:           http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { fromContext <- r.Context().Value(key{}) }),
 		}
-		p := &process{t: t, exit: make(chan error, 1), conns: make(chan net.Conn), drainer: New(silent)}
-		p.client = &http.Client{Transport: &http.Transport{DialContext: p.dial}}
-		ctx, term := context.WithCancel(t.Context())
-		p.term = term
-		go func() {
-			p.exit <- p.drainer.Serve(ctx, srv, &pipeListener{conns: p.conns, closed: make(chan struct{})})
-		}()
+		p := newProcess(t, silent)
+		p.serve(srv)
 		p.get("/")
 		if got := <-fromContext; got != "mine" {
 			t.Errorf("the request's context has %v, want the value of ConnContext", got)
@@ -142,5 +137,24 @@ func TestServerKeepsItsOwnHooks(t *testing.T) {
 			t.Errorf("ConnState got %s, want new", got)
 		}
 		p.end()
+	})
+}
+
+// The first of two servers ends while the other one still has a request in flight.
+func TestServerDoesNotReportTheRequestsOfAnotherOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := start(t, tutorial)
+		p.get("/livez")
+		slow := p.goGet("/")
+		time.Sleep(time.Second)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		other := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+		if err := p.drainer.Serve(ctx, &http.Server{ReadHeaderTimeout: readHeaderTimeout}, other); err != nil {
+			t.Errorf("the other server: %v", err)
+		}
+		p.term()
+		(<-slow).check(t, "request in flight", http.StatusOK, true)
+		p.wantEnded()
 	})
 }

@@ -7,14 +7,30 @@ import (
 	"syscall"
 )
 
+// socketOf returns the socket of a connection or listener of package net. Other types return nil, also those that embed one: they may change what the
+// socket delivers, such as a proxy protocol's header.
+func socketOf(v any) syscall.Conn {
+	switch v := v.(type) {
+	case *net.TCPConn:
+		return v
+	case *net.UnixConn:
+		return v
+	case *net.TCPListener:
+		return v
+	case *net.UnixListener:
+		return v
+	}
+	return nil
+}
+
 // readBuffered reads the socket's receive buffer in spite of a deadline, without waiting (the socket is non-blocking). It returns the number of bytes,
 // 0 if the buffer is empty or if the connection has no socket.
 func readBuffered(nc net.Conn, p []byte) int {
-	sc, ok := nc.(syscall.Conn)
-	if !ok {
+	socket := socketOf(nc)
+	if socket == nil || len(p) == 0 {
 		return 0
 	}
-	raw, err := sc.SyscallConn()
+	raw, err := socket.SyscallConn()
 	if err != nil {
 		return 0
 	}
@@ -28,11 +44,11 @@ func readBuffered(nc net.Conn, p []byte) int {
 // acceptQueued accepts the next connection of the kernel's queue in spite of a deadline, without waiting for one (the socket is non-blocking). It
 // returns net.ErrClosed if the queue is empty.
 func acceptQueued(l net.Listener) (net.Conn, error) {
-	sc, ok := l.(syscall.Conn)
-	if !ok {
+	socket := socketOf(l)
+	if socket == nil {
 		return nil, net.ErrClosed
 	}
-	raw, err := sc.SyscallConn()
+	raw, err := socket.SyscallConn()
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,8 @@ import (
 	"sync"
 )
 
-// Upgraded is a connection that has left HTTP, such as a WebSocket: http.Server.Shutdown ignores it. Both functions are called in goroutines of their own.
+// Upgraded is a connection that has left HTTP, such as a WebSocket: http.Server.Shutdown ignores it. Both functions are called in goroutines of their own,
+// perhaps just after the handler has ended.
 type Upgraded struct {
 	// Goodbye announces the end in the app's own protocol when a drain begins: it sends a message after which the client sends its next message on another
 	// connection, reads the answers that it still expects, and closes. A WebSocket has no frame for that: after a Close frame its sender may send
@@ -14,8 +15,15 @@ type Upgraded struct {
 	// Do not send the message before the client's first one: a client that gets it earlier dials again at once, and may reach the same pod. A
 	// connection that begins during a drain finds out by State.
 	Goodbye func()
-	// Close ends the connection, such as by the Close frame 1001 (going away). It is called when the server has accepted its last connection.
+	// Close ends the connection, such as by the Close frame 1001 (going away). It is called when the server has accepted its last connection. nil means
+	// that only the client ends it.
 	Close func()
+}
+
+func (u *Upgraded) close() {
+	if u.Close != nil {
+		u.Close()
+	}
 }
 
 // Upgrade registers a connection that has left HTTP. Call done when its handler ends. The shutdown waits for it, at most until t1.
@@ -37,7 +45,7 @@ func (c *upgradedConns) add(u *Upgraded) (done func()) {
 	}
 	c.open[u] = struct{}{}
 	if c.closing {
-		go u.Close()
+		go u.close()
 	}
 	return sync.OnceFunc(func() { c.remove(u) })
 }
@@ -86,7 +94,7 @@ func (c *upgradedConns) beginClosing() <-chan struct{} {
 	if !c.closing {
 		c.closing = true
 		for u := range c.open {
-			go u.Close()
+			go u.close()
 		}
 	}
 	if c.ended == nil {

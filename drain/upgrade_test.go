@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -19,19 +18,11 @@ import (
 // startChat starts a server whose protocol, after an upgrade, answers each line. Its goodbye is the line "bye"; a client ends by closing.
 func startChat(t *testing.T, c Config) *process {
 	t.Helper()
-	c.Log = slog.New(slog.DiscardHandler)
-	p := &process{t: t, exit: make(chan error, 1), conns: make(chan net.Conn), drainer: New(c)}
-	ctx, term := context.WithCancel(t.Context())
-	p.term = term
+	p := newProcess(t, c)
 	mux := http.NewServeMux()
 	mux.Handle("/drain", p.drainer.PreStop())
 	mux.HandleFunc("/chat", p.chat)
-	p.client = &http.Client{Transport: &http.Transport{DialContext: p.dial}}
-	t.Cleanup(p.client.CloseIdleConnections)
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: readHeaderTimeout}
-	go func() {
-		p.exit <- p.drainer.Serve(ctx, srv, &pipeListener{conns: p.conns, closed: make(chan struct{})})
-	}()
+	p.serve(&http.Server{Handler: mux, ReadHeaderTimeout: readHeaderTimeout})
 	return p
 }
 
@@ -71,6 +62,7 @@ func (p *process) openChat() chat {
 			p.t.Fatal(err)
 		}
 		if strings.TrimSpace(line) == "" {
+			synctest.Wait() // for Upgrade
 			return chat(c)
 		}
 	}
@@ -146,4 +138,13 @@ func TestConnectionUpgradedAtTheEndIsClosed(t *testing.T) {
 	if n := d.Stats().Upgraded; n != 0 {
 		t.Errorf("%d connections are left", n)
 	}
+}
+
+func TestUpgradedConnectionNeedsNoClose(t *testing.T) {
+	d := New(silent)
+	done := d.Upgrade(Upgraded{})
+	ended := d.upgraded.beginClosing()
+	done()
+	<-ended
+	d.Upgrade(Upgraded{})()
 }

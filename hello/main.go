@@ -75,8 +75,8 @@ func command(args []string, stdout, stderr io.Writer) int {
 	return exitUsage
 }
 
-// serve runs the server until it has ended. It registers for SIGTERM first: the kernel gives PID 1 no default disposition, so it discards a
-// SIGTERM without a handler, and the kubelet waits for the whole grace period. A second signal ends the process at once.
+// serve runs the server until it has ended. It registers for SIGTERM first: without a handler, Go's runtime ends the process at once. A second signal
+// does so too.
 func serve(stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
