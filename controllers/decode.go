@@ -1,7 +1,6 @@
 package controllers
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -9,7 +8,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
@@ -53,20 +51,4 @@ func throughJSON(object map[string]any, app *v1alpha1.GracefulApp) error {
 		return err
 	}
 	return json.Unmarshal(data, app)
-}
-
-// decodedApps returns the apps of a namespace, without those that cannot be decoded.
-func decodedApps(ctx context.Context, reader client.Reader, namespace string) ([]*v1alpha1.GracefulApp, error) {
-	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("GracefulAppList"))
-	if err := reader.List(ctx, list, client.InNamespace(namespace)); err != nil {
-		return nil, err
-	}
-	var apps []*v1alpha1.GracefulApp
-	for i := range list.Items {
-		if app, errs := decode(&list.Items[i]); len(errs) == 0 {
-			apps = append(apps, app)
-		}
-	}
-	return apps, nil
 }

@@ -17,7 +17,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
@@ -128,6 +127,9 @@ func (r *GracefulAppReconciler) live() client.Reader {
 // SetupWithManager registers the controller and its watches. It also wraps the client, so that slow writes are limited.
 func (r *GracefulAppReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.Client = guardedClient{Client: r.Client, guard: newCallLimiter(maxSlowCalls, maxSlowPerTarget, maxProbed).do}
+	if err := mgr.GetFieldIndexer().IndexField(context.Background(), storedApp(), podLabelIndex, podLabelKeys); err != nil {
+		return err
+	}
 	// Owned objects have the app's name, as does an object of another owner that blocks the name. So both are mapped to the app by name.
 	byName := &handler.EnqueueRequestForObject{}
 	// There is no predicate on the app: a reconcile that saw a stale status writes nothing, so the update of the status must cause another one.
@@ -154,24 +156,4 @@ func appOfAutoscaler(_ context.Context, object client.Object) []reconcile.Reques
 		return nil
 	}
 	return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: object.GetNamespace(), Name: children.ScaledDeployment(autoscaler)}}}
-}
-
-// appsOfDisruptionBudget maps a PodDisruptionBudget to the app of its name and to every app with pods that it selects.
-func (r *GracefulAppReconciler) appsOfDisruptionBudget(ctx context.Context, object client.Object) []reconcile.Request {
-	requests := []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(object)}}
-	budget, ok := object.(*policyv1.PodDisruptionBudget)
-	if !ok {
-		return requests
-	}
-	apps, err := decodedApps(ctx, r, object.GetNamespace())
-	if err != nil {
-		log.FromContext(ctx).Error(err, "Could not list the apps that a PodDisruptionBudget may select")
-		return requests
-	}
-	for _, app := range apps {
-		if app.Name != budget.Name && children.Selects(budget, app) {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(app)})
-		}
-	}
-	return requests
 }
