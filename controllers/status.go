@@ -24,6 +24,14 @@ type summary struct {
 	message       string
 }
 
+func stalledSummary(reason, message string) summary {
+	return summary{conditionType: v1alpha1.ConditionStalled, reason: reason, message: message}
+}
+
+func reconcilingSummary(reason, message string) summary {
+	return summary{conditionType: v1alpha1.ConditionReconciling, reason: reason, message: message}
+}
+
 func (p reconcileState) status(now time.Time) v1alpha1.GracefulAppStatus {
 	status := *p.app.Status.DeepCopy()
 	status.ObservedGeneration = p.app.Generation
@@ -93,22 +101,22 @@ func (v summary) setOn(status *v1alpha1.GracefulAppStatus, generation int64, now
 func (p reconcileState) summary() summary {
 	switch {
 	case p.hasUnknownDerivation() && p.isSpecChanged():
-		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonUnknownDerivation, p.unknownDerivation()}
+		return stalledSummary(v1alpha1.ReasonUnknownDerivation, p.unknownDerivation())
 	case len(p.invalid) > 0 && !p.hasUnknownDerivation():
-		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonInvalidSpec, p.invalid.ToAggregate().Error()}
+		return stalledSummary(v1alpha1.ReasonInvalidSpec, p.invalid.ToAggregate().Error())
 	case len(p.observed.Foreign) > 0:
-		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonNameTaken, fmt.Sprintf(
+		return stalledSummary(v1alpha1.ReasonNameTaken, fmt.Sprintf(
 			"%s already exists, and the operator does not change it; delete or rename it, give the GracefulApp another name, or set the annotation "+
-				"%s: \"true\" to adopt objects that have no controller", strings.Join(p.observed.Foreign, ", "), v1alpha1.AnnotationAdopt)}
+				"%s: \"true\" to adopt objects that have no controller", strings.Join(p.observed.Foreign, ", "), v1alpha1.AnnotationAdopt))
 	case len(p.observed.Terminating) > 0:
-		return summary{v1alpha1.ConditionReconciling, v1alpha1.ReasonProgressing, fmt.Sprintf(
-			"waiting for the garbage collector to delete %s of a deleted GracefulApp with the same name", strings.Join(p.observed.Terminating, ", "))}
+		return reconcilingSummary(v1alpha1.ReasonProgressing, fmt.Sprintf(
+			"waiting for the garbage collector to delete %s of a deleted GracefulApp with the same name", strings.Join(p.observed.Terminating, ", ")))
 	case anyError(p.err, isRejected):
-		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonRejected, singleLine(p.err) + p.why()}
+		return stalledSummary(v1alpha1.ReasonRejected, singleLine(p.err)+p.why())
 	case anyError(p.err, isAltered):
-		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonAltered, singleLine(p.err) + p.why()}
+		return stalledSummary(v1alpha1.ReasonAltered, singleLine(p.err)+p.why())
 	case anyError(p.err, isTransient), anyError(p.err, isRateLimited):
-		return summary{v1alpha1.ConditionReconciling, v1alpha1.ReasonApplyFailed, singleLine(p.err) + p.why()}
+		return reconcilingSummary(v1alpha1.ReasonApplyFailed, singleLine(p.err)+p.why())
 	}
 	return p.progress()
 }
@@ -118,22 +126,22 @@ func (p reconcileState) progress() summary {
 	d := p.observed.Deployment
 	// A conflict only means that the cache was stale. The next reconcile sees the current object.
 	if d == nil || p.err != nil || len(p.changes) > 0 || d.Status.ObservedGeneration < d.Generation {
-		return summary{v1alpha1.ConditionReconciling, p.progressReason(), p.counts()}
+		return reconcilingSummary(p.progressReason(), p.counts())
 	}
 	if c := deploymentCondition(d, appsv1.DeploymentReplicaFailure); c != nil && c.Status == corev1.ConditionTrue {
-		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonReplicaFailure, c.Message}
+		return stalledSummary(v1alpha1.ReasonReplicaFailure, c.Message)
 	}
 	if c := deploymentCondition(d, appsv1.DeploymentProgressing); c != nil && c.Status == corev1.ConditionFalse {
-		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonProgressDeadlineExceeded, deadlineExceeded(d, strings.TrimSuffix(c.Message, ".")+p.why())}
+		return stalledSummary(v1alpha1.ReasonProgressDeadlineExceeded, deadlineExceeded(d, strings.TrimSuffix(c.Message, ".")+p.why()))
 	}
 	want, s := p.replicas(), d.Status
 	if s.Replicas == want && s.UpdatedReplicas == want && s.ReadyReplicas == want && s.AvailableReplicas == want {
-		return summary{v1alpha1.ConditionReady, v1alpha1.ReasonAvailable, p.counts()}
+		return summary{conditionType: v1alpha1.ConditionReady, reason: v1alpha1.ReasonAvailable, message: p.counts()}
 	}
 	if d.Spec.Paused {
-		return summary{v1alpha1.ConditionReconciling, v1alpha1.ReasonPaused, p.counts() + "; " + p.pausedBy()}
+		return reconcilingSummary(v1alpha1.ReasonPaused, p.counts()+"; "+p.pausedBy())
 	}
-	return summary{v1alpha1.ConditionReconciling, p.progressReason(), p.counts()}
+	return reconcilingSummary(p.progressReason(), p.counts())
 }
 
 // deadlineExceeded adds to the Deployment controller's message that the rollout continues, because a long init container only delays the pods.

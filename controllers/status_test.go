@@ -262,11 +262,11 @@ func TestEventsAreSilentAboutWhatStaysTheSame(t *testing.T) {
 		old, new v1alpha1.GracefulAppStatus
 		want     []string
 	}{
-		{"the first status", v1alpha1.GracefulAppStatus{}, first, []string{"Normal Scaling"}},
-		{"progress within one reason", first, second, nil},
-		{"nothing at all", bad, bad, nil},
-		{"another reason to stall", first, bad, []string{"Warning InvalidSpec"}},
-		{"another mistake", bad, worse, []string{"Warning InvalidSpec"}},
+		{name: "the first status", old: v1alpha1.GracefulAppStatus{}, new: first, want: []string{"Normal Scaling"}},
+		{name: "progress within one reason", old: first, new: second, want: nil},
+		{name: "nothing at all", old: bad, new: bad, want: nil},
+		{name: "another reason to stall", old: first, new: bad, want: []string{"Warning InvalidSpec"}},
+		{name: "another mistake", old: bad, new: worse, want: []string{"Warning InvalidSpec"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -97,10 +97,10 @@ func classifyText(text string) Class {
 		part  string
 		class Class
 	}{
-		{"http: server closed idle connection", EOF},                 // HTTP/1 had chosen the connection for a request
-		{"http2: server sent GOAWAY and closed the connection", EOF}, // while the request was in flight
-		{"http2: client conn could not be established", EOF},         // the connection was closed before its first request
-		{"stream error: stream ID ", Reset},                          // RST_STREAM
+		{part: "http: server closed idle connection", class: EOF},                 // HTTP/1 had chosen the connection for a request
+		{part: "http2: server sent GOAWAY and closed the connection", class: EOF}, // while the request was in flight
+		{part: "http2: client conn could not be established", class: EOF},         // the connection was closed before its first request
+		{part: "stream error: stream ID ", class: Reset},                          // RST_STREAM
 	} {
 		if strings.Contains(text, known.part) {
 			return known.class

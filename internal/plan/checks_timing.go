@@ -57,13 +57,13 @@ func checkInputBounds(in *input) field.ErrorList {
 		words       string
 	}{
 		// The CRD's schema has the minimum of these two as well. It is repeated here for callers that have no schema validation.
-		{"startupSeconds", &spec.StartupSeconds, 1, timing.MaxInputSeconds, "one day"},
-		{"requestSeconds", &spec.RequestSeconds, 1, timing.MaxInputSeconds, "one day"},
+		{name: "startupSeconds", value: &spec.StartupSeconds, least: 1, most: timing.MaxInputSeconds, words: "one day"},
+		{name: "requestSeconds", value: &spec.RequestSeconds, least: 1, most: timing.MaxInputSeconds, words: "one day"},
 		// Invariants 1 to 3 set the minimum of these three.
-		{"shutdownSeconds", spec.ShutdownSeconds, math.MinInt32, timing.MaxInputSeconds, "one day"},
-		{"preStopSeconds", spec.PreStopSeconds, math.MinInt32, timing.MaxInputSeconds, "one day"},
-		{"terminationGracePeriodSeconds", spec.TerminationGracePeriodSeconds, math.MinInt32,
-			timing.MaxTerminationGracePeriodSeconds, "three days"},
+		{name: "shutdownSeconds", value: spec.ShutdownSeconds, least: math.MinInt32, most: timing.MaxInputSeconds, words: "one day"},
+		{name: "preStopSeconds", value: spec.PreStopSeconds, least: math.MinInt32, most: timing.MaxInputSeconds, words: "one day"},
+		{name: "terminationGracePeriodSeconds", value: spec.TerminationGracePeriodSeconds, least: math.MinInt32,
+			most: timing.MaxTerminationGracePeriodSeconds, words: "three days"},
 	} {
 		path := timingPath.Child(bound.name)
 		switch {
@@ -115,8 +115,8 @@ func boundedProbe(p *corev1.Probe) error {
 		name  string
 		value int32
 	}{
-		{"initialDelaySeconds", p.InitialDelaySeconds}, {"periodSeconds", p.PeriodSeconds},
-		{"timeoutSeconds", p.TimeoutSeconds}, {"failureThreshold", p.FailureThreshold},
+		{name: "initialDelaySeconds", value: p.InitialDelaySeconds}, {name: "periodSeconds", value: p.PeriodSeconds},
+		{name: "timeoutSeconds", value: p.TimeoutSeconds}, {name: "failureThreshold", value: p.FailureThreshold},
 	} {
 		if n.value < 0 || n.value > timing.MaxInputSeconds {
 			return fmt.Errorf("%s %d is not between 0 (left out, so it is derived) and %d (one day)",

@@ -28,7 +28,7 @@ func handlersOf(c corev1.Container, path *field.Path) []handler {
 	for _, hook := range []struct {
 		name string
 		hook *corev1.LifecycleHandler
-	}{{"preStop", c.Lifecycle.PreStop}, {"postStart", c.Lifecycle.PostStart}} {
+	}{{name: "preStop", hook: c.Lifecycle.PreStop}, {name: "postStart", hook: c.Lifecycle.PostStart}} {
 		if hook.hook != nil {
 			all = append(all, addressesOf(hook.hook.HTTPGet, hook.hook.TCPSocket, path.Child("lifecycle", hook.name))...)
 		}

@@ -118,11 +118,11 @@ func changedFields(sent, admitted corev1.Container) []string {
 		name string
 		kept bool
 	}{
-		{"startupProbe", isKept(sent.StartupProbe, admitted.StartupProbe)},
-		{"readinessProbe", isKept(sent.ReadinessProbe, admitted.ReadinessProbe)},
-		{"livenessProbe", isKept(sent.LivenessProbe, admitted.LivenessProbe)},
-		{"lifecycle.preStop", apiequality.Semantic.DeepDerivative(preStopOf(sent), preStopOf(admitted))},
-		{"restartPolicy", apiequality.Semantic.DeepEqual(sent.RestartPolicy, admitted.RestartPolicy)},
+		{name: "startupProbe", kept: isKept(sent.StartupProbe, admitted.StartupProbe)},
+		{name: "readinessProbe", kept: isKept(sent.ReadinessProbe, admitted.ReadinessProbe)},
+		{name: "livenessProbe", kept: isKept(sent.LivenessProbe, admitted.LivenessProbe)},
+		{name: "lifecycle.preStop", kept: apiequality.Semantic.DeepDerivative(preStopOf(sent), preStopOf(admitted))},
+		{name: "restartPolicy", kept: apiequality.Semantic.DeepEqual(sent.RestartPolicy, admitted.RestartPolicy)},
 	} {
 		if !f.kept {
 			changed = append(changed, f.name)

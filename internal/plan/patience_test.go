@@ -25,13 +25,13 @@ func TestPatienceWithALongRequest(t *testing.T) {
 		want   int32 // seconds
 		warned string
 	}{
-		{"R at the bound", []func(*v1alpha1.GracefulApp){request(300)}, 320, ""},
-		{"R at the bound, and a shorter patience", []func(*v1alpha1.GracefulApp){request(300), threshold(3)}, 30, impatient},
-		{"R above the bound", []func(*v1alpha1.GracefulApp){request(301)}, 320, bounded},
-		{"R above the bound, without a probe", []func(*v1alpha1.GracefulApp){request(10_800), openPort}, 320, bounded},
-		{"R above the bound, and a shorter patience", []func(*v1alpha1.GracefulApp){request(10_800), threshold(3)}, 30, ""},
-		{"R above the bound, and a longer patience", []func(*v1alpha1.GracefulApp){request(10_800), threshold(1082)}, 10_820, ""},
-		{"version 1 knows no bound", []func(*v1alpha1.GracefulApp){request(10_800), ask("1")}, 10_820, ""},
+		{name: "R at the bound", modify: []func(*v1alpha1.GracefulApp){request(300)}, want: 320, warned: ""},
+		{name: "R at the bound, and a shorter patience", modify: []func(*v1alpha1.GracefulApp){request(300), threshold(3)}, want: 30, warned: impatient},
+		{name: "R above the bound", modify: []func(*v1alpha1.GracefulApp){request(301)}, want: 320, warned: bounded},
+		{name: "R above the bound, without a probe", modify: []func(*v1alpha1.GracefulApp){request(10_800), openPort}, want: 320, warned: bounded},
+		{name: "R above the bound, and a shorter patience", modify: []func(*v1alpha1.GracefulApp){request(10_800), threshold(3)}, want: 30, warned: ""},
+		{name: "R above the bound, and a longer patience", modify: []func(*v1alpha1.GracefulApp){request(10_800), threshold(1082)}, want: 10_820, warned: ""},
+		{name: "version 1 knows no bound", modify: []func(*v1alpha1.GracefulApp){request(10_800), ask("1")}, want: 10_820, warned: ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

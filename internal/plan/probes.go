@@ -25,7 +25,7 @@ type namedProbe struct {
 func namedProbes(c corev1.Container) []namedProbe {
 	var all []namedProbe
 	for _, p := range []namedProbe{
-		{c.StartupProbe, "startupProbe"}, {c.ReadinessProbe, "readinessProbe"}, {c.LivenessProbe, "livenessProbe"},
+		{Probe: c.StartupProbe, name: "startupProbe"}, {Probe: c.ReadinessProbe, name: "readinessProbe"}, {Probe: c.LivenessProbe, name: "livenessProbe"},
 	} {
 		if p.Probe != nil {
 			all = append(all, p)

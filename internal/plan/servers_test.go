@@ -66,22 +66,22 @@ func TestProbeWithoutAHandlerAsksTheTargetedPort(t *testing.T) {
 		server int
 		want   string
 	}{
-		{"the proxy's", behindProxy(func(c *corev1.Container) { c.Ports = metrics(c.Ports) }), 1, "proxy"},
-		{"the only container's", func(app *v1alpha1.GracefulApp) {
+		{name: "the proxy's", modify: behindProxy(func(c *corev1.Container) { c.Ports = metrics(c.Ports) }), server: 1, want: "proxy"},
+		{name: "the only container's", modify: func(app *v1alpha1.GracefulApp) {
 			container(app).Ports = metrics(container(app).Ports)
 			container(app).ReadinessProbe = nil
 			app.Spec.Service = service(corev1.ServicePort{Port: 80, TargetPort: intstr.FromString("http")})
-		}, 0, "http"},
-		{"as version 1 has it", func(app *v1alpha1.GracefulApp) {
+		}, server: 0, want: "http"},
+		{name: "as version 1 has it", modify: func(app *v1alpha1.GracefulApp) {
 			container(app).Ports = metrics(container(app).Ports)
 			container(app).ReadinessProbe = nil
 			app.Spec.Service = service(corev1.ServicePort{Port: 80, TargetPort: intstr.FromString("http")})
 			ask("1")(app)
-		}, 0, "metrics"},
-		{"the first port of an app behind a proxy", func(app *v1alpha1.GracefulApp) {
+		}, server: 0, want: "metrics"},
+		{name: "the first port of an app behind a proxy", modify: func(app *v1alpha1.GracefulApp) {
 			behindProxy()(app)
 			container(app).ReadinessProbe = nil
-		}, 0, "http"},
+		}, server: 0, want: "http"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -82,7 +82,7 @@ func (w *workload) awaitReplicas(ctx context.Context, t *testbed.Testbed, want i
 // killOperator kills all pods of the operator directly after each of three changes.
 func killOperator(ctx context.Context, r *round) error {
 	for _, c := range []struct{ text, body string }{
-		{"scale to 5", scaling(5)}, {"roll out", rollingTo(r.version())}, {"scale to 1", scaling(1)},
+		{text: "scale to 5", body: scaling(5)}, {text: "roll out", body: rollingTo(r.version())}, {text: "scale to 1", body: scaling(1)},
 	} {
 		events, err := r.begin(ctx, c.text, func(w *workload) error { return w.patch(ctx, r.Testbed, c.body) })
 		if err != nil {
