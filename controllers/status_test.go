@@ -140,8 +140,8 @@ func TestStatus(t *testing.T) {
 			name: "an invalid spec comes before available pods",
 			last: &ready,
 			state: reconcileState{
-				invalid:  field.ErrorList{field.Forbidden(field.NewPath("spec"), "no")},
-				observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 2})},
+				specErrors: field.ErrorList{field.Forbidden(field.NewPath("spec"), "no")},
+				observed:   children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 2})},
 			},
 			want: []string{"Ready=False InvalidSpec", "Stalled=True InvalidSpec"},
 		},
@@ -241,7 +241,7 @@ func TestRolloutBeyondItsDeadline(t *testing.T) {
 func TestStatusKeepsTheTimingInForceWhileTheSpecIsInvalid(t *testing.T) {
 	inForce := &v1alpha1.TimingStatus{TerminationGracePeriodSeconds: 30}
 	app := &v1alpha1.GracefulApp{Status: v1alpha1.GracefulAppStatus{Timing: inForce}}
-	status := reconcileState{app: app, invalid: field.ErrorList{field.Forbidden(field.NewPath("spec"), "no")}}.status(now)
+	status := reconcileState{app: app, specErrors: field.ErrorList{field.Forbidden(field.NewPath("spec"), "no")}}.status(now)
 	if diff := cmp.Diff(inForce, status.Timing); diff != "" {
 		t.Errorf("timing (-want +got):\n%s", diff)
 	}

@@ -4,6 +4,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
+// check is a rule and the function that finds its violations.
 type check struct {
 	Rule
 	find func(*input) field.ErrorList
@@ -50,7 +51,7 @@ var checks = []check{
 			Instead: "a higher `failureThreshold`, or leave it out. The budget counts as initialDelay + period x (threshold - 1), because the first probe can " +
 				"happen at any moment of the first period",
 		},
-		find: ofMain(checkStartupBudget),
+		find: ofServingContainer(checkStartupBudget),
 	},
 	{
 		Rule: Rule{
@@ -59,7 +60,7 @@ var checks = []check{
 			Why:     "SIGTERM follows as soon as the hook returns",
 			Instead: "`sleep` t2, or set `preStopSeconds` to N",
 		},
-		find: ofMain(checkHookDuration),
+		find: ofServingContainer(checkHookDuration),
 	},
 	{
 		Rule: Rule{
@@ -87,7 +88,7 @@ var checks = []check{
 			Why:     "sums of seconds must fit Kubernetes' fields",
 			Instead: "a smaller number, or leave it out",
 		},
-		find: ofMain(checkProbeBounds),
+		find: ofServingContainer(checkProbeBounds),
 	},
 	{
 		Rule: Rule{
@@ -105,7 +106,7 @@ var checks = []check{
 			Why:     "there is nothing to probe, and nothing to send requests to",
 			Instead: "`ports: [{name: http, containerPort: 8080}]`",
 		},
-		find: ofMain(checkServingPort),
+		find: ofServingContainer(checkServingPort),
 	},
 	{
 		Rule: Rule{
@@ -114,7 +115,7 @@ var checks = []check{
 			Why:     "`http` is the name that an unnamed one gets",
 			Instead: "`name: web`, or any other",
 		},
-		find: ofMain(checkServingPortName),
+		find: ofServingContainer(checkServingPortName),
 	},
 	{
 		Rule: Rule{
@@ -150,7 +151,7 @@ var checks = []check{
 			Why:     "it is derived",
 			Instead: "`spec.timing.preStopSeconds`",
 		},
-		find: ofMain(checkMainSleep),
+		find: ofServingContainer(checkServingSleep),
 	},
 	{
 		Rule: Rule{
@@ -159,7 +160,7 @@ var checks = []check{
 			Why:     "it is derived",
 			Instead: "`spec.timing`",
 		},
-		find: ofMain(checkProbeGrace),
+		find: ofServingContainer(checkProbeGrace),
 	},
 	{
 		Rule: Rule{
@@ -205,7 +206,7 @@ var checks = []check{
 			Why:     "the declared t1 must be the app's t1",
 			Instead: "change `spec.timing`, or leave the variable out",
 		},
-		find: ofMain(checkEnvironment),
+		find: ofServingContainer(checkEnvironment),
 	},
 	{
 		Rule: Rule{
@@ -299,7 +300,7 @@ var checks = []check{
 			Why:     "no app can handle it",
 			Instead: "SIGTERM, or the signal on which the app shuts down",
 		},
-		find: ofMain(checkStopSignal),
+		find: ofServingContainer(checkStopSignal),
 	},
 }
 

@@ -190,7 +190,7 @@ func TestChangeKeepsTargetedPortNames(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			errs := plan.Change(hello(tt.old), hello(tt.new), plan.Running{})
+			errs := plan.CheckChange(hello(tt.old), hello(tt.new), plan.Running{})
 			if refused := len(errs) > 0; refused != tt.refused {
 				t.Errorf("refused = %v, want %v: %v", refused, tt.refused, errs)
 			}

@@ -81,10 +81,10 @@ func checkInputBounds(in *input) field.ErrorList {
 // checkStartupBudget reads the effective numbers of the startup probe, given or derived from given ones.
 func checkStartupBudget(in *input, s server) field.ErrorList {
 	probe, start := s.derived.StartupProbe, in.spec().Timing.StartupSeconds
-	if s.written.StartupProbe == nil || !hasHandler(probe) || boundedProbe(s.written.StartupProbe) != nil {
+	if s.written.StartupProbe == nil || !hasHandler(probe) || probeBoundsError(s.written.StartupProbe) != nil {
 		return nil
 	}
-	guaranteed := certainStartBudget(probe)
+	guaranteed := guaranteedStartupBudget(probe)
 	if guaranteed > int64(start) {
 		return nil
 	}
@@ -100,14 +100,14 @@ func checkStartupBudget(in *input, s server) field.ErrorList {
 func checkProbeBounds(_ *input, s server) field.ErrorList {
 	var errs field.ErrorList
 	for _, p := range namedProbes(*s.written) {
-		if err := boundedProbe(p.Probe); err != nil {
+		if err := probeBoundsError(p.Probe); err != nil {
 			errs = append(errs, field.Invalid(s.path.Child(p.name), field.OmitValueType{}, err.Error()))
 		}
 	}
 	return errs
 }
 
-func boundedProbe(p *corev1.Probe) error {
+func probeBoundsError(p *corev1.Probe) error {
 	if p == nil {
 		return nil
 	}
@@ -123,7 +123,7 @@ func boundedProbe(p *corev1.Probe) error {
 				n.name, n.value, timing.MaxInputSeconds)
 		}
 	}
-	if sum := startBudget(p); sum > timing.MaxTerminationGracePeriodSeconds {
+	if sum := startupBudgetOf(p); sum > timing.MaxTerminationGracePeriodSeconds {
 		return fmt.Errorf("initialDelaySeconds %d + periodSeconds %d x failureThreshold %d = %d is more than %d (three days)",
 			p.InitialDelaySeconds, p.PeriodSeconds, p.FailureThreshold, sum, timing.MaxTerminationGracePeriodSeconds)
 	}

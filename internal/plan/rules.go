@@ -7,12 +7,13 @@ type Rule struct {
 	Why    string
 	// Instead tells the user how to correct the spec.
 	Instead string
-	// CEL: the CRD has the rule too, in the same words, so the API server enforces it while the operator is unavailable.
+	// CEL is true if the CRD has the rule too, with the same message, so that the API server enforces it while the operator is unavailable.
 	CEL bool
 }
 
-// elsewhere are the rules that need more than the spec: the spec before the update, the cluster, or the user of the request (config/policy).
-var elsewhere = []Rule{
+// otherRules are checked elsewhere, because they need more than the spec: the spec before the update, the cluster, or the user of the request
+// (config/policy).
+var otherRules = []Rule{
 	{
 		Rule:    "`apps.gracefulapp.dev/derivation` is a version that the operator supports, and so is that of the Deployment",
 		Why:     "another version's template would restart the pods",
@@ -86,5 +87,5 @@ func Rules() []Rule {
 	for _, c := range tightened {
 		all = append(all, c.Rule)
 	}
-	return append(all, elsewhere...)
+	return append(all, otherRules...)
 }

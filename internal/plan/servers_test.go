@@ -50,8 +50,8 @@ func TestFurtherServerIsATightenedRule(t *testing.T) {
 		t.Errorf("version 2: %v, want one error on %s", errs, field)
 	}
 	p, errs, _ := plan.For(hello(broken, ask("1")), plan.Running{})
-	if len(errs) > 0 || len(p.Outdated) != 1 || p.Outdated[0].Field != field {
-		t.Errorf("version 1: errors %v, outdated %v, want no errors and one on %s", errs, p.Outdated, field)
+	if len(errs) > 0 || len(p.NewerVersionErrors) != 1 || p.NewerVersionErrors[0].Field != field {
+		t.Errorf("version 1: errors %v, outdated %v, want no errors and one on %s", errs, p.NewerVersionErrors, field)
 	}
 }
 
@@ -200,7 +200,7 @@ func TestContainerRestartIsATightenedRule(t *testing.T) {
 		container(app).RestartPolicy = new(corev1.ContainerRestartPolicyNever)
 	}
 	p, errs, _ := plan.For(hello(never, ask("1")), plan.Running{})
-	if len(errs) > 0 || len(p.Outdated) != 1 || p.Outdated[0].Field != "spec.template.spec.containers[0].restartPolicy" {
-		t.Errorf("version 1: errors %v, outdated %v, want no errors and one on the container's restartPolicy", errs, p.Outdated)
+	if len(errs) > 0 || len(p.NewerVersionErrors) != 1 || p.NewerVersionErrors[0].Field != "spec.template.spec.containers[0].restartPolicy" {
+		t.Errorf("version 1: errors %v, outdated %v, want no errors and one on the container's restartPolicy", errs, p.NewerVersionErrors)
 	}
 }

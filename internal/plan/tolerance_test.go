@@ -9,8 +9,8 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// TestPatienceWithALongRequest: the owner sets another patience by a failureThreshold, and then there is no warning.
-func TestPatienceWithALongRequest(t *testing.T) {
+// TestLivenessToleranceWithALongRequest checks that no warning follows if the owner sets a failureThreshold.
+func TestLivenessToleranceWithALongRequest(t *testing.T) {
 	request := func(seconds int32) func(*v1alpha1.GracefulApp) {
 		return func(app *v1alpha1.GracefulApp) { app.Spec.Timing.RequestSeconds = seconds }
 	}
@@ -18,7 +18,7 @@ func TestPatienceWithALongRequest(t *testing.T) {
 		return func(app *v1alpha1.GracefulApp) { container(app).LivenessProbe.FailureThreshold = n }
 	}
 	openPort := func(app *v1alpha1.GracefulApp) { container(app).LivenessProbe = nil }
-	const bounded, impatient = "set failureThreshold in the livenessProbe", "may kill a server that is busy with its longest request"
+	const bounded, short = "set failureThreshold in the livenessProbe", "may kill a server that is busy with its longest request"
 	tests := []struct {
 		name   string
 		modify []func(*v1alpha1.GracefulApp)
@@ -26,11 +26,11 @@ func TestPatienceWithALongRequest(t *testing.T) {
 		warned string
 	}{
 		{name: "R at the bound", modify: []func(*v1alpha1.GracefulApp){request(300)}, want: 320, warned: ""},
-		{name: "R at the bound, and a shorter patience", modify: []func(*v1alpha1.GracefulApp){request(300), threshold(3)}, want: 30, warned: impatient},
+		{name: "R at the bound, and a shorter tolerance", modify: []func(*v1alpha1.GracefulApp){request(300), threshold(3)}, want: 30, warned: short},
 		{name: "R above the bound", modify: []func(*v1alpha1.GracefulApp){request(301)}, want: 320, warned: bounded},
 		{name: "R above the bound, without a probe", modify: []func(*v1alpha1.GracefulApp){request(10_800), openPort}, want: 320, warned: bounded},
-		{name: "R above the bound, and a shorter patience", modify: []func(*v1alpha1.GracefulApp){request(10_800), threshold(3)}, want: 30, warned: ""},
-		{name: "R above the bound, and a longer patience", modify: []func(*v1alpha1.GracefulApp){request(10_800), threshold(1082)}, want: 10_820, warned: ""},
+		{name: "R above the bound, and a shorter tolerance", modify: []func(*v1alpha1.GracefulApp){request(10_800), threshold(3)}, want: 30, warned: ""},
+		{name: "R above the bound, and a longer tolerance", modify: []func(*v1alpha1.GracefulApp){request(10_800), threshold(1082)}, want: 10_820, warned: ""},
 		{name: "version 1 knows no bound", modify: []func(*v1alpha1.GracefulApp){request(10_800), ask("1")}, want: 10_820, warned: ""},
 	}
 	for _, tt := range tests {
@@ -42,7 +42,7 @@ func TestPatienceWithALongRequest(t *testing.T) {
 			if p.Timing.LivenessBudgetSeconds != tt.want {
 				t.Errorf("patient for %d s, want %d s", p.Timing.LivenessBudgetSeconds, tt.want)
 			}
-			for _, text := range []string{bounded, impatient} {
+			for _, text := range []string{bounded, short} {
 				warned := slices.ContainsFunc(warnings, func(w string) bool { return strings.Contains(w, text) })
 				if warned != (text == tt.warned) {
 					t.Errorf("warned %q: %t; warnings: %q", text, warned, warnings)

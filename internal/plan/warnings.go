@@ -9,7 +9,8 @@ type Warning struct {
 	Instead string
 }
 
-type caution struct {
+// warningCheck is a warning and the function that finds its causes in the spec.
+type warningCheck struct {
 	Warning
 	find func(*input) []string
 }
@@ -18,8 +19,8 @@ type caution struct {
 // docs/lab.md.
 const plainSleepLoss = "36 of 147,453"
 
-// warnings are about settings that are valid and may be intended. They never block anything.
-var warnings = []caution{
+// warnings are the checks for settings that are valid but risky. A warning never blocks a write.
+var warnings = []warningCheck{
 	{
 		Warning: Warning{
 			When:    "t2 under 5",
@@ -35,7 +36,7 @@ var warnings = []caution{
 			Instead: "an `httpGet` hook, such as `/drain`, after which the app answers with `Connection: close`. An app with a gRPC probe needs none, because " +
 				"its GOAWAY at SIGTERM has the same effect",
 		},
-		find: warnEach(warnKeepAlive),
+		find: ofEachServer(warnKeepAlive),
 	},
 	{
 		Warning: Warning{
@@ -43,7 +44,7 @@ var warnings = []caution{
 			Why:     "the hook must last t2, because SIGTERM follows as soon as it returns",
 			Instead: "make sure that it does, or write a plain `sleep` t2; the operator reads no wait in loops, branches, pipes and quotes",
 		},
-		find: warnEach(warnUnreadableHook),
+		find: ofEachServer(warnUnreadableHook),
 	},
 	{
 		Warning: Warning{
@@ -148,7 +149,7 @@ var warnings = []caution{
 			Why:     "the port is open before the app can serve, and still open when it no longer can",
 			Instead: "a `readinessProbe` on an HTTP endpoint that answers 200 only when the app can serve",
 		},
-		find: warnEach(warnReadinessByPort),
+		find: ofEachServer(warnReadinessByPort),
 	},
 	{
 		Warning: Warning{
@@ -156,7 +157,7 @@ var warnings = []caution{
 			Why:     "a deadlocked app has an open port too",
 			Instead: "a `livenessProbe` on an HTTP endpoint of its own",
 		},
-		find: warnEach(warnLivenessByPort),
+		find: ofEachServer(warnLivenessByPort),
 	},
 	{
 		Warning: Warning{
@@ -164,7 +165,7 @@ var warnings = []caution{
 			Why:     "the kubelet restarts a pod that should only be removed from the endpoints of the Service",
 			Instead: "two endpoints",
 		},
-		find: warnEach(warnSharedEndpoint),
+		find: ofEachServer(warnSharedEndpoint),
 	},
 	{
 		Warning: Warning{
@@ -173,7 +174,7 @@ var warnings = []caution{
 			Instead: "a higher `failureThreshold`, or leave it out. It tolerates failures for period x (threshold - 1), because the first failure can happen at " +
 				"any moment of the first period; initialDelay counts only for the start",
 		},
-		find: warnEach(warnImpatientLiveness),
+		find: ofEachServer(warnShortLiveness),
 	},
 	{
 		Warning: Warning{
@@ -181,7 +182,7 @@ var warnings = []caution{
 			Why:     "the derived time follows R only up to 300 s, because a deadlocked server must not stay for hours",
 			Instead: "a `failureThreshold`: the probe tolerates failures for period x threshold",
 		},
-		find: warnEach(warnBoundedPatience),
+		find: ofEachServer(warnBoundedTolerance),
 	},
 	{
 		Warning: Warning{
@@ -229,7 +230,7 @@ var warnings = []caution{
 			Why:     "SIGTERM may reach the shell but not the server",
 			Instead: "`exec` before the server's command, or no shell",
 		},
-		find: warnEach(warnShellCommand),
+		find: ofEachServer(warnShellCommand),
 	},
 	{
 		Warning: Warning{
@@ -237,7 +238,7 @@ var warnings = []caution{
 			Why:     "SIGTERM may reach it but not the server",
 			Instead: "the server's own command",
 		},
-		find: warnEach(warnPackageManager),
+		find: ofEachServer(warnPackageManager),
 	},
 	{
 		Warning: Warning{
@@ -245,7 +246,7 @@ var warnings = []caution{
 			Why:     "in an image without a shell the hook fails, and SIGTERM comes at once",
 			Instead: "leave the hook out to get Kubernetes' own sleep, which needs no program",
 		},
-		find: warnEach(warnHookShell),
+		find: ofEachServer(warnHookShell),
 	},
 	{
 		Warning: Warning{
@@ -253,7 +254,7 @@ var warnings = []caution{
 			Why:     "the app may handle SIGTERM only",
 			Instead: "make sure that it shuts down gracefully on this signal",
 		},
-		find: warnEach(warnStopSignal),
+		find: ofEachServer(warnStopSignal),
 	},
 	{
 		Warning: Warning{
@@ -337,8 +338,8 @@ var warnings = []caution{
 	},
 }
 
-// warnedElsewhere are the warnings of the webhook and its dry run (internal/children).
-var warnedElsewhere = []Warning{
+// otherWarnings are the warnings of the webhook and its dry run (internal/children).
+var otherWarnings = []Warning{
 	{
 		When:    "a foreign object of the app's name",
 		Why:     "the operator does not change it, and creates no object while it exists",
@@ -370,7 +371,7 @@ func Warnings() []Warning {
 	for _, w := range podWarnings {
 		all = append(all, w.Warning)
 	}
-	return append(all, warnedElsewhere...)
+	return append(all, otherWarnings...)
 }
 
 func (in *input) warn() []string {

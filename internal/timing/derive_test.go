@@ -113,8 +113,8 @@ func TestDeriveLivenessOutlastsTheLongestRequest(t *testing.T) {
 		{name: "10 s is the last with 3", request: 10, threshold: 3, grace: 20},
 		{name: "11 s needs 4", request: 11, threshold: 4, grace: 21},
 		{name: "60 s", request: 60, threshold: 8, grace: 70},
-		{name: "the bound of the patience", request: timing.MaxPatienceSeconds, threshold: 32, grace: 310},
-		{name: "above it", request: timing.MaxPatienceSeconds + 1, threshold: 32, grace: 310},
+		{name: "the bound of the tolerance", request: timing.MaxLivenessToleranceSeconds, threshold: 32, grace: 310},
+		{name: "above it", request: timing.MaxLivenessToleranceSeconds + 1, threshold: 32, grace: 310},
 		{name: "the bound of the request", request: timing.MaxInputSeconds, threshold: 32, grace: 310},
 	}
 	for _, tt := range tests {
@@ -125,7 +125,7 @@ func TestDeriveLivenessOutlastsTheLongestRequest(t *testing.T) {
 			if threshold != tt.threshold {
 				t.Errorf("threshold = %d, want %d", threshold, tt.threshold)
 			}
-			if guaranteed, busy := probe.PeriodSeconds*(threshold-1), min(tt.request, timing.MaxPatienceSeconds); guaranteed <= busy {
+			if guaranteed, busy := probe.PeriodSeconds*(threshold-1), min(tt.request, timing.MaxLivenessToleranceSeconds); guaranteed <= busy {
 				t.Errorf("the guaranteed part of the budget, %d s, does not exceed %d s", guaranteed, busy)
 			}
 			if derived.LivenessGraceSeconds != tt.grace {
