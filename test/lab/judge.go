@@ -11,8 +11,8 @@ import (
 // fault is a reason why a scenario failed.
 type fault struct {
 	text string
-	// canBeOverload is true if an overloaded machine can be the cause, because kube-proxy, the kubelet and the servers get too little CPU time.
-	canBeOverload bool
+	// overload is true if an overloaded machine can be the cause, because kube-proxy, the kubelet and the servers get too little CPU time.
+	overload bool
 }
 
 // judge returns the reasons why a scenario failed, or why the machine was too busy for a verdict. Both lists are empty if the scenario passed. The
@@ -20,7 +20,7 @@ type fault struct {
 func judge(s report.Scenario) (faults, tooBusy []string) {
 	all := faultsOf(s)
 	figures, busy := overload(s)
-	busy = busy && !slices.ContainsFunc(all, func(f fault) bool { return !f.canBeOverload })
+	busy = busy && !slices.ContainsFunc(all, func(f fault) bool { return !f.overload })
 	for _, f := range all {
 		if busy {
 			tooBusy = append(tooBusy, f.text)
@@ -40,7 +40,7 @@ func judge(s report.Scenario) (faults, tooBusy []string) {
 // faultsOf returns all reasons for which the scenario fails on a machine that is not overloaded.
 func faultsOf(s report.Scenario) []fault {
 	var faults []fault
-	addOverload := func(text string) { faults = append(faults, fault{text: text, canBeOverload: true}) }
+	addOverloadable := func(text string) { faults = append(faults, fault{text: text, overload: true}) }
 	controls := 0
 	for _, w := range s.Workloads {
 		if len(w.Rows) == 0 {
@@ -55,7 +55,7 @@ func faultsOf(s report.Scenario) []fault {
 		if w.Control {
 			controls++
 			if _, lost := totals(w); s.ControlMustLose && lost == 0 {
-				addOverload("the control " + w.Name + " lost no request, so it proves nothing")
+				addOverloadable("the control " + w.Name + " lost no request, so it proves nothing")
 			}
 		}
 	}
@@ -63,7 +63,7 @@ func faultsOf(s report.Scenario) []fault {
 		faults = append(faults, fault{text: "there was no control, so the scenario proves nothing"})
 	}
 	if clients := s.Unproven(); s.EachControlMustLose && len(clients) > 0 {
-		addOverload("the control lost none of " + strings.Join(clients, ", ") + ", so their rows prove nothing")
+		addOverloadable("the control lost none of " + strings.Join(clients, ", ") + ", so their rows prove nothing")
 	}
 	return faults
 }
@@ -78,7 +78,7 @@ func recordsComplete(pods []report.Pod) bool {
 func judgeRow(r report.Row, promised, recorded bool) []fault {
 	var faults []fault
 	add := func(text string) { faults = append(faults, fault{text: text}) }
-	addOverload := func(text string) { faults = append(faults, fault{text: text, canBeOverload: true}) }
+	addOverloadable := func(text string) { faults = append(faults, fault{text: text, overload: true}) }
 	if r.Requests == 0 {
 		add("no request was sent")
 	}
@@ -86,10 +86,10 @@ func judgeRow(r report.Row, promised, recorded bool) []fault {
 		add(fmt.Sprintf("%d requests were answered with 3xx, 4xx or a similar grpc-status: the client sends wrong requests", r.Rejected))
 	}
 	if promised && r.Promised && r.Lost > 0 {
-		addOverload(fmt.Sprintf("%d of %d requests were lost", r.Lost, r.Requests))
+		addOverloadable(fmt.Sprintf("%d of %d requests were lost", r.Lost, r.Requests))
 	}
 	if r.Promised && recorded && r.ServerFinished > 0 && r.ServerFinished < r.Answered {
-		addOverload(fmt.Sprintf("%d requests were answered, but the servers' records have only %d of them", r.Answered, r.ServerFinished))
+		addOverloadable(fmt.Sprintf("%d requests were answered, but the servers' records have only %d of them", r.Answered, r.ServerFinished))
 	}
 	return faults
 }

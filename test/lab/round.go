@@ -90,8 +90,8 @@ func (r *round) prepare(ctx context.Context) error {
 // maxStepRuns is the number of times that the steps are run until each client of the control has lost a request.
 const maxStepRuns = 3
 
-// runSteps runs the steps, with steady load before and after. If each client of the control must lose a request, it repeats the steps, because only some
-// of the clients send a request to a terminating pod at the wrong moment. GracefulApps must not lose a request in any repetition.
+// runSteps runs the steps, with steady load before and after. If each client of the control must lose a request, it repeats the steps until each has,
+// because it is chance whether a client's request meets a terminating pod. GracefulApps may lose nothing in any repetition.
 func (r *round) runSteps(ctx context.Context) error {
 	if err := r.runSteadyPhase(ctx); err != nil {
 		return err
