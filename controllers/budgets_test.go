@@ -25,9 +25,9 @@ func TestAnEventOfABudgetReadsOnlyTheAppsThatItMaySelect(t *testing.T) {
 	const apps, namespace = 100, "default"
 	scheme := runtime.NewScheme()
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
-	builder := fake.NewClientBuilder().WithScheme(scheme).WithIndex(storedApp(), podLabelIndex, podLabelKeys)
+	builder := fake.NewClientBuilder().WithScheme(scheme).WithIndex(newUnstructuredApp(), podLabelIndex, podLabelKeys)
 	for i := range apps {
-		app := storedApp()
+		app := newUnstructuredApp()
 		app.SetNamespace(namespace)
 		app.SetName(fmt.Sprintf("app-%d", i))
 		tier := []string{"web", "batch"}[i%2]
