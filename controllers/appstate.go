@@ -12,15 +12,15 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/children"
 )
 
-// appState is the operator's memory of an app between reconciles. After a restart of the operator it is empty, which costs a few additional writes.
+// appState holds the values of an app that the operator keeps between reconciles. After a restart of the operator it is empty, which costs a few additional writes.
 type appState struct {
 	uid types.UID
 	// generation is the app's generation at the last reconcile.
 	generation int64
 	budget     writeBudget
 	answers    children.Answers
-	// applied is the digest of the plan that the operator applied last.
-	applied [sha256.Size]byte
+	// appliedDigest is the digest of the plan that the operator applied last.
+	appliedDigest [sha256.Size]byte
 	// status is the status that the operator wrote last, at statusTime; statusVersion is the app's resource version after that write.
 	status        v1alpha1.GracefulAppStatus
 	statusVersion string
@@ -48,9 +48,9 @@ type appStates struct {
 	byApp map[types.NamespacedName]*appState
 }
 
-// of returns the state of an app and whether the app's generation has changed since the last call. The state needs no lock, because
+// forApp returns the state of an app and whether the app's generation has changed since the last call. The state needs no lock, because
 // controller-runtime runs one reconcile of an app at a time.
-func (s *appStates) of(app *v1alpha1.GracefulApp) (state *appState, changed bool) {
+func (s *appStates) forApp(app *v1alpha1.GracefulApp) (state *appState, changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := types.NamespacedName{Namespace: app.Namespace, Name: app.Name}

@@ -79,8 +79,8 @@ type failingApps struct {
 	causeChanged map[string]time.Time
 }
 
-// lastCause returns a time. Rejections in the namespace before that time are outdated, because a cause has changed since.
-func (f *failingApps) lastCause(namespace string) time.Time {
+// outdatedBefore returns the time before which a rejection in the namespace is outdated, because one of its causes has changed since.
+func (f *failingApps) outdatedBefore(namespace string) time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return later(f.causeChanged[""], f.causeChanged[namespace]).Add(causeDelay)
@@ -108,8 +108,8 @@ func (f *failingApps) set(app types.NamespacedName, isFailing bool) {
 	f.apps[app] = struct{}{}
 }
 
-// in returns the failing apps of a namespace, or all of them if the namespace is "", as for a cluster-scoped object.
-func (f *failingApps) in(namespace string) []reconcile.Request {
+// inNamespace returns the failing apps of a namespace, or all of them if the namespace is "", as for a cluster-scoped object.
+func (f *failingApps) inNamespace(namespace string) []reconcile.Request {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var requests []reconcile.Request
@@ -124,7 +124,7 @@ func (f *failingApps) in(namespace string) []reconcile.Request {
 func (f *failingApps) handler(now clock.PassiveClock) handler.EventHandler {
 	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 	enqueue := func(cause client.Object, q queue) {
-		failing := f.in(cause.GetNamespace())
+		failing := f.inNamespace(cause.GetNamespace())
 		if len(failing) == 0 {
 			return
 		}

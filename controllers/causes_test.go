@@ -98,9 +98,9 @@ var _ = Describe("A rejected app", func() {
 		}
 		_, _ = w.try()
 		hello := []reconcile.Request{{NamespacedName: w.key}}
-		Expect(w.failing.in(w.namespace)).To(Equal(hello))
-		Expect(w.failing.in("")).To(Equal(hello), "a cluster-scoped cause concerns every namespace")
-		Expect(w.failing.in("another")).To(BeEmpty())
+		Expect(w.failing.inNamespace(w.namespace)).To(Equal(hello))
+		Expect(w.failing.inNamespace("")).To(Equal(hello), "a cluster-scoped cause concerns every namespace")
+		Expect(w.failing.inNamespace("another")).To(BeEmpty())
 		w.fail = nil
 		w.reconcile()
 		Expect(w.failing.apps).To(BeEmpty())

@@ -26,12 +26,12 @@ func setOrRemove(status *v1alpha1.GracefulAppStatus, c metav1.Condition, now tim
 }
 
 // draining returns the condition Draining. It reads status.terminatingReplicas of the Deployment, which exists since Kubernetes 1.35.
-func (p reconcileState) draining() metav1.Condition {
+func (s reconcileState) draining() metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionDraining}
-	if d := p.observed.Deployment; d != nil && d.Status.TerminatingReplicas != nil && *d.Status.TerminatingReplicas > 0 {
+	if d := s.observed.Deployment; d != nil && d.Status.TerminatingReplicas != nil && *d.Status.TerminatingReplicas > 0 {
 		c.Reason = v1alpha1.ReasonPodsTerminating
 		c.Message = fmt.Sprintf("%d terminating pods finish their requests", *d.Status.TerminatingReplicas)
-		if t := p.app.Status.Timing; t != nil {
+		if t := s.app.Status.Timing; t != nil {
 			c.Message += fmt.Sprintf(", for at most %d s each (terminationGracePeriodSeconds)", t.TerminationGracePeriodSeconds)
 		}
 	}
@@ -39,29 +39,29 @@ func (p reconcileState) draining() metav1.Condition {
 }
 
 // scaleConflict returns the condition ScaleConflict. Its message names the client that scales the Deployment, and the object to scale instead.
-func (p reconcileState) scaleConflict(now time.Time) metav1.Condition {
+func (s reconcileState) scaleConflict(now time.Time) metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionScaleConflict}
-	if p.observed.Autoscaler != "" {
+	if s.observed.Autoscaler != "" {
 		c.Reason = v1alpha1.ReasonAutoscalerTargetsDeployment
-		c.Message = plan.AutoscalerMessage(p.app, p.observed.Running())
+		c.Message = plan.AutoscalerMessage(s.app, s.observed.Running())
 		return c
 	}
-	d := p.observed.Deployment
-	if by := p.observed.Scaler; by != "" && d.Spec.Replicas != nil && *d.Spec.Replicas != p.replicas() {
+	d := s.observed.Deployment
+	if by := s.observed.Scaler; by != "" && d.Spec.Replicas != nil && *d.Spec.Replicas != s.replicas() {
 		c.Reason = v1alpha1.ReasonDeploymentScaled
 		c.Message = fmt.Sprintf("%s scaled Deployment %s to %d, and the operator set it back to %d; scale the GracefulApp instead: kubectl scale "+
-			"gracefulapp/%s --replicas=%d", by, p.app.Name, *d.Spec.Replicas, p.replicas(), p.app.Name, *d.Spec.Replicas)
+			"gracefulapp/%s --replicas=%d", by, s.app.Name, *d.Spec.Replicas, s.replicas(), s.app.Name, *d.Spec.Replicas)
 		return c
 	}
-	if last := p.lastScaleConflict(); last != nil && now.Before(last.LastTransitionTime.Add(scaleConflictDuration)) {
+	if last := s.lastScaleConflict(); last != nil && now.Before(last.LastTransitionTime.Add(scaleConflictDuration)) {
 		c.Reason, c.Message = last.Reason, last.Message
 	}
 	return c
 }
 
 // lastScaleConflict returns the condition of a conflict that the operator has reverted, or nil.
-func (p reconcileState) lastScaleConflict() *metav1.Condition {
-	last := meta.FindStatusCondition(p.app.Status.Conditions, v1alpha1.ConditionScaleConflict)
+func (s reconcileState) lastScaleConflict() *metav1.Condition {
+	last := meta.FindStatusCondition(s.app.Status.Conditions, v1alpha1.ConditionScaleConflict)
 	if last == nil || last.Reason != v1alpha1.ReasonDeploymentScaled {
 		return nil
 	}

@@ -1,7 +1,6 @@
 package controllers
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -9,7 +8,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
@@ -17,8 +15,8 @@ import (
 // The operator watches and reads apps as unstructured objects and decodes each of them. The CRD's schema rejects values that Go cannot decode, but an
 // object may be older than the schema. A typed LIST would fail because of such an object, and then the operator would stop working for all apps.
 
-// storedApp returns an empty GracefulApp in unstructured form.
-func storedApp() *unstructured.Unstructured {
+// newUnstructuredApp returns an empty GracefulApp in unstructured form.
+func newUnstructuredApp() *unstructured.Unstructured {
 	object := &unstructured.Unstructured{}
 	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("GracefulApp"))
 	return object
@@ -28,12 +26,12 @@ func storedApp() *unstructured.Unstructured {
 // replicas, so that the operator can report the error and continue to scale the app.
 func decode(stored *unstructured.Unstructured) (*v1alpha1.GracefulApp, field.ErrorList) {
 	app := &v1alpha1.GracefulApp{}
-	err := throughJSON(stored.Object, app)
+	err := decodeJSON(stored.Object, app)
 	if err == nil {
 		return app, nil
 	}
 	app = &v1alpha1.GracefulApp{}
-	if throughJSON(map[string]any{"metadata": stored.Object["metadata"], "status": stored.Object["status"]}, app) != nil {
+	if decodeJSON(map[string]any{"metadata": stored.Object["metadata"], "status": stored.Object["status"]}, app) != nil {
 		app = &v1alpha1.GracefulApp{ObjectMeta: metav1.ObjectMeta{
 			Name: stored.GetName(), Namespace: stored.GetNamespace(), UID: stored.GetUID(), Generation: stored.GetGeneration(),
 		}}
@@ -45,28 +43,12 @@ func decode(stored *unstructured.Unstructured) (*v1alpha1.GracefulApp, field.Err
 		"the stored spec has a value that the CRD's schema no longer allows: %v; correct the manifest and apply it again", err))}
 }
 
-// throughJSON decodes an object through JSON. It fails on a number that overflows its Go type; runtime.DefaultUnstructuredConverter would truncate
+// decodeJSON decodes an object through JSON. It fails on a number that overflows its Go type; runtime.DefaultUnstructuredConverter would truncate
 // it.
-func throughJSON(object map[string]any, app *v1alpha1.GracefulApp) error {
+func decodeJSON(object map[string]any, app *v1alpha1.GracefulApp) error {
 	data, err := json.Marshal(object)
 	if err != nil {
 		return err
 	}
 	return json.Unmarshal(data, app)
-}
-
-// decodedApps returns the apps of a namespace, without those that cannot be decoded.
-func decodedApps(ctx context.Context, reader client.Reader, namespace string) ([]*v1alpha1.GracefulApp, error) {
-	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("GracefulAppList"))
-	if err := reader.List(ctx, list, client.InNamespace(namespace)); err != nil {
-		return nil, err
-	}
-	var apps []*v1alpha1.GracefulApp
-	for i := range list.Items {
-		if app, errs := decode(&list.Items[i]); len(errs) == 0 {
-			apps = append(apps, app)
-		}
-	}
-	return apps, nil
 }

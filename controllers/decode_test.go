@@ -38,7 +38,7 @@ var _ = Describe("An app that cannot be decoded", func() {
 		w := newTestEnv()
 		w.create()
 		w.reconcile()
-		stored := storedApp()
+		stored := newUnstructuredApp()
 		Expect(api.Get(ctx, w.key, stored)).To(Succeed())
 		withoutBounds(func() error {
 			containers := []any{map[string]any{"name": "hello", "image": "hello:0.1.0", "ports": []any{map[string]any{"containerPort": int64(4294967297)}}}}

@@ -17,7 +17,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
@@ -56,7 +55,7 @@ type GracefulAppReconciler struct {
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // The operator needs no verb get, because it reads from the cache. It only watches quotas, admission policies and webhook configurations: see
-// watchCauses. It creates pods only as dry runs, at admission, and lists pods only while an app is not Ready: see observeStuck.
+// watchCauses. It creates pods only as dry runs, at admission, and lists pods only while an app is not Ready: see observeStuckPod.
 
 // Reconcile changes the owned objects of an app to match its spec, and updates its status. The garbage collector deletes the owned objects of a
 // deleted app. If the app changes while Reconcile waits for a slow response, Reconcile is interrupted.
@@ -65,45 +64,46 @@ func (r *GracefulAppReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 	defer end()
 	result, err := r.reconcile(ctx, req)
 	if errors.Is(context.Cause(ctx), errInterrupted) {
-		// The handlers of an event run in any order. So this reconcile may already have seen the change, and the queue may have no further request.
+		// The event handler that interrupts may run after the one that enqueues. Then this reconcile has read the changed app already, and the queue has
+		// no further request for it.
 		return retry(minBackoff), nil
 	}
 	return result, err
 }
 
 func (r *GracefulAppReconciler) reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	stored := storedApp()
+	stored := newUnstructuredApp()
 	if err := r.Get(ctx, req.NamespacedName, stored); err != nil || stored.GetDeletionTimestamp() != nil {
 		r.states.forget(req.NamespacedName)
 		r.failing.set(req.NamespacedName, false)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	app, undecodable := decode(stored)
-	p := reconcileState{app: app, invalid: undecodable, now: r.Clock.Now()}
-	p.state, p.changed = r.states.of(app)
-	p.state.correctStatus(app, p.now)
-	p.observed, p.err = children.Observe(ctx, r.Client, app)
-	p.observeFailed = p.err != nil
-	if !p.observeFailed && len(undecodable) == 0 {
-		p.plan, p.invalid, _ = plan.For(app, p.observed.Running())
+	s := reconcileState{app: app, specErrors: undecodable, now: r.Clock.Now()}
+	s.state, s.specChanged = r.states.forApp(app)
+	s.state.correctStatus(app, s.now)
+	s.observed, s.err = children.Observe(ctx, r.Client, app)
+	s.observeFailed = s.err != nil
+	if !s.observeFailed && len(undecodable) == 0 {
+		s.plan, s.specErrors, _ = plan.For(app, s.observed.Running())
 	}
-	api := guardedClient{Client: r.Client, guard: p.guard}
-	p.state.budget.begin(p.changed)
-	p.state.answers.Begin(p.now, later(p.now.Add(-rejectedRequeueAfter), r.failing.lastCause(app.Namespace)))
-	r.apply(ctx, api, &p)
-	r.failing.set(req.NamespacedName, p.err != nil)
-	r.observeStuck(ctx, &p)
+	api := guardedClient{Client: r.Client, guard: s.limitWrite}
+	s.state.budget.begin(s.specChanged)
+	s.state.answers.Begin(s.now, later(s.now.Add(-rejectedRequeueAfter), r.failing.outdatedBefore(app.Namespace)))
+	r.apply(ctx, api, &s)
+	r.failing.set(req.NamespacedName, s.err != nil)
+	r.observeStuckPod(ctx, &s)
 
-	status := p.status(p.now)
-	written, err := p.writeStatus(ctx, api, status)
+	status := s.status(s.now)
+	written, err := s.writeStatus(ctx, api, status)
 	if err != nil {
 		return retry(0), err
 	}
 	if !written {
 		status = app.Status
 	}
-	r.record(app, eventsOf(app.Status, status, p.changes, p.last))
-	return p.result()
+	r.record(app, eventsOf(app.Status, status, s.changes, s.lastApply))
+	return s.result()
 }
 
 // isGone asks the API server whether the app was deleted. A deletion with --cascade=orphan removes the owner references, and a cache may show that
@@ -128,14 +128,17 @@ func (r *GracefulAppReconciler) live() client.Reader {
 // SetupWithManager registers the controller and its watches. It also wraps the client, so that slow writes are limited.
 func (r *GracefulAppReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.Client = guardedClient{Client: r.Client, guard: newCallLimiter(maxSlowCalls, maxSlowPerTarget, maxProbed).do}
+	if err := mgr.GetFieldIndexer().IndexField(context.Background(), newUnstructuredApp(), podLabelIndex, podLabelKeys); err != nil {
+		return err
+	}
 	// Owned objects have the app's name, as does an object of another owner that blocks the name. So both are mapped to the app by name.
 	byName := &handler.EnqueueRequestForObject{}
 	// There is no predicate on the app: a reconcile that saw a stale status writes nothing, so the update of the status must cause another one.
 	b := ctrl.NewControllerManagedBy(mgr).
 		Named("gracefulapp").
 		WithOptions(controllerOptions()).
-		For(storedApp()).
-		Watches(storedApp(), r.interruptChanged()).
+		For(newUnstructuredApp()).
+		Watches(newUnstructuredApp(), r.interruptChanged()).
 		Watches(&appsv1.Deployment{}, byName).
 		Watches(&corev1.Service{}, byName).
 		Watches(&policyv1.PodDisruptionBudget{}, handler.EnqueueRequestsFromMapFunc(r.appsOfDisruptionBudget)).
@@ -154,24 +157,4 @@ func appOfAutoscaler(_ context.Context, object client.Object) []reconcile.Reques
 		return nil
 	}
 	return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: object.GetNamespace(), Name: children.ScaledDeployment(autoscaler)}}}
-}
-
-// appsOfDisruptionBudget maps a PodDisruptionBudget to the app of its name and to every app with pods that it selects.
-func (r *GracefulAppReconciler) appsOfDisruptionBudget(ctx context.Context, object client.Object) []reconcile.Request {
-	requests := []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(object)}}
-	budget, ok := object.(*policyv1.PodDisruptionBudget)
-	if !ok {
-		return requests
-	}
-	apps, err := decodedApps(ctx, r, object.GetNamespace())
-	if err != nil {
-		log.FromContext(ctx).Error(err, "Could not list the apps that a PodDisruptionBudget may select")
-		return requests
-	}
-	for _, app := range apps {
-		if app.Name != budget.Name && children.Selects(budget, app) {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(app)})
-		}
-	}
-	return requests
 }

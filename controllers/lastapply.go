@@ -27,8 +27,8 @@ func planDigest(p plan.Plan) [sha256.Size]byte {
 	return sha256.Sum256(data)
 }
 
-func (s *appState) compareWithLast(digest [sha256.Size]byte) lastApply {
-	switch s.applied {
+func (s *appState) comparePlan(digest [sha256.Size]byte) lastApply {
+	switch s.appliedDigest {
 	case [sha256.Size]byte{}:
 		return unknownPlan
 	case digest:

@@ -26,8 +26,8 @@ func TestBackoffEndsAtAMinute(t *testing.T) {
 func TestRetriesComeAfterEvents(t *testing.T) {
 	refused := apierrors.NewForbidden(schema.GroupResource{}, "hello", errors.New("exceeded quota"))
 	for _, err := range []error{errWriteTimeout, refused} {
-		p := reconcileState{err: err}
-		result, _ := p.result()
+		s := reconcileState{err: err}
+		result, _ := s.result()
 		if result.Priority == nil || *result.Priority >= handler.LowPriority {
 			t.Errorf("after %v: %+v", err, result)
 		}

@@ -142,7 +142,7 @@ var _ = Describe("An owned object that has lost its owner reference", func() {
 
 	It("does not get it back while the app is terminating and the cache does not show that yet", func() {
 		w := settled()
-		w.remembered = memory{}.with(fetch(w, storedApp()))
+		w.remembered = memory{}.with(fetch(w, newUnstructuredApp()))
 		Expect(api.Delete(ctx, w.app())).To(Succeed())
 		for _, d := range derivedFields {
 			object := w.stored(d)
@@ -293,7 +293,7 @@ var _ = Describe("The writes for one app", func() {
 		w.setReplicas(3)
 		w.reconcile()
 		w.rollOut()
-		late := fetch(w, storedApp())
+		late := fetch(w, newUnstructuredApp())
 		Expect(w.reconcile()).To(Equal([]string{"Patch status GracefulApp"}))
 		w.events.take()
 		w.remembered = memory{}.with(late)

@@ -24,23 +24,31 @@ type summary struct {
 	message       string
 }
 
-func (p reconcileState) status(now time.Time) v1alpha1.GracefulAppStatus {
-	status := *p.app.Status.DeepCopy()
-	status.ObservedGeneration = p.app.Generation
-	status.Selector = labels.SelectorFromSet(plan.SelectorLabels(p.app)).String()
-	if p.plan.Deployment != nil {
-		status.Timing = &p.plan.Timing
+func stalledSummary(reason, message string) summary {
+	return summary{conditionType: v1alpha1.ConditionStalled, reason: reason, message: message}
+}
+
+func reconcilingSummary(reason, message string) summary {
+	return summary{conditionType: v1alpha1.ConditionReconciling, reason: reason, message: message}
+}
+
+func (s reconcileState) status(now time.Time) v1alpha1.GracefulAppStatus {
+	status := *s.app.Status.DeepCopy()
+	status.ObservedGeneration = s.app.Generation
+	status.Selector = labels.SelectorFromSet(plan.SelectorLabels(s.app)).String()
+	if s.plan.Deployment != nil {
+		status.Timing = &s.plan.Timing
 	}
-	if p.isApplied() {
-		status.Derivation = &p.plan.Derivation
+	if s.isApplied() {
+		status.Derivation = &s.plan.Derivation
 	}
-	if !p.observeFailed {
-		copyCounts(&status, p.observed.Deployment)
+	if !s.observeFailed {
+		copyCounts(&status, s.observed.Deployment)
 	}
-	p.summary().setOn(&status, p.app.Generation, now)
-	setOrRemove(&status, p.draining(), now)
-	setOrRemove(&status, p.scaleConflict(now), now)
-	setOrRemove(&status, p.derivationConflict(), now)
+	s.summary().setOn(&status, s.app.Generation, now)
+	setOrRemove(&status, s.draining(), now)
+	setOrRemove(&status, s.scaleConflict(now), now)
+	setOrRemove(&status, s.derivationConflict(), now)
 	return status
 }
 
@@ -90,50 +98,50 @@ func (v summary) setOn(status *v1alpha1.GracefulAppStatus, generation int64, now
 	}
 }
 
-func (p reconcileState) summary() summary {
+func (s reconcileState) summary() summary {
 	switch {
-	case p.hasUnknownDerivation() && p.isSpecChanged():
-		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonUnknownDerivation, p.unknownDerivation()}
-	case len(p.invalid) > 0 && !p.hasUnknownDerivation():
-		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonInvalidSpec, p.invalid.ToAggregate().Error()}
-	case len(p.observed.Foreign) > 0:
-		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonNameTaken, fmt.Sprintf(
+	case s.hasUnknownDerivation() && s.isSpecChanged():
+		return stalledSummary(v1alpha1.ReasonUnknownDerivation, s.unknownDerivation())
+	case len(s.specErrors) > 0 && !s.hasUnknownDerivation():
+		return stalledSummary(v1alpha1.ReasonInvalidSpec, s.specErrors.ToAggregate().Error())
+	case len(s.observed.Foreign) > 0:
+		return stalledSummary(v1alpha1.ReasonNameTaken, fmt.Sprintf(
 			"%s already exists, and the operator does not change it; delete or rename it, give the GracefulApp another name, or set the annotation "+
-				"%s: \"true\" to adopt objects that have no controller", strings.Join(p.observed.Foreign, ", "), v1alpha1.AnnotationAdopt)}
-	case len(p.observed.Terminating) > 0:
-		return summary{v1alpha1.ConditionReconciling, v1alpha1.ReasonProgressing, fmt.Sprintf(
-			"waiting for the garbage collector to delete %s of a deleted GracefulApp with the same name", strings.Join(p.observed.Terminating, ", "))}
-	case anyError(p.err, isRejected):
-		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonRejected, singleLine(p.err) + p.why()}
-	case anyError(p.err, isAltered):
-		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonAltered, singleLine(p.err) + p.why()}
-	case anyError(p.err, isTransient), anyError(p.err, isRateLimited):
-		return summary{v1alpha1.ConditionReconciling, v1alpha1.ReasonApplyFailed, singleLine(p.err) + p.why()}
+				"%s: \"true\" to adopt objects that have no controller", strings.Join(s.observed.Foreign, ", "), v1alpha1.AnnotationAdopt))
+	case len(s.observed.Terminating) > 0:
+		return reconcilingSummary(v1alpha1.ReasonProgressing, fmt.Sprintf(
+			"waiting for the garbage collector to delete %s of a deleted GracefulApp with the same name", strings.Join(s.observed.Terminating, ", ")))
+	case anyError(s.err, isRejected):
+		return stalledSummary(v1alpha1.ReasonRejected, singleLine(s.err)+s.stuckPodText())
+	case anyError(s.err, isAltered):
+		return stalledSummary(v1alpha1.ReasonAltered, singleLine(s.err)+s.stuckPodText())
+	case anyError(s.err, isTransient), anyError(s.err, isRateLimited):
+		return reconcilingSummary(v1alpha1.ReasonApplyFailed, singleLine(s.err)+s.stuckPodText())
 	}
-	return p.progress()
+	return s.progress()
 }
 
 // progress derives the conditions from the Deployment's status, if that status is about the applied spec.
-func (p reconcileState) progress() summary {
-	d := p.observed.Deployment
+func (s reconcileState) progress() summary {
+	d := s.observed.Deployment
 	// A conflict only means that the cache was stale. The next reconcile sees the current object.
-	if d == nil || p.err != nil || len(p.changes) > 0 || d.Status.ObservedGeneration < d.Generation {
-		return summary{v1alpha1.ConditionReconciling, p.progressReason(), p.counts()}
+	if d == nil || s.err != nil || len(s.changes) > 0 || d.Status.ObservedGeneration < d.Generation {
+		return reconcilingSummary(s.progressReason(), s.counts())
 	}
 	if c := deploymentCondition(d, appsv1.DeploymentReplicaFailure); c != nil && c.Status == corev1.ConditionTrue {
-		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonReplicaFailure, c.Message}
+		return stalledSummary(v1alpha1.ReasonReplicaFailure, c.Message)
 	}
 	if c := deploymentCondition(d, appsv1.DeploymentProgressing); c != nil && c.Status == corev1.ConditionFalse {
-		return summary{v1alpha1.ConditionStalled, v1alpha1.ReasonProgressDeadlineExceeded, deadlineExceeded(d, strings.TrimSuffix(c.Message, ".")+p.why())}
+		return stalledSummary(v1alpha1.ReasonProgressDeadlineExceeded, deadlineExceeded(d, strings.TrimSuffix(c.Message, ".")+s.stuckPodText()))
 	}
-	want, s := p.replicas(), d.Status
-	if s.Replicas == want && s.UpdatedReplicas == want && s.ReadyReplicas == want && s.AvailableReplicas == want {
-		return summary{v1alpha1.ConditionReady, v1alpha1.ReasonAvailable, p.counts()}
+	want, status := s.replicas(), d.Status
+	if status.Replicas == want && status.UpdatedReplicas == want && status.ReadyReplicas == want && status.AvailableReplicas == want {
+		return summary{conditionType: v1alpha1.ConditionReady, reason: v1alpha1.ReasonAvailable, message: s.counts()}
 	}
 	if d.Spec.Paused {
-		return summary{v1alpha1.ConditionReconciling, v1alpha1.ReasonPaused, p.counts() + "; " + p.pausedBy()}
+		return reconcilingSummary(v1alpha1.ReasonPaused, s.counts()+"; "+s.pausedBy())
 	}
-	return summary{v1alpha1.ConditionReconciling, p.progressReason(), p.counts()}
+	return reconcilingSummary(s.progressReason(), s.counts())
 }
 
 // deadlineExceeded adds to the Deployment controller's message that the rollout continues, because a long init container only delays the pods.
@@ -146,24 +154,24 @@ func deadlineExceeded(d *appsv1.Deployment, words string) string {
 		"for init containers, increase spec.progressDeadlineSeconds" + deadline
 }
 
-func (p reconcileState) pausedBy() string {
-	if given := p.app.Spec.Paused; given != nil && *given {
+func (s reconcileState) pausedBy() string {
+	if given := s.app.Spec.Paused; given != nil && *given {
 		return "a changed template rolls out when you set spec.paused to false"
 	}
-	return "another client paused the Deployment; to resume it, run: kubectl rollout resume deployment/" + p.app.Name
+	return "another client paused the Deployment; to resume it, run: kubectl rollout resume deployment/" + s.app.Name
 }
 
 // progressReason returns Progressing for a rollout, Scaling for a change of the replicas, or Unavailable for pods that failed. The last status shows
 // which of them it is.
-func (p reconcileState) progressReason() string {
-	d, last := p.observed.Deployment, meta.FindStatusCondition(p.app.Status.Conditions, v1alpha1.ConditionReady)
+func (s reconcileState) progressReason() string {
+	d, last := s.observed.Deployment, meta.FindStatusCondition(s.app.Status.Conditions, v1alpha1.ConditionReady)
 	if d == nil || last == nil || d.Status.UpdatedReplicas < d.Status.Replicas {
 		return v1alpha1.ReasonProgressing
 	}
 	switch {
-	case last.Reason == v1alpha1.ReasonScaling, last.Reason != v1alpha1.ReasonProgressing && d.Status.Replicas != p.replicas():
+	case last.Reason == v1alpha1.ReasonScaling, last.Reason != v1alpha1.ReasonProgressing && d.Status.Replicas != s.replicas():
 		return v1alpha1.ReasonScaling
-	case p.err == nil && len(p.changes) == 0 && d.Status.ObservedGeneration >= d.Generation &&
+	case s.err == nil && len(s.changes) == 0 && d.Status.ObservedGeneration >= d.Generation &&
 		(last.Status == metav1.ConditionTrue || last.Reason == v1alpha1.ReasonUnavailable):
 		return v1alpha1.ReasonUnavailable
 	}
@@ -171,17 +179,17 @@ func (p reconcileState) progressReason() string {
 }
 
 // replicas returns the desired replicas of the Deployment.
-func (p reconcileState) replicas() int32 { return plan.Replicas(p.app, p.observed.Running()) }
+func (s reconcileState) replicas() int32 { return plan.Replicas(s.app, s.observed.Running()) }
 
-func (p reconcileState) counts() string {
+func (s reconcileState) counts() string {
 	status := v1alpha1.GracefulAppStatus{}
-	copyCounts(&status, p.observed.Deployment)
+	copyCounts(&status, s.observed.Deployment)
 	text := fmt.Sprintf("%d of %d replicas are available, %d ready, %d up to date", status.AvailableReplicas,
-		p.replicas(), status.ReadyReplicas, status.UpdatedReplicas)
+		s.replicas(), status.ReadyReplicas, status.UpdatedReplicas)
 	if n := status.TerminatingReplicas; n != nil && *n > 0 {
 		text += fmt.Sprintf(", %d more draining", *n)
 	}
-	return text + p.why()
+	return text + s.stuckPodText()
 }
 
 func deploymentCondition(d *appsv1.Deployment, kind appsv1.DeploymentConditionType) *appsv1.DeploymentCondition {

@@ -140,8 +140,8 @@ func TestStatus(t *testing.T) {
 			name: "an invalid spec comes before available pods",
 			last: &ready,
 			state: reconcileState{
-				invalid:  field.ErrorList{field.Forbidden(field.NewPath("spec"), "no")},
-				observed: children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 2})},
+				specErrors: field.ErrorList{field.Forbidden(field.NewPath("spec"), "no")},
+				observed:   children.Observed{Deployment: observedDeployment([4]int32{2, 2, 2, 2})},
 			},
 			want: []string{"Ready=False InvalidSpec", "Stalled=True InvalidSpec"},
 		},
@@ -241,7 +241,7 @@ func TestRolloutBeyondItsDeadline(t *testing.T) {
 func TestStatusKeepsTheTimingInForceWhileTheSpecIsInvalid(t *testing.T) {
 	inForce := &v1alpha1.TimingStatus{TerminationGracePeriodSeconds: 30}
 	app := &v1alpha1.GracefulApp{Status: v1alpha1.GracefulAppStatus{Timing: inForce}}
-	status := reconcileState{app: app, invalid: field.ErrorList{field.Forbidden(field.NewPath("spec"), "no")}}.status(now)
+	status := reconcileState{app: app, specErrors: field.ErrorList{field.Forbidden(field.NewPath("spec"), "no")}}.status(now)
 	if diff := cmp.Diff(inForce, status.Timing); diff != "" {
 		t.Errorf("timing (-want +got):\n%s", diff)
 	}
@@ -262,11 +262,11 @@ func TestEventsAreSilentAboutWhatStaysTheSame(t *testing.T) {
 		old, new v1alpha1.GracefulAppStatus
 		want     []string
 	}{
-		{"the first status", v1alpha1.GracefulAppStatus{}, first, []string{"Normal Scaling"}},
-		{"progress within one reason", first, second, nil},
-		{"nothing at all", bad, bad, nil},
-		{"another reason to stall", first, bad, []string{"Warning InvalidSpec"}},
-		{"another mistake", bad, worse, []string{"Warning InvalidSpec"}},
+		{name: "the first status", old: v1alpha1.GracefulAppStatus{}, new: first, want: []string{"Normal Scaling"}},
+		{name: "progress within one reason", old: first, new: second, want: nil},
+		{name: "nothing at all", old: bad, new: bad, want: nil},
+		{name: "another reason to stall", old: first, new: bad, want: []string{"Warning InvalidSpec"}},
+		{name: "another mistake", old: bad, new: worse, want: []string{"Warning InvalidSpec"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

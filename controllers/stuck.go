@@ -35,133 +35,136 @@ const (
 	maxStuckBytes = 640
 )
 
-// stuckState is the operator's memory of an app's pods between reconciles.
+// stuckState holds the result of the last list of an app's pods between reconciles.
 type stuckState struct {
-	// specDigest identifies the spec at the time of the list; changed is the time of the last change of the spec that this process has seen.
-	specDigest string
-	changed    time.Time
-	listed     time.Time
-	found      children.Stuck
-	// isForbidden: the operator may not list pods, as with the roles of an older version.
-	isForbidden bool
+	// specDigest identifies the spec at the time of the list. specChangedAt is the time at which this process saw the last change of the spec.
+	specDigest    string
+	specChangedAt time.Time
+	listedAt      time.Time
+	stuckPod      children.StuckPod
+	// listForbidden is true if the API server did not permit the last list, for example because the ClusterRole is that of an older version.
+	listForbidden bool
 }
 
-// due returns the wait until the operator may list the pods again. unready is the time since which the app is not Ready.
-func (s *stuckState) due(unready, now time.Time) time.Duration {
-	since := later(unready, s.changed)
-	if s.listed.IsZero() {
+// untilNextList returns the wait until the operator may list the pods again. unready is the time since which the app is not Ready.
+func (s *stuckState) untilNextList(unready, now time.Time) time.Duration {
+	since := later(unready, s.specChangedAt)
+	if s.listedAt.IsZero() {
 		return since.Add(stuckAfter).Sub(now)
 	}
-	interval := min(max(s.listed.Sub(since)/3, minPodInterval), maxPodInterval)
-	if s.isForbidden {
+	interval := min(max(s.listedAt.Sub(since)/3, minPodInterval), maxPodInterval)
+	if s.listForbidden {
 		interval = maxPodInterval
 	}
-	return s.listed.Add(interval).Sub(now)
+	return s.listedAt.Add(interval).Sub(now)
 }
 
-// follow resets the state if the spec has changed.
-func (s *stuckState) follow(specDigest string, now time.Time) {
+// resetIfSpecChanged resets the state if the spec has changed.
+func (s *stuckState) resetIfSpecChanged(specDigest string, now time.Time) {
 	if s.specDigest == specDigest {
 		return
 	}
 	next := stuckState{specDigest: specDigest}
 	if s.specDigest != "" {
-		next.changed = now
+		next.specChangedAt = now
 	}
 	*s = next
 }
 
-// observeStuck finds a stuck pod. It runs after the writes, so that it does not delay them. If the list fails, the result of the last list remains.
-func (r *GracefulAppReconciler) observeStuck(ctx context.Context, p *reconcileState) {
-	s := &p.state.stuck
-	s.follow(p.plan.Derivation.SpecDigest, p.now)
-	if !p.awaitsPods() {
-		s.found, s.listed, s.isForbidden = children.Stuck{}, time.Time{}, false
+// observeStuckPod finds a stuck pod. It runs after the writes, so that it does not delay them. If the list fails, the result of the last list remains.
+func (r *GracefulAppReconciler) observeStuckPod(ctx context.Context, s *reconcileState) {
+	stuck := &s.state.stuck
+	stuck.resetIfSpecChanged(s.plan.Derivation.SpecDigest, s.now)
+	if !s.awaitsPods() {
+		stuck.stuckPod, stuck.listedAt, stuck.listForbidden = children.StuckPod{}, time.Time{}, false
 		return
 	}
-	wait := s.due(p.unreadySince(), p.now)
-	if wait <= 0 || p.isNewlyStalled() {
-		wait = r.listStuck(ctx, p, s)
+	wait := stuck.untilNextList(s.unreadySince(), s.now)
+	if wait <= 0 || s.isNewlyStalled() {
+		wait = r.updateStuckPod(ctx, s, stuck)
 	}
-	p.stuck, p.mayNotListPods = s.found, s.isForbidden
-	if p.err == nil { // else the next reconcile comes within a minute, and an earlier one would repeat a refused write
-		p.requeueWithin(wait)
+	s.stuckPod, s.podListForbidden = stuck.stuckPod, stuck.listForbidden
+	// After an error, the next reconcile comes within a minute anyway, and an earlier one would repeat the rejected write.
+	if s.err == nil {
+		s.requeueWithin(wait)
 	}
 }
 
-// listStuck lists the pods and returns the wait until the next list.
-func (r *GracefulAppReconciler) listStuck(ctx context.Context, p *reconcileState, s *stuckState) time.Duration {
+// updateStuckPod lists the pods, stores the result in stuck and returns the wait until the next list.
+func (r *GracefulAppReconciler) updateStuckPod(ctx context.Context, s *reconcileState, stuck *stuckState) time.Duration {
 	if !r.podLists.TryLock() {
 		return podListRetry
 	}
 	defer r.podLists.Unlock()
-	s.listed = p.now
-	found, err := r.findStuck(ctx, p)
-	wasForbidden := s.isForbidden
-	s.isForbidden = apierrors.IsForbidden(err)
+	stuck.listedAt = s.now
+	found, err := r.findStuckPod(ctx, s)
+	wasForbidden := stuck.listForbidden
+	stuck.listForbidden = apierrors.IsForbidden(err)
 	switch {
 	case err == nil:
-		s.found = found
-	case !s.isForbidden || !wasForbidden: // the status goes on saying that it is forbidden
+		stuck.stuckPod = found
+	case !stuck.listForbidden || !wasForbidden: // log a missing permission only once; the status shows it
 		log.FromContext(ctx).Error(err, "Listing the pods of an app that is not Ready")
 	}
-	return s.due(p.unreadySince(), p.now)
+	return stuck.untilNextList(s.unreadySince(), s.now)
 }
 
-func (r *GracefulAppReconciler) findStuck(ctx context.Context, p *reconcileState) (children.Stuck, error) {
+func (r *GracefulAppReconciler) findStuckPod(ctx context.Context, s *reconcileState) (children.StuckPod, error) {
 	ctx, cancel := context.WithTimeout(ctx, podListTimeout)
 	defer cancel()
 	pods := &corev1.PodList{}
 	// With resource version "0", the API server answers from memory. It ignores a limit then; a limit could also hide the stuck pods.
-	err := r.live().List(ctx, pods, client.InNamespace(p.app.Namespace), client.MatchingLabels(plan.SelectorLabels(p.app)),
+	err := r.live().List(ctx, pods, client.InNamespace(s.app.Namespace), client.MatchingLabels(plan.SelectorLabels(s.app)),
 		&client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: "0"}})
 	if err != nil {
-		return children.Stuck{}, err
+		return children.StuckPod{}, err
 	}
-	return children.FindStuck(p.app.Name, pods.Items, p.startupBudget(), p.now), nil
+	return children.FindStuckPod(s.app.Name, pods.Items, s.startupBudget(), s.now), nil
 }
 
-func (p *reconcileState) startupBudget() time.Duration {
-	timing := p.plan.Timing
-	if p.plan.Deployment == nil && p.app.Status.Timing != nil { // the operator does not know the derivation in force
-		timing = *p.app.Status.Timing
+func (s *reconcileState) startupBudget() time.Duration {
+	timing := s.plan.Timing
+	if s.plan.Deployment == nil && s.app.Status.Timing != nil { // the operator does not know the derivation in force
+		timing = *s.app.Status.Timing
 	}
 	return time.Duration(timing.StartupBudgetSeconds) * time.Second
 }
 
-// awaitsPods tells whether pods that exist are not available, and the status is about that, or about a write that failed meanwhile.
-func (p *reconcileState) awaitsPods() bool {
-	d := p.observed.Deployment
+// awaitsPods reports whether some pods are not available, and the reason in the status is one that a message about a stuck pod can explain. A failed
+// write is such a reason, because the rollout continues meanwhile.
+func (s *reconcileState) awaitsPods() bool {
+	d := s.observed.Deployment
 	return d != nil && d.Status.AvailableReplicas < d.Status.Replicas && slices.Contains([]string{v1alpha1.ReasonProgressing, v1alpha1.ReasonScaling,
 		v1alpha1.ReasonUnavailable, v1alpha1.ReasonPaused, v1alpha1.ReasonProgressDeadlineExceeded, v1alpha1.ReasonRejected, v1alpha1.ReasonAltered,
-		v1alpha1.ReasonApplyFailed}, p.summary().reason)
+		v1alpha1.ReasonApplyFailed}, s.summary().reason)
 }
 
-// isNewlyStalled tells whether an event follows: it is to name the pod, because another message would be another event.
-func (p *reconcileState) isNewlyStalled() bool {
-	ready, v := meta.FindStatusCondition(p.app.Status.Conditions, v1alpha1.ConditionReady), p.summary()
+// isNewlyStalled reports whether this reconcile makes the app Stalled. Its event must name the stuck pod: if the pod were added later, the changed
+// message would cause a second event.
+func (s *reconcileState) isNewlyStalled() bool {
+	ready, v := meta.FindStatusCondition(s.app.Status.Conditions, v1alpha1.ConditionReady), s.summary()
 	return v.conditionType == v1alpha1.ConditionStalled && (ready == nil || ready.Reason != v.reason)
 }
 
-func (p *reconcileState) unreadySince() time.Time {
-	ready := meta.FindStatusCondition(p.app.Status.Conditions, v1alpha1.ConditionReady)
+func (s *reconcileState) unreadySince() time.Time {
+	ready := meta.FindStatusCondition(s.app.Status.Conditions, v1alpha1.ConditionReady)
 	if ready == nil || ready.Status == metav1.ConditionTrue {
-		return p.now
+		return s.now
 	}
 	return ready.LastTransitionTime.Time
 }
 
-// why continues a message with the pod that is stuck, if there is one.
-func (p reconcileState) why() string {
-	if p.mayNotListPods {
+// stuckPodText returns the end of a message: the stuck pod and its reason, or the missing permission to list pods, or "".
+func (s reconcileState) stuckPodText() string {
+	if s.podListForbidden {
 		return "; the operator may not list pods: its ClusterRole lacks the verb list on pods"
 	}
-	if p.stuck.Pod == "" {
+	if s.stuckPod.Pod == "" {
 		return ""
 	}
-	text := truncate(fmt.Sprintf("; pod %s: %s", p.stuck.Pod, p.stuck.Reason), maxStuckBytes)
-	if p.stuck.Others > 0 {
-		text += fmt.Sprintf("; %d more not ready", p.stuck.Others)
+	text := truncate(fmt.Sprintf("; pod %s: %s", s.stuckPod.Pod, s.stuckPod.Reason), maxStuckBytes)
+	if s.stuckPod.Others > 0 {
+		text += fmt.Sprintf("; %d more not ready", s.stuckPod.Others)
 	}
 	return text
 }

@@ -312,13 +312,13 @@ func TestMessageNamesTheStuckPodBesideAFailedWrite(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.reason, func(t *testing.T) {
-			p := reconcileState{
-				app: &v1alpha1.GracefulApp{}, err: tt.err, stuck: children.Stuck{Pod: "hello-1", Reason: "cannot be scheduled"},
+			s := reconcileState{
+				app: &v1alpha1.GracefulApp{}, err: tt.err, stuckPod: children.StuckPod{Pod: "hello-1", Reason: "cannot be scheduled"},
 				observed: children.Observed{Deployment: observedDeployment([4]int32{3, 1, 2, 2})},
 			}
-			got := p.summary()
-			if got.reason != tt.reason || got.message != singleLine(tt.err)+"; pod hello-1: cannot be scheduled" || !p.awaitsPods() {
-				t.Errorf("%s: %q; awaits pods: %v", got.reason, got.message, p.awaitsPods())
+			got := s.summary()
+			if got.reason != tt.reason || got.message != singleLine(tt.err)+"; pod hello-1: cannot be scheduled" || !s.awaitsPods() {
+				t.Errorf("%s: %q; awaits pods: %v", got.reason, got.message, s.awaitsPods())
 			}
 		})
 	}
@@ -326,7 +326,7 @@ func TestMessageNamesTheStuckPodBesideAFailedWrite(t *testing.T) {
 
 func TestMessageNamesTheStuckPod(t *testing.T) {
 	app := &v1alpha1.GracefulApp{Spec: v1alpha1.GracefulAppSpec{Replicas: new(int32(2))}}
-	stuck := children.Stuck{Pod: "hello-1", Reason: "cannot be scheduled: \x1b[2J" + strings.Repeat("0/2 nodes\n", 1000), Others: 3}
+	stuck := children.StuckPod{Pod: "hello-1", Reason: "cannot be scheduled: \x1b[2J" + strings.Repeat("0/2 nodes\n", 1000), Others: 3}
 	longest := `ReplicaSet "` + strings.Repeat("a", 63) + `-7d9f8c6b54" has timed out progressing`
 	deadline := func(d *appsv1.Deployment) {
 		deploymentSays(appsv1.DeploymentProgressing, corev1.ConditionFalse)(d)
@@ -346,8 +346,8 @@ func TestMessageNamesTheStuckPod(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p := reconcileState{app: app, observed: children.Observed{Deployment: observedDeployment([4]int32{3, 1, 2, 2}, tt.modify...)}, stuck: stuck}
-			got := p.summary().message
+			s := reconcileState{app: app, observed: children.Observed{Deployment: observedDeployment([4]int32{3, 1, 2, 2}, tt.modify...)}, stuckPod: stuck}
+			got := s.summary().message
 			if !strings.HasPrefix(got, tt.start) || !strings.Contains(got, " …; 3 more not ready") || !strings.HasSuffix(got, tt.end) || len(got) > maxNoteBytes {
 				t.Errorf("got %d bytes: %s", len(got), got)
 			}

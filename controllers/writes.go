@@ -27,10 +27,10 @@ const (
 // writeBudget limits the writes for one app.
 type writeBudget struct {
 	scale, objects, status *rate.Limiter
-	// waiting are the objects with a delayed write, the oldest first. The oldest comes before all other objects, so that another client that changes
-	// one object again and again does not block the others. refused are the objects with a write that the current reconcile delayed.
-	waiting, refused []string
-	// transferred is the object of the last transfer of ownership. The budget has already counted the apply that follows.
+	// delayed lists the objects with a delayed write, the oldest first. The first object has priority: if a client changes another object again and
+	// again, the writes of that object cannot use up the limit. delayedNow lists the objects whose write the current reconcile delayed.
+	delayed, delayedNow []string
+	// transferred is the target of the last transfer of ownership. The transfer has already counted the apply that follows it.
 	transferred string
 }
 
@@ -54,7 +54,7 @@ func (*tooManyWritesError) Error() string {
 		"after each write; it continues within a minute; the events of this app name the client", writesPerMinute)
 }
 
-// take counts a write and returns 0, or returns the time that the write must wait.
+// take counts a write and returns 0. If the limit is reached, it counts nothing and returns the time that the write must wait.
 func (b *writeBudget) take(now time.Time, w write) time.Duration {
 	switch w.subresource {
 	case scaleSubresource:
@@ -65,44 +65,44 @@ func (b *writeBudget) take(now time.Time, w write) time.Duration {
 	return b.takeObject(now, w)
 }
 
-// takeObject does the same for a write of an owned object. It also delays a dry run if the write after it would be delayed.
+// takeObject is take for a write of an owned object. It also delays a dry run if the write after it would be delayed.
 func (b *writeBudget) takeObject(now time.Time, w write) time.Duration {
 	if w.target == b.transferred && !w.dryRun {
 		b.transferred = ""
 		return 0
 	}
 	cost, needed := 1, 1
-	if w.transfersOwnership { // an apply must follow, which is a second write
+	if w.transfersOwnership { // the apply that must follow is a second write
 		cost, needed = 2, 2
 	}
-	if len(b.waiting) > 0 && b.waiting[0] != w.target {
+	if len(b.delayed) > 0 && b.delayed[0] != w.target {
 		needed++
 	}
 	if wait := waitFor(b.objects, now, needed); wait > 0 {
-		b.refused = append(b.refused, w.target)
-		if !slices.Contains(b.waiting, w.target) {
-			b.waiting = append(b.waiting, w.target)
+		b.delayedNow = append(b.delayedNow, w.target)
+		if !slices.Contains(b.delayed, w.target) {
+			b.delayed = append(b.delayed, w.target)
 		}
 		return wait
 	}
 	if w.dryRun {
 		return 0
 	}
-	b.waiting = slices.DeleteFunc(b.waiting, func(target string) bool { return target == w.target })
+	b.delayed = slices.DeleteFunc(b.delayed, func(target string) bool { return target == w.target })
 	if w.transfersOwnership {
 		b.transferred = w.target
 	}
 	return takeFrom(b.objects, now, cost)
 }
 
-// begin starts a reconcile. changed is true for the first reconcile after a change of the app's spec. An object stays in waiting only if the last
+// begin starts a reconcile. changed is true for the first reconcile after a change of the app's spec. An object stays in delayed only if the last
 // reconcile delayed its write.
 func (b *writeBudget) begin(changed bool) {
 	if changed {
 		b.status = newStatusLimiter()
 	}
-	b.waiting = slices.DeleteFunc(b.waiting, func(target string) bool { return !slices.Contains(b.refused, target) })
-	b.refused, b.transferred = nil, ""
+	b.delayed = slices.DeleteFunc(b.delayed, func(target string) bool { return !slices.Contains(b.delayedNow, target) })
+	b.delayedNow, b.transferred = nil, ""
 }
 
 func takeFrom(l *rate.Limiter, now time.Time, n int) time.Duration {

@@ -47,7 +47,7 @@ func TestShownAppsRequestCPU(t *testing.T) {
 	for where, app := range shownApps(t) {
 		derived, _, _ := plan.For(app, plan.Running{})
 		pod := app.Spec.Template.Spec
-		for _, w := range derived.AdmittedPod(pod, pod) {
+		for _, w := range derived.AdmittedPodWarnings(pod, pod) {
 			t.Errorf("%s: %s", where, w)
 		}
 	}

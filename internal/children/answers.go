@@ -43,15 +43,15 @@ func (a *Answers) keep(kind string, given answer) {
 }
 
 // find returns the answer to an earlier apply of the same configuration to the same object, if the object has not changed since.
-func (a *Answers) find(c ownedObject) (answer, bool) {
+func (a *Answers) find(o ownedObject) (answer, bool) {
 	if a == nil {
 		return answer{}, false
 	}
-	last, ok := a.byKind[c.kind]
-	if !ok || c.object == nil || last.uid != c.object.GetUID() || !apiequality.Semantic.DeepEqual(last.applied, c.want) {
+	last, ok := a.byKind[o.kind]
+	if !ok || o.live == nil || last.uid != o.live.GetUID() || !apiequality.Semantic.DeepEqual(last.applied, o.desired) {
 		return answer{}, false
 	}
-	stored, err := applied(c.object)
+	stored, err := lastApplied(o.live)
 	return last, err == nil && apiequality.Semantic.DeepEqual(last.stored, stored)
 }
 

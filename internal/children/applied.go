@@ -21,9 +21,9 @@ import (
 
 var typeConverter = applyconfigurations.NewTypeConverter(clientgoscheme.Scheme)
 
-// applied returns the configuration that the operator applied last, without the fields that another manager has overwritten since. It reads them from
+// lastApplied returns the configuration that the operator applied last, without the fields that another manager has overwritten since. It reads them from
 // metadata.managedFields. The object must have its kind set. client-go's Extract functions do the same, but fail on duplicate list entries.
-func applied(object client.Object) (runtime.ApplyConfiguration, error) {
+func lastApplied(object client.Object) (runtime.ApplyConfiguration, error) {
 	gvk := object.GetObjectKind().GroupVersionKind()
 	configuration, err := emptyConfiguration(gvk.Kind)
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 )
 
 // Apply creates, updates and deletes the owned objects as the plan says, and returns the changes. It calls the API server only for objects that
-// differ. If one object fails, it continues with the others, with one exception: it does not update the Deployment after an error if the new pods
-// lack a port that the live Service targets. Do not call it for a plan that has field errors. The answers may be nil.
+// differ. If the write of one object fails, it continues with the next. There is one exception: after an error of the Service, it does not update the
+// Deployment if the new pods lack a port that the live Service targets. Do not call it for a plan that has field errors. The answers may be nil.
 func Apply(ctx context.Context, c client.Client, p plan.Plan, o Observed, answers *Answers) ([]Change, error) {
 	var changes []Change
 	var errs []error
@@ -24,8 +24,8 @@ func Apply(ctx context.Context, c client.Client, p plan.Plan, o Observed, answer
 			continue
 		}
 		object.answers = answers
-		action := object.decide()
-		change, err := object.act(ctx, c, action)
+		action := object.requiredAction()
+		change, err := object.execute(ctx, c, action)
 		if change != nil {
 			changes = append(changes, *change)
 		}
@@ -38,46 +38,46 @@ func Apply(ctx context.Context, c client.Client, p plan.Plan, o Observed, answer
 
 func isNotAltered(err error) bool { return !errors.As(err, new(*AlteredError)) }
 
-// act executes the action and returns the change, or nil if the object did not change.
-func (c ownedObject) act(ctx context.Context, api client.Client, action Action) (*Change, error) {
-	change := &Change{Action: action, Kind: c.kind, Name: c.name()}
+// execute sends the write for the action and returns the change, or nil if the object did not change.
+func (o ownedObject) execute(ctx context.Context, api client.Client, action Action) (*Change, error) {
+	change := &Change{Action: action, Kind: o.kind, Name: o.name()}
 	switch action {
 	case Create:
-		// Resource version "1" makes the API server create the object, or answer 409 (Conflict) if it exists already. So the operator never
-		// adopts an object of another owner that the cache does not show yet.
-		answer, err := c.apply(ctx, api, "1")
+		// With resource version "1", the API server creates the object, or answers 409 (Conflict) if it exists already. So the operator never
+		// takes over an object of another owner that the cache does not show yet.
+		answer, err := o.apply(ctx, api, "1")
 		if err != nil {
-			return nil, fmt.Errorf("creating %s %s: %w", c.kind, c.name(), err)
+			return nil, fmt.Errorf("creating %s %s: %w", o.kind, o.name(), err)
 		}
-		return change, c.checkAnswer(answer)
+		return change, o.checkAnswer(answer)
 	case Update:
-		if last, ok := c.answers.find(c); ok {
+		if last, ok := o.answers.find(o); ok {
 			return nil, last.altered
 		}
-		version, err := transferOwnership(ctx, api, c)
+		version, err := transferOwnership(ctx, api, o)
 		if err != nil {
 			return nil, err
 		}
-		if !c.current {
+		if !o.mustBeCurrent {
 			version = ""
 		}
-		answer, err := c.apply(ctx, api, version)
+		answer, err := o.apply(ctx, api, version)
 		if err != nil {
-			return nil, fmt.Errorf("applying %s %s: %w", c.kind, c.name(), c.withWayOut(err))
+			return nil, fmt.Errorf("applying %s %s: %w", o.kind, o.name(), o.withAdvice(err))
 		}
-		if answer.GetResourceVersion() == c.object.GetResourceVersion() {
+		if answer.GetResourceVersion() == o.live.GetResourceVersion() {
 			change = nil
-		} else if !c.adopted { // an adoption is not a revert
-			change.By = reverted(c.object.GetManagedFields(), answer.GetManagedFields())
+		} else if !o.adopted { // an adoption is not a revert
+			change.By = revertedManagers(o.live.GetManagedFields(), answer.GetManagedFields())
 		}
-		if err := c.checkAnswer(answer); err != nil {
-			return nil, err // the policy's value is still stored, so nothing was reverted
+		if err := o.checkAnswer(answer); err != nil {
+			return nil, err // a policy changed the object again, so nothing was reverted
 		}
 		return change, nil
 	case Delete:
-		uid := c.object.GetUID()
-		if err := api.Delete(ctx, c.object, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
-			return nil, fmt.Errorf("deleting %s %s: %w", c.kind, c.name(), err)
+		uid := o.live.GetUID()
+		if err := api.Delete(ctx, o.live, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
+			return nil, fmt.Errorf("deleting %s %s: %w", o.kind, o.name(), err)
 		}
 		return change, nil
 	}
@@ -86,8 +86,8 @@ func (c ownedObject) act(ctx context.Context, api client.Client, action Action) 
 
 // apply sends the configuration and returns the stored object. If resourceVersion is set and the live object has another one, the API server
 // answers with a conflict.
-func (c ownedObject) apply(ctx context.Context, api client.Client, resourceVersion string, opts ...client.ApplyOption) (*unstructured.Unstructured, error) {
-	want, err := c.configuration()
+func (o ownedObject) apply(ctx context.Context, api client.Client, resourceVersion string, opts ...client.ApplyOption) (*unstructured.Unstructured, error) {
+	want, err := o.configuration()
 	if err != nil {
 		return nil, err
 	}
@@ -97,8 +97,8 @@ func (c ownedObject) apply(ctx context.Context, api client.Client, resourceVersi
 
 // configuration returns the desired object. It has the UID of the observed object, so that the apply fails if that object was deleted
 // or replaced by another client.
-func (c ownedObject) configuration() (*unstructured.Unstructured, error) {
-	data, err := json.Marshal(c.want)
+func (o ownedObject) configuration() (*unstructured.Unstructured, error) {
+	data, err := json.Marshal(o.desired)
 	if err != nil {
 		return nil, err
 	}
@@ -106,40 +106,40 @@ func (c ownedObject) configuration() (*unstructured.Unstructured, error) {
 	if err := want.UnmarshalJSON(data); err != nil {
 		return nil, err
 	}
-	if c.object != nil {
-		want.SetUID(c.object.GetUID())
+	if o.live != nil {
+		want.SetUID(o.live.GetUID())
 	}
 	return want, nil
 }
 
-// send applies want and replaces its content with the API server's answer.
+// send applies the object and replaces its content with the API server's answer.
 func send(ctx context.Context, api client.Client, want *unstructured.Unstructured, opts ...client.ApplyOption) error {
 	opts = append(opts, client.FieldOwner(plan.FieldManager), client.ForceOwnership)
 	return api.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), opts...)
 }
 
 // checkAnswer returns an AlteredError if the stored object differs from the applied configuration, and remembers the answer if it differs.
-func (c ownedObject) checkAnswer(stored *unstructured.Unstructured) error {
-	given := answer{uid: stored.GetUID(), applied: c.want}
-	fields, err := differences(c.want, stored)
+func (o ownedObject) checkAnswer(stored *unstructured.Unstructured) error {
+	given := answer{uid: stored.GetUID(), applied: o.desired}
+	fields, err := differences(o.desired, stored)
 	if err != nil {
 		return err
 	}
 	if len(fields) > 0 {
-		given.altered = &AlteredError{Kind: c.kind, Name: c.name(), Fields: fields}
+		given.altered = &AlteredError{Kind: o.kind, Name: o.name(), Fields: fields}
 	}
-	if given.stored, err = applied(stored); err == nil {
-		c.answers.keep(c.kind, given)
+	if given.stored, err = lastApplied(stored); err == nil {
+		o.answers.keep(o.kind, given)
 	}
 	return given.altered
 }
 
-func (c ownedObject) name() string {
-	if c.object != nil {
-		return c.object.GetName()
+func (o ownedObject) name() string {
+	if o.live != nil {
+		return o.live.GetName()
 	}
-	if c.metadata == nil {
+	if o.metadata == nil {
 		return ""
 	}
-	return *c.metadata.Name
+	return *o.metadata.Name
 }

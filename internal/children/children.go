@@ -8,6 +8,7 @@ import (
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
@@ -42,15 +43,15 @@ type Change struct {
 // ownedObject is an owned object: its observed and its desired state. Apply handles Services, Deployments and PodDisruptionBudgets alike through it.
 type ownedObject struct {
 	kind string
-	// object is the observed state, nil if the object does not exist.
-	object client.Object
-	// want is the desired state, nil if the object must not exist; metadata is the metadata of want.
-	want     runtime.ApplyConfiguration
+	// live is the observed state, nil if the object does not exist.
+	live client.Object
+	// desired is the desired state, nil if the object must not exist; metadata is its metadata.
+	desired  runtime.ApplyConfiguration
 	metadata *metav1ac.ObjectMetaApplyConfiguration
-	// adopted is true if the app does not own the object yet and this apply adopts it.
+	// adopted is true if the app does not own the object yet, and this apply adopts it.
 	adopted bool
-	// current is true if the apply must fail when the object has changed since it was observed.
-	current bool
+	// mustBeCurrent is true if the apply must fail when the object has changed since it was observed.
+	mustBeCurrent bool
 
 	answers *Answers
 }
@@ -59,37 +60,37 @@ type ownedObject struct {
 func ownedObjects(p plan.Plan, o Observed) []ownedObject {
 	service := ownedObject{kind: serviceKind}
 	if o.Service != nil {
-		service.observe(o, o.Service)
+		service.setLive(o.app, o.Service)
 	}
 	if p.Service != nil {
-		service.want, service.metadata = p.Service, p.Service.ObjectMetaApplyConfiguration
+		service.desired, service.metadata = p.Service, p.Service.ObjectMetaApplyConfiguration
 	}
 	deployment := ownedObject{kind: deploymentKind}
 	if o.Deployment != nil {
-		deployment.observe(o, o.Deployment)
+		deployment.setLive(o.app, o.Deployment)
 		// The apply repeats two observed values: the replicas, if an autoscaler targets the Deployment, and the time of a restart. It must fail if
 		// another client has changed them since.
-		deployment.current = deployment.current || o.Autoscaler != "" || hasRestart(p)
+		deployment.mustBeCurrent = deployment.mustBeCurrent || o.Autoscaler != "" || hasRestart(p)
 	}
 	if p.Deployment != nil {
-		deployment.want, deployment.metadata = p.Deployment, p.Deployment.ObjectMetaApplyConfiguration
+		deployment.desired, deployment.metadata = p.Deployment, p.Deployment.ObjectMetaApplyConfiguration
 	}
 	budget := ownedObject{kind: disruptionBudgetKind}
 	if o.PodDisruptionBudget != nil {
-		budget.observe(o, o.PodDisruptionBudget)
+		budget.setLive(o.app, o.PodDisruptionBudget)
 	}
 	// Evictions of a pod fail if two PodDisruptionBudgets select it. So the operator creates none beside one of another owner.
 	if p.PodDisruptionBudget != nil && o.ForeignDisruptionBudget == "" {
-		budget.want, budget.metadata = p.PodDisruptionBudget, p.PodDisruptionBudget.ObjectMetaApplyConfiguration
+		budget.desired, budget.metadata = p.PodDisruptionBudget, p.PodDisruptionBudget.ObjectMetaApplyConfiguration
 	}
 	return []ownedObject{service, deployment, budget}
 }
 
-// observe sets the live object. An adoption must not change a newer version, because the webhook and the plan checked this one.
-func (c *ownedObject) observe(o Observed, object client.Object) {
-	c.object = object
-	c.adopted = !plan.Owns(o.app, object)
-	c.current = c.adopted
+// setLive sets the live object. An adoption must not change a newer version, because the webhook and the plan checked this one.
+func (o *ownedObject) setLive(app *v1alpha1.GracefulApp, object client.Object) {
+	o.live = object
+	o.adopted = !plan.Owns(app, object)
+	o.mustBeCurrent = o.adopted
 }
 
 // hasRestart reports whether the plan contains the time of the last restart.
@@ -102,20 +103,20 @@ func hasRestart(p plan.Plan) bool {
 	return ok
 }
 
-// decide compares the observed with the desired state without a call to the API server: metadata.managedFields of the cached object shows which
-// configuration was applied last. If they cannot be read, it decides for an update.
-func (c ownedObject) decide() Action {
+// requiredAction compares the observed with the desired state. It needs no call to the API server, because metadata.managedFields of the cached object
+// shows which configuration was applied last. If they cannot be decoded, it returns Update.
+func (o ownedObject) requiredAction() Action {
 	switch {
-	case c.object == nil && c.want == nil:
+	case o.live == nil && o.desired == nil:
 		return Nothing
-	case c.object == nil:
+	case o.live == nil:
 		return Create
-	case !c.object.GetDeletionTimestamp().IsZero():
+	case !o.live.GetDeletionTimestamp().IsZero():
 		return Wait
-	case c.want == nil:
+	case o.desired == nil:
 		return Delete
 	}
-	if last, err := applied(c.object); err == nil && apiequality.Semantic.DeepEqual(last, c.want) {
+	if last, err := lastApplied(o.live); err == nil && apiequality.Semantic.DeepEqual(last, o.desired) {
 		return Nothing
 	}
 	return Update

@@ -17,7 +17,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// DryRunResult is the result of a dry run of the owned objects.
+// DryRunResult holds the API server's rejections of the owned objects, and the warnings for the user.
 type DryRunResult struct {
 	// Errors are the rejections by the API server, at the fields of the GracefulApp that cause them.
 	Errors field.ErrorList
@@ -25,76 +25,76 @@ type DryRunResult struct {
 	Warnings []string
 }
 
-// dryRunSuffix is appended to the name of an object for a dry run if the name is taken. No object with the suffix is ever stored.
+// dryRunSuffix is appended to the name of an object for a dry run under an unused name. No object with the suffix is ever stored.
 const dryRunSuffix = "-dry-run"
 
 // DryRun sends the owned objects and a pod made from the template to the API server as dry runs. The pod is needed because the API server checks
 // Pod Security and priority classes for pods only. Do not call it for a plan that has field errors.
 func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) DryRunResult {
-	v := DryRunResult{}
+	result := DryRunResult{}
 	for _, name := range o.Foreign {
-		v.warn("%s already exists, and the operator does not change it; the operator creates nothing for this app until you delete or rename it", name)
+		result.warn("%s already exists, and the operator does not change it; the operator creates nothing for this app until you delete or rename it", name)
 	}
 	for _, object := range ownedObjects(p, o) {
 		var err error
-		if action := object.decide(); action == Create || action == Update {
+		if action := object.requiredAction(); action == Create || action == Update {
 			err = object.dryRun(ctx, api, len(o.Foreign) > 0 || len(o.Terminating) > 0)
 		}
-		v.add(p, object.kind, err)
+		result.add(p, object.kind, err)
 	}
-	if len(v.Errors) > 0 { // the pod would cause the same errors again
-		return v
+	if len(result.Errors) > 0 { // the pod would cause the same errors again
+		return result
 	}
 	pod, err := dryRunPod(p)
 	sent := pod.DeepCopy()
 	if err == nil {
 		err = api.Create(ctx, pod, client.DryRunAll, client.FieldOwner(plan.FieldManager))
 	}
-	v.add(p, "Pod", err)
+	result.add(p, "Pod", err)
 	if err == nil {
-		v.Warnings = append(v.Warnings, p.AdmittedPod(sent.Spec, pod.Spec)...)
+		result.Warnings = append(result.Warnings, p.AdmittedPodWarnings(sent.Spec, pod.Spec)...)
 	}
-	return v
+	return result
 }
 
-// dryRun makes a dry run of the apply. It uses a fresh name if an error would not be caused by the spec: the name is taken, fields that another
-// client wrote conflict with the applied ones (Apply solves that by transferOwnership), or the owner allows the deletion of the object.
-func (c ownedObject) dryRun(ctx context.Context, api client.Client, taken bool) error {
+// dryRun makes a dry run of the apply. It uses an unused name in three cases, because the error would not be caused by the spec: the name is taken;
+// fields of another client conflict with the applied ones (Apply corrects that by transferOwnership); the owner of the object allows its deletion.
+func (o ownedObject) dryRun(ctx context.Context, api client.Client, taken bool) error {
 	if taken {
-		return c.dryRunAsNew(ctx, api)
+		return o.dryRunAsNew(ctx, api)
 	}
-	answer, err := c.apply(ctx, api, "", client.DryRunAll)
+	answer, err := o.apply(ctx, api, "", client.DryRunAll)
 	switch {
-	case c.object == nil:
+	case o.live == nil:
 		return err
 	case err == nil:
-		return c.dryRunDropped(ctx, api, answer)
-	case changesImmutable(err) && allowsDeletion(c.object),
-		apierrors.IsInvalid(err) && !changesImmutable(err) && slices.ContainsFunc(c.object.GetManagedFields(), isUpdate):
-		return c.dryRunAsNew(ctx, api)
+		return o.checkDroppedFields(ctx, api, answer)
+	case changesImmutable(err) && allowsDeletion(o.live),
+		apierrors.IsInvalid(err) && !changesImmutable(err) && slices.ContainsFunc(o.live.GetManagedFields(), isUpdate):
+		return o.dryRunAsNew(ctx, api)
 	}
 	return err
 }
 
-// dryRunDropped checks an accepted update of a Service. If it changes the type, the API server drops the unchanged fields that the new type does not
+// checkDroppedFields checks an accepted update of a Service. If it changes the type, the API server drops the unchanged fields that the new type does not
 // have (dropTypeDependentFields), and refuses them in the next update. It never drops them from a new Service.
-func (c ownedObject) dryRunDropped(ctx context.Context, api client.Client, answer *unstructured.Unstructured) error {
-	if c.kind != serviceKind {
+func (o ownedObject) checkDroppedFields(ctx context.Context, api client.Client, answer *unstructured.Unstructured) error {
+	if o.kind != serviceKind {
 		return nil
 	}
-	dropped, err := differences(c.want, answer)
+	dropped, err := differences(o.desired, answer)
 	if err != nil || len(dropped) == 0 {
 		return err
 	}
-	if err := c.dryRunAsNew(ctx, api); apierrors.IsInvalid(err) { // a quota or a policy may refuse another Service, and not this one
+	if err := o.dryRunAsNew(ctx, api); apierrors.IsInvalid(err) { // a quota or a policy may refuse another Service, and not this one
 		return err
 	}
 	return nil
 }
 
-// immutable are the texts with which the API server rejects a change of an immutable field (ValidateImmutableField, ValidateServiceUpdate). It would
+// immutableMessages are the texts with which the API server rejects a change of an immutable field (ValidateImmutableField, ValidateServiceUpdate). It would
 // accept the same value in a new object.
-var immutable = []string{"field is immutable", "may not change once set", "can not be unset"}
+var immutableMessages = []string{"field is immutable", "may not change once set", "can not be unset"}
 
 func changesImmutable(err error) bool {
 	status := apierrors.APIStatus(nil)
@@ -105,15 +105,15 @@ func changesImmutable(err error) bool {
 }
 
 func isImmutable(cause metav1.StatusCause) bool {
-	return slices.ContainsFunc(immutable, func(words string) bool { return strings.Contains(cause.Message, words) })
+	return slices.ContainsFunc(immutableMessages, func(words string) bool { return strings.Contains(cause.Message, words) })
 }
 
 // dryRunAsNew makes a dry run of the apply under a fresh name, so that fields of other managers do not affect the result.
-func (c ownedObject) dryRunAsNew(ctx context.Context, api client.Client) error {
+func (o ownedObject) dryRunAsNew(ctx context.Context, api client.Client) error {
 	const longest = 63
-	name, exists := c.name(), c.object != nil
-	c.object = nil
-	want, err := c.configuration()
+	name, exists := o.name(), o.live != nil
+	o.live = nil
+	want, err := o.configuration()
 	if err != nil {
 		return err
 	}
@@ -123,11 +123,11 @@ func (c ownedObject) dryRunAsNew(ctx context.Context, api client.Client) error {
 	if exists && err != nil && strings.Contains(err.Error(), "is already allocated") {
 		return nil // the live Service has the port or the address; they are allocated after the validation
 	}
-	return renamed(err, fresh, name)
+	return withOriginalName(err, fresh, name)
 }
 
-// renamed returns the error with the object's own name, the only one that the user knows.
-func renamed(err error, fresh, name string) error {
+// withOriginalName replaces the name of the dry run in the error by the object's own name, because the user does not know the other one.
+func withOriginalName(err error, fresh, name string) error {
 	known := apierrors.APIStatus(nil)
 	if !errors.As(err, &known) {
 		return err
@@ -144,20 +144,20 @@ func renamed(err error, fresh, name string) error {
 	return &apierrors.StatusError{ErrStatus: *status}
 }
 
-func (v *DryRunResult) warn(format string, args ...any) {
-	v.Warnings = append(v.Warnings, fmt.Sprintf(format, args...))
+func (result *DryRunResult) warn(format string, args ...any) {
+	result.Warnings = append(result.Warnings, fmt.Sprintf(format, args...))
 }
 
-// add adds the answer to a dry run: as errors if the spec causes it, else as a warning.
-func (v *DryRunResult) add(p plan.Plan, kind string, err error) {
+// add adds an error of a dry run: to Errors if the spec causes it, else to Warnings.
+func (result *DryRunResult) add(p plan.Plan, kind string, err error) {
 	switch status := apierrors.APIStatus(nil); {
 	case err == nil:
 	case errors.As(err, &status) && isCausedBySpec(err):
-		v.Errors = append(v.Errors, fieldErrors(p, kind, status.Status())...)
+		result.Errors = append(result.Errors, fieldErrors(p, kind, status.Status())...)
 	case errors.As(err, &status) && isTransient(err):
-		v.warn("the API server currently rejects the %s, and the operator will retry: %s", kind, status.Status().Message)
+		result.warn("the API server currently rejects the %s, and the operator will retry: %s", kind, status.Status().Message)
 	default:
-		v.warn("the dry run failed for the %s, so the API server may still reject it; see the status: %v", kind, err)
+		result.warn("the dry run failed for the %s, so the API server may still reject it; see the status: %v", kind, err)
 	}
 }
 
@@ -195,7 +195,7 @@ func fieldErrors(p plan.Plan, kind string, status metav1.Status) field.ErrorList
 			e := &field.Error{Type: field.ErrorType(cause.Type), Field: p.Source(kind, cause.Field), BadValue: field.OmitValueType{}}
 			e.Detail = strings.TrimPrefix(strings.TrimPrefix(cause.Message, e.Type.String()), ": ")
 			if kind == serviceKind && isImmutable(cause) {
-				e.Detail += recreation(p)
+				e.Detail += recreationAdvice(p)
 			}
 			errs = append(errs, e)
 		}

@@ -56,7 +56,7 @@ func (o Observed) Running() plan.Running {
 	running := plan.Running{Deployment: o.Deployment, Service: o.Service, Autoscaler: o.Autoscaler, ForeignDisruptionBudget: o.ForeignDisruptionBudget}
 	if o.Deployment != nil {
 		running.Applied = sync.OnceValue(func() *appsv1ac.DeploymentApplyConfiguration {
-			last, err := applied(o.Deployment)
+			last, err := lastApplied(o.Deployment)
 			if err != nil { // the operator applies all fields again
 				return nil
 			}

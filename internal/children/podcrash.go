@@ -32,7 +32,7 @@ func crashOf(s corev1.ContainerStatus, budget time.Duration, now time.Time) stri
 	return ""
 }
 
-// outlastsCrash tells whether the container runs for longer than the startup budget. In a crash loop it also has to run for longer than before: a
+// outlastsCrash reports whether the container runs for longer than the startup budget. In a crash loop it also has to run for longer than before: a
 // liveness probe ends each run after about the same time, and the text would change in each of them.
 func outlastsCrash(s corev1.ContainerStatus, budget time.Duration, now time.Time) bool {
 	if s.State.Running == nil {
@@ -44,7 +44,7 @@ func outlastsCrash(s corev1.ContainerStatus, budget time.Duration, now time.Time
 	return !now.Before(s.State.Running.StartedAt.Add(min(budget, backOffReset)))
 }
 
-// runTime is 0 for a container that did not start: its start is at the Unix epoch then.
+// runTime returns 0 for a container that did not start: its start is at the Unix epoch then.
 func runTime(end *corev1.ContainerStateTerminated) time.Duration {
 	if end == nil || end.StartedAt.Unix() <= 0 {
 		return 0

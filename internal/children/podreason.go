@@ -57,14 +57,14 @@ func podCondition(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCond
 	return &pod.Status.Conditions[i]
 }
 
-// isNodeNotReady tells whether the node lifecycle controller has made the pod unready, because the kubelet does not answer or says that its node is not
+// isNodeNotReady reports whether the node lifecycle controller has made the pod unready, because the kubelet does not answer or says that its node is not
 // ready. The controller only changes the condition's status (MarkPodsNotReady in kubernetes/pkg/controller/util/node). A kubelet gives a reason.
 func isNodeNotReady(pod *corev1.Pod, ready *corev1.PodCondition) bool {
 	containers := podCondition(pod, corev1.ContainersReady)
 	return ready != nil && ready.Reason == "" && containers != nil && containers.Status == corev1.ConditionTrue
 }
 
-// containerFailure is about the first container that fails, in the order in which they start.
+// containerFailure describes the first container that fails, in the order in which they start.
 func containerFailure(pod *corev1.Pod, budget time.Duration, now time.Time) string {
 	for _, s := range pod.Status.InitContainerStatuses {
 		if text := failureOf(s, budget, now); text != "" {

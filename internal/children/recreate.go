@@ -9,24 +9,24 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// allowsDeletion tells whether the owner of the object has prepared its deletion, after which the operator creates it again.
+// allowsDeletion reports whether the owner of the object has prepared its deletion, after which the operator creates it again.
 func allowsDeletion(object client.Object) bool {
 	return object.GetAnnotations()[v1alpha1.AnnotationAllowDeletion] == "true"
 }
 
-// withWayOut adds the correction to an error about a Service with a field that cannot change.
-func (c ownedObject) withWayOut(err error) error {
-	if c.kind != serviceKind || !changesImmutable(err) {
+// withAdvice adds the correction to an error about a Service with a field that cannot change.
+func (o ownedObject) withAdvice(err error) error {
+	if o.kind != serviceKind || !changesImmutable(err) {
 		return err
 	}
-	namespace, name := c.object.GetNamespace(), c.object.GetName()
+	namespace, name := o.live.GetNamespace(), o.live.GetName()
 	return fmt.Errorf("%w; keep the value, or delete the Service (its address then changes): %s && %s", err,
 		plan.AllowDeletion(namespace, name), plan.DeleteService(namespace, name))
 }
 
-// recreation is the way out of a change that is refused at admission. The annotation comes before the change, because the operator creates a
-// deleted Service again at once.
-func recreation(p plan.Plan) string {
+// recreationAdvice returns the advice for a change of an immutable field that the webhook rejects. The user must
+// annotate the Service first, because the operator creates a deleted Service again at once.
+func recreationAdvice(p plan.Plan) string {
 	namespace, name := *p.Service.Namespace, *p.Service.Name
 	return fmt.Sprintf("; keep the value, or let the operator create the Service again (its address then changes): %s, then make this change again, then %s",
 		plan.AllowDeletion(namespace, name), plan.DeleteService(namespace, name))

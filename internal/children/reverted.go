@@ -9,9 +9,9 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// reverted returns the field managers that lost a field to the operator, because an apply replaced their value. A manager that had written the
+// revertedManagers returns the field managers that lost a field to the operator, because an apply replaced their value. A manager that had written the
 // applied value removes nothing and is not returned. The arguments are the managed fields before and after the apply.
-func reverted(before, after []metav1.ManagedFieldsEntry) []string {
+func revertedManagers(before, after []metav1.ManagedFieldsEntry) []string {
 	gained := entryFields(after, plan.IsApplied).Difference(entryFields(before, plan.IsApplied))
 	var managers []string
 	for _, e := range before {
@@ -36,8 +36,8 @@ func isSameWriter(a, b metav1.ManagedFieldsEntry) bool {
 }
 
 // entryFields returns the fields of the first entry for which isMeant is true. The set is empty if there is no such entry or it cannot be decoded.
-func entryFields(entries []metav1.ManagedFieldsEntry, isMeant func(metav1.ManagedFieldsEntry) bool) *fieldpath.Set {
-	i := slices.IndexFunc(entries, isMeant)
+func entryFields(entries []metav1.ManagedFieldsEntry, matches func(metav1.ManagedFieldsEntry) bool) *fieldpath.Set {
+	i := slices.IndexFunc(entries, matches)
 	if i < 0 || entries[i].FieldsV1 == nil {
 		return &fieldpath.Set{}
 	}

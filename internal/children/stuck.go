@@ -11,8 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Stuck is the pod that best shows why an app has too few available pods. The zero value means that no pod is stuck.
-type Stuck struct {
+// StuckPod is the pod that best shows why an app has too few available pods. The zero value means that no pod is stuck.
+type StuckPod struct {
 	Pod string
 	// Reason says why the pod is not ready, as the scheduler or the kubelet reports it.
 	Reason string
@@ -20,18 +20,18 @@ type Stuck struct {
 	Others int
 }
 
-type stuckPod struct {
+type candidate struct {
 	*corev1.Pod
 	reason
 	// replicaSetSince is the creation time of the oldest pod of the ReplicaSet. It approximates the creation time of the ReplicaSet.
 	replicaSetSince time.Time
 }
 
-// FindStuck returns one of the stuck pods. It prefers failing pods to slow ones, then the newest ReplicaSet, then the oldest pod. So it returns
+// FindStuckPod returns one of the stuck pods. It prefers failing pods to slow ones, then the newest ReplicaSet, then the oldest pod. So it returns
 // the same pod until that pod recovers or is deleted, and the status does not alternate. A pod is slow if it is not ready after the startup budget.
-func FindStuck(deployment string, pods []corev1.Pod, budget time.Duration, now time.Time) Stuck {
+func FindStuckPod(deployment string, pods []corev1.Pod, budget time.Duration, now time.Time) StuckPod {
 	since := map[string]time.Time{}
-	var stuck []stuckPod
+	var stuck []candidate
 	for i := range pods {
 		pod := &pods[i]
 		owner := metav1.GetControllerOfNoCopy(pod)
@@ -42,20 +42,20 @@ func FindStuck(deployment string, pods []corev1.Pod, budget time.Duration, now t
 			since[owner.Name] = pod.CreationTimestamp.Time
 		}
 		if why := reasonOf(pod, budget, now); why.text != "" {
-			stuck = append(stuck, stuckPod{Pod: pod, reason: why})
+			stuck = append(stuck, candidate{Pod: pod, reason: why})
 		}
 	}
 	if len(stuck) == 0 {
-		return Stuck{}
+		return StuckPod{}
 	}
 	for i := range stuck {
 		stuck[i].replicaSetSince = since[metav1.GetControllerOfNoCopy(stuck[i]).Name]
 	}
 	first := slices.MinFunc(stuck, byImportance)
-	return Stuck{Pod: first.Name, Reason: first.text, Others: len(stuck) - 1}
+	return StuckPod{Pod: first.Name, Reason: first.text, Others: len(stuck) - 1}
 }
 
-func byImportance(a, b stuckPod) int {
+func byImportance(a, b candidate) int {
 	return cmp.Or(cmp.Compare(a.rank, b.rank), b.replicaSetSince.Compare(a.replicaSetSince),
 		a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
 }

@@ -291,7 +291,7 @@ func TestFindStuckChoosesOnePod(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := FindStuck("hello", tt.pods, startupBudget, now)
+			got := FindStuckPod("hello", tt.pods, startupBudget, now)
 			if got.Pod != tt.want || got.Others != tt.others || got.Pod != "" && !strings.Contains(got.Reason, "hello") {
 				t.Errorf("got %+v, want %s and %d others", got, tt.want, tt.others)
 			}

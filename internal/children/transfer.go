@@ -20,21 +20,21 @@ var restartedAt = fieldpath.MakePathOrDie("spec", "template", "metadata", "annot
 
 // transferOwnership moves fields of other managers to the operator in metadata.managedFields, so that the next apply removes them: server-side apply
 // removes only fields that its own manager applied before. It concerns managers that have overwritten a field of the operator by an update (kubectl
-// edit, kubectl rollout undo). It leaves managers alone that wrote other fields only (Reloader, injected labels). On adoption, it also moves applied
+// edit, kubectl rollout undo). Managers that wrote only other fields (Reloader, injected labels) keep them. On adoption, it also moves applied
 // fields and those of the scale subresource. It returns the new resource version of the object.
-func transferOwnership(ctx context.Context, api client.Client, c ownedObject) (resourceVersion string, err error) {
-	resourceVersion = c.object.GetResourceVersion()
+func transferOwnership(ctx context.Context, api client.Client, o ownedObject) (resourceVersion string, err error) {
+	resourceVersion = o.live.GetResourceVersion()
 	isTransferred := isUpdate
-	if c.adopted {
+	if o.adopted {
 		isTransferred = isAdopted
 	}
-	if !slices.ContainsFunc(c.object.GetManagedFields(), isTransferred) {
+	if !slices.ContainsFunc(o.live.GetManagedFields(), isTransferred) {
 		return resourceVersion, nil
 	}
-	operatorFields, err := fieldsAfterApply(ctx, api, c)
+	operatorFields, err := fieldsAfterApply(ctx, api, o)
 	if apierrors.IsInvalid(err) {
-		if err := c.dryRunAsNew(ctx, api); err != nil { // the operator's own configuration is invalid, so it transfers nothing
-			return "", fmt.Errorf("applying %s %s (dry run under another name): %w", c.kind, c.name(), err)
+		if err := o.dryRunAsNew(ctx, api); err != nil { // the operator's own configuration is invalid, so it transfers nothing
+			return "", fmt.Errorf("applying %s %s (dry run under another name): %w", o.kind, o.name(), err)
 		}
 		// Fields of another manager conflict with the applied ones: after a rollback, for example, a hook has both preStop.sleep and
 		// preStop.httpGet. The API server does not say which manager wrote the field, so the fields of all of them are transferred.
@@ -43,9 +43,9 @@ func transferOwnership(ctx context.Context, api client.Client, c ownedObject) (r
 	if err != nil {
 		return "", err
 	}
-	entries, moved, err := moveFields(c.object.GetManagedFields(), isTransferred, operatorFields)
+	entries, moved, err := moveFields(o.live.GetManagedFields(), isTransferred, operatorFields)
 	if err != nil {
-		return "", fmt.Errorf("reading the managed fields of %s %s: %w", c.kind, c.name(), err)
+		return "", fmt.Errorf("reading the managed fields of %s %s: %w", o.kind, o.name(), err)
 	}
 	if !moved {
 		return resourceVersion, nil
@@ -58,9 +58,9 @@ func transferOwnership(ctx context.Context, api client.Client, c ownedObject) (r
 	if err != nil {
 		return "", err
 	}
-	object := c.object.DeepCopyObject().(client.Object)
+	object := o.live.DeepCopyObject().(client.Object)
 	if err := api.Patch(ctx, object, client.RawPatch(types.JSONPatchType, patch)); err != nil {
-		return "", fmt.Errorf("transferring the ownership of fields of %s %s: %w", c.kind, c.name(), err)
+		return "", fmt.Errorf("transferring the ownership of fields of %s %s: %w", o.kind, o.name(), err)
 	}
 	return object.GetResourceVersion(), nil
 }
@@ -77,10 +77,10 @@ func isAdopted(e metav1.ManagedFieldsEntry) bool {
 }
 
 // fieldsAfterApply returns the fields that the operator will own after the apply. It finds them by a dry run.
-func fieldsAfterApply(ctx context.Context, api client.Client, c ownedObject) (*fieldpath.Set, error) {
-	answer, err := c.apply(ctx, api, "", client.DryRunAll)
+func fieldsAfterApply(ctx context.Context, api client.Client, o ownedObject) (*fieldpath.Set, error) {
+	answer, err := o.apply(ctx, api, "", client.DryRunAll)
 	if err != nil {
-		return nil, fmt.Errorf("applying %s %s (dry run): %w", c.kind, c.name(), err)
+		return nil, fmt.Errorf("applying %s %s (dry run): %w", o.kind, o.name(), err)
 	}
 	return appliedFields(answer.GetManagedFields())
 }

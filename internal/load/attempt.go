@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -21,6 +22,9 @@ const (
 
 // idleTimeout closes an idle connection. It is the default of http.DefaultTransport.
 const idleTimeout = 90 * time.Second
+
+// errNotSent ends a request that has no attempt, because it failed before it reached the transport.
+var errNotSent = errors.New("the request never reached the transport")
 
 // recordingTransport is the client's http.RoundTripper. It sends each request through one of its lanes and records the request's connection,
 // response and errors as an attempt.

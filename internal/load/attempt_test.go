@@ -109,24 +109,24 @@ func TestLosses(t *testing.T) {
 		want  Outcome
 		class Class
 	}{
-		{"a whole answer", answer(wholeAnswer), Answered, ""},
-		{"half an answer", answer("HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\nhalf"), Lost, Truncated},
-		{"half a chunked answer", answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"), Lost, Truncated},
-		{"half a chunk", answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nhalf"), Lost, Truncated},
-		{"a whole chunked answer", answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n0\r\n\r\n"), Answered, ""},
-		{"reset within an answer", func(conn *net.TCPConn, in *bufio.Reader) {
+		{name: "a whole answer", serve: answer(wholeAnswer), want: Answered, class: ""},
+		{name: "half an answer", serve: answer("HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\nhalf"), want: Lost, class: Truncated},
+		{name: "half a chunked answer", serve: answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"), want: Lost, class: Truncated},
+		{name: "half a chunk", serve: answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nhalf"), want: Lost, class: Truncated},
+		{name: "a whole chunked answer", serve: answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n0\r\n\r\n"), want: Answered, class: ""},
+		{name: "reset within an answer", serve: func(conn *net.TCPConn, in *bufio.Reader) {
 			answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")(conn, in)
 			_ = conn.SetLinger(0)
-		}, Lost, Truncated},
-		{"half a header", answer("HTTP/1.1 200"), Lost, EOF},
-		{"no answer", answer(""), Lost, EOF},
-		{"reset", func(conn *net.TCPConn, in *bufio.Reader) {
+		}, want: Lost, class: Truncated},
+		{name: "half a header", serve: answer("HTTP/1.1 200"), want: Lost, class: EOF},
+		{name: "no answer", serve: answer(""), want: Lost, class: EOF},
+		{name: "reset", serve: func(conn *net.TCPConn, in *bufio.Reader) {
 			_, _ = http.ReadRequest(in)
 			_ = conn.SetLinger(0) // close sends a reset
-		}, Lost, Reset},
-		{"server error", answer("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"), Lost, ServerError},
-		{"redirect", answer("HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"), Rejected, ""},
-		{"not HTTP", answer("SSH-2.0-OpenSSH_9.9\r\n\r\n"), Lost, Other},
+		}, want: Lost, class: Reset},
+		{name: "server error", serve: answer("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"), want: Lost, class: ServerError},
+		{name: "redirect", serve: answer("HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"), want: Rejected, class: ""},
+		{name: "not HTTP", serve: answer("SSH-2.0-OpenSSH_9.9\r\n\r\n"), want: Lost, class: Other},
 	} {
 		for _, mode := range []Mode{NewConnection, KeepAlive} {
 			t.Run(tc.name+"/"+string(mode), func(t *testing.T) {

@@ -111,60 +111,60 @@ func TestCallsEnd(t *testing.T) {
 		moved int
 		error string // of the lost calls
 	}{
-		{"GOAWAY behind all, all answered", func(c *rawHTTP2, s []uint32) { c.goAway(s[3]); c.answerCalls(s...) }, classes{"": 4}, 0, ""},
-		{"GOAWAY behind the second", func(c *rawHTTP2, s []uint32) { c.goAway(s[1]); c.answerCalls(s[:2]...) }, classes{"": 4}, 2, ""},
-		{"GOAWAY in two steps", func(c *rawHTTP2, s []uint32) {
+		{name: "GOAWAY behind all, all answered", serve: func(c *rawHTTP2, s []uint32) { c.goAway(s[3]); c.answerCalls(s...) }, want: classes{"": 4}, moved: 0, error: ""},
+		{name: "GOAWAY behind the second", serve: func(c *rawHTTP2, s []uint32) { c.goAway(s[1]); c.answerCalls(s[:2]...) }, want: classes{"": 4}, moved: 2, error: ""},
+		{name: "GOAWAY in two steps", serve: func(c *rawHTTP2, s []uint32) {
 			c.goAway(1<<31 - 1)
 			c.answerCalls(s[0])
 			c.goAway(s[3])
 			c.answerCalls(s[1:]...)
-		}, classes{"": 4}, 0, ""},
-		{"GOAWAY behind all, one answered", func(c *rawHTTP2, s []uint32) { c.goAway(s[3]); c.answerCalls(s[0]) }, classes{"": 1, EOF: 3}, 0, "GOAWAY"},
-		{"cut", func(*rawHTTP2, []uint32) {}, classes{EOF: 4}, 0, "EOF"},
-		{"stream refused", func(c *rawHTTP2, s []uint32) {
+		}, want: classes{"": 4}, moved: 0, error: ""},
+		{name: "GOAWAY behind all, one answered", serve: func(c *rawHTTP2, s []uint32) { c.goAway(s[3]); c.answerCalls(s[0]) }, want: classes{"": 1, EOF: 3}, moved: 0, error: "GOAWAY"},
+		{name: "cut", serve: func(*rawHTTP2, []uint32) {}, want: classes{EOF: 4}, moved: 0, error: "EOF"},
+		{name: "stream refused", serve: func(c *rawHTTP2, s []uint32) {
 			c.reset(s[0], codeRefused)
 			rest(c, s)
 			for again := c.request(); again > 0; again = c.request() { // a later request may arrive before the retry
 				c.answerCalls(again)
 			}
-		}, classes{"": 4}, 1, ""},
-		{"stream reset", func(c *rawHTTP2, s []uint32) { c.reset(s[0], codeInternal); rest(c, s) }, classes{"": 3, Reset: 1}, 0, "INTERNAL_ERROR"},
-		{"PROTOCOL_ERROR", func(c *rawHTTP2, s []uint32) { c.reset(s[0], codeProtocolError); rest(c, s) }, classes{"": 3, Resent: 1}, 0, ""},
-		{"stream reset behind the message", func(c *rawHTTP2, s []uint32) {
+		}, want: classes{"": 4}, moved: 1, error: ""},
+		{name: "stream reset", serve: func(c *rawHTTP2, s []uint32) { c.reset(s[0], codeInternal); rest(c, s) }, want: classes{"": 3, Reset: 1}, moved: 0, error: "INTERNAL_ERROR"},
+		{name: "PROTOCOL_ERROR", serve: func(c *rawHTTP2, s []uint32) { c.reset(s[0], codeProtocolError); rest(c, s) }, want: classes{"": 3, Resent: 1}, moved: 0, error: ""},
+		{name: "stream reset behind the message", serve: func(c *rawHTTP2, s []uint32) {
 			c.message(s[0])
 			c.reset(s[0], codeInternal)
 			rest(c, s)
-		}, classes{"": 3, Truncated: 1}, 0, "INTERNAL_ERROR"},
-		{"cut behind the message", func(c *rawHTTP2, s []uint32) { c.message(s[0]); rest(c, s) }, classes{"": 3, Truncated: 1}, 0, "EOF"},
-		{"UNAVAILABLE at once", func(c *rawHTTP2, s []uint32) {
+		}, want: classes{"": 3, Truncated: 1}, moved: 0, error: "INTERNAL_ERROR"},
+		{name: "cut behind the message", serve: func(c *rawHTTP2, s []uint32) { c.message(s[0]); rest(c, s) }, want: classes{"": 3, Truncated: 1}, moved: 0, error: "EOF"},
+		{name: "UNAVAILABLE at once", serve: func(c *rawHTTP2, s []uint32) {
 			c.fields(s[0], flagEndStream, []byte{0x88}, "grpc-status", "14", "grpc-message", "why")
 			rest(c, s)
-		}, classes{"": 3, ServerError: 1}, 0, "grpc-status 14: why"},
-		{"UNAVAILABLE behind the message", func(c *rawHTTP2, s []uint32) {
+		}, want: classes{"": 3, ServerError: 1}, moved: 0, error: "grpc-status 14: why"},
+		{name: "UNAVAILABLE behind the message", serve: func(c *rawHTTP2, s []uint32) {
 			c.message(s[0])
 			c.trailer(s[0], "14")
 			rest(c, s)
-		}, classes{"": 3, ServerError: 1}, 0, "grpc-status 14: why"},
-		{"no trailer", func(c *rawHTTP2, s []uint32) {
+		}, want: classes{"": 3, ServerError: 1}, moved: 0, error: "grpc-status 14: why"},
+		{name: "no trailer", serve: func(c *rawHTTP2, s []uint32) {
 			c.message(s[0])
 			c.data(s[0], flagEndStream, nil)
 			rest(c, s)
-		}, classes{"": 3, Truncated: 1}, 0, "without a grpc-status"},
-		{"a trailer without a status", func(c *rawHTTP2, s []uint32) {
+		}, want: classes{"": 3, Truncated: 1}, moved: 0, error: "without a grpc-status"},
+		{name: "a trailer without a status", serve: func(c *rawHTTP2, s []uint32) {
 			c.message(s[0])
 			c.fields(s[0], flagEndStream, nil, "x", "y")
 			rest(c, s)
-		}, classes{"": 3, Truncated: 1}, 0, "without a grpc-status"},
-		{"nothing but a header", func(c *rawHTTP2, s []uint32) { c.answer(s[0]); rest(c, s) },
-			classes{"": 3, Truncated: 1}, 0, "without a grpc-status"},
-		{"OK without a message", func(c *rawHTTP2, s []uint32) { c.begin(s[0], 0); c.trailer(s[0], "0"); rest(c, s) },
-			classes{"": 3, Truncated: 1}, 0, "without a complete message"},
-		{"OK with half a message", func(c *rawHTTP2, s []uint32) {
+		}, want: classes{"": 3, Truncated: 1}, moved: 0, error: "without a grpc-status"},
+		{name: "nothing but a header", serve: func(c *rawHTTP2, s []uint32) { c.answer(s[0]); rest(c, s) },
+			want: classes{"": 3, Truncated: 1}, moved: 0, error: "without a grpc-status"},
+		{name: "OK without a message", serve: func(c *rawHTTP2, s []uint32) { c.begin(s[0], 0); c.trailer(s[0], "0"); rest(c, s) },
+			want: classes{"": 3, Truncated: 1}, moved: 0, error: "without a complete message"},
+		{name: "OK with half a message", serve: func(c *rawHTTP2, s []uint32) {
 			c.begin(s[0], 0)
 			c.data(s[0], 0, frameMessage([]byte("hello"))[:8])
 			c.trailer(s[0], "0")
 			rest(c, s)
-		}, classes{"": 3, Truncated: 1}, 0, "without a complete message"},
+		}, want: classes{"": 3, Truncated: 1}, moved: 0, error: "without a complete message"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			url := serveRawAnswers(t, func(c *rawHTTP2) {

@@ -155,33 +155,33 @@ func TestH2CEnds(t *testing.T) {
 		want  classes
 		moved int
 	}{
-		{"GOAWAY behind all, all answered", func(c *rawHTTP2, s []uint32) { c.goAway(s[3]); c.answer(s...) }, classes{"": 4}, 0},
-		{"GOAWAY behind the second", func(c *rawHTTP2, s []uint32) { c.goAway(s[1]); c.answer(s[:2]...) }, classes{"": 4}, 2},
-		{"GOAWAY behind all, one answered", func(c *rawHTTP2, s []uint32) { c.goAway(s[3]); c.answer(s[0]) }, classes{"": 1, EOF: 3}, 0},
-		{"GOAWAY behind the third, one answered", func(c *rawHTTP2, s []uint32) { c.goAway(s[2]); c.answer(s[0]) }, classes{"": 2, EOF: 2}, 1},
-		{"cut", func(*rawHTTP2, []uint32) {}, classes{EOF: 4}, 0},
-		{"connection reset", func(c *rawHTTP2, _ []uint32) { _ = c.SetLinger(0) }, classes{Reset: 4}, 0},
-		{"stream refused", func(c *rawHTTP2, s []uint32) {
+		{name: "GOAWAY behind all, all answered", serve: func(c *rawHTTP2, s []uint32) { c.goAway(s[3]); c.answer(s...) }, want: classes{"": 4}, moved: 0},
+		{name: "GOAWAY behind the second", serve: func(c *rawHTTP2, s []uint32) { c.goAway(s[1]); c.answer(s[:2]...) }, want: classes{"": 4}, moved: 2},
+		{name: "GOAWAY behind all, one answered", serve: func(c *rawHTTP2, s []uint32) { c.goAway(s[3]); c.answer(s[0]) }, want: classes{"": 1, EOF: 3}, moved: 0},
+		{name: "GOAWAY behind the third, one answered", serve: func(c *rawHTTP2, s []uint32) { c.goAway(s[2]); c.answer(s[0]) }, want: classes{"": 2, EOF: 2}, moved: 1},
+		{name: "cut", serve: func(*rawHTTP2, []uint32) {}, want: classes{EOF: 4}, moved: 0},
+		{name: "connection reset", serve: func(c *rawHTTP2, _ []uint32) { _ = c.SetLinger(0) }, want: classes{Reset: 4}, moved: 0},
+		{name: "stream refused", serve: func(c *rawHTTP2, s []uint32) {
 			c.reset(s[0], codeRefused)
 			c.answer(s[1:]...)
 			for again := c.request(); again > 0; again = c.request() { // a later request may arrive before the retry
 				c.answer(again)
 			}
-		}, classes{"": 4}, 1},
-		{"stream reset", func(c *rawHTTP2, s []uint32) { c.reset(s[0], codeInternal); c.answer(s[1:]...) }, classes{"": 3, Reset: 1}, 0},
+		}, want: classes{"": 4}, moved: 1},
+		{name: "stream reset", serve: func(c *rawHTTP2, s []uint32) { c.reset(s[0], codeInternal); c.answer(s[1:]...) }, want: classes{"": 3, Reset: 1}, moved: 0},
 		// net/http retries the request although the server may have begun it.
-		{"PROTOCOL_ERROR", func(c *rawHTTP2, s []uint32) { c.reset(s[0], codeProtocolError); c.answer(s[1:]...) }, classes{"": 3, Resent: 1}, 0},
-		{"stream reset within its answer", func(c *rawHTTP2, s []uint32) {
+		{name: "PROTOCOL_ERROR", serve: func(c *rawHTTP2, s []uint32) { c.reset(s[0], codeProtocolError); c.answer(s[1:]...) }, want: classes{"": 3, Resent: 1}, moved: 0},
+		{name: "stream reset within its answer", serve: func(c *rawHTTP2, s []uint32) {
 			c.half(s[0])
 			c.reset(s[0], codeInternal)
 			c.answer(s[1:]...)
-		}, classes{"": 3, Truncated: 1}, 0},
-		{"PROTOCOL_ERROR within its answer", func(c *rawHTTP2, s []uint32) {
+		}, want: classes{"": 3, Truncated: 1}, moved: 0},
+		{name: "PROTOCOL_ERROR within its answer", serve: func(c *rawHTTP2, s []uint32) {
 			c.half(s[0])
 			c.reset(s[0], codeProtocolError)
 			c.answer(s[1:]...)
-		}, classes{"": 3, Truncated: 1}, 0},
-		{"cut within an answer", func(c *rawHTTP2, s []uint32) { c.half(s[0]); c.answer(s[1:]...) }, classes{"": 3, Truncated: 1}, 0},
+		}, want: classes{"": 3, Truncated: 1}, moved: 0},
+		{name: "cut within an answer", serve: func(c *rawHTTP2, s []uint32) { c.half(s[0]); c.answer(s[1:]...) }, want: classes{"": 3, Truncated: 1}, moved: 0},
 	} {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			t.Run(tc.name+"/"+method, func(t *testing.T) {

@@ -16,7 +16,7 @@ type Outcome string
 const (
 	Answered  Outcome = "answered"  // complete response with status 2xx
 	Rejected  Outcome = "rejected"  // complete response with 3xx, 4xx or a similar grpc-status: not lost, but the client sends wrong requests
-	Cancelled Outcome = "cancelled" // the client gave up
+	Cancelled Outcome = "cancelled" // the client cancelled the request before its response was complete
 	Lost      Outcome = "lost"      // sent, and no complete response arrived
 )
 
@@ -35,15 +35,13 @@ const (
 	Other       Class = "other"
 )
 
-// Ending is the end of a request, as Judge needs it.
+// Ending holds the facts about the end of a request from which Judge decides.
 type Ending struct {
-	Err     error // there is no response
-	BodyErr error // the response is incomplete, or is the failure of a gRPC call
-	Status  int
-	Resent  bool
+	Err     error // of the request, if no response header arrived
+	BodyErr error // of reading the response, or of the gRPC call
+	Status  int   // of HTTP
+	Resent  bool  // net/http has retried the request on another connection
 }
-
-var errNotSent = errors.New("the request never reached the transport")
 
 // Judge returns the outcome of a request and, if it was lost, the class of the loss. A request that net/http has retried is lost, even if the
 // retry succeeded: a client that does not retry would have lost it.
@@ -84,23 +82,23 @@ func classify(err error) Class {
 		return Refused
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return Reset
-	// net/http closes the connection when it sees that the server has closed it, and may still be writing a body at that time.
+	// If net/http sees that the server has closed the connection, it closes it too. A body that it still writes then fails with net.ErrClosed.
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, errServerClosed):
 		return EOF
 	}
 	return classifyText(err.Error())
 }
 
-// classifyText classifies errors of net/http that are not exported, by their text.
+// classifyText classifies errors by their text, because net/http does not export them.
 func classifyText(text string) Class {
 	for _, known := range []struct {
 		part  string
 		class Class
 	}{
-		{"http: server closed idle connection", EOF},                 // HTTP/1 had chosen the connection for a request
-		{"http2: server sent GOAWAY and closed the connection", EOF}, // while the request was in flight
-		{"http2: client conn could not be established", EOF},         // the connection was closed before its first request
-		{"stream error: stream ID ", Reset},                          // RST_STREAM
+		{part: "http: server closed idle connection", class: EOF},                 // HTTP/1 had chosen the connection for a request
+		{part: "http2: server sent GOAWAY and closed the connection", class: EOF}, // while the request was in flight
+		{part: "http2: client conn could not be established", class: EOF},         // the connection was closed before its first request
+		{part: "stream error: stream ID ", class: Reset},                          // RST_STREAM
 	} {
 		if strings.Contains(text, known.part) {
 			return known.class
@@ -124,8 +122,8 @@ type Window struct {
 const Between = "between"
 
 // Phases counts requests by window. A request belongs to the window in which it was sent. A lost request that was sent outside all windows belongs
-// to the window in which it ended, because the step of that window cut it off. Losses are placed by their exact times, all other requests by the
-// second in which they were sent.
+// to the window in which it ended, because the step of that window ended its connection. Losses have exact times. All other requests count in the window
+// of the second in which they were sent.
 func Phases(seconds []Second, losses []Record, windows []Window) map[string]Count {
 	counts := map[string]Count{}
 	for _, s := range seconds {

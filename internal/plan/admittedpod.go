@@ -13,13 +13,13 @@ type admittedPod struct {
 	sent, admitted corev1.PodSpec
 }
 
-type podCaution struct {
+type podWarningCheck struct {
 	Warning
 	find func(admittedPod) []string
 }
 
 // podWarnings are about the pods as the API server admits them.
-var podWarnings = []podCaution{
+var podWarnings = []podWarningCheck{
 	{
 		Warning: Warning{
 			When: "a container that serves without a CPU request",
@@ -63,8 +63,8 @@ var podWarnings = []podCaution{
 	},
 }
 
-// AdmittedPod returns warnings about the pods that will really run. admitted is the API server's answer to the dry run of sent.
-func (p Plan) AdmittedPod(sent, admitted corev1.PodSpec) []string {
+// AdmittedPodWarnings returns warnings about the pods that will really run. admitted is the API server's answer to the dry run of sent.
+func (p Plan) AdmittedPodWarnings(sent, admitted corev1.PodSpec) []string {
 	var all []string
 	for _, w := range podWarnings {
 		all = append(all, w.find(admittedPod{Plan: p, sent: sent, admitted: admitted})...)
@@ -78,7 +78,7 @@ func warnNoCPURequest(p admittedPod) []string {
 	}
 	var all []string
 	for _, c := range slices.Concat(p.admitted.InitContainers, p.admitted.Containers) {
-		if slices.Contains(p.serving, c.Name) && !requestsCPU(c.Resources) {
+		if slices.Contains(p.serverNames, c.Name) && !requestsCPU(c.Resources) {
 			all = append(all, fmt.Sprintf("container %q serves requests and has no CPU request: when its node has no CPU time left, it gets almost none, its "+
 				"probes time out, and it drains late; set resources.requests.cpu", c.Name))
 		}
@@ -86,7 +86,7 @@ func warnNoCPURequest(p admittedPod) []string {
 	return all
 }
 
-// requestsCPU: a limit without a request is one too.
+// requestsCPU reports whether a container gets CPU shares. The API server sets a missing request to the limit.
 func requestsCPU(r corev1.ResourceRequirements) bool {
 	return !r.Requests.Cpu().IsZero() || !r.Limits.Cpu().IsZero()
 }

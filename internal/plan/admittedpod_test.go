@@ -37,7 +37,7 @@ func admitted(t *testing.T, app *v1alpha1.GracefulApp, change func(*corev1.PodSp
 	}
 	answer := sent.DeepCopy()
 	change(answer)
-	return p.AdmittedPod(sent, *answer)
+	return p.AdmittedPodWarnings(sent, *answer)
 }
 
 // TestNoCPURequest is about the pod as it will run, and about each container that gets requests.

@@ -15,7 +15,7 @@ import (
 // Adoption compares the app with the live objects that it is about to adopt. They serve requests already, so the GracefulApp must set each
 // field that would otherwise change for the clients of the Service.
 
-// Adopts tells whether the app's owner wants it to take over objects of its name that have no controller.
+// Adopts reports whether the app's owner wants it to take over objects of its name that have no controller.
 func Adopts(app *v1alpha1.GracefulApp) bool {
 	return app.Annotations[v1alpha1.AnnotationAdopt] == "true"
 }

@@ -330,7 +330,7 @@ func TestChangesDuringAnAdoption(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			errs := plan.Change(tt.old, tt.updated, tt.live)
+			errs := plan.CheckChange(tt.old, tt.updated, tt.live)
 			if tt.refused == "" && len(errs) > 0 || tt.refused != "" && (len(errs) != 1 || !strings.Contains(errs[0].Error(), tt.refused)) {
 				t.Errorf("want %q, got %v", tt.refused, errs)
 			}

@@ -73,9 +73,9 @@ func checkOwnedServiceFields(in *input) field.ErrorList {
 	return errs
 }
 
-// NodePorts checks the node ports against the cluster's range: the API server's dry run allocates no port and so refuses none. The range
+// CheckNodePorts checks the node ports against the cluster's range: the API server's dry run allocates no port and so refuses none. The range
 // is a flag of the API server that no API shows, hence an argument.
-func NodePorts(app *v1alpha1.GracefulApp, allowed utilnet.PortRange) field.ErrorList {
+func CheckNodePorts(app *v1alpha1.GracefulApp, allowed utilnet.PortRange) field.ErrorList {
 	given := app.Spec.Service
 	if given == nil {
 		return nil
@@ -91,8 +91,8 @@ func NodePorts(app *v1alpha1.GracefulApp, allowed utilnet.PortRange) field.Error
 	return errs
 }
 
-// Change checks an update of the spec for changes that are not allowed.
-func Change(old, updated *v1alpha1.GracefulApp, running Running) field.ErrorList {
+// CheckChange checks an update of the spec for changes that are not allowed.
+func CheckChange(old, updated *v1alpha1.GracefulApp, running Running) field.ErrorList {
 	before, after := newInput(old, running), newInput(updated, running)
 	errs := after.checkPortNames(before)
 	errs = append(errs, after.checkHandOver()...)

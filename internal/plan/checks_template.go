@@ -17,17 +17,17 @@ import (
 const maxSpecBytes = 256 << 10
 
 func checkServingContainer(in *input) field.ErrorList {
-	if named, ok := in.spec().Template.Annotations[defaultContainerAnnotation]; ok && in.serving < 0 {
+	if named, ok := in.spec().Template.Annotations[defaultContainerAnnotation]; ok && in.servingIndex < 0 {
 		return field.ErrorList{field.NotFound(templatePath.Child("metadata", "annotations").Key(defaultContainerAnnotation), named)}
 	}
-	if in.serving < 0 {
+	if in.servingIndex < 0 {
 		return field.ErrorList{field.Required(containerPath, "a container that serves the requests")}
 	}
 	return nil
 }
 
 func checkServingPort(_ *input, s server) field.ErrorList {
-	if servingPort(*s.written) >= 0 {
+	if firstTCPPort(*s.written) >= 0 {
 		return nil
 	}
 	return field.ErrorList{field.Required(s.path.Child("ports"),
@@ -35,7 +35,7 @@ func checkServingPort(_ *input, s server) field.ErrorList {
 }
 
 func checkServingPortName(in *input, s server) field.ErrorList {
-	i := servingPort(*s.written)
+	i := firstTCPPort(*s.written)
 	if i < 0 || s.written.Ports[i].Name != "" || in.countPorts(defaultPortName, corev1.ProtocolTCP) <= 1 {
 		return nil
 	}
@@ -110,7 +110,7 @@ func checkOwnedContainerFields(in *input) field.ErrorList {
 	for i, c := range pod.Containers {
 		path := containerPath.Index(i)
 		errs = append(errs, checkHandlers(c, path)...)
-		if !slices.ContainsFunc(in.servers, func(s server) bool { return s.main && i == in.serving }) {
+		if !slices.ContainsFunc(in.servers, func(s server) bool { return s.serving && i == in.servingIndex }) {
 			errs = append(errs, in.checkFurtherSleep(c, path)...)
 		}
 	}
@@ -150,8 +150,8 @@ func (in *input) checkFurtherSleep(c corev1.Container, path *field.Path) field.E
 	return nil
 }
 
-// checkMainSleep: the sleep of the main container is t2.
-func checkMainSleep(_ *input, s server) field.ErrorList {
+// checkServingSleep rejects a preStop.sleep of the serving container, because it is derived: t2.
+func checkServingSleep(_ *input, s server) field.ErrorList {
 	if hook := preStopOf(*s.written); hook == nil || hook.Sleep == nil {
 		return nil
 	}
@@ -171,7 +171,7 @@ func checkProbeGrace(_ *input, s server) field.ErrorList {
 	return errs
 }
 
-// preStopOf is the container's hook, nil if it has none; an empty one counts as left out.
+// preStopOf returns the container's hook, nil if it has none; an empty one counts as left out.
 func preStopOf(c corev1.Container) *corev1.LifecycleHandler {
 	if c.Lifecycle == nil || !isHook(c.Lifecycle.PreStop) {
 		return nil
@@ -184,11 +184,11 @@ func isHook(h *corev1.LifecycleHandler) bool {
 }
 
 func checkEnvironment(in *input, s server) field.ErrorList {
-	return checkVariables(s, times(in.timing))
+	return checkVariables(s, timeVariables(in.timing))
 }
 
 func checkRequestVariable(in *input, s server) field.ErrorList {
-	return checkVariables(s, []corev1.EnvVar{requestTime(in.timing)})
+	return checkVariables(s, []corev1.EnvVar{requestVariable(in.timing)})
 }
 
 // checkVariables looks for variables that the user sets to another value than the derivation does.

@@ -181,16 +181,16 @@ func TestChangeKeepsTargetedPortNames(t *testing.T) {
 		old, new func(*v1alpha1.GracefulApp)
 		refused  bool
 	}{
-		{"a new number under the old name rolls out", renumber, func(*v1alpha1.GracefulApp) {}, false},
-		{"a new name would empty the Service", func(*v1alpha1.GracefulApp) {}, rename, true},
-		{"writing the derived name out changes nothing", unnamed, func(*v1alpha1.GracefulApp) {}, false},
-		{"naming an unnamed port otherwise", unnamed, rename, true},
-		{"another port beside the first", func(*v1alpha1.GracefulApp) {}, second, false},
-		{"the same Service port to another container port", second, retarget, true},
+		{name: "a new number under the old name rolls out", old: renumber, new: func(*v1alpha1.GracefulApp) {}, refused: false},
+		{name: "a new name would empty the Service", old: func(*v1alpha1.GracefulApp) {}, new: rename, refused: true},
+		{name: "writing the derived name out changes nothing", old: unnamed, new: func(*v1alpha1.GracefulApp) {}, refused: false},
+		{name: "naming an unnamed port otherwise", old: unnamed, new: rename, refused: true},
+		{name: "another port beside the first", old: func(*v1alpha1.GracefulApp) {}, new: second, refused: false},
+		{name: "the same Service port to another container port", old: second, new: retarget, refused: true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			errs := plan.Change(hello(tt.old), hello(tt.new), plan.Running{})
+			errs := plan.CheckChange(hello(tt.old), hello(tt.new), plan.Running{})
 			if refused := len(errs) > 0; refused != tt.refused {
 				t.Errorf("refused = %v, want %v: %v", refused, tt.refused, errs)
 			}

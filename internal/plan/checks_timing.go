@@ -57,13 +57,13 @@ func checkInputBounds(in *input) field.ErrorList {
 		words       string
 	}{
 		// The CRD's schema has the minimum of these two as well. It is repeated here for callers that have no schema validation.
-		{"startupSeconds", &spec.StartupSeconds, 1, timing.MaxInputSeconds, "one day"},
-		{"requestSeconds", &spec.RequestSeconds, 1, timing.MaxInputSeconds, "one day"},
+		{name: "startupSeconds", value: &spec.StartupSeconds, least: 1, most: timing.MaxInputSeconds, words: "one day"},
+		{name: "requestSeconds", value: &spec.RequestSeconds, least: 1, most: timing.MaxInputSeconds, words: "one day"},
 		// Invariants 1 to 3 set the minimum of these three.
-		{"shutdownSeconds", spec.ShutdownSeconds, math.MinInt32, timing.MaxInputSeconds, "one day"},
-		{"preStopSeconds", spec.PreStopSeconds, math.MinInt32, timing.MaxInputSeconds, "one day"},
-		{"terminationGracePeriodSeconds", spec.TerminationGracePeriodSeconds, math.MinInt32,
-			timing.MaxTerminationGracePeriodSeconds, "three days"},
+		{name: "shutdownSeconds", value: spec.ShutdownSeconds, least: math.MinInt32, most: timing.MaxInputSeconds, words: "one day"},
+		{name: "preStopSeconds", value: spec.PreStopSeconds, least: math.MinInt32, most: timing.MaxInputSeconds, words: "one day"},
+		{name: "terminationGracePeriodSeconds", value: spec.TerminationGracePeriodSeconds, least: math.MinInt32,
+			most: timing.MaxTerminationGracePeriodSeconds, words: "three days"},
 	} {
 		path := timingPath.Child(bound.name)
 		switch {
@@ -81,10 +81,10 @@ func checkInputBounds(in *input) field.ErrorList {
 // checkStartupBudget reads the effective numbers of the startup probe, given or derived from given ones.
 func checkStartupBudget(in *input, s server) field.ErrorList {
 	probe, start := s.derived.StartupProbe, in.spec().Timing.StartupSeconds
-	if s.written.StartupProbe == nil || !hasHandler(probe) || boundedProbe(s.written.StartupProbe) != nil {
+	if s.written.StartupProbe == nil || !hasHandler(probe) || probeBoundsError(s.written.StartupProbe) != nil {
 		return nil
 	}
-	guaranteed := certainStartBudget(probe)
+	guaranteed := guaranteedStartupBudget(probe)
 	if guaranteed > int64(start) {
 		return nil
 	}
@@ -100,14 +100,14 @@ func checkStartupBudget(in *input, s server) field.ErrorList {
 func checkProbeBounds(_ *input, s server) field.ErrorList {
 	var errs field.ErrorList
 	for _, p := range namedProbes(*s.written) {
-		if err := boundedProbe(p.Probe); err != nil {
+		if err := probeBoundsError(p.Probe); err != nil {
 			errs = append(errs, field.Invalid(s.path.Child(p.name), field.OmitValueType{}, err.Error()))
 		}
 	}
 	return errs
 }
 
-func boundedProbe(p *corev1.Probe) error {
+func probeBoundsError(p *corev1.Probe) error {
 	if p == nil {
 		return nil
 	}
@@ -115,15 +115,15 @@ func boundedProbe(p *corev1.Probe) error {
 		name  string
 		value int32
 	}{
-		{"initialDelaySeconds", p.InitialDelaySeconds}, {"periodSeconds", p.PeriodSeconds},
-		{"timeoutSeconds", p.TimeoutSeconds}, {"failureThreshold", p.FailureThreshold},
+		{name: "initialDelaySeconds", value: p.InitialDelaySeconds}, {name: "periodSeconds", value: p.PeriodSeconds},
+		{name: "timeoutSeconds", value: p.TimeoutSeconds}, {name: "failureThreshold", value: p.FailureThreshold},
 	} {
 		if n.value < 0 || n.value > timing.MaxInputSeconds {
 			return fmt.Errorf("%s %d is not between 0 (left out, so it is derived) and %d (one day)",
 				n.name, n.value, timing.MaxInputSeconds)
 		}
 	}
-	if sum := startBudget(p); sum > timing.MaxTerminationGracePeriodSeconds {
+	if sum := startupBudgetOf(p); sum > timing.MaxTerminationGracePeriodSeconds {
 		return fmt.Errorf("initialDelaySeconds %d + periodSeconds %d x failureThreshold %d = %d is more than %d (three days)",
 			p.InitialDelaySeconds, p.PeriodSeconds, p.FailureThreshold, sum, timing.MaxTerminationGracePeriodSeconds)
 	}

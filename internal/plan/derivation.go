@@ -26,16 +26,16 @@ const (
 
 var derivationPath = field.NewPath("metadata", "annotations").Key(v1alpha1.AnnotationDerivation)
 
-// rolledOut are the fields of the spec that change the pods. When the owner changes one of them, the app moves to NewestDerivation. The
+// rolloutFields are the fields of the spec that change the pods. When the owner changes one of them, the app moves to NewestDerivation. The
 // strategy and progressDeadlineSeconds are not among them: their change rolls out nothing, so a move of the app would restart pods that the
 // owner did not mean to restart. The digest is made from the JSON form, so a new field must be left out while it is unset (omitzero).
-type rolledOut struct {
+type rolloutFields struct {
 	Timing   v1alpha1.TimingSpec    `json:"timing"`
 	Template corev1.PodTemplateSpec `json:"template"`
 }
 
 func specDigest(spec *v1alpha1.GracefulAppSpec) string {
-	data, err := json.Marshal(rolledOut{Timing: spec.Timing, Template: spec.Template})
+	data, err := json.Marshal(rolloutFields{Timing: spec.Timing, Template: spec.Template})
 	if err != nil {
 		return "" // cannot happen to a spec that was read from JSON
 	}
@@ -45,7 +45,7 @@ func specDigest(spec *v1alpha1.GracefulAppSpec) string {
 // chooseDerivation decides the version for the app: the one that the owner asks for, else the one in force, else the newest. The result is
 // unknown to this operator, and greater than NewestDerivation, if a newer operator has derived the Deployment.
 func chooseDerivation(app *v1alpha1.GracefulApp, running Running) int32 {
-	if asked := askedDerivation(app); isKnownDerivation(asked) {
+	if asked := requestedDerivation(app); isKnownDerivation(asked) {
 		return asked
 	}
 	inForce := running.derivation(app)
@@ -64,7 +64,7 @@ func isKnownDerivation(version int32) bool {
 	return version >= OldestDerivation && version <= NewestDerivation
 }
 
-// derivation is the version that made the running pod template, 0 if none did. If annotation and status differ, the operator's applied fields
+// derivation returns the version that made the running pod template, 0 if none did. If annotation and status differ, the operator's applied fields
 // decide, because any client may edit the annotation; else the status, because it survives a deleted Deployment. A Deployment of the app that
 // records no version was created before there were versions.
 func (r Running) derivation(app *v1alpha1.GracefulApp) int32 {
@@ -103,7 +103,7 @@ func parseDerivation(text string) int32 {
 	return int32(n)
 }
 
-// ownerRollsOut tells whether the owner has changed a field of rolledOut since a version that this operator knows derived the Deployment. An
+// ownerRollsOut reports whether the owner has changed a field of rolloutFields since a version that this operator knows derived the Deployment. An
 // edit of the Deployment by another client does not count.
 func ownerRollsOut(app *v1alpha1.GracefulApp, running Running, version int32) bool {
 	last := app.Status.Derivation
@@ -120,7 +120,7 @@ func ownerRollsOut(app *v1alpha1.GracefulApp, running Running, version int32) bo
 	return true
 }
 
-// isAsDerived tells whether the fields of rolledOutPart that the operator has applied are those that this version derives from the spec.
+// isAsDerived reports whether the fields of rolloutPart that the operator has applied are those that this version derives from the spec.
 func (r Running) isAsDerived(app *v1alpha1.GracefulApp, version int32) bool {
 	applied := r.applied()
 	if applied == nil {
@@ -131,11 +131,11 @@ func (r Running) isAsDerived(app *v1alpha1.GracefulApp, version int32) bool {
 		return false // the spec is invalid, so this version derives nothing from it
 	}
 	p, err := in.build()
-	return err == nil && apiequality.Semantic.DeepEqual(rolledOutPart(applied), rolledOutPart(p.Deployment))
+	return err == nil && apiequality.Semantic.DeepEqual(rolloutPart(applied), rolloutPart(p.Deployment))
 }
 
-// rolledOutPart is a Deployment's spec without the fields that change no pod.
-func rolledOutPart(d *appsv1ac.DeploymentApplyConfiguration) appsv1ac.DeploymentSpecApplyConfiguration {
+// rolloutPart returns a Deployment's spec without the fields that change no pod.
+func rolloutPart(d *appsv1ac.DeploymentApplyConfiguration) appsv1ac.DeploymentSpecApplyConfiguration {
 	if d.Spec == nil {
 		return appsv1ac.DeploymentSpecApplyConfiguration{}
 	}
@@ -155,16 +155,16 @@ func (in *input) checkDerivation() field.ErrorList {
 			"to %d, which restarts the pods", in.app.Name, in.version, OldestDerivation, NewestDerivation, NewestDerivation))}
 }
 
-// askedDerivation is the version that the app's owner asks for, 0 if the annotation is absent or not a version.
-func askedDerivation(app *v1alpha1.GracefulApp) int32 {
+// requestedDerivation returns the version that the app's owner asks for, 0 if the annotation is absent or not a version.
+func requestedDerivation(app *v1alpha1.GracefulApp) int32 {
 	return parseDerivation(app.Annotations[v1alpha1.AnnotationDerivation])
 }
 
-// AskedDerivation checks the version that the owner asks for. It is for admission only: after a downgrade, the operator still reconciles an
+// CheckRequestedDerivation checks the version that the owner asks for. It is for admission only: after a downgrade, the operator still reconciles an
 // app that asks for a newer version.
-func AskedDerivation(app *v1alpha1.GracefulApp) field.ErrorList {
+func CheckRequestedDerivation(app *v1alpha1.GracefulApp) field.ErrorList {
 	text, ok := app.Annotations[v1alpha1.AnnotationDerivation]
-	if !ok || isKnownDerivation(askedDerivation(app)) {
+	if !ok || isKnownDerivation(requestedDerivation(app)) {
 		return nil
 	}
 	return invalid(derivationPath, text,

@@ -301,11 +301,11 @@ func TestUnknownDerivation(t *testing.T) {
 
 func TestAskedDerivationIsKnown(t *testing.T) {
 	for text, refused := range map[string]bool{"1": false, "2": false, "3": true, "0": true, "-1": true, "": true, "two": true, "99999999999": true} {
-		if errs := plan.AskedDerivation(hello(ask(text))); (len(errs) > 0) != refused {
+		if errs := plan.CheckRequestedDerivation(hello(ask(text))); (len(errs) > 0) != refused {
 			t.Errorf("%q: %v, refused = %v", text, errs, refused)
 		}
 	}
-	if errs := plan.AskedDerivation(hello()); len(errs) > 0 {
+	if errs := plan.CheckRequestedDerivation(hello()); len(errs) > 0 {
 		t.Errorf("no annotation: %v", errs)
 	}
 }
@@ -319,11 +319,11 @@ func TestTightenedRule(t *testing.T) {
 		t.Errorf("a new app: %v, want one error on %s", errs, field)
 	}
 	p, errs, _ := plan.For(hello(wrong, ask("1")), plan.Running{})
-	if len(errs) > 0 || len(p.Outdated) != 1 || p.Outdated[0].Field != field {
-		t.Errorf("version 1: errors %v, outdated %v, want no errors and one on %s", errs, p.Outdated, field)
+	if len(errs) > 0 || len(p.NewerVersionErrors) != 1 || p.NewerVersionErrors[0].Field != field {
+		t.Errorf("version 1: errors %v, outdated %v, want no errors and one on %s", errs, p.NewerVersionErrors, field)
 	}
-	if p, _, _ := plan.For(hello(setVariable("GRACEFUL_REQUEST_SEC", "5"), ask("1")), plan.Running{}); len(p.Outdated) > 0 {
-		t.Errorf("the right value: outdated %v", p.Outdated)
+	if p, _, _ := plan.For(hello(setVariable("GRACEFUL_REQUEST_SEC", "5"), ask("1")), plan.Running{}); len(p.NewerVersionErrors) > 0 {
+		t.Errorf("the right value: outdated %v", p.NewerVersionErrors)
 	}
 	app, running := derivedBy(t, 1, wrong)
 	record(t, hello(), running)

@@ -28,7 +28,7 @@ func handlersOf(c corev1.Container, path *field.Path) []handler {
 	for _, hook := range []struct {
 		name string
 		hook *corev1.LifecycleHandler
-	}{{"preStop", c.Lifecycle.PreStop}, {"postStart", c.Lifecycle.PostStart}} {
+	}{{name: "preStop", hook: c.Lifecycle.PreStop}, {name: "postStart", hook: c.Lifecycle.PostStart}} {
 		if hook.hook != nil {
 			all = append(all, addressesOf(hook.hook.HTTPGet, hook.hook.TCPSocket, path.Child("lifecycle", hook.name))...)
 		}
@@ -47,7 +47,7 @@ func addressesOf(http *corev1.HTTPGetAction, tcp *corev1.TCPSocketAction, path *
 	return all
 }
 
-// ownHook is the server's hook if the user wrote one, an exec or httpGet.
+// ownHook returns the exec or httpGet hook that the user wrote for the server, or nil.
 func (s server) ownHook() *corev1.LifecycleHandler {
 	if hook := preStopOf(*s.written); hook != nil && (hook.Exec != nil || hook.HTTPGet != nil) {
 		return hook
@@ -72,7 +72,7 @@ type wait struct {
 // onlyWait matches one command of a script that waits.
 var onlyWait = regexp.MustCompile(`^(?:/\S*/)?sleep\s+\S+$`)
 
-// readableWait adds up the waits that stand in an exec hook's command; ok tells whether there is any, in a command that
+// readableWait adds up the waits that stand in an exec hook's command; ok reports whether there is any, in a command that
 // simply runs from left to right.
 func readableWait(hook *corev1.LifecycleHandler) (w wait, ok bool) {
 	if hook == nil || hook.Exec == nil {

@@ -5,7 +5,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// targetPort is the Service's target for a derived port, which targets the name of a container port.
+// targetPort returns the Service's target for a derived port, which targets the name of a container port.
 //
 // An adopted Service may target a number, or the name of a port that the template no longer has. The running pods have no port of the new
 // name, so a Service that targets the name would lose its endpoints at once. So the Service targets the number, which old and new pods share
@@ -28,14 +28,14 @@ func (in *input) targetPort(p corev1.ServicePort) intstr.IntOrString {
 	return p.TargetPort
 }
 
-// handsOver tells whether the app's own Service still targets the number that old and new pods share. Another number, or a name, was
+// handsOver reports whether the app's own Service still targets the number that old and new pods share. Another number, or a name, was
 // written by another client.
 func (in *input) handsOver(p, live corev1.ServicePort) bool {
 	number := in.portNumber(p)
 	return in.running.Deployment != nil && live.TargetPort == intstr.FromInt32(number) && !in.running.everyPodHas(p.TargetPort.StrVal, p.Protocol, number)
 }
 
-// portNumber is the number of the container port that a derived Service port targets, or 0.
+// portNumber returns the number of the container port that a derived Service port targets, or 0.
 func (in *input) portNumber(p corev1.ServicePort) int32 {
 	return numberOf(in.reachablePorts(), p.TargetPort.StrVal, p.Protocol)
 }

@@ -43,7 +43,7 @@ func warnInjectedContainer(p admittedPod) []string {
 	return all
 }
 
-// hookSeconds is how long a container's preStop hook delays SIGTERM; ok is false if the hook does not show it.
+// hookSeconds returns how long a container's preStop hook delays SIGTERM; ok is false if the hook does not show it.
 func hookSeconds(c corev1.Container) (seconds float64, ok bool) {
 	switch hook := preStopOf(c); {
 	case hook == nil:
@@ -72,12 +72,12 @@ func warnInjectedSidecars(p admittedPod) []string {
 		"spec.timing.terminationGracePeriodSeconds to %d", strings.Join(names, ", "), *grace, needed+timing.SidecarSeconds)
 }
 
-// leastGrace is t1 + t2, which t3 must exceed.
+// leastGrace returns t1 + t2, which t3 must exceed.
 func (p admittedPod) leastGrace() int64 {
 	return int64(p.Timing.ShutdownSeconds) + int64(p.Timing.PreStopSeconds)
 }
 
-// changedGrace tells whether the pods get another grace period than t3.
+// changedGrace reports whether the pods get another grace period than t3.
 func (p admittedPod) changedGrace() bool {
 	grace := p.admitted.TerminationGracePeriodSeconds
 	return grace != nil && *grace != int64(p.Timing.TerminationGracePeriodSeconds)
@@ -111,18 +111,18 @@ func warnChangedContainers(p admittedPod) []string {
 	return all
 }
 
-// changedFields are the derived fields, such as probes and hook, that the admitted container lacks or has with another value.
+// changedFields returns the derived fields, such as probes and hook, that the admitted container lacks or has with another value.
 func changedFields(sent, admitted corev1.Container) []string {
 	var changed []string
 	for _, f := range []struct {
 		name string
 		kept bool
 	}{
-		{"startupProbe", isKept(sent.StartupProbe, admitted.StartupProbe)},
-		{"readinessProbe", isKept(sent.ReadinessProbe, admitted.ReadinessProbe)},
-		{"livenessProbe", isKept(sent.LivenessProbe, admitted.LivenessProbe)},
-		{"lifecycle.preStop", apiequality.Semantic.DeepDerivative(preStopOf(sent), preStopOf(admitted))},
-		{"restartPolicy", apiequality.Semantic.DeepEqual(sent.RestartPolicy, admitted.RestartPolicy)},
+		{name: "startupProbe", kept: isKept(sent.StartupProbe, admitted.StartupProbe)},
+		{name: "readinessProbe", kept: isKept(sent.ReadinessProbe, admitted.ReadinessProbe)},
+		{name: "livenessProbe", kept: isKept(sent.LivenessProbe, admitted.LivenessProbe)},
+		{name: "lifecycle.preStop", kept: apiequality.Semantic.DeepDerivative(preStopOf(sent), preStopOf(admitted))},
+		{name: "restartPolicy", kept: apiequality.Semantic.DeepEqual(sent.RestartPolicy, admitted.RestartPolicy)},
 	} {
 		if !f.kept {
 			changed = append(changed, f.name)
@@ -146,7 +146,7 @@ func variable(c corev1.Container, name string) *corev1.EnvVar {
 	return nil
 }
 
-// isKept tells whether the API server admits the probe as it was sent. A field that was left out may have any value, because the API server
+// isKept reports whether the API server admits the probe as it was sent. A field that was left out may have any value, because the API server
 // sets its default. DeepDerivative compares a number even if it is 0, so isKept first copies the numbers that were left out.
 func isKept(sent, admitted *corev1.Probe) bool {
 	if sent == nil || admitted == nil {

@@ -25,11 +25,11 @@ var (
 type input struct {
 	app     *v1alpha1.GracefulApp
 	running Running
-	// version of the derivation.
+	// version is the derivation version.
 	version int32
 	timing  timing.Timing
-	// serving is the index of the main container, or -1.
-	serving int
+	// servingIndex is the index of the serving container, or -1.
+	servingIndex int
 	// template is the pod template as it will be.
 	template *corev1.PodTemplateSpec
 	// ports of the Service as they will be; one that targets no container port has the empty target "".
@@ -44,11 +44,11 @@ func newInput(app *v1alpha1.GracefulApp, running Running) *input {
 
 func newInputOf(version int32, app *v1alpha1.GracefulApp, running Running) *input {
 	in := &input{
-		app:     app,
-		running: running,
-		version: version,
-		timing:  deriveTiming(version, &app.Spec),
-		serving: servingContainer(&app.Spec.Template),
+		app:          app,
+		running:      running,
+		version:      version,
+		timing:       deriveTiming(version, &app.Spec),
+		servingIndex: servingContainer(&app.Spec.Template),
 	}
 	in.template = withNamedPort(in)
 	in.ports = servicePorts(in)
@@ -57,16 +57,16 @@ func newInputOf(version int32, app *v1alpha1.GracefulApp, running Running) *inpu
 	return in
 }
 
-// deriveTiming: version 1 has no upper bound of the liveness probe's patience.
+// deriveTiming derives the timing. In version 1, the time for which the liveness probe tolerates failures has no upper bound.
 func deriveTiming(version int32, spec *v1alpha1.GracefulAppSpec) timing.Timing {
 	t := timing.Derive(spec.Timing, nativeSidecars(spec.Template.Spec))
 	if version < 2 {
-		return t.WithPatience(t.RequestSeconds)
+		return t.WithLivenessTolerance(t.RequestSeconds)
 	}
 	return t
 }
 
-// servingContainer is the index of the main container: the one that the annotation names, else the first.
+// servingContainer returns the index of the serving container: the one that the annotation names, else the first.
 func servingContainer(template *corev1.PodTemplateSpec) int {
 	name, named := template.Annotations[defaultContainerAnnotation]
 	for i, c := range template.Spec.Containers {
@@ -95,12 +95,12 @@ func (in *input) spec() *v1alpha1.GracefulAppSpec { return &in.app.Spec }
 
 func (in *input) replicas() int32 { return Replicas(in.app, in.running) }
 
-// portsPath is the ports of the container that a Service port targets, of the main container if it targets none.
+// portsPath returns the path of the ports of the container that a Service port targets, or of the serving container if the port targets none.
 func (in *input) portsPath(target corev1.ServicePort) *field.Path {
-	for _, s := range in.runningContainers() {
+	for _, s := range in.longRunningContainers() {
 		if numberOf(s.derived.Ports, target.TargetPort.StrVal, target.Protocol) != 0 {
 			return s.path.Child("ports")
 		}
 	}
-	return containerPath.Index(max(in.serving, 0)).Child("ports")
+	return containerPath.Index(max(in.servingIndex, 0)).Child("ports")
 }

@@ -12,7 +12,7 @@ var packageManagers = []string{"npm", "npx", "yarn", "pnpm"}
 // inits forward SIGTERM to the command that they start, and to no other process.
 var inits = []string{"tini", "docker-init", "catatonit", "dumb-init"}
 
-// launched is the command that gets the container's SIGTERM: the command that env executes, or the one to which a small init forwards the
+// launched returns the command that gets the container's SIGTERM: the command that env executes, or the one to which a small init forwards the
 // signal. It is empty where all processes get the signal.
 func launched(command []string) []string {
 	for len(command) > 0 {
@@ -30,7 +30,7 @@ func launched(command []string) []string {
 	return nil
 }
 
-// signalsGroup tells whether an init signals every process of its child's group: tini does if -g asks for it, dumb-init unless -c forbids it.
+// signalsGroup reports whether an init signals every process of its child's group: tini does if -g asks for it, dumb-init unless -c forbids it.
 func signalsGroup(name string, words []string) bool {
 	has := func(short byte, long string) bool {
 		for _, word := range words {

@@ -32,7 +32,7 @@ func SelectorLabels(app *v1alpha1.GracefulApp) map[string]string {
 	return map[string]string{nameLabel: app.Name}
 }
 
-// PodLabels are the labels of the app's pods. The user's value wins, and a check refuses one that contradicts the selector.
+// PodLabels returns the labels of the app's pods. The user's value wins, and a check refuses one that contradicts the selector.
 func PodLabels(app *v1alpha1.GracefulApp) map[string]string {
 	return withDefaults(app.Spec.Template.Labels, SelectorLabels(app))
 }

@@ -11,7 +11,7 @@ import (
 // FieldManager is the field manager of every field that the operator sets; kubectl shows it with --show-managed-fields.
 const FieldManager = "gracefulapp"
 
-// Owns tells whether a live object of the app's name is the app's own: the app controls it, or it has lost its owner reference (an edit, a
+// Owns reports whether a live object of the app's name is the app's own: the app controls it, or it has lost its owner reference (an edit, a
 // restore from a backup) and its managed fields show that the operator applied it for this app. The objects of a deleted GracefulApp that
 // were orphaned show an apply too, but one before the new app was created.
 func Owns(app *v1alpha1.GracefulApp, object metav1.Object) bool {
@@ -23,7 +23,7 @@ func Owns(app *v1alpha1.GracefulApp, object metav1.Object) bool {
 	})
 }
 
-// IsApplied tells whether the entry of the managed fields is that of the operator's server-side apply.
+// IsApplied reports whether the entry of the managed fields is that of the operator's server-side apply.
 func IsApplied(e metav1.ManagedFieldsEntry) bool {
 	return e.Manager == FieldManager && e.Operation == metav1.ManagedFieldsOperationApply && e.Subresource == "" && e.FieldsV1 != nil
 }

@@ -19,19 +19,18 @@ type Plan struct {
 	Deployment          *appsv1ac.DeploymentApplyConfiguration
 	Service             *corev1ac.ServiceApplyConfiguration
 	PodDisruptionBudget *policyv1ac.PodDisruptionBudgetApplyConfiguration
-	// Derivation is set with field errors too.
+	// Derivation is set even if For returns field errors.
 	Derivation v1alpha1.DerivationStatus
-	// Outdated are the rules of newer derivation versions that the spec breaks. They block nothing while the app keeps its version.
-	Outdated field.ErrorList
+	// NewerVersionErrors are the rules of newer derivation versions that the spec breaks. They block nothing while the app keeps its version.
+	NewerVersionErrors field.ErrorList
 
-	origin origin
-	// serving are the names of the containers that get requests.
-	serving []string
+	addedVariables addedVariables
+	// serverNames are the names of the containers that get requests.
+	serverNames []string
 }
 
-// For derives the desired objects from the app and its live objects. If it returns field errors, the spec breaks an invariant and the Plan
-// has no objects: the caller may create nothing from it and delete nothing. Warnings are for the user who writes the spec; they never block
-// anything.
+// For derives the desired objects from the app and its live objects, and returns the warnings for the user who writes the spec. If it returns field
+// errors, the spec breaks a rule and the Plan has no objects. The caller must then neither create nor delete an object.
 func For(app *v1alpha1.GracefulApp, running Running) (Plan, field.ErrorList, []string) {
 	in := newInput(app, running)
 	if errs := in.check(); len(errs) > 0 {
@@ -39,10 +38,10 @@ func For(app *v1alpha1.GracefulApp, running Running) (Plan, field.ErrorList, []s
 	}
 	plan, err := in.build()
 	if err != nil {
-		// Cannot happen to a spec that the API server has accepted. It is reported in case a later API server accepts more.
+		// The API server accepts no spec that causes this error. A later API server may accept more.
 		return Plan{Derivation: in.derivation()}, field.ErrorList{field.InternalError(templatePath, err)}, in.warn()
 	}
-	plan.Outdated = in.outdated()
+	plan.NewerVersionErrors = in.newerVersionErrors()
 	return plan, nil, in.warn()
 }
 
@@ -61,8 +60,8 @@ func (in *input) build() (Plan, error) {
 		Service:             service,
 		PodDisruptionBudget: disruptionBudgetConfiguration(in),
 		Derivation:          in.derivation(),
-		origin:              in.origin(),
-		serving:             in.serverNames(),
+		addedVariables:      in.countAddedVariables(),
+		serverNames:         in.serverNames(),
 	}, nil
 }
 

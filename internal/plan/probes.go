@@ -21,11 +21,11 @@ type namedProbe struct {
 	name string
 }
 
-// namedProbes are the probes that a container has, in the order in which they begin to run.
+// namedProbes returns the probes that a container has, in the order in which they begin to run.
 func namedProbes(c corev1.Container) []namedProbe {
 	var all []namedProbe
 	for _, p := range []namedProbe{
-		{c.StartupProbe, "startupProbe"}, {c.ReadinessProbe, "readinessProbe"}, {c.LivenessProbe, "livenessProbe"},
+		{Probe: c.StartupProbe, name: "startupProbe"}, {Probe: c.ReadinessProbe, name: "readinessProbe"}, {Probe: c.LivenessProbe, name: "livenessProbe"},
 	} {
 		if p.Probe != nil {
 			all = append(all, p)
@@ -34,8 +34,8 @@ func namedProbes(c corev1.Container) []namedProbe {
 	return all
 }
 
-// deriveProbes completes the probes that the user wrote: a missing handler, and every number that was left out (a probe
-// does not tell 0 from absent). fallback is the handler of a probe that has none; without it such a probe is left as it is.
+// deriveProbes adds to the user's probes a missing handler and each number that is 0, which means left out. fallback is the handler for a probe without
+// one. If fallback is empty, a probe without a handler does not change.
 func deriveProbes(written probes, t timing.Timing, fallback corev1.ProbeHandler, native bool) probes {
 	readiness := completeProbe(written.readiness, t.Readiness, fallback)
 	liveness := completeProbe(written.liveness, t.Liveness, fallback)
@@ -56,8 +56,8 @@ func deriveProbes(written probes, t timing.Timing, fallback corev1.ProbeHandler,
 	return probes{startup: startup, readiness: readiness, liveness: liveness}
 }
 
-// openPort is a handler that probes whether a port accepts connections, or an empty one if there is no port.
-func openPort(name string) corev1.ProbeHandler {
+// tcpHandler returns a handler that probes whether a port accepts connections, or an empty one if there is no port.
+func tcpHandler(name string) corev1.ProbeHandler {
 	if name == "" {
 		return corev1.ProbeHandler{}
 	}
@@ -91,19 +91,21 @@ func hasHandler(p *corev1.Probe) bool {
 	return p != nil && (p.HTTPGet != nil || p.TCPSocket != nil || p.Exec != nil || p.GRPC != nil)
 }
 
-// startBudget is how long a container may take until the probe has succeeded once, in seconds; 0 without a probe.
-func startBudget(p *corev1.Probe) int64 {
+// startupBudgetOf returns how long a container may take until the probe has succeeded once, in seconds; 0 without a probe.
+func startupBudgetOf(p *corev1.Probe) int64 {
 	if p == nil {
 		return 0
 	}
-	return int64(p.InitialDelaySeconds) + patience(p)
+	return int64(p.InitialDelaySeconds) + toleranceOf(p)
 }
 
-// certainStartBudget leaves a period out, because the first probe falls anywhere in the first one.
-func certainStartBudget(p *corev1.Probe) int64 { return startBudget(p) - int64(p.PeriodSeconds) }
+// guaranteedStartupBudget is startupBudgetOf without one period, because the first probe can happen at any moment of the first period.
+func guaranteedStartupBudget(p *corev1.Probe) int64 {
+	return startupBudgetOf(p) - int64(p.PeriodSeconds)
+}
 
-// patience is how long a container that runs may fail the probe, in seconds. The initial delay is over by then: it counts from the container's start.
-func patience(p *corev1.Probe) int64 { return int64(p.PeriodSeconds) * int64(p.FailureThreshold) }
+// toleranceOf returns how long a started container may fail the probe, in seconds. The initial delay does not count: it is over by then.
+func toleranceOf(p *corev1.Probe) int64 { return int64(p.PeriodSeconds) * int64(p.FailureThreshold) }
 
-// certainPatience leaves a period out, because the first failure falls anywhere in the first one.
-func certainPatience(p *corev1.Probe) int64 { return patience(p) - int64(p.PeriodSeconds) }
+// guaranteedTolerance is toleranceOf without one period, because the first failure can happen at any moment of the first period.
+func guaranteedTolerance(p *corev1.Probe) int64 { return toleranceOf(p) - int64(p.PeriodSeconds) }

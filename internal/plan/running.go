@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
@@ -26,7 +27,7 @@ type Running struct {
 	Applied func() *appsv1ac.DeploymentApplyConfiguration
 }
 
-// Replicas is the number of pods that the Deployment gets: spec.replicas, 1 if that is absent. While a HorizontalPodAutoscaler targets the
+// Replicas returns the number of pods that the Deployment gets: spec.replicas, 1 if that is absent. While a HorizontalPodAutoscaler targets the
 // Deployment instead of the GracefulApp, it is the number that the Deployment has: two writers that disagree would create and delete pods
 // in turn.
 func Replicas(app *v1alpha1.GracefulApp, running Running) int32 {
@@ -39,7 +40,7 @@ func Replicas(app *v1alpha1.GracefulApp, running Running) int32 {
 	return 1 // the CRD's default, for a file that no API server has seen
 }
 
-// servicePort is the live Service's port of the same number and protocol, or nil.
+// servicePort returns the live Service's port of the same number and protocol, or nil.
 func (r Running) servicePort(p corev1.ServicePort) *corev1.ServicePort {
 	if r.Service == nil {
 		return nil
@@ -51,7 +52,7 @@ func (r Running) servicePort(p corev1.ServicePort) *corev1.ServicePort {
 	return &r.Service.Spec.Ports[i]
 }
 
-// targetNumber is the container port to which a live Service port sends requests, 0 if the pods have no port of its name.
+// targetNumber returns the container port to which a live Service port sends requests, 0 if the pods have no port of its name.
 func (r Running) targetNumber(p corev1.ServicePort) int32 {
 	switch {
 	case p.TargetPort.Type == intstr.Int && p.TargetPort.IntVal != 0:
@@ -64,22 +65,22 @@ func (r Running) targetNumber(p corev1.ServicePort) int32 {
 	return numberOf(portsOf(r.Deployment.Spec.Template.Spec), p.TargetPort.StrVal, p.Protocol)
 }
 
-// everyPodHas tells whether all pods that the Deployment wants are available and made from its live template, and its port of this name has
+// everyPodHas reports whether all pods that the Deployment wants are available and made from its live template, and its port of this name has
 // this number.
 func (r Running) everyPodHas(name string, protocol corev1.Protocol, number int32) bool {
 	d := r.Deployment
-	wanted := orElse(d.Spec.Replicas, 1)
+	wanted := ptr.Deref(d.Spec.Replicas, 1)
 	return r.isRolledOut() && d.Status.Replicas == wanted && d.Status.AvailableReplicas == wanted &&
 		numberOf(portsOf(d.Spec.Template.Spec), name, protocol) == number
 }
 
-// isRolledOut tells whether all pods of the Deployment are made from its live template.
+// isRolledOut reports whether all pods of the Deployment are made from its live template.
 func (r Running) isRolledOut() bool {
 	d := r.Deployment
 	return d.Status.ObservedGeneration >= d.Generation && d.Status.UpdatedReplicas == d.Status.Replicas
 }
 
-// numberOf is the number of the first port of a name and protocol, or 0. Kubernetes takes the first one too.
+// numberOf returns the number of the first port of a name and protocol, or 0. Kubernetes takes the first one too.
 func numberOf(ports []corev1.ContainerPort, name string, p corev1.Protocol) int32 {
 	for _, port := range ports {
 		if port.Name == name && protocol(port.Protocol) == protocol(p) {
@@ -103,5 +104,5 @@ func portsOf(pod corev1.PodSpec) []corev1.ContainerPort {
 	return ports
 }
 
-// adopts tells whether the app is about to adopt the live object.
+// adopts reports whether the app is about to adopt the live object.
 func (in *input) adopts(object metav1.Object) bool { return !Owns(in.app, object) }

@@ -10,41 +10,41 @@ import (
 // server is a container that gets requests. Its probes, preStop hook and environment are derived, checked and warned about.
 type server struct {
 	path *field.Path
-	// written is the container as the user wrote it, derived as it will be.
+	// written is the container in the user's template, derived the one in the derived template.
 	written, derived *corev1.Container
-	// main is the container that the annotation names, else the first. It gets requests from the Service or from a proxy in the same pod.
-	main bool
+	// serving is true for the serving container (docs/glossary.md). It gets requests from the Service, or from a proxy in the same pod.
+	serving bool
 	// native is a native sidecar: an init container with restartPolicy Always.
 	native bool
-	// targeted tells whether a Service port targets the container. Where none does, the main container counts as targeted.
+	// targeted is true if a Service port targets the container. If Service ports target no container, it is true for the serving container.
 	targeted bool
 }
 
-// findServers returns the main container and, from derivation version 2 on, each container and native sidecar that a Service port targets. It
-// leaves out a main container without a TCP port if Service ports target other containers, because it has nothing to probe: php-fpm on a Unix
+// findServers returns the serving container and, from derivation version 2 on, each container and native sidecar that a Service port targets. It
+// leaves out a serving container without a TCP port if Service ports target other containers, because it has nothing to probe: php-fpm on a Unix
 // socket behind nginx.
 func (in *input) findServers() []server {
-	all := in.runningContainers()
+	all := in.longRunningContainers()
 	found := false
 	for i := range all {
 		all[i].targeted = in.version >= 2 && slices.ContainsFunc(all[i].derived.Ports, in.isTarget)
 		found = found || all[i].targeted
 	}
 	for i := range all {
-		all[i].targeted = all[i].targeted || all[i].main && !found
+		all[i].targeted = all[i].targeted || all[i].serving && !found
 	}
 	return slices.DeleteFunc(all, func(s server) bool {
-		return !s.targeted && (!s.main || servingPort(*s.written) < 0)
+		return !s.targeted && (!s.serving || firstTCPPort(*s.written) < 0)
 	})
 }
 
-// runningContainers are those that run as long as the pod serves.
-func (in *input) runningContainers() []server {
+// longRunningContainers returns the containers and native sidecars that run as long as the pod serves.
+func (in *input) longRunningContainers() []server {
 	written, derived := &in.spec().Template.Spec, &in.template.Spec
 	var all []server
 	for i := range written.Containers {
 		all = append(all, server{
-			path: containerPath.Index(i), written: &written.Containers[i], derived: &derived.Containers[i], main: i == in.serving,
+			path: containerPath.Index(i), written: &written.Containers[i], derived: &derived.Containers[i], serving: i == in.servingIndex,
 		})
 	}
 	for i := range written.InitContainers {
@@ -57,14 +57,14 @@ func (in *input) runningContainers() []server {
 	return all
 }
 
-// isTarget tells whether a Service port targets this container port.
+// isTarget reports whether a Service port targets this container port.
 func (in *input) isTarget(port corev1.ContainerPort) bool {
 	return port.Name != "" && slices.ContainsFunc(in.ports, func(p corev1.ServicePort) bool {
 		return p.TargetPort.StrVal == port.Name && p.Protocol == protocol(port.Protocol)
 	})
 }
 
-// probedPort is the name of the port that a probe without a handler asks, or "". A port of a further container that no Service
+// probedPort returns the name of the port that a probe without a handler gets, or "". A port of a further container that no Service
 // port targets may be open on localhost only.
 func (in *input) probedPort(s server) string {
 	first := ""
@@ -73,14 +73,14 @@ func (in *input) probedPort(s server) string {
 		case protocol(p.Protocol) != corev1.ProtocolTCP:
 		case in.version >= 2 && in.isTarget(p):
 			return p.Name
-		case s.main && first == "":
+		case s.serving && first == "":
 			first = p.Name
 		}
 	}
 	return first
 }
 
-// isServer tells whether the container of this name is a server.
+// isServer reports whether the container of this name is a server.
 func (in *input) isServer(name string) bool {
 	return slices.ContainsFunc(in.servers, func(s server) bool { return s.written.Name == name })
 }
@@ -93,41 +93,42 @@ func (in *input) serverNames() []string {
 	return names
 }
 
-// startupBudget is how long the servers of a pod may take to start: native sidecars start one after another, then the containers at once.
+// startupBudget returns how long the servers of a pod may take to start: native sidecars start one after another, then the containers at once.
 // A spec of at most maxSpecBytes has too few containers for the sum to exceed int32.
 func (in *input) startupBudget() int32 {
 	var sidecars, slowest int64
 	for _, s := range in.servers {
 		if s.native {
-			sidecars += startBudget(s.derived.StartupProbe)
+			sidecars += startupBudgetOf(s.derived.StartupProbe)
 		} else {
-			slowest = max(slowest, startBudget(s.derived.StartupProbe))
+			slowest = max(slowest, startupBudgetOf(s.derived.StartupProbe))
 		}
 	}
 	return int32(sidecars + slowest)
 }
 
-// livenessBudget is the shortest time after which a server that fails its liveness probe is restarted.
+// livenessBudget returns the shortest time after which a server that fails its liveness probe is restarted.
 func (in *input) livenessBudget() int32 {
 	var shortest int64
 	for _, s := range in.servers {
-		if p := s.derived.LivenessProbe; p != nil && (shortest == 0 || patience(p) < shortest) {
-			shortest = patience(p)
+		if p := s.derived.LivenessProbe; p != nil && (shortest == 0 || toleranceOf(p) < shortest) {
+			shortest = toleranceOf(p)
 		}
 	}
 	return int32(shortest)
 }
 
+// serverCheck returns the errors of one server.
 type serverCheck func(*input, server) field.ErrorList
 
-// ofMain runs the check for the main container.
-func ofMain(find serverCheck) func(*input) field.ErrorList {
-	return ofServers(func(s server) bool { return s.main }, find)
+// ofServingContainer returns a check of the spec that runs the given check for the serving container.
+func ofServingContainer(find serverCheck) func(*input) field.ErrorList {
+	return ofServers(func(s server) bool { return s.serving }, find)
 }
 
-// ofFurther runs the checks for the further containers that a Service port targets.
-func ofFurther(find ...serverCheck) func(*input) field.ErrorList {
-	return ofServers(func(s server) bool { return !s.main }, find...)
+// ofFurtherServers returns a check of the spec that runs the given checks for each further container that a Service port targets.
+func ofFurtherServers(find ...serverCheck) func(*input) field.ErrorList {
+	return ofServers(func(s server) bool { return !s.serving }, find...)
 }
 
 func ofServers(matches func(server) bool, find ...serverCheck) func(*input) field.ErrorList {
@@ -144,8 +145,8 @@ func ofServers(matches func(server) bool, find ...serverCheck) func(*input) fiel
 	}
 }
 
-// warnEach collects the warnings about every server.
-func warnEach(find func(*input, server) []string) func(*input) []string {
+// ofEachServer returns a function that collects the warnings about every server.
+func ofEachServer(find func(*input, server) []string) func(*input) []string {
 	return func(in *input) []string {
 		var all []string
 		for _, s := range in.servers {

@@ -50,8 +50,8 @@ func TestFurtherServerIsATightenedRule(t *testing.T) {
 		t.Errorf("version 2: %v, want one error on %s", errs, field)
 	}
 	p, errs, _ := plan.For(hello(broken, ask("1")), plan.Running{})
-	if len(errs) > 0 || len(p.Outdated) != 1 || p.Outdated[0].Field != field {
-		t.Errorf("version 1: errors %v, outdated %v, want no errors and one on %s", errs, p.Outdated, field)
+	if len(errs) > 0 || len(p.NewerVersionErrors) != 1 || p.NewerVersionErrors[0].Field != field {
+		t.Errorf("version 1: errors %v, outdated %v, want no errors and one on %s", errs, p.NewerVersionErrors, field)
 	}
 }
 
@@ -66,22 +66,22 @@ func TestProbeWithoutAHandlerAsksTheTargetedPort(t *testing.T) {
 		server int
 		want   string
 	}{
-		{"the proxy's", behindProxy(func(c *corev1.Container) { c.Ports = metrics(c.Ports) }), 1, "proxy"},
-		{"the only container's", func(app *v1alpha1.GracefulApp) {
+		{name: "the proxy's", modify: behindProxy(func(c *corev1.Container) { c.Ports = metrics(c.Ports) }), server: 1, want: "proxy"},
+		{name: "the only container's", modify: func(app *v1alpha1.GracefulApp) {
 			container(app).Ports = metrics(container(app).Ports)
 			container(app).ReadinessProbe = nil
 			app.Spec.Service = service(corev1.ServicePort{Port: 80, TargetPort: intstr.FromString("http")})
-		}, 0, "http"},
-		{"as version 1 has it", func(app *v1alpha1.GracefulApp) {
+		}, server: 0, want: "http"},
+		{name: "as version 1 has it", modify: func(app *v1alpha1.GracefulApp) {
 			container(app).Ports = metrics(container(app).Ports)
 			container(app).ReadinessProbe = nil
 			app.Spec.Service = service(corev1.ServicePort{Port: 80, TargetPort: intstr.FromString("http")})
 			ask("1")(app)
-		}, 0, "metrics"},
-		{"the first port of an app behind a proxy", func(app *v1alpha1.GracefulApp) {
+		}, server: 0, want: "metrics"},
+		{name: "the first port of an app behind a proxy", modify: func(app *v1alpha1.GracefulApp) {
 			behindProxy()(app)
 			container(app).ReadinessProbe = nil
-		}, 0, "http"},
+		}, server: 0, want: "http"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -200,7 +200,7 @@ func TestContainerRestartIsATightenedRule(t *testing.T) {
 		container(app).RestartPolicy = new(corev1.ContainerRestartPolicyNever)
 	}
 	p, errs, _ := plan.For(hello(never, ask("1")), plan.Running{})
-	if len(errs) > 0 || len(p.Outdated) != 1 || p.Outdated[0].Field != "spec.template.spec.containers[0].restartPolicy" {
-		t.Errorf("version 1: errors %v, outdated %v, want no errors and one on the container's restartPolicy", errs, p.Outdated)
+	if len(errs) > 0 || len(p.NewerVersionErrors) != 1 || p.NewerVersionErrors[0].Field != "spec.template.spec.containers[0].restartPolicy" {
+		t.Errorf("version 1: errors %v, outdated %v, want no errors and one on the container's restartPolicy", errs, p.NewerVersionErrors)
 	}
 }

@@ -62,7 +62,7 @@ func servicePorts(in *input) []corev1.ServicePort {
 	return ports
 }
 
-// targetOf is the name of the container port that a Service port targets, or "". A target that was left out
+// targetOf returns the name of the container port that a Service port targets, or "". A target that was left out
 // is the serving container's port of the same name, else of the same number (Kubernetes' own default), else, for an only
 // port, the serving port. The protocol must fit, for Kubernetes looks for name and protocol.
 func (in *input) targetOf(port corev1.ServicePort, only bool) string {
@@ -108,29 +108,29 @@ func (in *input) countPorts(name string, p corev1.Protocol) int {
 	return n
 }
 
-// reachablePorts are the ports that a Service can target, the serving container's first.
+// reachablePorts returns the ports that a Service can target, the serving container's first.
 func (in *input) reachablePorts() []corev1.ContainerPort {
 	pod := in.template.Spec
-	if in.serving > 0 {
-		serving := pod.Containers[in.serving]
-		pod.Containers = append([]corev1.Container{serving}, slices.Delete(slices.Clone(pod.Containers), in.serving, in.serving+1)...)
+	if in.servingIndex > 0 {
+		serving := pod.Containers[in.servingIndex]
+		pod.Containers = append([]corev1.Container{serving}, slices.Delete(slices.Clone(pod.Containers), in.servingIndex, in.servingIndex+1)...)
 	}
 	return portsOf(pod)
 }
 
-// servingPorts are the serving container's, as they will be.
+// servingPorts returns the derived ports of the serving container.
 func (in *input) servingPorts() []corev1.ContainerPort {
-	if in.serving < 0 {
+	if in.servingIndex < 0 {
 		return nil
 	}
-	return in.template.Spec.Containers[in.serving].Ports
+	return in.template.Spec.Containers[in.servingIndex].Ports
 }
 
 func (in *input) servingPortName() string {
-	if in.serving < 0 {
+	if in.servingIndex < 0 {
 		return ""
 	}
-	if i := servingPort(in.template.Spec.Containers[in.serving]); i >= 0 {
+	if i := firstTCPPort(in.template.Spec.Containers[in.servingIndex]); i >= 0 {
 		return in.servingPorts()[i].Name
 	}
 	return ""

@@ -39,35 +39,35 @@ func TestServiceTargets(t *testing.T) {
 		targets []string // of the derived Service's ports
 		fields  []string // of the errors, if any
 	}{
-		{"none asked for", nil, []string{"http"}, nil},
-		{"none asked for, the port's name is not http",
-			[]func(*v1alpha1.GracefulApp){ports(web), probesOn("web")}, []string{"web"}, nil},
-		{"none asked for, an exporter's port is named http", []func(*v1alpha1.GracefulApp){
+		{name: "none asked for", modify: nil, targets: []string{"http"}, fields: nil},
+		{name: "none asked for, the port's name is not http",
+			modify: []func(*v1alpha1.GracefulApp){ports(web), probesOn("web")}, targets: []string{"web"}, fields: nil},
+		{name: "none asked for, an exporter's port is named http", modify: []func(*v1alpha1.GracefulApp){
 			ports(web), probesOn("web"), beside(true, corev1.ContainerPort{Name: "http", ContainerPort: 9100}),
-		}, []string{"web"}, nil},
-		{"none asked for, UDP comes first", []func(*v1alpha1.GracefulApp){ports(dns, http)}, []string{"http"}, nil},
-		{"only UDP", []func(*v1alpha1.GracefulApp){ports(dns), probesOn("dns")}, nil,
-			[]string{"spec.template.spec.containers[0].ports"}},
-		{"an only port without a target",
-			[]func(*v1alpha1.GracefulApp){serve(corev1.ServicePort{Port: 80})}, []string{"http"}, nil},
-		{"one number, two protocols", []func(*v1alpha1.GracefulApp){ports(http, dns), serve(
+		}, targets: []string{"web"}, fields: nil},
+		{name: "none asked for, UDP comes first", modify: []func(*v1alpha1.GracefulApp){ports(dns, http)}, targets: []string{"http"}, fields: nil},
+		{name: "only UDP", modify: []func(*v1alpha1.GracefulApp){ports(dns), probesOn("dns")}, targets: nil,
+			fields: []string{"spec.template.spec.containers[0].ports"}},
+		{name: "an only port without a target",
+			modify: []func(*v1alpha1.GracefulApp){serve(corev1.ServicePort{Port: 80})}, targets: []string{"http"}, fields: nil},
+		{name: "one number, two protocols", modify: []func(*v1alpha1.GracefulApp){ports(http, dns), serve(
 			corev1.ServicePort{Name: "a", Port: 80, TargetPort: intstr.FromInt32(8080)},
 			corev1.ServicePort{Name: "b", Port: 80, TargetPort: intstr.FromInt32(8080), Protocol: corev1.ProtocolUDP},
-		)}, []string{"http", "dns"}, nil},
-		{"a name of the other protocol", []func(*v1alpha1.GracefulApp){serve(
+		)}, targets: []string{"http", "dns"}, fields: nil},
+		{name: "a name of the other protocol", modify: []func(*v1alpha1.GracefulApp){serve(
 			corev1.ServicePort{Port: 80, TargetPort: intstr.FromString("http"), Protocol: corev1.ProtocolUDP},
-		)}, nil, []string{"spec.service.spec.ports[0].targetPort"}},
-		{"another container's port by name", []func(*v1alpha1.GracefulApp){
+		)}, targets: nil, fields: []string{"spec.service.spec.ports[0].targetPort"}},
+		{name: "another container's port by name", modify: []func(*v1alpha1.GracefulApp){
 			beside(false, corev1.ContainerPort{Name: "metrics", ContainerPort: 9100}),
 			serve(corev1.ServicePort{Name: "http", Port: 80}, corev1.ServicePort{Name: "m", Port: 81, TargetPort: intstr.FromString("metrics")}),
-		}, []string{"http", "metrics"}, nil},
-		{"another container's port only if it is asked for", []func(*v1alpha1.GracefulApp){
+		}, targets: []string{"http", "metrics"}, fields: nil},
+		{name: "another container's port only if it is asked for", modify: []func(*v1alpha1.GracefulApp){
 			beside(false, corev1.ContainerPort{Name: "metrics", ContainerPort: 9100}),
 			serve(corev1.ServicePort{Name: "http", Port: 80}, corev1.ServicePort{Name: "metrics", Port: 9100}),
-		}, nil, []string{"spec.service.spec.ports[1].targetPort"}},
-		{"a name that two containers have", []func(*v1alpha1.GracefulApp){
+		}, targets: nil, fields: []string{"spec.service.spec.ports[1].targetPort"}},
+		{name: "a name that two containers have", modify: []func(*v1alpha1.GracefulApp){
 			beside(false, corev1.ContainerPort{Name: "http", ContainerPort: 9100}),
-		}, nil, []string{"spec.template.spec.containers"}},
+		}, targets: nil, fields: []string{"spec.template.spec.containers"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
@@ -40,7 +41,7 @@ type servingField struct {
 	kept bool
 	// of is the field on which it depends: a user who changes that one changes both, for some values may not be written beside it.
 	of string
-	// isFixed tells whether the API server refuses the change; nil: never.
+	// isFixed reports whether the API server refuses the change; nil: never.
 	isFixed func(before, after corev1.ServiceSpec) bool
 }
 
@@ -57,22 +58,22 @@ var servingFields = []servingField{
 		return cmp.Or(s.ExternalTrafficPolicy, corev1.ServiceExternalTrafficPolicyCluster)
 	}},
 	{name: "internalTrafficPolicy", value: func(s corev1.ServiceSpec) any {
-		return orElse(s.InternalTrafficPolicy, corev1.ServiceInternalTrafficPolicyCluster)
+		return ptr.Deref(s.InternalTrafficPolicy, corev1.ServiceInternalTrafficPolicyCluster)
 	}},
-	{name: "trafficDistribution", value: func(s corev1.ServiceSpec) any { return orElse(s.TrafficDistribution, "") }},
-	{name: "loadBalancerClass", of: "type", value: func(s corev1.ServiceSpec) any { return orElse(s.LoadBalancerClass, "") }, isFixed: isLoadBalancer},
+	{name: "trafficDistribution", value: func(s corev1.ServiceSpec) any { return ptr.Deref(s.TrafficDistribution, "") }},
+	{name: "loadBalancerClass", of: "type", value: func(s corev1.ServiceSpec) any { return ptr.Deref(s.LoadBalancerClass, "") }, isFixed: isLoadBalancer},
 	{name: "loadBalancerIP", of: "type", value: func(s corev1.ServiceSpec) any { return s.LoadBalancerIP }},
 	{name: "loadBalancerSourceRanges", of: "type", value: func(s corev1.ServiceSpec) any { return append([]string{}, s.LoadBalancerSourceRanges...) }},
-	{name: "allocateLoadBalancerNodePorts", of: "type", value: func(s corev1.ServiceSpec) any { return orElse(s.AllocateLoadBalancerNodePorts, true) }},
+	{name: "allocateLoadBalancerNodePorts", of: "type", value: func(s corev1.ServiceSpec) any { return ptr.Deref(s.AllocateLoadBalancerNodePorts, true) }},
 	{name: "healthCheckNodePort", of: "type", value: func(s corev1.ServiceSpec) any { return s.HealthCheckNodePort }, kept: true, isFixed: isLoadBalancer},
-	{name: "ipFamilyPolicy", value: func(s corev1.ServiceSpec) any { return orElse(s.IPFamilyPolicy, "") }, kept: true},
+	{name: "ipFamilyPolicy", value: func(s corev1.ServiceSpec) any { return ptr.Deref(s.IPFamilyPolicy, "") }, kept: true},
 	{name: "ipFamilies", value: func(s corev1.ServiceSpec) any { return append([]corev1.IPFamily{}, s.IPFamilies...) }, kept: true,
 		isFixed: func(before, after corev1.ServiceSpec) bool {
 			return len(before.IPFamilies) > 0 && len(after.IPFamilies) > 0 && before.IPFamilies[0] != after.IPFamilies[0]
 		}},
 }
 
-// isLoadBalancer tells whether the Service is of this type and stays so.
+// isLoadBalancer reports whether the Service is of this type and stays so.
 func isLoadBalancer(before, after corev1.ServiceSpec) bool {
 	return before.Type == corev1.ServiceTypeLoadBalancer && after.Type == corev1.ServiceTypeLoadBalancer
 }
@@ -90,14 +91,7 @@ func affinitySeconds(s corev1.ServiceSpec) any {
 	return int32(defaultAffinitySeconds)
 }
 
-func orElse[T any](given *T, fallback T) T {
-	if given != nil {
-		return *given
-	}
-	return fallback
-}
-
-// serviceChanges are the serving fields of another spec, a live Service's or that of an earlier GracefulApp, that the app changes.
+// serviceChanges returns the serving fields of another spec, a live Service's or that of an earlier GracefulApp, that the app changes.
 func (in *input) serviceChanges(before corev1.ServiceSpec) []serviceChange {
 	before, after, given := in.withAddress(before), in.withAddress(in.serviceSpec()), in.writtenServiceFields()
 	var changes []serviceChange
@@ -129,7 +123,7 @@ func (in *input) withAddress(spec corev1.ServiceSpec) corev1.ServiceSpec {
 	return spec
 }
 
-// writtenServiceFields are the fields of spec.service.spec that the user wrote, by their names in JSON; also those that have the default's
+// writtenServiceFields returns the fields of spec.service.spec that the user wrote, by their names in JSON; also those that have the default's
 // value.
 func (in *input) writtenServiceFields() map[string]any {
 	fields := map[string]any{}
@@ -155,7 +149,7 @@ func servedPorts(ports, asWritten []corev1.ServicePort) []corev1.ServicePort {
 	return served
 }
 
-// serviceAsItIs is the value of spec.service that keeps the live Service, as JSON, which is YAML too.
+// serviceAsItIs returns the value of spec.service that keeps the live Service, as JSON, which is YAML too.
 func (in *input) serviceAsItIs() string {
 	live := in.running.Service.Spec
 	spec := corev1.ServiceSpec{}

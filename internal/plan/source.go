@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// origin tells Source how many derived variables stand before the user's in each server, by the server's path.
-type origin map[string]int
+// addedVariables has, by the path of each server, the number of derived variables that precede the user's.
+type addedVariables map[string]int
 
-func (in *input) origin() origin {
-	added := origin{}
+func (in *input) countAddedVariables() addedVariables {
+	added := addedVariables{}
 	for _, s := range in.servers {
 		added[s.path.String()] = len(s.derived.Env) - len(s.written.Env)
 	}
@@ -25,16 +25,16 @@ func (p Plan) Source(kind, path string) string {
 	case "Deployment":
 		return p.deploymentSource(path)
 	case "Pod":
-		if rest, ok := beneath("spec", path); ok {
-			return p.origin.shift(podPath.String() + rest)
+		if rest, ok := cutPath("spec", path); ok {
+			return p.addedVariables.userPath(podPath.String() + rest)
 		}
-		if rest, ok := beneath("metadata", path); ok {
+		if rest, ok := cutPath("metadata", path); ok {
 			return templatePath.Child("metadata").String() + rest
 		}
 		return podPath.String()
 	case "Service":
 		for _, same := range []string{"spec", "metadata.labels", "metadata.annotations"} {
-			if _, ok := beneath(same, path); ok {
+			if _, ok := cutPath(same, path); ok {
 				return specPath.Child("service").String() + "." + path
 			}
 		}
@@ -47,13 +47,13 @@ func (p Plan) Source(kind, path string) string {
 }
 
 func (p Plan) deploymentSource(path string) string {
-	if rest, ok := beneath("spec.template.spec", path); ok {
-		return p.origin.shift(podPath.String() + rest)
+	if rest, ok := cutPath("spec.template.spec", path); ok {
+		return p.addedVariables.userPath(podPath.String() + rest)
 	}
 	for _, same := range []string{
 		"spec.template", "spec.selector", "spec.replicas", "spec.strategy", "spec.progressDeadlineSeconds", "spec.revisionHistoryLimit", "metadata.name",
 	} {
-		if _, ok := beneath(same, path); ok {
+		if _, ok := cutPath(same, path); ok {
 			return path
 		}
 	}
@@ -63,31 +63,31 @@ func (p Plan) deploymentSource(path string) string {
 	return templatePath.String()
 }
 
-// commonSource is the field of spec.commonMetadata from which a label or annotation of an owned object may come.
+// commonSource returns the field of spec.commonMetadata from which a label or annotation of an owned object may come.
 func commonSource(path string) (string, bool) {
 	for _, part := range []string{"labels", "annotations"} {
-		if rest, ok := beneath("metadata."+part, path); ok {
+		if rest, ok := cutPath("metadata."+part, path); ok {
 			return commonMetadataPath.Child(part).String() + rest, true
 		}
 	}
 	return "", false
 }
 
-// beneath returns the rest of a path that leads to the part or into it.
-func beneath(part, path string) (string, bool) {
+// cutPath returns the rest of a path that leads to the part or into it.
+func cutPath(part, path string) (string, bool) {
 	rest, ok := strings.CutPrefix(path, part)
 	return rest, ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
 var envPath = regexp.MustCompile(`^(.*ontainers\[\d+\])\.env\[(\d+)\]`)
 
-// shift gives a server's variable the place that it has in the user's template.
-func (o origin) shift(path string) string {
+// userPath converts the path of a variable to its path in the user's template.
+func (a addedVariables) userPath(path string) string {
 	m := envPath.FindStringSubmatch(path)
 	if m == nil {
 		return path
 	}
-	added := o[m[1]]
+	added := a[m[1]]
 	n, err := strconv.Atoi(m[2])
 	if err != nil || n < added {
 		return path

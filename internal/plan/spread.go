@@ -9,10 +9,10 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// spread prefers different nodes for the app's pods, so that the loss of a node is not the loss of all pods. A template that spreads them itself
+// spreadPods prefers different nodes for the app's pods, so that the loss of a node is not the loss of all pods. A template that spreads them itself
 // stays as it is. Since version 2 the preference is an anti-affinity: any topology spread constraint would switch off the scheduler's own
 // defaults, which spread over zones too, and a constraint for zones would ignore the nodes that have no zone label.
-func spread(in *input) {
+func spreadPods(in *input) {
 	pod := &in.template.Spec
 	switch {
 	case len(pod.TopologySpreadConstraints) > 0:
@@ -23,7 +23,7 @@ func spread(in *input) {
 	}
 }
 
-// separatesPods tells whether a pod anti-affinity of the template selects the app's own pods.
+// separatesPods reports whether a pod anti-affinity of the template selects the app's own pods.
 func separatesPods(in *input) bool {
 	if in.template.Spec.Affinity == nil || in.template.Spec.Affinity.PodAntiAffinity == nil {
 		return false
@@ -36,7 +36,7 @@ func separatesPods(in *input) bool {
 	return slices.ContainsFunc(terms, in.selectsOwnPods)
 }
 
-// selectsOwnPods tells whether the labels of the app's pods match the term's selector.
+// selectsOwnPods reports whether the labels of the app's pods match the term's selector.
 func (in *input) selectsOwnPods(term corev1.PodAffinityTerm) bool {
 	selector, err := metav1.LabelSelectorAsSelector(term.LabelSelector)
 	return err == nil && selector.Matches(labels.Set(in.template.Labels))
@@ -67,7 +67,7 @@ func avoidSameNode(in *input) corev1.WeightedPodAffinityTerm {
 	}
 }
 
-// spreadOverNodes is the topology spread constraint of version 1.
+// spreadOverNodes returns the topology spread constraint of version 1.
 func spreadOverNodes(in *input) corev1.TopologySpreadConstraint {
 	return corev1.TopologySpreadConstraint{
 		MaxSkew: 1, TopologyKey: corev1.LabelHostname, WhenUnsatisfiable: corev1.ScheduleAnyway,

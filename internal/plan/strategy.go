@@ -4,6 +4,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	"k8s.io/utils/ptr"
 )
 
 var (
@@ -14,11 +15,11 @@ var (
 )
 
 func (in *input) maxSurge() intstr.IntOrString {
-	return orElse(in.spec().Strategy.RollingUpdate.MaxSurge, defaultMaxSurge)
+	return ptr.Deref(in.spec().Strategy.RollingUpdate.MaxSurge, defaultMaxSurge)
 }
 
 func (in *input) maxUnavailable() intstr.IntOrString {
-	return orElse(in.spec().Strategy.RollingUpdate.MaxUnavailable, defaultMaxUnavailable)
+	return ptr.Deref(in.spec().Strategy.RollingUpdate.MaxUnavailable, defaultMaxUnavailable)
 }
 
 func strategyConfiguration(in *input) *appsv1ac.DeploymentStrategyApplyConfiguration {
@@ -29,7 +30,7 @@ func strategyConfiguration(in *input) *appsv1ac.DeploymentStrategyApplyConfigura
 			WithMaxSurge(in.maxSurge()))
 }
 
-// missingPods is how many of the replicas a rollout may take away before new pods are available, as the Deployment's controller computes it:
+// missingPods returns how many of the replicas a rollout may take away before new pods are available, as the Deployment's controller computes it:
 // a surge is rounded up, a loss down, and if both come to 0, one pod may be missing (k8s.io/kubectl/pkg/util/deployment, ResolveFenceposts).
 func (in *input) missingPods(replicas int32) int32 {
 	surge, unavailable := podCount(in.maxSurge(), replicas, true), podCount(in.maxUnavailable(), replicas, false)
@@ -39,7 +40,7 @@ func (in *input) missingPods(replicas int32) int32 {
 	return min(unavailable, replicas)
 }
 
-// podCount is 0 for a text that is no percentage. The CRD's schema admits none.
+// podCount returns the number of pods. It is 0 for a text that is no percentage. The CRD's schema admits none.
 func podCount(count intstr.IntOrString, replicas int32, roundUp bool) int32 {
 	n, err := intstr.GetScaledValueFromIntOrPercent(&count, int(replicas), roundUp)
 	if err != nil {
@@ -48,13 +49,13 @@ func podCount(count intstr.IntOrString, replicas int32, roundUp bool) int32 {
 	return int32(n)
 }
 
-// isZero tells whether the API server reads the count as 0, for any number of replicas.
+// isZero reports whether the API server reads the count as 0, for any number of replicas.
 func isZero(count intstr.IntOrString) bool {
 	const many = 100
 	return podCount(count, many, true) == 0
 }
 
-// progressDeadlineSeconds is derived if the user sets none. Where an old pod ends first, a new pod may have to wait up to t3 for its node or its
+// progressDeadlineSeconds returns the user's number, or a derived one. Where an old pod ends first, a new pod may have to wait up to t3 for its node or its
 // volume.
 func (in *input) progressDeadlineSeconds() int32 {
 	if given := in.spec().ProgressDeadlineSeconds; given != nil {

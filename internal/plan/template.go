@@ -11,7 +11,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/timing"
 )
 
-// Environment variables from which the app reads the declared times, so that the declared t1 is the app's t1.
+// The environment variables from which the app can read the declared times, so that app and operator use the same numbers.
 const (
 	envShutdown    = "GRACEFUL_SHUTDOWN_SEC"
 	envPreStop     = "GRACEFUL_PRESTOP_SEC"
@@ -23,15 +23,15 @@ const (
 // defaultPortName is the name that the derived template gives to an unnamed serving port.
 const defaultPortName = "http"
 
-// withNamedPort is the user's pod template with a name for the main container's first TCP port, so that the Service can target it.
+// withNamedPort returns the user's pod template with a name for the serving container's first TCP port, so that the Service can target it.
 func withNamedPort(in *input) *corev1.PodTemplateSpec {
 	template := in.spec().Template.DeepCopy()
 	template.CreationTimestamp = metav1.Time{} // an exported manifest may have it
-	if in.serving < 0 {
+	if in.servingIndex < 0 {
 		return template
 	}
-	ports := template.Spec.Containers[in.serving].Ports
-	if i := servingPort(template.Spec.Containers[in.serving]); i >= 0 && ports[i].Name == "" {
+	ports := template.Spec.Containers[in.servingIndex].Ports
+	if i := firstTCPPort(template.Spec.Containers[in.servingIndex]); i >= 0 && ports[i].Name == "" {
 		ports[i].Name = defaultPortName
 	}
 	return template
@@ -47,7 +47,7 @@ func deriveTemplate(in *input) {
 	grace := int64(in.timing.TerminationGracePeriodSeconds)
 	template.Spec.TerminationGracePeriodSeconds = &grace
 	defaultAtomicFields(&template.Spec)
-	spread(in)
+	spreadPods(in)
 	for _, s := range in.servers {
 		deriveServer(s, in)
 	}
@@ -59,10 +59,10 @@ func deriveTemplate(in *input) {
 
 func deriveServer(s server, in *input) {
 	c := s.derived
-	p := deriveProbes(probesOf(*c), in.timing, openPort(in.probedPort(s)), s.native)
+	p := deriveProbes(probesOf(*c), in.timing, tcpHandler(in.probedPort(s)), s.native)
 	c.StartupProbe, c.ReadinessProbe, c.LivenessProbe = p.startup, p.readiness, p.liveness
 	added := []corev1.EnvVar{}
-	for _, e := range in.environment() {
+	for _, e := range in.derivedEnvironment() {
 		if !hasEnv(c.Env, e.Name) {
 			added = append(added, e)
 		}
@@ -72,34 +72,36 @@ func deriveServer(s server, in *input) {
 	c.Lifecycle = withPreStop(c.Lifecycle, in.timing.PreStopSeconds)
 }
 
-// servingPort is the index of the container's first TCP port, or -1.
-func servingPort(c corev1.Container) int {
+// firstTCPPort returns the index of the container's first TCP port, or -1.
+func firstTCPPort(c corev1.Container) int {
 	return slices.IndexFunc(c.Ports, func(p corev1.ContainerPort) bool { return protocol(p.Protocol) == corev1.ProtocolTCP })
 }
 
-// protocol is TCP by default, as in the API server.
+// protocol returns the protocol, by default TCP, as in the API server.
 func protocol(p corev1.Protocol) corev1.Protocol { return cmp.Or(p, corev1.ProtocolTCP) }
 
-// environment returns the variables that the operator adds, in their order.
-func (in *input) environment() []corev1.EnvVar {
-	all := times(in.timing)
+// derivedEnvironment returns the variables that the operator adds, in their order.
+func (in *input) derivedEnvironment() []corev1.EnvVar {
+	all := timeVariables(in.timing)
 	if in.version >= 2 {
-		all = append(all, requestTime(in.timing))
+		all = append(all, requestVariable(in.timing))
 	}
 	return all
 }
 
-func times(t timing.Timing) []corev1.EnvVar {
+func timeVariables(t timing.Timing) []corev1.EnvVar {
 	return []corev1.EnvVar{
-		seconds(envShutdown, t.ShutdownSeconds),
-		seconds(envPreStop, t.PreStopSeconds),
-		seconds(envTermination, t.TerminationGracePeriodSeconds),
+		secondsVariable(envShutdown, t.ShutdownSeconds),
+		secondsVariable(envPreStop, t.PreStopSeconds),
+		secondsVariable(envTermination, t.TerminationGracePeriodSeconds),
 	}
 }
 
-func requestTime(t timing.Timing) corev1.EnvVar { return seconds(envRequest, t.RequestSeconds) }
+func requestVariable(t timing.Timing) corev1.EnvVar {
+	return secondsVariable(envRequest, t.RequestSeconds)
+}
 
-func seconds(name string, n int32) corev1.EnvVar {
+func secondsVariable(name string, n int32) corev1.EnvVar {
 	return corev1.EnvVar{Name: name, Value: strconv.Itoa(int(n))}
 }
 
@@ -112,8 +114,8 @@ func hasEnv(env []corev1.EnvVar, name string) bool {
 	return false
 }
 
-// withPreStop gives a container that has no hook of its own the native sleep of t2: without it, a proxy beside the app
-// would end before the app does. A native sidecar gets it only if it is a server: one that is not ends after the app anyway (KEP-753).
+// withPreStop adds a preStop sleep of t2, unless the user wrote a hook. Without the sleep, a proxy beside the app would end before the app.
+// Native sidecars without requests need none, because they end after the app (KEP-753).
 func withPreStop(lifecycle *corev1.Lifecycle, t2 int32) *corev1.Lifecycle {
 	if lifecycle != nil && isHook(lifecycle.PreStop) {
 		return lifecycle

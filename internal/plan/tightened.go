@@ -20,7 +20,7 @@ var tightened = []tightenedCheck{
 			Instead: "change `spec.timing`, or leave the variable out",
 		},
 		since: 2,
-		find:  ofMain(checkRequestVariable),
+		find:  ofServingContainer(checkRequestVariable),
 	},
 	{
 		Rule: Rule{
@@ -30,7 +30,7 @@ var tightened = []tightenedCheck{
 			Instead: "as for the serving container",
 		},
 		since: 2,
-		find:  ofFurther(checkProbeBounds, checkProbeGrace, checkStartupBudget, checkHookDuration, checkEnvironment, checkRequestVariable, checkStopSignal),
+		find:  ofFurtherServers(checkProbeBounds, checkProbeGrace, checkStartupBudget, checkHookDuration, checkEnvironment, checkRequestVariable, checkStopSignal),
 	},
 	{
 		Rule: Rule{
@@ -55,8 +55,8 @@ func (in *input) checkTightened() field.ErrorList {
 	return errs
 }
 
-// outdated finds the rules that the spec would break if the app moved to NewestDerivation.
-func (in *input) outdated() field.ErrorList {
+// newerVersionErrors finds the rules that the spec would break if the app moved to NewestDerivation.
+func (in *input) newerVersionErrors() field.ErrorList {
 	if in.version >= NewestDerivation {
 		return nil
 	}

@@ -9,7 +9,8 @@ type Warning struct {
 	Instead string
 }
 
-type caution struct {
+// warningCheck is a warning and the function that finds its causes in the spec.
+type warningCheck struct {
 	Warning
 	find func(*input) []string
 }
@@ -18,99 +19,355 @@ type caution struct {
 // docs/lab.md.
 const plainSleepLoss = "36 of 147,453"
 
-// warnings are about settings that are valid and may be intended. They never block anything.
-var warnings = []caution{
-	{Warning{"t2 under 5", "endpoint changes may need longer to reach every proxy", "5 or more, or leave t2 out"}, warnShortPreStop},
-	{Warning{"t1 - R under 3", "after SIGTERM, a server can accept a connection from a late proxy only if its longest request still ends within t1", "a t1 of R + 3 or more, or leave t1 out"}, warnLateConnections},
-	{Warning{"no drain-aware hook", "a keep-alive connection may lose a request at SIGTERM ([measured](lab.md#a-run): " + plainSleepLoss + ")",
-		"an `httpGet` hook, such as `/drain`, after which the app answers with `Connection: close`. An app with a gRPC probe needs none, because " +
-			"its GOAWAY at SIGTERM has the same effect"}, warnEach(warnKeepAlive)},
-	{Warning{"an exec hook without a readable wait", "the hook must last t2, because SIGTERM follows as soon as it returns",
-		"make sure that it does, or write a plain `sleep` t2; the operator reads no wait in loops, branches, pipes and quotes"}, warnEach(warnUnreadableHook)},
-	{Warning{"no replica", "every request is refused until a pod is ready, and no component queues the requests", "1 or more"},
-		warnNoReplica},
-	{Warning{"one replica, and t2 under S + 10", "draining its node loses the requests of about S - t2 seconds",
-		"2 replicas, or bridge the gap with a t2 of S + 10"}, warnOneReplica},
-	{Warning{"`maxUnavailable` of one pod or more", "this number of replicas is missing during a rollout; if it is all of them, requests are lost until a new pod is ready",
-		"leave it out, unless no two pods can run side by side"}, warnMissingPods},
-	{Warning{"required pod anti-affinity between the app's own pods, and `maxUnavailable` 0", "a new pod needs a node (or zone) without an old one, which ends " +
-		"only after the new one is available. Without a spare node (or zone) the new pod stays Pending", "`strategy.rollingUpdate: {maxSurge: 0, maxUnavailable: 1}`, a spare " +
-		"node, or `preferredDuringSchedulingIgnoredDuringExecution`. Anti-affinity with `matchLabelKeys: [pod-template-hash]` needs none"}, warnAntiAffinity},
-	{Warning{"`hostPort` or `hostNetwork`, and `maxUnavailable` 0", "a new pod needs a node without an old one, because a node has each port once: without a " +
-		"spare node the new pod stays Pending", "`strategy.rollingUpdate: {maxSurge: 0, maxUnavailable: 1}`, or a spare node"}, warnHostPorts},
-	{Warning{"a PersistentVolumeClaim, and `maxUnavailable` 0", "if its access mode is ReadWriteOnce or ReadWriteOncePod, the new pod waits for the old one's volume",
-		"`strategy.rollingUpdate: {maxSurge: 0, maxUnavailable: 1}`, or a ReadWriteMany volume"}, warnClaims},
-	{Warning{"`internalTrafficPolicy: Local`", "a node refuses requests as soon as its last pod is gone, even if pods run on other nodes",
-		"`Cluster`, or leave it out"}, warnInternalTraffic},
-	{Warning{"`externalTrafficPolicy: Local`", "a node refuses requests from the end of its last pod until the load balancer's health check fails there",
-		"a t2 longer than that, or leave it out"}, warnExternalTraffic},
-	{Warning{"type LoadBalancer with t2 under 30", "cloud load balancers continue to send requests for longer", "a t2 of 30 or more"},
-		warnLoadBalancer},
-	{Warning{"headless with t2 under 30", "clients keep addresses for the DNS record's time to live", "a t2 of 30 or more"}, warnHeadless},
-	{Warning{"`clusterIP: None` is removed from a headless Service", "a `clusterIP` cannot change, so the Service stays headless",
-		"`clusterIP: None`, or delete the Service, as the message says: the operator creates it again"}, warnKeptHeadless},
-	{Warning{"`sessionAffinityConfig` without `sessionAffinity: ClientIP`", "it has no effect", "`sessionAffinity: ClientIP`, or leave it out"},
-		warnAffinityConfig},
-	{Warning{"readiness by open port", "the port is open before the app can serve, and still open when it no longer can",
-		"a `readinessProbe` on an HTTP endpoint that answers 200 only when the app can serve"}, warnEach(warnReadinessByPort)},
-	{Warning{"liveness by open port", "a deadlocked app has an open port too", "a `livenessProbe` on an HTTP endpoint of its own"},
-		warnEach(warnLivenessByPort)},
-	{Warning{"readiness and liveness on one endpoint", "the kubelet restarts a pod that should only be removed from the endpoints of the Service", "two endpoints"},
-		warnEach(warnSharedEndpoint)},
-	{Warning{"a liveness probe that tolerates failures for R or less, if R is at most 300", "the kubelet may kill a server that is busy with its longest request",
-		"a higher `failureThreshold`, or leave it out. It tolerates failures for period x (threshold - 1), because the first failure can happen at " +
-			"any moment of the first period; initialDelay counts only for the start"}, warnEach(warnImpatientLiveness)},
-	{Warning{"R over 300, and no `failureThreshold` of the liveness probe", "the derived time follows R only up to 300 s, because a deadlocked server must not " +
-		"stay for hours", "a `failureThreshold`: the probe tolerates failures for period x threshold"}, warnEach(warnBoundedPatience)},
-	{Warning{"t3 over 600", "cluster autoscaler waits at most 600 s and then kills the pod", "raise its flag `--max-graceful-termination-sec` too"},
-		warnLongGracePeriod},
-	{Warning{"`shareProcessNamespace`", "the app is not PID 1 of its container", "make sure that SIGTERM reaches it, or leave the field out"},
-		warnSharedProcessNamespace},
-	{Warning{"a further container without a hook", "it gets a `sleep` of t2, so that it does not end before the app; but both get SIGTERM at the same time",
-		"make it a native sidecar (an init container with `restartPolicy: Always`), which ends after the app"}, warnOtherContainers},
-	{Warning{"a native sidecar with a hook other than a sleep, if no Service port targets it", "the hook runs as soon as the pod is deleted, while the app still serves",
-		"leave it out"}, warnSidecarHook},
-	{Warning{"an explicit t3 without room for native sidecars", "they stop one after another after the app has ended",
-		"more than t1 + t2 + 5 for each of them, or leave t3 out"}, warnSidecarRoom},
-	{Warning{"a shell that starts the server without exec", "SIGTERM may reach the shell but not the server",
-		"`exec` before the server's command, or no shell"}, warnEach(warnShellCommand)},
-	{Warning{"npm, npx, yarn or pnpm that starts the server", "SIGTERM may reach it but not the server", "the server's own command"},
-		warnEach(warnPackageManager)},
-	{Warning{"an exec hook that needs a shell", "in an image without a shell the hook fails, and SIGTERM comes at once",
-		"leave the hook out to get Kubernetes' own sleep, which needs no program"}, warnEach(warnHookShell)},
-	{Warning{"a stop signal other than SIGTERM", "the app may handle SIGTERM only", "make sure that it shuts down gracefully on this signal"},
-		warnEach(warnStopSignal)},
-	{Warning{"readiness gates", "no pod is Ready until a controller sets the conditions of its gates; until then a rollout waits, and the old pods continue " +
-		"to serve", "make sure that the controller which sets them runs"}, warnReadinessGates},
-	{Warning{"an init container with `restartPolicy: Never`", "each failure leaves a failed pod, and the next one is created without a backoff",
-		"leave it out: a failed init container is restarted, with a backoff"}, warnInitRestart},
-	{Warning{"a restart rule `RestartAllContainers`", "the kubelet kills all containers of the pod without a grace period",
-		"leave the rule out"}, warnRestartOfAll},
-	{Warning{"on adoption: `spec.service` changes a field that the clients of the Service notice", "the clients may lose requests",
-		"the live Service's value, and change it when traffic is low"}, warnAdoptedService},
-	{Warning{"a label of `commonMetadata` that the operator sets itself", "the operator's value wins", "leave it out"}, warnReservedLabels},
-	{Warning{"`progressDeadlineSeconds` under the startup budget + t2 + t3, where a new pod waits for the end of an old one", "each rollout would count as failed",
-		"a higher number, or leave it out"}, warnShortDeadline},
-	{Warning{"on adoption: the Deployment's `progressDeadlineSeconds` is higher than the GracefulApp's", "a rollout with long init containers counts as failed earlier than before",
-		"the Deployment's number in `spec.progressDeadlineSeconds`"}, warnAdoptedDeadline},
-	{Warning{"on adoption: the Deployment has strategy Recreate or maxSurge 0, and `spec.strategy` is left out", "its pods may be unable to run side by side, and then " +
-		"a rollout never ends", "`strategy.rollingUpdate: {maxSurge: 0, maxUnavailable: 1}`, if so"}, warnAdoptedStrategy},
-	{Warning{"a foreign PodDisruptionBudget", "every eviction of a pod that two budgets select fails, so the operator creates none; with one replica a drain may never end",
-		"make sure that it allows one eviction at a time, or delete it"}, warnForeignBudget},
-	{Warning{"a HorizontalPodAutoscaler that targets the Deployment", "the GracefulApp keeps its number of replicas, and `spec.replicas` has no " +
-		"effect", "let it target the GracefulApp, as the message says"}, warnAutoscaler},
+// warnings are the checks for settings that are valid but risky. A warning never blocks a write.
+var warnings = []warningCheck{
+	{
+		Warning: Warning{
+			When:    "t2 under 5",
+			Why:     "endpoint changes may need longer to reach every proxy",
+			Instead: "5 or more, or leave t2 out",
+		},
+		find: warnShortPreStop,
+	},
+	{
+		Warning: Warning{
+			When:    "t1 - R under 3",
+			Why:     "after SIGTERM, a server can accept a connection from a late proxy only if its longest request still ends within t1",
+			Instead: "a t1 of R + 3 or more, or leave t1 out",
+		},
+		find: warnLateConnections,
+	},
+	{
+		Warning: Warning{
+			When: "no drain-aware hook",
+			Why:  "a keep-alive connection may lose a request at SIGTERM ([measured](lab.md#a-run): " + plainSleepLoss + ")",
+			Instead: "an `httpGet` hook, such as `/drain`, after which the app answers with `Connection: close`. An app with a gRPC probe needs none, because " +
+				"its GOAWAY at SIGTERM has the same effect",
+		},
+		find: ofEachServer(warnKeepAlive),
+	},
+	{
+		Warning: Warning{
+			When:    "an exec hook without a readable wait",
+			Why:     "the hook must last t2, because SIGTERM follows as soon as it returns",
+			Instead: "make sure that it does, or write a plain `sleep` t2; the operator reads no wait in loops, branches, pipes and quotes",
+		},
+		find: ofEachServer(warnUnreadableHook),
+	},
+	{
+		Warning: Warning{
+			When:    "no replica",
+			Why:     "every request is refused until a pod is ready, and no component queues the requests",
+			Instead: "1 or more",
+		},
+		find: warnNoReplica,
+	},
+	{
+		Warning: Warning{
+			When:    "one replica, and t2 under S + 10",
+			Why:     "draining its node loses the requests of about S - t2 seconds",
+			Instead: "2 replicas, or bridge the gap with a t2 of S + 10",
+		},
+		find: warnOneReplica,
+	},
+	{
+		Warning: Warning{
+			When:    "`maxUnavailable` of one pod or more",
+			Why:     "this number of replicas is missing during a rollout; if it is all of them, requests are lost until a new pod is ready",
+			Instead: "leave it out, unless no two pods can run side by side",
+		},
+		find: warnMissingPods,
+	},
+	{
+		Warning: Warning{
+			When: "required pod anti-affinity between the app's own pods, and `maxUnavailable` 0",
+			Why:  "a new pod needs a node (or zone) without an old one, which ends only after the new one is available. Without a spare node (or zone) the new pod stays Pending",
+			Instead: "`strategy.rollingUpdate: {maxSurge: 0, maxUnavailable: 1}`, a spare " +
+				"node, or `preferredDuringSchedulingIgnoredDuringExecution`. Anti-affinity with `matchLabelKeys: [pod-template-hash]` needs none",
+		},
+		find: warnAntiAffinity,
+	},
+	{
+		Warning: Warning{
+			When:    "`hostPort` or `hostNetwork`, and `maxUnavailable` 0",
+			Why:     "a new pod needs a node without an old one, because a node has each port once: without a spare node the new pod stays Pending",
+			Instead: "`strategy.rollingUpdate: {maxSurge: 0, maxUnavailable: 1}`, or a spare node",
+		},
+		find: warnHostPorts,
+	},
+	{
+		Warning: Warning{
+			When:    "a PersistentVolumeClaim, and `maxUnavailable` 0",
+			Why:     "if its access mode is ReadWriteOnce or ReadWriteOncePod, the new pod waits for the old one's volume",
+			Instead: "`strategy.rollingUpdate: {maxSurge: 0, maxUnavailable: 1}`, or a ReadWriteMany volume",
+		},
+		find: warnClaims,
+	},
+	{
+		Warning: Warning{
+			When:    "`internalTrafficPolicy: Local`",
+			Why:     "a node refuses requests as soon as its last pod is gone, even if pods run on other nodes",
+			Instead: "`Cluster`, or leave it out",
+		},
+		find: warnInternalTraffic,
+	},
+	{
+		Warning: Warning{
+			When:    "`externalTrafficPolicy: Local`",
+			Why:     "a node refuses requests from the end of its last pod until the load balancer's health check fails there",
+			Instead: "a t2 longer than that, or leave it out",
+		},
+		find: warnExternalTraffic,
+	},
+	{
+		Warning: Warning{
+			When:    "type LoadBalancer with t2 under 30",
+			Why:     "cloud load balancers continue to send requests for longer",
+			Instead: "a t2 of 30 or more",
+		},
+		find: warnLoadBalancer,
+	},
+	{
+		Warning: Warning{
+			When:    "headless with t2 under 30",
+			Why:     "clients keep addresses for the DNS record's time to live",
+			Instead: "a t2 of 30 or more",
+		},
+		find: warnHeadless,
+	},
+	{
+		Warning: Warning{
+			When:    "`clusterIP: None` is removed from a headless Service",
+			Why:     "a `clusterIP` cannot change, so the Service stays headless",
+			Instead: "`clusterIP: None`, or delete the Service, as the message says: the operator creates it again",
+		},
+		find: warnKeptHeadless,
+	},
+	{
+		Warning: Warning{
+			When:    "`sessionAffinityConfig` without `sessionAffinity: ClientIP`",
+			Why:     "it has no effect",
+			Instead: "`sessionAffinity: ClientIP`, or leave it out",
+		},
+		find: warnAffinityConfig,
+	},
+	{
+		Warning: Warning{
+			When:    "readiness by open port",
+			Why:     "the port is open before the app can serve, and still open when it no longer can",
+			Instead: "a `readinessProbe` on an HTTP endpoint that answers 200 only when the app can serve",
+		},
+		find: ofEachServer(warnReadinessByPort),
+	},
+	{
+		Warning: Warning{
+			When:    "liveness by open port",
+			Why:     "a deadlocked app has an open port too",
+			Instead: "a `livenessProbe` on an HTTP endpoint of its own",
+		},
+		find: ofEachServer(warnLivenessByPort),
+	},
+	{
+		Warning: Warning{
+			When:    "readiness and liveness on one endpoint",
+			Why:     "the kubelet restarts a pod that should only be removed from the endpoints of the Service",
+			Instead: "two endpoints",
+		},
+		find: ofEachServer(warnSharedEndpoint),
+	},
+	{
+		Warning: Warning{
+			When: "a liveness probe that tolerates failures for R or less, if R is at most 300",
+			Why:  "the kubelet may kill a server that is busy with its longest request",
+			Instead: "a higher `failureThreshold`, or leave it out. It tolerates failures for period x (threshold - 1), because the first failure can happen at " +
+				"any moment of the first period; initialDelay counts only for the start",
+		},
+		find: ofEachServer(warnShortLiveness),
+	},
+	{
+		Warning: Warning{
+			When:    "R over 300, and no `failureThreshold` of the liveness probe",
+			Why:     "the derived time follows R only up to 300 s, because a deadlocked server must not stay for hours",
+			Instead: "a `failureThreshold`: the probe tolerates failures for period x threshold",
+		},
+		find: ofEachServer(warnBoundedTolerance),
+	},
+	{
+		Warning: Warning{
+			When:    "t3 over 600",
+			Why:     "cluster autoscaler waits at most 600 s and then kills the pod",
+			Instead: "raise its flag `--max-graceful-termination-sec` too",
+		},
+		find: warnLongGracePeriod,
+	},
+	{
+		Warning: Warning{
+			When:    "`shareProcessNamespace`",
+			Why:     "the app is not PID 1 of its container",
+			Instead: "make sure that SIGTERM reaches it, or leave the field out",
+		},
+		find: warnSharedProcessNamespace,
+	},
+	{
+		Warning: Warning{
+			When:    "a further container without a hook",
+			Why:     "it gets a `sleep` of t2, so that it does not end before the app; but both get SIGTERM at the same time",
+			Instead: "make it a native sidecar (an init container with `restartPolicy: Always`), which ends after the app",
+		},
+		find: warnOtherContainers,
+	},
+	{
+		Warning: Warning{
+			When:    "a native sidecar with a hook other than a sleep, if no Service port targets it",
+			Why:     "the hook runs as soon as the pod is deleted, while the app still serves",
+			Instead: "leave it out",
+		},
+		find: warnSidecarHook,
+	},
+	{
+		Warning: Warning{
+			When:    "an explicit t3 without room for native sidecars",
+			Why:     "they stop one after another after the app has ended",
+			Instead: "more than t1 + t2 + 5 for each of them, or leave t3 out",
+		},
+		find: warnSidecarRoom,
+	},
+	{
+		Warning: Warning{
+			When:    "a shell that starts the server without exec",
+			Why:     "SIGTERM may reach the shell but not the server",
+			Instead: "`exec` before the server's command, or no shell",
+		},
+		find: ofEachServer(warnShellCommand),
+	},
+	{
+		Warning: Warning{
+			When:    "npm, npx, yarn or pnpm that starts the server",
+			Why:     "SIGTERM may reach it but not the server",
+			Instead: "the server's own command",
+		},
+		find: ofEachServer(warnPackageManager),
+	},
+	{
+		Warning: Warning{
+			When:    "an exec hook that needs a shell",
+			Why:     "in an image without a shell the hook fails, and SIGTERM comes at once",
+			Instead: "leave the hook out to get Kubernetes' own sleep, which needs no program",
+		},
+		find: ofEachServer(warnHookShell),
+	},
+	{
+		Warning: Warning{
+			When:    "a stop signal other than SIGTERM",
+			Why:     "the app may handle SIGTERM only",
+			Instead: "make sure that it shuts down gracefully on this signal",
+		},
+		find: ofEachServer(warnStopSignal),
+	},
+	{
+		Warning: Warning{
+			When:    "readiness gates",
+			Why:     "no pod is Ready until a controller sets the conditions of its gates; until then a rollout waits, and the old pods continue to serve",
+			Instead: "make sure that the controller which sets them runs",
+		},
+		find: warnReadinessGates,
+	},
+	{
+		Warning: Warning{
+			When:    "an init container with `restartPolicy: Never`",
+			Why:     "each failure leaves a failed pod, and the next one is created without a backoff",
+			Instead: "leave it out: a failed init container is restarted, with a backoff",
+		},
+		find: warnInitRestart,
+	},
+	{
+		Warning: Warning{
+			When:    "a restart rule `RestartAllContainers`",
+			Why:     "the kubelet kills all containers of the pod without a grace period",
+			Instead: "leave the rule out",
+		},
+		find: warnRestartOfAll,
+	},
+	{
+		Warning: Warning{
+			When:    "on adoption: `spec.service` changes a field that the clients of the Service notice",
+			Why:     "the clients may lose requests",
+			Instead: "the live Service's value, and change it when traffic is low",
+		},
+		find: warnAdoptedService,
+	},
+	{
+		Warning: Warning{
+			When:    "a label of `commonMetadata` that the operator sets itself",
+			Why:     "the operator's value wins",
+			Instead: "leave it out",
+		},
+		find: warnReservedLabels,
+	},
+	{
+		Warning: Warning{
+			When:    "`progressDeadlineSeconds` under the startup budget + t2 + t3, where a new pod waits for the end of an old one",
+			Why:     "each rollout would count as failed",
+			Instead: "a higher number, or leave it out",
+		},
+		find: warnShortDeadline,
+	},
+	{
+		Warning: Warning{
+			When:    "on adoption: the Deployment's `progressDeadlineSeconds` is higher than the GracefulApp's",
+			Why:     "a rollout with long init containers counts as failed earlier than before",
+			Instead: "the Deployment's number in `spec.progressDeadlineSeconds`",
+		},
+		find: warnAdoptedDeadline,
+	},
+	{
+		Warning: Warning{
+			When:    "on adoption: the Deployment has strategy Recreate or maxSurge 0, and `spec.strategy` is left out",
+			Why:     "its pods may be unable to run side by side, and then a rollout never ends",
+			Instead: "`strategy.rollingUpdate: {maxSurge: 0, maxUnavailable: 1}`, if so",
+		},
+		find: warnAdoptedStrategy,
+	},
+	{
+		Warning: Warning{
+			When:    "a foreign PodDisruptionBudget",
+			Why:     "every eviction of a pod that two budgets select fails, so the operator creates none; with one replica a drain may never end",
+			Instead: "make sure that it allows one eviction at a time, or delete it",
+		},
+		find: warnForeignBudget,
+	},
+	{
+		Warning: Warning{
+			When:    "a HorizontalPodAutoscaler that targets the Deployment",
+			Why:     "the GracefulApp keeps its number of replicas, and `spec.replicas` has no effect",
+			Instead: "let it target the GracefulApp, as the message says",
+		},
+		find: warnAutoscaler,
+	},
 }
 
-// warnedElsewhere are the warnings of the webhook and its dry run (internal/children).
-var warnedElsewhere = []Warning{
-	{"a foreign object of the app's name", "the operator does not change it, and creates no object while it exists",
-		"delete or rename it, or [adopt it](how-to/adopt.md)"},
-	{"a temporary rejection", "a quota is exhausted, or a ServiceAccount does not exist yet: no change of the spec corrects that",
-		"raise the quota, create the ServiceAccount; the operator retries"},
-	{"a dry run that failed", "another webhook does not answer or does not support dry runs, the namespace is terminating, or the API " +
-		"server is slow", "look at the status: it is [`Stalled`](status.md) if the API server rejected an owned object"},
-	{"a dry run that was skipped", "the admission review did not come by the path that only the API server knows, as in the first seconds after the " +
-		"operator was installed", "look at the status: it is [`Stalled`](status.md) if the API server rejected an owned object"},
+// otherWarnings are the warnings of the webhook and its dry run (internal/children).
+var otherWarnings = []Warning{
+	{
+		When:    "a foreign object of the app's name",
+		Why:     "the operator does not change it, and creates no object while it exists",
+		Instead: "delete or rename it, or [adopt it](how-to/adopt.md)",
+	},
+	{
+		When:    "a temporary rejection",
+		Why:     "a quota is exhausted, or a ServiceAccount does not exist yet: no change of the spec corrects that",
+		Instead: "raise the quota, create the ServiceAccount; the operator retries",
+	},
+	{
+		When:    "a dry run that failed",
+		Why:     "another webhook does not answer or does not support dry runs, the namespace is terminating, or the API server is slow",
+		Instead: "look at the status: it is [`Stalled`](status.md) if the API server rejected an owned object",
+	},
+	{
+		When:    "a dry run that was skipped",
+		Why:     "the admission review did not come by the path that only the API server knows, as in the first seconds after the operator was installed",
+		Instead: "look at the status: it is [`Stalled`](status.md) if the API server rejected an owned object",
+	},
 }
 
 // Warnings returns every warning that a user can get.
@@ -122,7 +379,7 @@ func Warnings() []Warning {
 	for _, w := range podWarnings {
 		all = append(all, w.Warning)
 	}
-	return append(all, warnedElsewhere...)
+	return append(all, otherWarnings...)
 }
 
 func (in *input) warn() []string {

@@ -12,7 +12,7 @@ import (
 // shells run a command as a child process unless it begins with exec, and do not forward signals to it.
 var shells = []string{"sh", "bash", "ash", "dash"}
 
-// shellScript is the script that a command passes to a shell; ok is false if the command does not begin with a shell.
+// shellScript returns the script that a command passes to a shell; ok is false if the command does not begin with a shell.
 func shellScript(command []string) (script string, ok bool) {
 	if len(command) == 0 || !slices.Contains(shells, path.Base(command[0])) {
 		return "", false
@@ -36,7 +36,7 @@ func warnShellCommand(_ *input, s server) []string {
 		"write exec before the server's command, or leave the shell out", s.written.Name)
 }
 
-// execsLast is the last command of a script, if it replaces the shell. It splits the script at separators of commands and ignores quotes:
+// execsLast returns the last command of a script, if it replaces the shell. It splits the script at separators of commands and ignores quotes:
 // a wrong answer only adds or omits a warning.
 func execsLast(script string) []string {
 	commands := strings.FieldsFunc(script, func(r rune) bool { return r == ';' || r == '\n' || r == '&' || r == '|' })
@@ -63,7 +63,7 @@ func warnHookShell(_ *input, s server) []string {
 		"leave the hook out to get Kubernetes' own sleep, which needs no program", s.written.Name, hook.Exec.Command[0])
 }
 
-// stopSignalOf is the container's lifecycle.stopSignal. It is "" where Kubernetes sends the image's stop signal, by default SIGTERM.
+// stopSignalOf returns the container's lifecycle.stopSignal. It is "" where Kubernetes sends the image's stop signal, by default SIGTERM.
 func stopSignalOf(c *corev1.Container) corev1.Signal {
 	if c.Lifecycle == nil || c.Lifecycle.StopSignal == nil {
 		return ""

@@ -34,7 +34,7 @@ func warnMissingPods(in *input) []string {
 	return []string{text}
 }
 
-// waitsForOldPod tells whether a new pod may be unable to start before an old one has ended.
+// waitsForOldPod reports whether a new pod may be unable to start before an old one has ended.
 func (in *input) waitsForOldPod() bool {
 	return len(in.repelledWithin())+len(in.nodePorts())+len(in.claims()) > 0
 }
@@ -54,7 +54,7 @@ func warnShortDeadline(in *input) []string {
 		*given, start, ready, t3, start+ready+t3, start+ready+t3+1)
 }
 
-// waitsForRoom tells whether a rollout ends an old pod only after a new one has become available.
+// waitsForRoom reports whether a rollout ends an old pod only after a new one has become available.
 func (in *input) waitsForRoom() bool { return in.missingPods(max(1, in.replicas())) == 0 }
 
 // keepsPods tells in numbers why a rollout ends no old pod first.
@@ -78,7 +78,7 @@ func warnAntiAffinity(in *input) []string {
 	return all
 }
 
-// repelledWithin are the topology keys within which required anti-affinity keeps a new pod away from the app's old pods.
+// repelledWithin returns the topology keys within which required anti-affinity keeps a new pod away from the app's old pods.
 func (in *input) repelledWithin() []string {
 	var keys []string
 	if a := in.template.Spec.Affinity; a != nil && a.PodAntiAffinity != nil {
@@ -91,7 +91,7 @@ func (in *input) repelledWithin() []string {
 	return keys
 }
 
-// domain is the word for the nodes that have the same value of a label.
+// domain returns the word for the nodes that have the same value of a label.
 func domain(topologyKey string) string {
 	switch topologyKey {
 	case corev1.LabelHostname:
@@ -102,7 +102,7 @@ func domain(topologyKey string) string {
 	return "value of the node label " + topologyKey
 }
 
-// repelsItself tells whether the term keeps a new pod of the app away from the app's old pods.
+// repelsItself reports whether the term keeps a new pod of the app away from the app's old pods.
 func (in *input) repelsItself(term corev1.PodAffinityTerm) bool {
 	if !in.selectsOwnPods(term) {
 		return false
@@ -129,7 +129,7 @@ func warnHostPorts(in *input) []string {
 		"ends; %s", strings.Join(ports, ", "), in.keepsPods(), takeFirst)
 }
 
-// nodePorts are the ports of the node that a pod takes. With hostNetwork the API server makes each container port one of them.
+// nodePorts returns the ports of the node that a pod takes. With hostNetwork the API server makes each container port one of them.
 func (in *input) nodePorts() []string {
 	var ports []string
 	for _, p := range portsOf(in.template.Spec) {

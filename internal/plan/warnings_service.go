@@ -12,7 +12,7 @@ func warnAffinityConfig(in *input) []string {
 	return warning("spec.service.spec.sessionAffinityConfig has no effect without sessionAffinity ClientIP; set it, or leave the configuration out")
 }
 
-// hasIdleAffinityConfig tells whether there is a configuration of a session affinity that is off.
+// hasIdleAffinityConfig reports whether there is a configuration of a session affinity that is off.
 func hasIdleAffinityConfig(s corev1.ServiceSpec) bool {
 	return s.SessionAffinityConfig != nil && (s.SessionAffinity == "" || s.SessionAffinity == corev1.ServiceAffinityNone)
 }

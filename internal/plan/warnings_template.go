@@ -19,7 +19,7 @@ func warnKeepAlive(in *input, s server) []string {
 		s.written.Name, plainSleepLoss)
 }
 
-// speaksGRPC tells whether the container has a gRPC probe, by Kubernetes or by the program that was usual before.
+// speaksGRPC reports whether the container has a gRPC probe, by Kubernetes or by the program that was usual before.
 func (s server) speaksGRPC() bool {
 	return slices.ContainsFunc(namedProbes(*s.written), func(p namedProbe) bool {
 		return p.GRPC != nil || p.Exec != nil && strings.Contains(strings.ReplaceAll(strings.Join(p.Exec.Command, " "), "-", "_"), "grpc_health_probe")

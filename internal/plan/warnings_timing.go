@@ -72,7 +72,7 @@ func warnForeignBudget(in *input) []string {
 	}
 }
 
-// service is spec.service.spec as the user wrote it, empty if it is left out.
+// service returns spec.service.spec as the user wrote it, empty if it is left out.
 func (in *input) service() corev1.ServiceSpec {
 	if given := in.spec().Service; given != nil {
 		return given.Spec
@@ -114,12 +114,12 @@ func warnHeadless(in *input) []string {
 		"is usual", t2, exposedPreStopSeconds)
 }
 
-func warnImpatientLiveness(in *input, s server) []string {
+func warnShortLiveness(in *input, s server) []string {
 	probe := s.derived.LivenessProbe
-	if s.written.LivenessProbe == nil || !hasHandler(probe) || boundedProbe(s.written.LivenessProbe) != nil || in.exceedsPatience() {
+	if s.written.LivenessProbe == nil || !hasHandler(probe) || probeBoundsError(s.written.LivenessProbe) != nil || in.exceedsMaxTolerance() {
 		return nil
 	}
-	patient, r := certainPatience(probe), int64(in.timing.RequestSeconds)
+	patient, r := guaranteedTolerance(probe), int64(in.timing.RequestSeconds)
 	if patient > r {
 		return nil
 	}
@@ -129,20 +129,20 @@ func warnImpatientLiveness(in *input, s server) []string {
 		r/int64(probe.PeriodSeconds)+2)
 }
 
-// exceedsPatience tells whether R exceeds the greatest patience that is derived for the liveness probe. Then a failureThreshold that the owner
-// sets is a choice, and no warning follows.
-func (in *input) exceedsPatience() bool {
-	return in.version >= 2 && in.timing.RequestSeconds > timing.MaxPatienceSeconds
+// exceedsMaxTolerance reports whether R exceeds the longest time for which a derived liveness probe tolerates failures. Then a failureThreshold that the
+// owner sets is a choice, and no warning follows.
+func (in *input) exceedsMaxTolerance() bool {
+	return in.version >= 2 && in.timing.RequestSeconds > timing.MaxLivenessToleranceSeconds
 }
 
-func warnBoundedPatience(in *input, s server) []string {
+func warnBoundedTolerance(in *input, s server) []string {
 	written, probe := s.written.LivenessProbe, s.derived.LivenessProbe
-	if !in.exceedsPatience() || !hasHandler(probe) || written != nil && written.FailureThreshold != 0 {
+	if !in.exceedsMaxTolerance() || !hasHandler(probe) || written != nil && written.FailureThreshold != 0 {
 		return nil
 	}
 	return warning("container %q: requestSeconds is %d, but a livenessProbe without failureThreshold tolerates failures for at most %d s. The kubelet "+
 		"then restarts the server, and its requests have %d s to end; to change this time, set failureThreshold in the livenessProbe",
-		s.written.Name, in.timing.RequestSeconds, patience(probe), in.timing.LivenessGraceSeconds)
+		s.written.Name, in.timing.RequestSeconds, toleranceOf(probe), in.timing.LivenessGraceSeconds)
 }
 
 func warnLongGracePeriod(in *input) []string {

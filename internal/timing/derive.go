@@ -21,6 +21,8 @@ package timing
 import (
 	"math"
 
+	"k8s.io/utils/ptr"
+
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
@@ -32,10 +34,10 @@ const (
 	MaxTerminationGracePeriodSeconds = 3 * MaxInputSeconds
 )
 
-// MaxPatienceSeconds bounds the part of R that the liveness probe's budget and the grace period of a restart include. A server with requests of
-// hours can usually answer its probe meanwhile, and the kubelet must restart a deadlocked server earlier. Kubernetes waits as long for the pods of
-// an unreachable node: the API server adds a toleration of 300 s to each pod (DefaultTolerationSeconds).
-const MaxPatienceSeconds = 300
+// MaxLivenessToleranceSeconds bounds the part of R that the liveness probe's budget and the grace period of a restart include. A server with requests of
+// hours can usually answer its probe meanwhile, and a deadlocked server must not wait for hours until the kubelet restarts it. Kubernetes has the same
+// limit for the pods of an unreachable node: the API server adds a toleration of 300 s to each pod (DefaultTolerationSeconds).
+const MaxLivenessToleranceSeconds = 300
 
 const (
 	// shutdownMarginSeconds is the time after the longest request in which the app closes its connections and exits.
@@ -71,9 +73,9 @@ type Probe struct {
 	TimeoutSeconds int32
 	// BudgetSeconds is the minimum of period x threshold.
 	BudgetSeconds int32
-	// OutlastsSeconds is a time that period x (threshold - 1) must exceed. That is the guaranteed part of the budget, because the first
-	// probe comes at any moment of the first period. 0 means no such time.
-	OutlastsSeconds int32
+	// GuaranteedSeconds is a time that period x (threshold - 1) must exceed. Only this part of the budget is guaranteed, because the first
+	// probe can happen at any moment of the first period. 0 means that no time is guaranteed.
+	GuaranteedSeconds int32
 	// MinFailureThreshold prevents that one late response fails the probe, even with a long period.
 	MinFailureThreshold int32
 }
@@ -97,10 +99,10 @@ type Timing struct {
 func Derive(spec v1alpha1.TimingSpec, sidecars int) Timing {
 	s := clamp(spec.StartupSeconds, 1, MaxInputSeconds)
 	r := clamp(spec.RequestSeconds, 1, MaxInputSeconds)
-	// R is bounded here by int32 only, not by a day: the message about a longer request must name the same sum as the CEL rule.
-	t1 := orElse(spec.ShutdownSeconds, min(spec.RequestSeconds, math.MaxInt32-shutdownMarginSeconds)+shutdownMarginSeconds)
-	t2 := orElse(spec.PreStopSeconds, defaultPreStopSeconds)
-	t3 := orElse(spec.TerminationGracePeriodSeconds, defaultGrace(t1, t2, sidecars))
+	// Here R has no bound of a day, only that of int32: the error about a longer request must show the same sum as the CEL rule.
+	t1 := ptr.Deref(spec.ShutdownSeconds, min(spec.RequestSeconds, math.MaxInt32-shutdownMarginSeconds)+shutdownMarginSeconds)
+	t2 := ptr.Deref(spec.PreStopSeconds, defaultPreStopSeconds)
+	t3 := ptr.Deref(spec.TerminationGracePeriodSeconds, defaultGracePeriod(t1, t2, sidecars))
 	t := Timing{
 		StartupSeconds:                s,
 		RequestSeconds:                r,
@@ -109,31 +111,31 @@ func Derive(spec v1alpha1.TimingSpec, sidecars int) Timing {
 		TerminationGracePeriodSeconds: t3,
 		MinReadySeconds:               clamp(t2, 0, MaxInputSeconds),
 		Startup: Probe{
-			PeriodSeconds:   clamp(ceilDiv(s, startupProbesPerStart), 1, maxStartupPeriodSeconds),
-			TimeoutSeconds:  5,
-			BudgetSeconds:   max(2*s, s+minStartupMarginSeconds),
-			OutlastsSeconds: s,
+			PeriodSeconds:     clamp(ceilDiv(s, startupProbesPerStart), 1, maxStartupPeriodSeconds),
+			TimeoutSeconds:    5,
+			BudgetSeconds:     max(2*s, s+minStartupMarginSeconds),
+			GuaranteedSeconds: s,
 		},
 		Readiness: Probe{PeriodSeconds: 5, TimeoutSeconds: 2, BudgetSeconds: 15, MinFailureThreshold: minFailures},
 	}
-	return t.WithPatience(min(r, MaxPatienceSeconds))
+	return t.WithLivenessTolerance(min(r, MaxLivenessToleranceSeconds))
 }
 
-// WithPatience returns the timing with a liveness probe that a server may fail for that many seconds, and with a grace period of a restart in which
-// its requests have that many seconds to finish.
-func (t Timing) WithPatience(seconds int32) Timing {
+// WithLivenessTolerance returns the timing with a liveness probe that tolerates failures for this time, and with a grace period of a restart that gives
+// the requests this time to finish.
+func (t Timing) WithLivenessTolerance(seconds int32) Timing {
 	t.LivenessGraceSeconds = min(t.TerminationGracePeriodSeconds, clamp(t.PreStopSeconds, 0, MaxInputSeconds)+seconds+livenessGraceMarginSeconds)
 	t.Liveness = Probe{
 		PeriodSeconds:       10,
 		TimeoutSeconds:      5,
 		BudgetSeconds:       10 * max(minFailures, ceilDiv(seconds, 10)+2),
-		OutlastsSeconds:     seconds,
+		GuaranteedSeconds:   seconds,
 		MinFailureThreshold: minFailures,
 	}
 	return t
 }
 
-func defaultGrace(t1, t2 int32, sidecars int) int32 {
+func defaultGracePeriod(t1, t2 int32, sidecars int) int32 {
 	t1, t2 = clamp(t1, 0, MaxInputSeconds), clamp(t2, 0, MaxInputSeconds)
 	// The bound prevents an overflow. No pod has that many sidecars.
 	share := int32(min(sidecars, MaxInputSeconds/SidecarSeconds/2)) * SidecarSeconds
@@ -146,21 +148,14 @@ func (t Timing) ProgressDeadlineSeconds(startupBudgetSeconds int32) int32 {
 	return max(minProgressDeadlineSeconds, startupBudgetSeconds+t.MinReadySeconds+progressMarginSeconds)
 }
 
-// FailureThreshold returns the number of failures in a row at this period that makes up the budget and outlasts OutlastsSeconds.
+// FailureThreshold returns the number of failures in a row at this period that reaches the budget and exceeds GuaranteedSeconds.
 func (p Probe) FailureThreshold(periodSeconds int32) int32 {
 	period := max(1, periodSeconds)
 	threshold := max(1, p.MinFailureThreshold, ceilDiv(p.BudgetSeconds, period))
-	if p.OutlastsSeconds > 0 {
-		threshold = max(threshold, p.OutlastsSeconds/period+2)
+	if p.GuaranteedSeconds > 0 {
+		threshold = max(threshold, p.GuaranteedSeconds/period+2)
 	}
 	return threshold
-}
-
-func orElse(declared *int32, derived int32) int32 {
-	if declared != nil {
-		return *declared
-	}
-	return derived
 }
 
 func clamp(n, low, high int32) int32 { return min(max(n, low), high) }

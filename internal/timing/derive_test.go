@@ -75,15 +75,15 @@ func TestDeriveStartupProbe(t *testing.T) {
 		startup                int32
 		period, threshold, sum int32
 	}{
-		{"the shortest start gets 10 s more", 1, 1, 11, 11},
-		{"up to 10 s the margin is 10 s", 10, 1, 20, 20},
-		{"above 10 s the margin is the start itself", 11, 1, 22, 22},
-		{"the tutorial's 25 s", 25, 1, 50, 50},
-		{"30 s is the last start probed every second", 30, 1, 60, 60},
-		{"31 s is probed every 2 s", 31, 2, 31, 62},
-		{"300 s is the first start probed every 10 s", 300, 10, 60, 600},
-		{"a longer start is not probed less often", 301, 10, 61, 610},
-		{"the bound", timing.MaxInputSeconds, 10, 17_280, 172_800},
+		{name: "the shortest start gets 10 s more", startup: 1, period: 1, threshold: 11, sum: 11},
+		{name: "up to 10 s the margin is 10 s", startup: 10, period: 1, threshold: 20, sum: 20},
+		{name: "above 10 s the margin is the start itself", startup: 11, period: 1, threshold: 22, sum: 22},
+		{name: "the tutorial's 25 s", startup: 25, period: 1, threshold: 50, sum: 50},
+		{name: "30 s is the last start probed every second", startup: 30, period: 1, threshold: 60, sum: 60},
+		{name: "31 s is probed every 2 s", startup: 31, period: 2, threshold: 31, sum: 62},
+		{name: "300 s is the first start probed every 10 s", startup: 300, period: 10, threshold: 60, sum: 600},
+		{name: "a longer start is not probed less often", startup: 301, period: 10, threshold: 61, sum: 610},
+		{name: "the bound", startup: timing.MaxInputSeconds, period: 10, threshold: 17_280, sum: 172_800},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -109,13 +109,13 @@ func TestDeriveLivenessOutlastsTheLongestRequest(t *testing.T) {
 		threshold int32
 		grace     int32
 	}{
-		{"a short request gets Kubernetes' default of 3", 1, 3, 11},
-		{"10 s is the last with 3", 10, 3, 20},
-		{"11 s needs 4", 11, 4, 21},
-		{"60 s", 60, 8, 70},
-		{"the bound of the patience", timing.MaxPatienceSeconds, 32, 310},
-		{"above it", timing.MaxPatienceSeconds + 1, 32, 310},
-		{"the bound of the request", timing.MaxInputSeconds, 32, 310},
+		{name: "a short request gets Kubernetes' default of 3", request: 1, threshold: 3, grace: 11},
+		{name: "10 s is the last with 3", request: 10, threshold: 3, grace: 20},
+		{name: "11 s needs 4", request: 11, threshold: 4, grace: 21},
+		{name: "60 s", request: 60, threshold: 8, grace: 70},
+		{name: "the bound of the tolerance", request: timing.MaxLivenessToleranceSeconds, threshold: 32, grace: 310},
+		{name: "above it", request: timing.MaxLivenessToleranceSeconds + 1, threshold: 32, grace: 310},
+		{name: "the bound of the request", request: timing.MaxInputSeconds, threshold: 32, grace: 310},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -125,7 +125,7 @@ func TestDeriveLivenessOutlastsTheLongestRequest(t *testing.T) {
 			if threshold != tt.threshold {
 				t.Errorf("threshold = %d, want %d", threshold, tt.threshold)
 			}
-			if guaranteed, busy := probe.PeriodSeconds*(threshold-1), min(tt.request, timing.MaxPatienceSeconds); guaranteed <= busy {
+			if guaranteed, busy := probe.PeriodSeconds*(threshold-1), min(tt.request, timing.MaxLivenessToleranceSeconds); guaranteed <= busy {
 				t.Errorf("the guaranteed part of the budget, %d s, does not exceed %d s", guaranteed, busy)
 			}
 			if derived.LivenessGraceSeconds != tt.grace {

@@ -44,7 +44,7 @@ var _ admission.Validator[*v1alpha1.GracefulApp] = Validator{}
 // dryRunTimeout is shorter than the webhook's timeoutSeconds, 5, so that the response arrives in time.
 const dryRunTimeout = 3 * time.Second
 
-// Options of the webhook.
+// Options are the webhook's parameters.
 type Options struct {
 	// Configuration is the name of the operator's ValidatingWebhookConfiguration.
 	Configuration string
@@ -52,24 +52,24 @@ type Options struct {
 	NodePorts utilnet.PortRange
 }
 
-// SetupWithManager registers the webhook with the manager. The certificates must exist. The returned check fails until the webhook answers reviews.
-// The answers include dry runs as soon as the leader has written the secret path.
+// SetupWithManager registers the webhook with the manager. The certificates must exist. The returned readiness check fails until the webhook
+// answers reviews. Reviews include dry runs as soon as the leader has written the secret path.
 func SetupWithManager(ctx context.Context, mgr ctrl.Manager, o Options) (healthz.Checker, error) {
-	// Start the informers on every replica. Only the leader's controller starts them otherwise, and the first review would wait for the caches.
+	// Start the informers on every replica. Otherwise only the leader's controller starts them, and the first review waits for the caches.
 	for _, kind := range children.Kinds() {
 		if _, err := mgr.GetCache().GetInformer(ctx, kind, cache.BlockUntilSynced(false)); err != nil {
 			return nil, fmt.Errorf("watching %T: %w", kind, err)
 		}
 	}
-	g := &pathGuard{}
-	synced, err := watchPaths(ctx, mgr, o.Configuration, g)
+	guard := &pathGuard{}
+	synced, err := watchPaths(ctx, mgr, o.Configuration, guard)
 	if err != nil {
 		return nil, err
 	}
 	withDryRun := newWebhook(mgr.GetScheme(), Validator{Client: mgr.GetClient(), NodePorts: o.NodePorts})
 	withoutDryRun := newWebhook(mgr.GetScheme(), Validator{NodePorts: o.NodePorts})
 	server := mgr.GetWebhookServer()
-	server.Register("/", guarded(g, withDryRun, withoutDryRun))
+	server.Register("/", guarded(guard, withDryRun, withoutDryRun))
 	check := func(r *http.Request) error {
 		if !synced() {
 			return errors.New("the operator has not read its ValidatingWebhookConfiguration yet")
@@ -96,24 +96,24 @@ func (v Validator) validate(ctx context.Context, old, app *v1alpha1.GracefulApp)
 	}
 	ctx, cancel := context.WithTimeout(ctx, dryRunTimeout)
 	defer cancel()
-	observed, unknown := v.observe(ctx, app)
+	observed, skipped := v.observe(ctx, app)
 	p, errs, warnings := plan.For(app, observed.Running())
-	errs = append(errs, plan.NodePorts(app, v.NodePorts)...)
-	errs = append(errs, plan.AskedDerivation(app)...)
+	errs = append(errs, plan.CheckNodePorts(app, v.NodePorts)...)
+	errs = append(errs, plan.CheckRequestedDerivation(app)...)
 	if len(errs) == 0 && old != nil {
-		errs = plan.Change(old, app, observed.Running())
+		errs = plan.CheckChange(old, app, observed.Running())
 	}
 	switch {
 	case len(errs) > 0:
 		return warnings, invalid(app, errs)
-	case len(unknown) > 0:
-		return append(warnings, unknown...), nil
+	case len(skipped) > 0:
+		return append(warnings, skipped...), nil
 	}
 	result := children.DryRun(ctx, v.Client, p, observed)
 	return append(warnings, result.Warnings...), invalid(app, result.Errors)
 }
 
-// observe reads the live objects. It returns a warning if that fails or the validator has no client.
+// observe reads the live objects. If that fails or the validator has no client, it returns a warning that the dry run is skipped.
 func (v Validator) observe(ctx context.Context, app *v1alpha1.GracefulApp) (children.Observed, admission.Warnings) {
 	if v.Client == nil {
 		return children.Observed{}, admission.Warnings{"the dry run was skipped, so the API server may still reject the owned objects; see the status"}
@@ -130,7 +130,7 @@ func (Validator) ValidateDelete(context.Context, *v1alpha1.GracefulApp) (admissi
 	return nil, nil
 }
 
-// invalid returns the errors as the API server returns its own validation errors, so that kubectl prints both alike.
+// invalid returns an error of the form that the API server gives its own validation errors, so that kubectl prints both alike.
 func invalid(app *v1alpha1.GracefulApp, errs field.ErrorList) error {
 	if len(errs) == 0 {
 		return nil

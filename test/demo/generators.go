@@ -18,8 +18,8 @@ var clients = []struct {
 	path string
 	name string
 }{
-	{load.NewConnection, slowRate, "/", fmt.Sprintf("new connections, %d s each", requestSeconds)},
-	{load.KeepAlive, keepAliveRate, "/?seconds=0", "keep-alive, at once"},
+	{mode: load.NewConnection, rate: slowRate, path: "/", name: fmt.Sprintf("new connections, %d s each", requestSeconds)},
+	{mode: load.KeepAlive, rate: keepAliveRate, path: "/?seconds=0", name: "keep-alive, at once"},
 }
 
 // startFleet starts a generator on each of up to two nodes, with an equal share of the load, and returns when all of them run.

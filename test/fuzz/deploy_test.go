@@ -49,7 +49,7 @@ func (j *judges) deployBefore(ctx context.Context, t rapid.TB, c trial) children
 	return observed
 }
 
-// applyAll applies the app's objects until nothing changes. It tells whether the API server had a free node port.
+// applyAll applies the app's objects until nothing changes. It reports whether the API server had a free node port.
 func (j *judges) applyAll(ctx context.Context, t rapid.TB, c trial, a *v1alpha1.GracefulApp) bool {
 	const passes = 3
 	answers := &children.Answers{}

@@ -205,9 +205,9 @@ func (j *judges) judge(ctx context.Context, t rapid.TB, c trial) {
 // judgeInGo repeats the checks that the webhook makes before its dry run.
 func judgeInGo(c trial, observed children.Observed) (plan.Plan, field.ErrorList, []string) {
 	p, errs, warnings := plan.For(c.App, observed.Running())
-	errs = append(errs, plan.NodePorts(c.App, nodePorts)...)
+	errs = append(errs, plan.CheckNodePorts(c.App, nodePorts)...)
 	if c.Before != nil && len(errs) == 0 {
-		errs = plan.Change(c.Before, c.App, observed.Running())
+		errs = plan.CheckChange(c.Before, c.App, observed.Running())
 	}
 	return p, errs, warnings
 }

@@ -24,7 +24,7 @@ const (
 type write struct {
 	verb, kind string
 	at         time.Time
-	// injected tells whether a failure has replaced the API server's answer.
+	// injected reports whether a failure has replaced the API server's answer.
 	injected bool
 }
 

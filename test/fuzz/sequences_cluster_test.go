@@ -33,7 +33,7 @@ type snapshot struct {
 	budget     *policyv1.PodDisruptionBudget
 	// objects are all that may be the app's, or that concern it, by kind and name.
 	objects map[string]client.Object
-	// autoscaled tells whether a HorizontalPodAutoscaler targets the Deployment.
+	// autoscaled reports whether a HorizontalPodAutoscaler targets the Deployment.
 	autoscaled bool
 }
 
@@ -71,7 +71,7 @@ func add[T any, P interface {
 	return named
 }
 
-// isSame tells whether the controller's watches deliver no event between the two snapshots. It does not watch autoscalers of the GracefulApp.
+// isSame reports whether the controller's watches deliver no event between the two snapshots. It does not watch autoscalers of the GracefulApp.
 func (s *snapshot) isSame(other *snapshot) bool {
 	return maps.Equal(s.watched(), other.watched())
 }
@@ -87,7 +87,7 @@ func (s *snapshot) watched() map[string]string {
 	return versions
 }
 
-// isOurs tells whether the app owns an object: the app controls it, or did so before a client removed the owner reference.
+// isOurs reports whether the app owns an object: the app controls it, or did so before a client removed the owner reference.
 func (s *snapshot) isOurs(object client.Object) bool {
 	if s.app == nil {
 		return false
@@ -95,7 +95,7 @@ func (s *snapshot) isOurs(object client.Object) bool {
 	return plan.Owns(s.app, object)
 }
 
-// followsApp tells whether the Deployment must have the app's number of replicas.
+// followsApp reports whether the Deployment must have the app's number of replicas.
 func (s *snapshot) followsApp() bool {
 	d := s.deployment
 	return s.app != nil && s.app.DeletionTimestamp.IsZero() && d != nil && d.DeletionTimestamp.IsZero() && s.isOurs(d) && !s.autoscaled

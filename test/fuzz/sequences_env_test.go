@@ -38,7 +38,7 @@ type testEnv struct {
 
 	// seen is the snapshot after the last reconcile or operation.
 	seen *snapshot
-	// event tells whether a watch event waits for a pass.
+	// event reports whether a watch event waits for a pass.
 	event bool
 	// due is when the queue starts a pass without an event; zero: never.
 	due time.Time
@@ -151,7 +151,7 @@ func (e *testEnv) look() error {
 	return nil
 }
 
-// isQuiet tells whether enough time has passed since the last disturbance for the app to settle.
+// isQuiet reports whether enough time has passed since the last disturbance for the app to settle.
 func (e *testEnv) isQuiet() bool {
 	return !e.clock.Now().Before(later(e.disturbed, e.recorder.failUntil()).Add(settleTime))
 }

@@ -82,7 +82,7 @@ func checkForeign(before, after *snapshot) error {
 	return errors.Join(errs...)
 }
 
-// mayAdopt tells whether the app may adopt the object.
+// mayAdopt reports whether the app may adopt the object.
 func (s *snapshot) mayAdopt(object client.Object) bool {
 	return s.app != nil && s.app.Annotations[v1alpha1.AnnotationAdopt] == "true" && object.GetName() == appName && metav1.GetControllerOf(object) == nil
 }

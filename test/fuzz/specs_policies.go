@@ -17,7 +17,7 @@ type specPolicy struct {
 	// unless is a CEL expression that is true for the objects that the policy admits, if it makes no patches; reason is that of its denials.
 	unless string
 	reason *metav1.StatusReason
-	// denies tells whether the policy denies the objects that are derived from the app; nil if it denies nothing.
+	// denies reports whether the policy denies the objects that are derived from the app; nil if it denies nothing.
 	denies func(*v1alpha1.GracefulApp) bool
 	// warning is in the warnings about each app.
 	warning string

@@ -56,7 +56,7 @@ func portAdoptees() []adoptee {
 	}
 }
 
-// unnamedAdoptee is the usual adoptee: the Service targets a port number, and the container port has no name.
+// unnamedAdoptee returns the usual adoptee: the Service targets a port number, and the container port has no name.
 func unnamedAdoptee(name, title string) adoptee {
 	return adoptee{name: name, title: title, service: corev1.ServiceSpec{
 		Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromInt32(helloPort)}},

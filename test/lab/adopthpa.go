@@ -63,7 +63,7 @@ func adoptAutoscaled(ctx context.Context, r *round) error {
 	if err := r.endAdoption(ctx, events); err != nil {
 		return err
 	}
-	if err := r.steady(ctx, 2*autoscalerPeriod); err != nil {
+	if err := r.waitUnderLoad(ctx, 2*autoscalerPeriod); err != nil {
 		return err
 	}
 	if err := r.awaitScaleConflict(ctx, w, false); err != nil {
@@ -91,11 +91,11 @@ func (r *round) scaleInTurn(ctx context.Context, control *workload) error {
 		for _, n := range []int{manifestReplicas, r.scenario.replicas} {
 			text := fmt.Sprintf("scale to %d", n)
 			r.say("  %s: %s", control.name, text)
-			r.note(control.name, text)
-			if err := control.patch(ctx, r.Testbed, scaling(n)); err != nil {
+			r.addEvent(control.name, text)
+			if err := control.patch(ctx, r.Testbed, replicasPatch(n)); err != nil {
 				return err
 			}
-			if err := r.steady(ctx, autoscalerPeriod); err != nil {
+			if err := r.waitUnderLoad(ctx, autoscalerPeriod); err != nil {
 				return err
 			}
 		}
@@ -107,7 +107,7 @@ func (r *round) scaleInTurn(ctx context.Context, control *workload) error {
 func (r *round) retargetAutoscaler(ctx context.Context, w *workload) error {
 	const text = "let the autoscaler target the GracefulApp"
 	r.say("  %s", text)
-	r.note(w.name, text)
+	r.addEvent(w.name, text)
 	if err := w.scale(ctx, r.Testbed, int32(r.scenario.replicas)); err != nil {
 		return err
 	}

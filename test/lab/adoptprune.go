@@ -28,7 +28,7 @@ func adoptAndPrune(ctx context.Context, r *round) error {
 	if err := r.pruneProtected(ctx, kept); err != nil {
 		return err
 	}
-	if err := r.steady(ctx, steadyTime); err != nil {
+	if err := r.waitUnderLoad(ctx, steadyTime); err != nil {
 		return err
 	}
 	return r.settle(ctx, r.scenario.profile, nil)
@@ -48,7 +48,7 @@ func (r *round) prune(ctx context.Context, object client.Object) error {
 
 func (r *round) pruneProtected(ctx context.Context, w *workload) error {
 	r.say("  prune %s", w.name)
-	r.note(w.name, "prune")
+	r.addEvent(w.name, "prune")
 	for _, object := range prunedObjects(w) {
 		switch err := r.prune(ctx, object); {
 		case err == nil:
@@ -65,7 +65,7 @@ func (r *round) pruneUnprotected(ctx context.Context, w *workload) error {
 	allow := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{%q:"true"}}}`, v1alpha1.AnnotationAllowDeletion))
 	before := map[types.UID]bool{}
 	r.say("  allow the deletion of %s and prune it", w.name)
-	r.note(w.name, "prune")
+	r.addEvent(w.name, "prune")
 	for _, object := range prunedObjects(w) {
 		if err := r.Patch(ctx, object, allow); err != nil {
 			return fmt.Errorf("annotating %T %s: %w", object, w.name, err)

@@ -55,7 +55,7 @@ func adoptPaused(ctx context.Context, r *round) error {
 		return err
 	}
 	n := r.scenario.replicas + 1
-	if _, err := r.forEachAdopted(ctx, fmt.Sprintf("scale to %d", n), func(w *workload) error { return w.patch(ctx, r.Testbed, scaling(n)) }); err != nil {
+	if _, err := r.forEachAdopted(ctx, fmt.Sprintf("scale to %d", n), func(w *workload) error { return w.patch(ctx, r.Testbed, replicasPatch(n)) }); err != nil {
 		return err
 	}
 	if err := r.awaitReady(ctx, n); err != nil {
@@ -76,7 +76,7 @@ func (r *round) adoptWithoutRestart(ctx context.Context) error {
 	if _, err := r.adopt(ctx, "adopt, paused", func(app *v1alpha1.GracefulApp) { app.Spec.Paused = new(true) }); err != nil {
 		return err
 	}
-	if err := r.steady(ctx, pausedTime); err != nil {
+	if err := r.waitUnderLoad(ctx, pausedTime); err != nil {
 		return err
 	}
 	after, err := r.podNames(ctx)
@@ -166,11 +166,11 @@ func (r *round) forEachAdopted(ctx context.Context, text string, do func(w *work
 	var events []*report.Event
 	r.say("  %s", text)
 	for _, w := range r.adopted() {
-		events = append(events, r.note(w.name, text))
+		events = append(events, r.addEvent(w.name, text))
 		if err := do(w); err != nil {
 			return nil, fmt.Errorf("%s: %w", text, err)
 		}
-		if err := r.steady(ctx, changeInterval); err != nil {
+		if err := r.waitUnderLoad(ctx, changeInterval); err != nil {
 			return nil, err
 		}
 	}

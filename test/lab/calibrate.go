@@ -102,7 +102,7 @@ func (l *lab) calibrationStep(ctx context.Context) report.CalibrationStep {
 	err := r.startTraffic(ctx)
 	defer r.traffic.remove()
 	if err == nil {
-		err = r.steady(ctx, calibrationTime)
+		err = r.waitUnderLoad(ctx, calibrationTime)
 	}
 	if err == nil {
 		err = r.traffic.stop(ctx)

@@ -37,13 +37,13 @@ func TestCalibration(t *testing.T) {
 		tried []float64
 		want  float64
 	}{
-		{"a fast machine", sustains(5), []float64{0.1, 0.2, 0.4, 0.8}, 0.4},
-		{"twice the limit is too much", sustains(0.5), []float64{0.1, 0.2, 0.4, 0.8, 0.8}, 0.2},
-		{"only the lowest", sustains(0.1), []float64{0.1, 0.2, 0.2}, 0.05},
-		{"not even the lowest", sustains(0.05), []float64{0.1, 0.1}, 0},
-		{"the lowest with a few late", func(int, float64) float64 { return 0.04 }, []float64{0.1, 0.1}, 0.05},
-		{"another program starts in the second step", disturbed(1), []float64{0.1, 0.2, 0.2, 0.4, 0.8}, 0.4},
-		{"another program starts in the first step", disturbed(0), []float64{0.1, 0.1, 0.2, 0.4, 0.8}, 0.4},
+		{name: "a fast machine", late: sustains(5), tried: []float64{0.1, 0.2, 0.4, 0.8}, want: 0.4},
+		{name: "twice the limit is too much", late: sustains(0.5), tried: []float64{0.1, 0.2, 0.4, 0.8, 0.8}, want: 0.2},
+		{name: "only the lowest", late: sustains(0.1), tried: []float64{0.1, 0.2, 0.2}, want: 0.05},
+		{name: "not even the lowest", late: sustains(0.05), tried: []float64{0.1, 0.1}, want: 0},
+		{name: "the lowest with a few late", late: func(int, float64) float64 { return 0.04 }, tried: []float64{0.1, 0.1}, want: 0.05},
+		{name: "another program starts in the second step", late: disturbed(1), tried: []float64{0.1, 0.2, 0.2, 0.4, 0.8}, want: 0.4},
+		{name: "another program starts in the first step", late: disturbed(0), tried: []float64{0.1, 0.1, 0.2, 0.4, 0.8}, want: 0.4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var seen []report.CalibrationStep

@@ -39,7 +39,7 @@ func (r *round) collect(ctx context.Context, begin time.Time) (report.Scenario, 
 			Pods: r.recorder.podTimelines(w.name, begin), MustLose: w.mustLose, Prevents: w.prevents, Causes: map[string]int{},
 		}
 		r.fill(&out, w, all)
-		out.Rows = append(out.Rows, r.extra[w.name]...)
+		out.Rows = append(out.Rows, r.extraRows[w.name]...)
 		found.Workloads = append(found.Workloads, out)
 	}
 	found.Steady = countWithin(r.steadyPhases, found.Workloads)

@@ -73,14 +73,14 @@ func runExternalTools(ctx context.Context, r *round) error {
 			_ = r.Delete(context.WithoutCancel(ctx), a.pod, client.GracePeriodSeconds(0)) // the next run deletes the namespace
 		}
 	}()
-	if err := r.steady(ctx, steadyTime); err != nil {
+	if err := r.waitUnderLoad(ctx, steadyTime); err != nil {
 		return err
 	}
 	for range toolRounds {
 		if err := r.scaleTo(ctx, 5, 1, 3); err != nil {
 			return err
 		}
-		if err := r.patch(ctx, "roll out", rollingTo(r.version())); err != nil {
+		if err := r.patch(ctx, "roll out", versionPatch(r.version())); err != nil {
 			return err
 		}
 	}
@@ -93,7 +93,7 @@ func runExternalTools(ctx context.Context, r *round) error {
 		if err != nil {
 			return fmt.Errorf("%s on %s: %w in the output:\n%s", a.tool.name, a.workload, err, output)
 		}
-		r.extra[a.workload] = append(r.extra[a.workload], report.Row{
+		r.extraRows[a.workload] = append(r.extraRows[a.workload], report.Row{
 			Client: a.tool.name, Promised: a.workload == "aware",
 			Count: load.Count{Requests: requests, Answered: requests - lost, Lost: lost},
 		})

@@ -9,13 +9,13 @@ func TestToolsOutputs(t *testing.T) {
 		output         string
 		requests, lost int
 	}{
-		{"wrk, none lost", readWrk, "  2 threads and 40 connections\n  5225932 requests in 2.17m, 1.71GB read\nRequests/sec:  40177.07\n", 5225932, 0},
-		{"wrk, some lost", readWrk, "  1000 requests in 1.00m, 1MB read\n  Socket errors: connect 1, read 80, write 2, timeout 3\n  Non-2xx or 3xx responses: 4\n", 1090, 90},
-		{"ab, none lost", readAb, "Complete requests:      2521\nFailed requests:        0\nKeep-Alive requests: 3\n", 2521, 0},
-		{"ab, some lost", readAb, "Complete requests:      2521\nFailed requests:        12\n   (Connect: 0, Receive: 4, Length: 4, Exceptions: 4)\nNon-2xx responses:      2\n", 2521, 14},
-		{"hey, none lost", readHey, "Status code distribution:\n  [200]\t4000 responses\n", 4000, 0},
-		{"hey, some lost", readHey, "Status code distribution:\n  [200]\t4000 responses\n  [503]\t7 responses\n\nError distribution:\n" +
-			"  [5]\tGet \"http://198.19.0.1/\": dial tcp: connection refused\n", 4012, 12},
+		{name: "wrk, none lost", read: readWrk, output: "  2 threads and 40 connections\n  5225932 requests in 2.17m, 1.71GB read\nRequests/sec:  40177.07\n", requests: 5225932, lost: 0},
+		{name: "wrk, some lost", read: readWrk, output: "  1000 requests in 1.00m, 1MB read\n  Socket errors: connect 1, read 80, write 2, timeout 3\n  Non-2xx or 3xx responses: 4\n", requests: 1090, lost: 90},
+		{name: "ab, none lost", read: readAb, output: "Complete requests:      2521\nFailed requests:        0\nKeep-Alive requests: 3\n", requests: 2521, lost: 0},
+		{name: "ab, some lost", read: readAb, output: "Complete requests:      2521\nFailed requests:        12\n   (Connect: 0, Receive: 4, Length: 4, Exceptions: 4)\nNon-2xx responses:      2\n", requests: 2521, lost: 14},
+		{name: "hey, none lost", read: readHey, output: "Status code distribution:\n  [200]\t4000 responses\n", requests: 4000, lost: 0},
+		{name: "hey, some lost", read: readHey, output: "Status code distribution:\n  [200]\t4000 responses\n  [503]\t7 responses\n\nError distribution:\n" +
+			"  [5]\tGet \"http://198.19.0.1/\": dial tcp: connection refused\n", requests: 4012, lost: 12},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -11,11 +11,12 @@ import (
 // fault is a reason why a scenario failed.
 type fault struct {
 	text string
-	// overload means that an overloaded machine can be the cause, because it starves kube-proxy, the kubelet and the servers.
+	// overload is true if an overloaded machine can be the cause, because kube-proxy, the kubelet and the servers get too little CPU time.
 	overload bool
 }
 
-// judge returns the reasons why a scenario failed, or why the machine was too busy for a verdict. Both lists are empty if the scenario passed. Pure.
+// judge returns the reasons why a scenario failed, or why the machine was too busy for a verdict. Both lists are empty if the scenario passed. The
+// machine counts as too busy only if overload can be the cause of every fault. judge is a pure function.
 func judge(s report.Scenario) (faults, tooBusy []string) {
 	all := faultsOf(s)
 	figures, busy := overload(s)
@@ -36,6 +37,7 @@ func judge(s report.Scenario) (faults, tooBusy []string) {
 	return nil, nil
 }
 
+// faultsOf returns all reasons for which the scenario fails on a machine that is not overloaded.
 func faultsOf(s report.Scenario) []fault {
 	var faults []fault
 	addOverloadable := func(text string) { faults = append(faults, fault{text: text, overload: true}) }
@@ -45,7 +47,7 @@ func faultsOf(s report.Scenario) []fault {
 			faults = append(faults, fault{text: w.Name + " was sent no request"})
 		}
 		for _, r := range w.Rows {
-			for _, f := range judgeRow(r, s.Promised, recorded(w.Pods)) {
+			for _, f := range judgeRow(r, s.Promised, recordsComplete(w.Pods)) {
 				f.text = w.Name + ", " + r.Client + ": " + f.text
 				faults = append(faults, f)
 			}
@@ -82,28 +84,28 @@ func judgeCauses(w report.Workload) []fault {
 	return faults
 }
 
-// recorded reports whether the record of each ended server is complete. If the API server was not available while a pod ended, the end of the pod's log
-// was not read.
-func recorded(pods []report.Pod) bool {
+// recordsComplete reports whether the lab has the complete record of each server that ended. The end of a record is missing if the API server was not
+// available while the pod ended, because the record is in the pod's log.
+func recordsComplete(pods []report.Pod) bool {
 	return !slices.ContainsFunc(pods, func(p report.Pod) bool { return p.Incomplete && !p.Ended.IsZero() })
 }
 
+// judgeRow returns the faults of one client's requests to one workload. recorded is true if the servers' records are complete.
 func judgeRow(r report.Row, promised, recorded bool) []fault {
 	var faults []fault
-	add := func(overload bool, format string, args ...any) {
-		faults = append(faults, fault{text: fmt.Sprintf(format, args...), overload: overload})
-	}
+	add := func(text string) { faults = append(faults, fault{text: text}) }
+	addOverloadable := func(text string) { faults = append(faults, fault{text: text, overload: true}) }
 	if r.Requests == 0 {
-		add(false, "no request was sent")
+		add("no request was sent")
 	}
 	if r.Rejected > 0 {
-		add(false, "%d requests were answered with 3xx, 4xx or a similar grpc-status: the client sends wrong requests", r.Rejected)
+		add(fmt.Sprintf("%d requests were answered with 3xx, 4xx or a similar grpc-status: the client sends wrong requests", r.Rejected))
 	}
 	if promised && r.Promised && r.Lost > 0 {
-		add(true, "%d of %d requests were lost", r.Lost, r.Requests)
+		addOverloadable(fmt.Sprintf("%d of %d requests were lost", r.Lost, r.Requests))
 	}
 	if r.Promised && recorded && r.ServerFinished > 0 && r.ServerFinished < r.Answered {
-		add(true, "%d requests were answered, but the servers' records have only %d of them", r.Answered, r.ServerFinished)
+		addOverloadable(fmt.Sprintf("%d requests were answered, but the servers' records have only %d of them", r.Answered, r.ServerFinished))
 	}
 	return faults
 }

@@ -49,15 +49,15 @@ func scaleDownWithLateProxy(ctx context.Context, r *round) error {
 	if err := r.signalComponent(ctx, "kube-proxy", syscall.SIGSTOP); err != nil {
 		return err
 	}
-	r.note("", "stop kube-proxy")
+	r.addEvent("", "stop kube-proxy")
 	events, err := r.scaleAtOnce(ctx, 1)
 	if err == nil {
-		err = r.steady(ctx, proxyStopTime)
+		err = r.waitUnderLoad(ctx, proxyStopTime)
 	}
 	if err := errors.Join(err, r.signalComponent(context.WithoutCancel(ctx), "kube-proxy", syscall.SIGCONT)); err != nil {
 		return err
 	}
-	r.note("", "continue kube-proxy")
+	r.addEvent("", "continue kube-proxy")
 	return r.settle(ctx, r.scenario.profile, events)
 }
 
@@ -67,8 +67,8 @@ func (r *round) scaleAtOnce(ctx context.Context, replicas int) ([]*report.Event,
 	r.say("  %s", text)
 	var events []*report.Event
 	for _, w := range r.workloads {
-		events = append(events, r.note(w.name, text))
-		if err := w.patch(ctx, r.Testbed, scaling(replicas)); err != nil {
+		events = append(events, r.addEvent(w.name, text))
+		if err := w.patch(ctx, r.Testbed, replicasPatch(replicas)); err != nil {
 			return nil, fmt.Errorf("%s: %w", text, err)
 		}
 	}

@@ -109,15 +109,15 @@ func (l *lab) findAddresses(ctx context.Context) error {
 // restartAPIServer kills the API server one second after a change. The embedded cluster starts it again.
 func restartAPIServer(ctx context.Context, r *round) error {
 	for _, n := range []int{5, 1} {
-		events, err := r.begin(ctx, fmt.Sprintf("scale to %d", n), func(w *workload) error { return w.patch(ctx, r.Testbed, scaling(n)) })
+		events, err := r.startChange(ctx, fmt.Sprintf("scale to %d", n), func(w *workload) error { return w.patch(ctx, r.Testbed, replicasPatch(n)) })
 		if err != nil {
 			return err
 		}
-		if err := r.steady(ctx, time.Second); err != nil {
+		if err := r.waitUnderLoad(ctx, time.Second); err != nil {
 			return err
 		}
 		r.say("  kill the API server")
-		r.note("", "kill the API server")
+		r.addEvent("", "kill the API server")
 		if err := r.signalComponent(ctx, "kube-apiserver", syscall.SIGKILL); err != nil {
 			return err
 		}

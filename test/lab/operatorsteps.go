@@ -82,13 +82,13 @@ func (w *workload) awaitReplicas(ctx context.Context, t *testbed.Testbed, want i
 // killOperator kills all pods of the operator directly after each of three changes.
 func killOperator(ctx context.Context, r *round) error {
 	for _, c := range []struct{ text, body string }{
-		{"scale to 5", scaling(5)}, {"roll out", rollingTo(r.version())}, {"scale to 1", scaling(1)},
+		{text: "scale to 5", body: replicasPatch(5)}, {text: "roll out", body: versionPatch(r.version())}, {text: "scale to 1", body: replicasPatch(1)},
 	} {
-		events, err := r.begin(ctx, c.text, func(w *workload) error { return w.patch(ctx, r.Testbed, c.body) })
+		events, err := r.startChange(ctx, c.text, func(w *workload) error { return w.patch(ctx, r.Testbed, c.body) })
 		if err != nil {
 			return err
 		}
-		r.note("", "kill the operator")
+		r.addEvent("", "kill the operator")
 		err = r.Kube.CoreV1().Pods(operatorNamespace).DeleteCollection(ctx,
 			metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}, metav1.ListOptions{LabelSelector: operatorSelector})
 		if err != nil {
@@ -112,8 +112,8 @@ func rollOperator(ctx context.Context, r *round) error {
 	err := func() error {
 		for range 2 {
 			r.say("  roll out the operator")
-			e := r.note("", "roll out the operator")
-			if err := r.patchOperator(ctx, rollingTo(r.version())); err != nil {
+			e := r.addEvent("", "roll out the operator")
+			if err := r.patchOperator(ctx, versionPatch(r.version())); err != nil {
 				return err
 			}
 			if err := r.operatorAvailable(ctx); err != nil {
@@ -126,27 +126,27 @@ func rollOperator(ctx context.Context, r *round) error {
 		}
 		return nil
 	}()
-	r.extra["aware"] = append(r.extra["aware"], client.end())
+	r.extraRows["aware"] = append(r.extraRows["aware"], client.end())
 	return err
 }
 
 // scaleWithoutOperator scales the apps while the operator has no pod. The operator scales the Deployments when it runs again.
 func scaleWithoutOperator(ctx context.Context, r *round) error {
 	r.say("  scale the operator to 0")
-	r.note("", "scale the operator to 0")
+	r.addEvent("", "scale the operator to 0")
 	restore := func(ctx context.Context) error {
-		r.note("", fmt.Sprintf("scale the operator to %d", operatorReplicas))
-		if err := r.patchOperator(ctx, scaling(operatorReplicas)); err != nil {
+		r.addEvent("", fmt.Sprintf("scale the operator to %d", operatorReplicas))
+		if err := r.patchOperator(ctx, replicasPatch(operatorReplicas)); err != nil {
 			return err
 		}
 		return r.operatorAvailable(ctx)
 	}
-	if err := r.patchOperator(ctx, scaling(0)); err != nil {
+	if err := r.patchOperator(ctx, replicasPatch(0)); err != nil {
 		return err
 	}
-	events, err := r.begin(ctx, "scale to 5", func(w *workload) error { return w.scale(ctx, r.Testbed, 5) })
+	events, err := r.startChange(ctx, "scale to 5", func(w *workload) error { return w.scale(ctx, r.Testbed, 5) })
 	if err == nil {
-		err = r.steady(ctx, 8*time.Second)
+		err = r.waitUnderLoad(ctx, 8*time.Second)
 	}
 	if restoreErr := restore(context.WithoutCancel(ctx)); err == nil {
 		err = restoreErr
@@ -217,7 +217,7 @@ func (r *round) startAdmissionClient(ctx context.Context) *admissionClient {
 func (r *round) dryRunPatch(ctx context.Context, n int) load.Record {
 	w := r.workloads[0]
 	begin := time.Now()
-	err := r.Patch(ctx, w.object(), client.RawPatch(types.MergePatchType, []byte(rollingTo(fmt.Sprint("admission-", n)))), client.DryRunAll)
+	err := r.Patch(ctx, w.object(), client.RawPatch(types.MergePatchType, []byte(versionPatch(fmt.Sprint("admission-", n)))), client.DryRunAll)
 	record := load.Record{Sent: begin, Latency: time.Since(begin), Outcome: load.Answered}
 	switch {
 	case ctx.Err() != nil:

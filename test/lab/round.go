@@ -21,16 +21,17 @@ type round struct {
 	scenario scenario
 	events   []*report.Event
 	traffic  *traffic
-	// extra has rows that a step has measured, by workload.
-	extra map[string][]report.Row
+	// extraRows has the rows that a step measured itself, by the name of the workload.
+	extraRows map[string][]report.Row
+	// load1 is the highest load average of the machine over one minute.
 	load1 float64
-	// steadyPhases are the phases of load without a change.
+	// steadyPhases are the phases in which load was sent without a change.
 	steadyPhases []load.Window
 }
 
 // run sets the workloads to the state at the beginning of the scenario, runs the steps under load, and returns the result.
 func (l *lab) run(ctx context.Context, s scenario) (report.Scenario, error) {
-	r := &round{lab: l, scenario: s, extra: map[string][]report.Row{}}
+	r := &round{lab: l, scenario: s, extraRows: map[string][]report.Row{}}
 	l.current = r
 	defer func() { l.current = nil }()
 	if err := r.prepare(ctx); err != nil {
@@ -49,12 +50,12 @@ func (l *lab) run(ctx context.Context, s scenario) (report.Scenario, error) {
 	if err != nil {
 		return r.unfinished(err), err
 	}
-	found, err := r.collect(ctx, begin)
+	result, err := r.collect(ctx, begin)
 	if err != nil {
 		return report.Scenario{}, err
 	}
-	found.Faults, found.TooBusy = judge(found)
-	return found, nil
+	result.Faults, result.TooBusy = judge(result)
+	return result, nil
 }
 
 // unfinished returns the result of a round that failed. It has the counts so far, which show whether the machine was too busy.
@@ -124,17 +125,17 @@ func (r *round) unproven() []string {
 	return names
 }
 
-// runSteadyPhase is a phase of load without a change. Its share of late requests shows whether the machine is fast enough.
+// runSteadyPhase sends load without a change for steadyTime and records the phase. Its share of late requests shows whether the machine is fast enough.
 func (r *round) runSteadyPhase(ctx context.Context) error {
 	phase := load.Window{From: time.Now()}
-	err := r.steady(ctx, steadyTime)
+	err := r.waitUnderLoad(ctx, steadyTime)
 	phase.To = time.Now()
 	r.steadyPhases = append(r.steadyPhases, phase)
 	return err
 }
 
-// steady waits for d. It returns an error if a generator fails meanwhile.
-func (r *round) steady(ctx context.Context, d time.Duration) error {
+// waitUnderLoad waits for d while the load continues. It returns an error if a generator fails meanwhile.
+func (r *round) waitUnderLoad(ctx context.Context, d time.Duration) error {
 	end := time.Now().Add(d)
 	return r.WaitFor(ctx, "steady load", d+time.Minute, func(context.Context) (testbed.Pending, error) {
 		r.watchLoad()
@@ -149,8 +150,8 @@ func (r *round) steady(ctx context.Context, d time.Duration) error {
 	})
 }
 
-// note adds an event of a workload, or of all workloads if workload is empty.
-func (r *round) note(workload, text string) *report.Event {
+// addEvent adds an event of a workload, or of all workloads if workload is empty.
+func (r *round) addEvent(workload, text string) *report.Event {
 	e := &report.Event{At: time.Now(), Workload: workload, Text: text}
 	r.events = append(r.events, e)
 	return e
@@ -158,7 +159,7 @@ func (r *round) note(workload, text string) *report.Event {
 
 // change calls do for each workload and waits until all are settled.
 func (r *round) change(ctx context.Context, text string, do func(w *workload) error) error {
-	events, err := r.begin(ctx, text, do)
+	events, err := r.startChange(ctx, text, do)
 	if err != nil {
 		return err
 	}
@@ -171,26 +172,27 @@ func (r *round) change(ctx context.Context, text string, do func(w *workload) er
 // changeInterval is the time between the changes of two workloads. If twenty pods started at once, they would take all CPU time of a small machine.
 const changeInterval = 3 * time.Second
 
-// begin calls do for each workload and does not wait until they are settled. The GracefulApps are last, without an interval, so that a scenario that
+// startChange calls do for each workload and does not wait until they are settled. The GracefulApps are last, without an interval, so that a scenario that
 // then disturbs the operator does so during their change.
-func (r *round) begin(ctx context.Context, text string, do func(w *workload) error) ([]*report.Event, error) {
+func (r *round) startChange(ctx context.Context, text string, do func(w *workload) error) ([]*report.Event, error) {
 	var events []*report.Event
 	r.say("  %s", text)
 	for _, w := range slices.SortedStableFunc(slices.Values(r.workloads), managedLast) {
-		events = append(events, r.note(w.name, text))
+		events = append(events, r.addEvent(w.name, text))
 		if err := do(w); err != nil {
 			return nil, fmt.Errorf("%s: %w", text, err)
 		}
 		if w.managed {
 			continue
 		}
-		if err := r.steady(ctx, changeInterval); err != nil {
+		if err := r.waitUnderLoad(ctx, changeInterval); err != nil {
 			return nil, err
 		}
 	}
 	return events, nil
 }
 
+// managedLast sorts GracefulApps after plain Deployments.
 func managedLast(a, b *workload) int {
 	switch {
 	case a.managed == b.managed:
@@ -208,15 +210,15 @@ func (r *round) patch(ctx context.Context, text, body string) error {
 
 func (r *round) scaleTo(ctx context.Context, replicas ...int) error {
 	for _, n := range replicas {
-		if err := r.patch(ctx, fmt.Sprintf("scale to %d", n), scaling(n)); err != nil {
+		if err := r.patch(ctx, fmt.Sprintf("scale to %d", n), replicasPatch(n)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func scaling(n int) string { return fmt.Sprintf(`{"spec":{"replicas":%d}}`, n) }
+func replicasPatch(n int) string { return fmt.Sprintf(`{"spec":{"replicas":%d}}`, n) }
 
-func rollingTo(version string) string {
+func versionPatch(version string) string {
 	return fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"lab.gracefulapp.dev/version":%q}}}}}`, version)
 }

@@ -89,7 +89,7 @@ func (l *lab) awaitSabotage(ctx context.Context) error {
 		if err != nil {
 			return "", err
 		}
-		if err := aware.patch(ctx, l.Testbed, rollingTo(l.version())); err != nil {
+		if err := aware.patch(ctx, l.Testbed, versionPatch(l.version())); err != nil {
 			return "", err
 		}
 		if err := l.settle(ctx, short, nil); err != nil {

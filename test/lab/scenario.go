@@ -93,11 +93,11 @@ const (
 func flap(ctx context.Context, r *round) error {
 	for range flapCount {
 		n := 1 + r.random.IntN(maxFlapReplicas)
-		patch := func(w *workload) error { return w.patch(ctx, r.Testbed, scaling(n)) }
-		if _, err := r.begin(ctx, fmt.Sprintf("scale to %d", n), patch); err != nil {
+		patch := func(w *workload) error { return w.patch(ctx, r.Testbed, replicasPatch(n)) }
+		if _, err := r.startChange(ctx, fmt.Sprintf("scale to %d", n), patch); err != nil {
 			return err
 		}
-		if err := r.steady(ctx, flapInterval); err != nil {
+		if err := r.waitUnderLoad(ctx, flapInterval); err != nil {
 			return err
 		}
 	}
@@ -106,7 +106,7 @@ func flap(ctx context.Context, r *round) error {
 
 func rollOut(ctx context.Context, r *round) error {
 	for range 2 {
-		if err := r.patch(ctx, "roll out", rollingTo(r.version())); err != nil {
+		if err := r.patch(ctx, "roll out", versionPatch(r.version())); err != nil {
 			return err
 		}
 	}
@@ -116,18 +116,18 @@ func rollOut(ctx context.Context, r *round) error {
 // rollBack restores the old template when the first new pods serve.
 func rollBack(ctx context.Context, r *round) error {
 	before := r.version()
-	if err := r.patch(ctx, "roll out", rollingTo(before)); err != nil {
+	if err := r.patch(ctx, "roll out", versionPatch(before)); err != nil {
 		return err
 	}
 	next := r.version()
-	if _, err := r.begin(ctx, "roll out", func(w *workload) error { return w.patch(ctx, r.Testbed, rollingTo(next)) }); err != nil {
+	if _, err := r.startChange(ctx, "roll out", func(w *workload) error { return w.patch(ctx, r.Testbed, versionPatch(next)) }); err != nil {
 		return err
 	}
 	halfway := time.Duration(r.scenario.profile.startSeconds)*time.Second + 5*time.Second
-	if err := r.steady(ctx, halfway); err != nil {
+	if err := r.waitUnderLoad(ctx, halfway); err != nil {
 		return err
 	}
-	return r.patch(ctx, "roll back", rollingTo(before))
+	return r.patch(ctx, "roll back", versionPatch(before))
 }
 
 // changeTiming changes spec.timing, for which the operator derives other numbers. The plain Deployments roll out at the same time.
@@ -137,7 +137,7 @@ func changeTiming(ctx context.Context, r *round) error {
 		if w.managed {
 			return w.patch(ctx, r.Testbed, `{"spec":{"timing":{"requestSeconds":8}}}`)
 		}
-		return w.patch(ctx, r.Testbed, rollingTo(r.version()))
+		return w.patch(ctx, r.Testbed, versionPatch(r.version()))
 	})
 }
 

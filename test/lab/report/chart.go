@@ -78,7 +78,7 @@ func chartOf(s Scenario, w Workload) chart {
 func chartPodOf(p Pod, t Timing, end time.Time, since func(time.Time) float64) chartPod {
 	out := chartPod{Name: p.Name, Short: shortName(p.Name), Node: p.Node, Bands: []chartBand{}, Exit: p.ExitCode}
 	for _, b := range bands(p, end) {
-		out.Bands = append(out.Bands, chartBand{b.Phase, since(b.From), since(b.To)})
+		out.Bands = append(out.Bands, chartBand{Phase: b.Phase, From: since(b.From), To: since(b.To)})
 	}
 	if d, ok := deadlinesOf(p, t); ok {
 		out.Deadlines = []float64{since(d.Deleted), since(d.Term), since(d.Shutdown), since(d.Kill)}

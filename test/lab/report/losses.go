@@ -28,7 +28,7 @@ func lossGroups(s Scenario, w Workload) (groups []lossGroup, omitted int) {
 	members := map[key][]Loss{}
 	var keys []key
 	for _, l := range w.Losses {
-		k := key{l.Pod, l.Row, string(l.Class), string(l.ServerState), eventOf(l.Phase)}
+		k := key{pod: l.Pod, row: l.Row, class: string(l.Class), state: string(l.ServerState), event: eventOf(l.Phase)}
 		if members[k] == nil {
 			keys = append(keys, k)
 		}

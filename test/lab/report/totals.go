@@ -134,7 +134,7 @@ func tallyOf(w Workload) tally {
 }
 
 func (t tally) plus(other tally) tally {
-	return tally{t.Requests + other.Requests, t.Lost + other.Lost, t.Unpromised + other.Unpromised}
+	return tally{Requests: t.Requests + other.Requests, Lost: t.Lost + other.Lost, Unpromised: t.Unpromised + other.Unpromised}
 }
 
 // String formats a cell of the summary: 0 (+2) of 20,000.
