@@ -33,7 +33,10 @@ type conn struct {
 	busy    bool // bytes of a request were read since the connection was last idle
 	closing bool // the next Read closes the connection if the receive buffer is empty
 	late    int  // bytes that Read returned after the deadline
-	preface preface
+	begun   bool // the client has sent a byte
+	// firstTimeout is the time that net/http gives the client for its first request, from the first byte on.
+	firstTimeout time.Duration
+	preface      preface
 
 	frames frameWriter
 }
@@ -96,12 +99,26 @@ func (c *conn) Read(p []byte) (int, error) {
 		}
 	}
 	c.busy = c.busy || n > 0
+	if n > 0 {
+		c.begin()
+	}
 	c.preface.read(p[:n])
 	return n, err
 }
 
+// begin limits the time for the first request when its first byte has come.
+func (c *conn) begin() {
+	if !c.begun && c.firstTimeout > 0 && !c.closing {
+		_ = c.Conn.SetReadDeadline(time.Now().Add(c.firstTimeout))
+	}
+	c.begun = true
+}
+
 // SetReadDeadline ignores net/http while the connection is closing: net/http sets the idle timeout just after it has reported the connection
 // as idle, which would replace the deadline of closeIfEmpty.
+//
+// A connection on which the client has sent nothing gets the idle timeout. net/http gives it ReadHeaderTimeout, but clients open connections that they use
+// later, and lose a request that they send at the moment in which the server closes one.
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -109,6 +126,10 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 		return nil
 	}
 	c.late = 0
+	if idle := c.server.idleTimeout; !c.begun && idle > 0 && !t.IsZero() {
+		c.firstTimeout = time.Until(t)
+		t = time.Now().Add(idle)
+	}
 	return c.Conn.SetReadDeadline(t)
 }
 

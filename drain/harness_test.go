@@ -69,10 +69,13 @@ func (a *testApp) httpServer() *http.Server {
 	var p http.Protocols
 	p.SetHTTP1(true)
 	p.SetUnencryptedHTTP2(true)
-	return &http.Server{Handler: a.handler(), Protocols: &p, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: 620 * time.Second}
+	return &http.Server{Handler: a.handler(), Protocols: &p, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout}
 }
 
-const readHeaderTimeout = 10 * time.Second
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 620 * time.Second
+)
 
 // process is a testApp in a synctest bubble: its clock is fake and pipes are its network.
 type process struct {

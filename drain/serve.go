@@ -12,9 +12,10 @@ import (
 
 // server is an http.Server under Serve.
 type server struct {
-	http1  http1Conns
-	http2  http2Conns
-	closed chan struct{} // closed when the listener accepts no more
+	idleTimeout time.Duration
+	http1       http1Conns
+	http2       http2Conns
+	closed      chan struct{} // closed when the listener accepts no more
 }
 
 // ListenAndServe listens on srv.Addr (":http" if it is empty) and calls Serve.
@@ -37,8 +38,8 @@ func (d *Drainer) ListenAndServe(ctx context.Context, srv *http.Server) error {
 // Serve wraps srv's Handler and its hooks ConnState and ConnContext, so call it once for each http.Server. Do not call srv.Shutdown. If srv.TLSConfig
 // has a certificate, Serve serves TLS; then l must not do so. The connections of a listener that does TLS end as http.Server.Shutdown ends them.
 //
-// Choose an IdleTimeout longer than that of the clients and load balancers (Go 90 s, Google's load balancer 600 s): if the server closes an idle connection first, it may lose a request
-// that the client has just sent.
+// Choose an IdleTimeout longer than that of the clients and load balancers (Go 90 s, Google's load balancer 600 s): if the server closes an idle connection
+// first, it may lose a request that the client has just sent. It also holds for a connection that has had no request yet.
 func (d *Drainer) Serve(ctx context.Context, srv *http.Server, l net.Listener) error {
 	s := d.wrap(srv)
 	stoppable := &listener{Listener: l, server: s}
@@ -74,7 +75,7 @@ func hasCertificate(c *tls.Config) bool {
 
 // wrap makes srv report its connections and requests to the Drainer.
 func (d *Drainer) wrap(srv *http.Server) *server {
-	s := &server{closed: make(chan struct{})}
+	s := &server{closed: make(chan struct{}), idleTimeout: srv.IdleTimeout}
 	s.http2.terminating = d.terminating
 	handler := srv.Handler
 	if handler == nil {
