@@ -4,6 +4,7 @@ VERSION     ?= 0.1.0
 IMG         ?= gracefulapp:$(VERSION)
 HELLO_IMG   ?= hello:$(VERSION)
 LOADGEN_IMG ?= gracefulapp-loadgen:$(VERSION)
+WORKLOAD_IMG ?= gracefulapp-workload:$(VERSION)
 
 # The name of the embedded cluster that a command uses. Clusters with different names are independent.
 CLUSTER ?= dev
@@ -81,6 +82,8 @@ check-generated: generate manifests ## Fail if generated files are stale.
 lint: bin/golangci-lint ## Check style, API conventions, the imports of each package and the wording.
 	go run ./hack/wording
 	bin/golangci-lint run
+	cd drain && ../bin/golangci-lint run --config ../.golangci.yml
+	for os in darwin windows; do GOOS=$$os go vet ./hello && GOOS=$$os go vet -C drain . || exit 1; done
 	cd test/cluster && ../../bin/golangci-lint run --config ../../.golangci.yml
 
 .PHONY: fmt
@@ -95,6 +98,7 @@ browser: $(ECHARTS)
 test-go: cluster-binaries bin/kube-score browser ## Run the unit tests and the tests that need an API server.
 	@assets="$${KUBEBUILDER_ASSETS:-$$(bin/cluster bin-dir)}"; echo "API server of the tests: $$assets"; \
 		KUBEBUILDER_ASSETS="$$assets" KUBE_SCORE="$(CURDIR)/bin/kube-score" go test ./...
+	go test -C drain ./...
 	go test -C test/cluster ./...
 
 .PHONY: fuzz
@@ -122,7 +126,7 @@ test-cluster-down: bin/cluster images ## Prove that cluster-down removes everyth
 ##@ Build
 
 .PHONY: build
-build: bin/manager bin/hello bin/loadgen bin/demo bin/lab bin/cluster ## Build every program into bin.
+build: bin/manager bin/hello bin/loadgen bin/workload bin/demo bin/lab bin/cluster ## Build every program into bin.
 
 bin/manager: FORCE
 	@go build $(LDFLAGS) -o $@ ./cmd/manager
@@ -130,6 +134,8 @@ bin/hello: FORCE
 	@go build $(LDFLAGS) -o $@ ./hello
 bin/loadgen: FORCE
 	@go build $(LDFLAGS) -o $@ ./test/loadgen
+bin/workload: FORCE
+	@go build $(LDFLAGS) -o $@ ./test/workload
 bin/demo: FORCE
 	@go build $(LDFLAGS) -o $@ ./test/demo
 bin/lab: FORCE
@@ -149,14 +155,15 @@ bin/helm: hack/helm/go.mod
 bin/golangci-lint: hack/lint/go.mod hack/lint/main.go
 	go build -C hack/lint -o ../../$@ .
 
-TARS := dist/gracefulapp-$(VERSION).tar dist/hello-$(VERSION).tar dist/loadgen-$(VERSION).tar
+TARS := dist/gracefulapp-$(VERSION).tar dist/hello-$(VERSION).tar dist/loadgen-$(VERSION).tar dist/workload-$(VERSION).tar
 
 .PHONY: images
-images: bin/manager bin/hello bin/loadgen ## Build the images as tars into dist, without a Docker engine.
+images: bin/manager bin/hello bin/loadgen bin/workload ## Build the images as tars into dist, without a Docker engine.
 	@mkdir -p dist
 	@hack/build-image.sh gracefulapp $(VERSION) Dockerfile dist/gracefulapp-$(VERSION).tar
 	@hack/build-image.sh hello $(VERSION) hello/Dockerfile dist/hello-$(VERSION).tar
 	@hack/build-image.sh gracefulapp-loadgen $(VERSION) test/loadgen/Dockerfile dist/loadgen-$(VERSION).tar
+	@hack/build-image.sh gracefulapp-workload $(VERSION) test/workload/Dockerfile dist/workload-$(VERSION).tar
 
 .PHONY: lab-images
 lab-images: ## Build the lab's proxies and load tools as image tars, from Debian packages.

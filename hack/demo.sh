@@ -3,13 +3,13 @@
 # cluster only if KUBECONFIG was set on the command line of make, not if it is an exported variable.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export IMG=${IMG:-gracefulapp:0.1.0} HELLO_IMG=${HELLO_IMG:-hello:0.1.0} LOADGEN_IMG=${LOADGEN_IMG:-gracefulapp-loadgen:0.1.0}
+export IMG=${IMG:-gracefulapp:0.1.0} WORKLOAD_IMG=${WORKLOAD_IMG:-gracefulapp-workload:0.1.0} LOADGEN_IMG=${LOADGEN_IMG:-gracefulapp-loadgen:0.1.0}
 
 if [ "${1:-}" = "command line" ]; then
   make --no-print-directory bin/demo bin/kustomize
   bin/demo confirm ${YES:+--yes} # YES=1 skips the question
   make --no-print-directory deploy IMG="$IMG"
-  exec bin/demo run --hello-image "$HELLO_IMG" --loadgen-image "$LOADGEN_IMG"
+  exec bin/demo run --workload-image "$WORKLOAD_IMG" --loadgen-image "$LOADGEN_IMG"
 fi
 
 export CLUSTER=demo
@@ -19,4 +19,4 @@ make --no-print-directory build images bin/kustomize
 bin/cluster load dist/*.tar
 eval "$(bin/cluster env)"
 make --no-print-directory deploy IMG="$IMG"
-exec bin/demo run --hello-image "$HELLO_IMG" --loadgen-image "$LOADGEN_IMG" --cluster demo
+exec bin/demo run --workload-image "$WORKLOAD_IMG" --loadgen-image "$LOADGEN_IMG" --cluster demo

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 kubectl=${KUBECTL:-kubectl} kustomize=${KUSTOMIZE:-kustomize} img=${IMG:-gracefulapp:0.1.0}
 namespace=gracefulapp-system deployment=gracefulapp-controller-manager
-deadline=180 # seconds: for pulling the image, and up to a minute until the kubelet mounts the certificates of the Secret
+deadline=300 # the kubelet mounts the new certificates up to three minutes late on a busy machine
 
 minor=$("$kubectl" get --raw /version | sed -n 's/.*"minor": *"\([0-9]*\).*/\1/p')
 if [ "${minor:-0}" -lt 34 ]; then

@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 origin=${1:-} && shift
 export IMG=${IMG:-gracefulapp:0.1.0} HELLO_IMG=${HELLO_IMG:-hello:0.1.0} LOADGEN_IMG=${LOADGEN_IMG:-gracefulapp-loadgen:0.1.0}
+export WORKLOAD_IMG=${WORKLOAD_IMG:-gracefulapp-workload:0.1.0}
 
 if [ "$origin" = "command line" ]; then
   [ "$1" != recipes ] || { echo "lab: the recipes run on the embedded cluster only, because their images are built here" >&2; exit 2; }

@@ -1,19 +1,17 @@
-// Command hello is the workload of the demo, the lab and the tests: a small HTTP server that behaves as an application under a
-// GracefulApp should, and shows how. It runs as PID 1 of a container on an empty base image.
+// Command hello shows a server that loses no request under a GracefulApp. It runs as PID 1 of a container on an empty base image.
 //
-//	listen only when ready  ->  serve  ->  /drain (the preStop hook, t2)  ->  SIGTERM  ->  finish the requests in flight, within t1
+//	listen only when ready  ->  serve  ->  /drain (the preStop hook, t2)  ->  SIGTERM  ->  answer what clients have sent, within t1  ->  exit
 //
-// Environment variables are its settings; see usage.
+// Package drain does the second half; this file shows how to use it.
 package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"strconv"
@@ -27,7 +25,7 @@ var version = "dev"
 // Exit codes of the process; the kubelet reports them as the container's exitCode.
 const (
 	exitOK     = 0
-	exitFailed = 1 // could not listen, requests were cut off, or a second signal came
+	exitFailed = 1 // could not listen, or requests were cut off
 	exitUsage  = 2 // bad argument or setting
 )
 
@@ -40,32 +38,30 @@ const usage = `hello: a web server that starts slowly, works slowly and shuts do
 
 Settings are environment variables. A name that ends in _SEC takes seconds, also fractions such as 0.5:
   PORT                       8080  TCP port, for HTTP/1.1 and for HTTP/2 without TLS (h2c)
-  ADMIN_PORT                 PORT  TCP port of /drain; take one that the Service does not target
+  ADMIN_PORT                 PORT  TCP port of /drain; choose one that the Service does not target
   STARTUP_SEC                25    simulated start: the server listens only afterwards
   REQUEST_SEC                5     simulated work of a request to /
   SLEEP_SEC                  5     how long /sleep sleeps
   GRACEFUL_PRESTOP_SEC       5     t2: how long each call of /drain, the preStop hook, takes
   GRACEFUL_SHUTDOWN_SEC      20    t1: how long requests may take to finish after SIGTERM
+  GRACEFUL_REQUEST_SEC       none  R, the longest request: the server accepts connections until t1 - R after SIGTERM (none: t1 / 2)
   GRACEFUL_TERMINATION_SEC   none  t3: the pod's grace period; a drain ends t3 after its last call (none: t1 + t2 + 5)
-  LEDGER                     off   on: write a record of each request that has an X-Request-Id to stdout; ledger.go describes the format
 
 Paths:
-  /           works for REQUEST_SEC, or for N with /?seconds=N; reads a body, if the client sends one, and returns its length
-  /stream     writes a line each 100 ms for REQUEST_SEC, or for N with /stream?seconds=N; the last one is "end"
+  /           works for REQUEST_SEC, or for N with /?seconds=N; reads a body, if the client sends one
   /sleep      sleeps for SLEEP_SEC
-  /ws         WebSocket: echoes each message; sends the message "going away" when it drains
   /status     state, requests in flight and more, as JSON, at once
   /livez      200 as long as the server answers, also while it drains
-  /readyz     200 while it serves and while it drains
+  /readyz     200 as long as the server answers, also while it drains
   /drain      the httpGet preStop hook: see GRACEFUL_PRESTOP_SEC
 `
 
-func main() { os.Exit(command(os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)) }
+func main() { os.Exit(command(os.Args[1:], os.Stdout, os.Stderr)) }
 
-func command(args []string, lookup func(string) (string, bool), stdout, stderr io.Writer) int {
+func command(args []string, stdout, stderr io.Writer) int {
 	switch {
 	case len(args) == 0:
-		return serve(lookup, stdout, stderr)
+		return serve(stdout, stderr)
 	case args[0] == "get" && len(args) == 2:
 		return get(args[1], stdout, stderr)
 	case args[0] == "version" && len(args) == 1:
@@ -79,109 +75,90 @@ func command(args []string, lookup func(string) (string, bool), stdout, stderr i
 	return exitUsage
 }
 
-// serve runs the server until it exits. It registers for the signals first: the kernel gives PID 1 no default disposition, so it discards a
-// SIGTERM without a handler, and the kubelet waits for the whole grace period.
-func serve(lookup func(string) (string, bool), stdout, stderr io.Writer) int {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	defer signal.Stop(signals)
-
-	s, err := readSettings(lookup)
+// serve runs the server until it has ended. It registers for SIGTERM first: without a handler, Go's runtime ends the process at once. A second signal
+// does so too.
+func serve(stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	s, err := readSettings()
 	if err != nil {
 		_, _ = fmt.Fprintf(stderr, "hello: invalid settings\n%v\n", err)
 		return exitUsage
 	}
-	listen := func(ctx context.Context, port int) (net.Listener, error) {
-		return (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(port)))
-	}
 	log := slog.New(slog.NewJSONHandler(stdout, nil)).With("pid", os.Getpid())
-	var l *ledger
-	if s.ledger {
-		l = newLedger(stdout)
+	s.drain.Log = log
+	if err := run(ctx, s, log, listen); err != nil {
+		log.Error("failed", "error", err.Error())
+		return exitFailed
 	}
-	return newServer(s, log, l).run(context.Background(), listen, signals)
+	return exitOK
 }
 
-type settings struct {
-	port        int
-	adminPort   int // of /drain
-	startup     time.Duration
-	request     time.Duration
-	sleep       time.Duration
-	preStop     time.Duration // t2
-	shutdown    time.Duration // t1
-	termination time.Duration // t3, 0 if not set
-	ledger      bool
+// listenFunc opens a TCP port of the pod.
+type listenFunc func(ctx context.Context, port int) (net.Listener, error)
+
+func listen(ctx context.Context, port int) (net.Listener, error) {
+	return (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(port)))
 }
 
-// Bounds of the settings in seconds, the same as the API has for spec.timing: a day, and three for t3.
-const (
-	maxSeconds            = 86_400
-	maxTerminationSeconds = 259_200
-)
-
-// readSettings reads the environment and reports all invalid values at once. An empty value is invalid too: it comes from a template that was
-// not filled in.
-func readSettings(lookup func(string) (string, bool)) (settings, error) {
-	s := settings{port: 8080}
-	var errs []error
-	errs = append(errs, readPort(lookup, "PORT", &s.port))
-	s.adminPort = s.port
-	errs = append(errs, readPort(lookup, "ADMIN_PORT", &s.adminPort))
-	if text, set := lookup("LEDGER"); set {
-		s.ledger = text == "on"
-		if text != "on" && text != "off" {
-			errs = append(errs, fmt.Errorf("LEDGER=%q: want on or off", text))
-		}
-	}
-	for _, v := range []struct {
-		name           string
-		value          *time.Duration
-		defaultSeconds float64
-		limit          float64
-	}{
-		{"STARTUP_SEC", &s.startup, 25, maxSeconds},
-		{"REQUEST_SEC", &s.request, 5, maxSeconds},
-		{"SLEEP_SEC", &s.sleep, 5, maxSeconds},
-		{"GRACEFUL_PRESTOP_SEC", &s.preStop, 5, maxSeconds},
-		{"GRACEFUL_SHUTDOWN_SEC", &s.shutdown, 20, maxSeconds},
-		{"GRACEFUL_TERMINATION_SEC", &s.termination, 0, maxTerminationSeconds},
-	} {
-		text, set := lookup(v.name)
-		if !set {
-			*v.value = seconds(v.defaultSeconds)
-			continue
-		}
-		d, err := parseSeconds(text, v.limit)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s=%q: %w", v.name, text, err))
-		}
-		*v.value = d
-	}
-	return s, errors.Join(errs...)
-}
-
-// readPort leaves the port as it is if the variable is not set.
-func readPort(lookup func(string) (string, bool), name string, port *int) error {
-	text, set := lookup(name)
-	if !set {
+// run starts slowly, serves until ctx is done, and returns when every request is answered. A server that listens only when it can serve needs no
+// other readiness: until then the probe's connection is refused.
+func run(ctx context.Context, s settings, log *slog.Logger, listen listenFunc) error {
+	log.Info("starting", "version", version, "startupSeconds", s.startup.Seconds(), "requestSeconds", s.request.Seconds(),
+		"preStopSeconds", s.drain.PreStop.Seconds(), "shutdownSeconds", s.drain.Shutdown.Seconds())
+	if !wait(ctx, s.startup) {
+		log.Info("ended during the simulated start")
 		return nil
 	}
-	n, err := strconv.ParseUint(text, 10, 16)
-	if err != nil || n == 0 {
-		return fmt.Errorf("%s=%q: want a TCP port from 1 to 65535", name, text)
+	a := newApp(s)
+	mux := a.routes()
+	if s.adminPort == s.port {
+		mux.Handle("/drain", a.drainer.PreStop())
+	} else {
+		admin, err := a.serveAdmin(ctx, listen, log)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = admin.Close() }()
 	}
-	*port = int(n)
-	return nil
+	l, err := listen(ctx, s.port)
+	if err != nil {
+		return err
+	}
+	log.Info("serving", "address", l.Addr().String())
+	return a.drainer.Serve(ctx, httpServer(mux, log), l)
 }
 
-// parseSeconds takes 5 and 0.5. NaN and Inf are numbers to strconv and compare false or too large here.
-func parseSeconds(text string, limit float64) (time.Duration, error) {
-	n, err := strconv.ParseFloat(text, 64)
-	if err != nil || math.IsNaN(n) || n < 0 || n > limit {
-		return 0, fmt.Errorf("want a number of seconds from 0 to %.0f", limit)
+const (
+	// readHeaderTimeout bounds the time in which a client must send the header of its request. There is no WriteTimeout: a request may take as
+	// long as REQUEST_SEC says.
+	readHeaderTimeout = 10 * time.Second
+	// idleTimeout is longer than that of clients and load balancers (Go 90 s, Google's load balancer 600 s), so that they close an idle
+	// connection first. A server that closes first may lose a request that the client has just sent.
+	idleTimeout = 620 * time.Second
+)
+
+// httpServer returns a server for HTTP/1 and, for clients that send its preface, HTTP/2 without TLS (h2c), which service meshes and gRPC clients use.
+func httpServer(handler http.Handler, log *slog.Logger) *http.Server {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler: handler, Protocols: &protocols, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
-	return seconds(n), nil
 }
 
-func seconds(n float64) time.Duration { return time.Duration(math.Round(n * float64(time.Second))) }
+// serveAdmin serves the preStop hook on ADMIN_PORT. The Service does not target this port, so no client of the Service can call the hook.
+func (a *app) serveAdmin(ctx context.Context, listen listenFunc, log *slog.Logger) (*http.Server, error) {
+	l, err := listen(ctx, a.settings.adminPort)
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/drain", a.drainer.PreStop())
+	srv := httpServer(mux, log)
+	go func() { _ = srv.Serve(l) }() // until Close
+	return srv, nil
+}

@@ -4,6 +4,7 @@ package main
 import (
 	"flag"
 	"os"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -75,7 +76,8 @@ func managerOptions(o options) ctrl.Options {
 			SecureServing:  true,
 			FilterProvider: filters.WithAuthenticationAndAuthorization,
 		},
-		WebhookServer:          webhook.NewServer("", o.webhookPort, o.webhookCertDir),
+		// The server ends before the manager gives up.
+		WebhookServer:          webhook.NewServer(webhook.ServerOptions{Port: o.webhookPort, CertDir: o.webhookCertDir, Shutdown: o.gracefulShutdownTimeout - time.Second}),
 		HealthProbeBindAddress: o.probeAddress,
 		LeaderElection:         o.leaderElect,
 		LeaderElectionID:       "gracefulapp.apps.gracefulapp.dev",

@@ -31,6 +31,14 @@ var warnings = []warningCheck{
 	},
 	{
 		Warning: Warning{
+			When:    "t1 - R under 3",
+			Why:     "after SIGTERM, a server can accept a connection from a late proxy only if its longest request still ends within t1",
+			Instead: "a t1 of R + 3 or more, or leave t1 out",
+		},
+		find: warnLateConnections,
+	},
+	{
+		Warning: Warning{
 			When: "no drain-aware hook",
 			Why:  "a keep-alive connection may lose a request at SIGTERM ([measured](lab.md#a-run): " + plainSleepLoss + ")",
 			Instead: "an `httpGet` hook, such as `/drain`, after which the app answers with `Connection: close`. An app with a gRPC probe needs none, because " +

@@ -9,6 +9,9 @@ import (
 const (
 	// recommendedPreStopSeconds is enough for clients inside the cluster. Tutorials and measurements agree on it.
 	recommendedPreStopSeconds = 5
+	// lateConnectionSeconds is the least time after SIGTERM in which a server must be able to accept connections: it stops when it got no new one for
+	// 2 s (package drain), and needs a second more on a busy node.
+	lateConnectionSeconds = 3
 	// exposedPreStopSeconds is the least for clients that learn of endpoints by DNS (a TTL of 30 s is usual) or by a cloud
 	// load balancer's health checks.
 	exposedPreStopSeconds = 30
@@ -24,6 +27,16 @@ func warnShortPreStop(in *input) []string {
 			"is usual", t2, recommendedPreStopSeconds)
 	}
 	return nil
+}
+
+// warnLateConnections: t1 - R is negative if the shutdown is refused anyway.
+func warnLateConnections(in *input) []string {
+	t1, r := in.timing.ShutdownSeconds, in.timing.RequestSeconds
+	if left := t1 - r; left < 0 || left >= lateConnectionSeconds {
+		return nil
+	}
+	return warning("spec.timing.shutdownSeconds (t1) is %d and requestSeconds (R) is %d: a proxy that learns of the deletion later than t2 still opens connections, "+
+		"and the app can accept them for only t1 - R = %d s after SIGTERM; set shutdownSeconds to %d or more, or leave it out", t1, r, t1-r, r+lateConnectionSeconds)
 }
 
 func warnNoReplica(in *input) []string {

@@ -3,7 +3,6 @@ package webhook
 import (
 	"crypto/rand"
 	"crypto/subtle"
-	"crypto/tls"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -15,7 +14,6 @@ import (
 	"golang.org/x/time/rate"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/utils/clock"
-	"sigs.k8s.io/controller-runtime/pkg/webhook"
 )
 
 // The API server does not authenticate to webhooks. Anyone who can reach the port can send a forged AdmissionReview for any namespace, and a full
@@ -25,8 +23,8 @@ import (
 const (
 	// maxReviewBytes has room for the old and the new object, each of the maximum size in etcd (1.5 MiB).
 	maxReviewBytes = 4 << 20
-	// readTimeout limits how long the server reads a request. It equals the webhook's timeoutSeconds.
-	readTimeout = 5 * time.Second
+	// reviewTimeout equals the webhook's timeoutSeconds. It limits how long the server reads a request.
+	reviewTimeout = 5 * time.Second
 )
 
 // Limits for requests on an unknown path. They protect the operator's memory and CPU; a spec has at most 256 KiB.
@@ -89,14 +87,6 @@ var secretPath = regexp.MustCompile(`^/[a-z2-7]{52}$`)
 // newPath returns a random path. It is a DNS-1123 subdomain, because the API server requires that of each part of a webhook path.
 func newPath() string { return "/" + strings.ToLower(rand.Text()+rand.Text()) }
 
-// NewServer returns the webhook server. It listens on host, or on all addresses if host is "". It offers HTTP/1.1 only: over HTTP/2, a
-// review may be lost if the API server sends it while a response closes the connection.
-func NewServer(host string, port int, certDir string) webhook.Server {
-	return webhook.NewServer(webhook.Options{Host: host, Port: port, CertDir: certDir, TLSOpts: []func(*tls.Config){
-		func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} },
-	}})
-}
-
 // guarded sends requests on a secret path to withDryRun and all others, within limits, to withoutDryRun. Each response closes its connection.
 // Otherwise the API server would send the next review on a connection to a replica that is shutting down (1 of 756 reviews failed in two rollouts of
 // the operator in the lab).
@@ -105,7 +95,7 @@ func guarded(g *pathGuard, withDryRun, withoutDryRun http.Handler) http.Handler 
 	slots := make(chan struct{}, unauthenticatedAtOnce)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The error is ignored: connections of the webhook server support deadlines, those of a test's recorder do not.
-		_ = http.NewResponseController(w).SetReadDeadline(clock.RealClock{}.Now().Add(readTimeout))
+		_ = http.NewResponseController(w).SetReadDeadline(clock.RealClock{}.Now().Add(reviewTimeout))
 		w.Header().Set("Connection", "close")
 		if g.accepts(r.URL.Path) {
 			r.Body = http.MaxBytesReader(w, r.Body, maxReviewBytes)

@@ -2,11 +2,9 @@ package webhook
 
 import (
 	"context"
-	"crypto/tls"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
-	"sigs.k8s.io/controller-runtime/pkg/webhook"
 )
 
 func configurationWith(path *string) *admissionregistrationv1.ValidatingWebhookConfiguration {
@@ -92,20 +89,6 @@ func TestEachAnswerEndsItsConnection(t *testing.T) {
 		if _ = response.Body.Close(); !response.Close {
 			t.Errorf("%s: the connection stays open", path)
 		}
-	}
-}
-
-func TestServerSpeaksNoHTTP2(t *testing.T) {
-	server, ok := NewServer("", 0, "").(*webhook.DefaultServer)
-	if !ok {
-		t.Fatal("want controller-runtime's own server")
-	}
-	offered := &tls.Config{NextProtos: []string{"h2"}}
-	for _, set := range server.Options.TLSOpts {
-		set(offered)
-	}
-	if !slices.Equal(offered.NextProtos, []string{"http/1.1"}) {
-		t.Errorf("the server offers %v", offered.NextProtos)
 	}
 }
 

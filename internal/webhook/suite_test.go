@@ -3,6 +3,8 @@ package webhook
 import (
 	"context"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"sync"
 	"testing"
@@ -66,7 +68,7 @@ var _ = BeforeSuite(func() {
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:        scheme,
 		Metrics:       metricsserver.Options{BindAddress: "0"},
-		WebhookServer: NewServer(installed.LocalServingHost, installed.LocalServingPort, installed.LocalServingCertDir),
+		WebhookServer: NewServer(ServerOptions{Host: installed.LocalServingHost, Port: installed.LocalServingPort, CertDir: installed.LocalServingCertDir, Shutdown: time.Second}),
 	})
 	Expect(err).NotTo(HaveOccurred())
 	serves, err := SetupWithManager(ctx, mgr, Options{
@@ -86,7 +88,7 @@ var _ = BeforeSuite(func() {
 	config.WarningHandlerWithContext = warned
 	api, err = client.NewWithWatch(config, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
-	Eventually(func() error { return serves(nil) }).Should(Succeed())
+	Eventually(func() error { return serves(httptest.NewRequestWithContext(ctx, http.MethodGet, "/readyz", nil)) }).Should(Succeed())
 
 	By("writing a secret path to the webhook configuration") // the pathRotator does so only for a Service, and envtest uses a URL
 	configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{}

@@ -47,7 +47,7 @@ func (d *demo) run(ctx context.Context) error {
 // showRejection applies a spec that would lose requests, and prints the error of the API server.
 func (d *demo) showRejection(ctx context.Context) error {
 	d.Title("1. A spec that would lose requests: t1 = 20 s, t2 = 5 s, t3 = 25 s")
-	app := rejectedApp(d.helloImage)
+	app := rejectedApp(d.workloadImage)
 	err := d.testbed.Create(ctx, app)
 	if err == nil {
 		_ = d.testbed.Delete(ctx, app)
@@ -63,8 +63,8 @@ func (d *demo) showRejection(ctx context.Context) error {
 // deploy creates both workloads, waits until they are settled and prints the timing that the operator derived for the GracefulApp.
 func (d *demo) deploy(ctx context.Context) error {
 	d.Title(fmt.Sprintf("2. hello as a GracefulApp: it starts in %d s, its longest request takes %d s", startSeconds, requestSeconds))
-	app := gracefulApp(d.helloImage)
-	deployment, service := plainDeployment(d.helloImage)
+	app := gracefulApp(d.workloadImage)
+	deployment, service := plainDeployment(d.workloadImage)
 	for _, object := range []client.Object{app, deployment, service} {
 		if err := d.testbed.Create(ctx, object); err != nil {
 			return fmt.Errorf("applying %s: %w", object.GetName(), err)
@@ -82,7 +82,7 @@ func (d *demo) deploy(ctx context.Context) error {
 		return errors.New("the GracefulApp is Ready but has no status.timing")
 	}
 	d.Say("Ready after %.0f s. Each of its pods terminates like this:\n\n%s", time.Since(start).Seconds(), timeline(*app.Status.Timing))
-	d.Say("\nFor comparison, %s runs the same image as a plain Deployment\nand Service, without probes and without a preStop hook.", plainName)
+	d.Say("\nFor comparison, %s runs the same image as a plain Deployment\nand Service, without probes and without a preStop hook. It closes its listener at\nSIGTERM, as most servers do.", plainName)
 	return nil
 }
 
@@ -185,7 +185,7 @@ func (d *demo) runStep(ctx context.Context, f *testbed.Fleet, s step) error {
 	if err := d.testbed.Patch(ctx, app, patch); err != nil {
 		return fmt.Errorf("%s: patching the GracefulApp: %w", s.text, err)
 	}
-	deployment, _ := plainDeployment(d.helloImage)
+	deployment, _ := plainDeployment(d.workloadImage)
 	if err := d.testbed.Patch(ctx, deployment, patch); err != nil {
 		return fmt.Errorf("%s: patching the plain Deployment: %w", s.text, err)
 	}

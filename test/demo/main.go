@@ -32,7 +32,7 @@ const (
 )
 
 const usage = `usage: demo confirm [--yes]
-       demo run --hello-image IMAGE --loadgen-image IMAGE [--cluster NAME] [--json FILE] [--markdown FILE]
+       demo run --workload-image IMAGE --loadgen-image IMAGE [--cluster NAME] [--json FILE] [--markdown FILE]
 `
 
 func main() {
@@ -97,17 +97,17 @@ func runConfirm(args []string) error {
 }
 
 type options struct {
-	helloImage   string
-	loadgenImage string
-	cluster      string // name of the embedded cluster, for the hints at the end
-	jsonFile     string
-	markdownFile string
+	workloadImage string
+	loadgenImage  string
+	cluster       string // name of the embedded cluster, for the hints at the end
+	jsonFile      string
+	markdownFile  string
 }
 
 func runDemo(ctx context.Context, args []string) error {
 	var o options
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
-	flags.StringVar(&o.helloImage, "hello-image", os.Getenv("HELLO_IMG"), "image of the workload")
+	flags.StringVar(&o.workloadImage, "workload-image", os.Getenv("WORKLOAD_IMG"), "image of the server")
 	flags.StringVar(&o.loadgenImage, "loadgen-image", os.Getenv("LOADGEN_IMG"), "image of the load generator")
 	flags.StringVar(&o.cluster, "cluster", "", "name of the embedded cluster; empty for any other cluster")
 	flags.StringVar(&o.jsonFile, "json", "", "write the result to this file as JSON")
@@ -115,8 +115,8 @@ func runDemo(ctx context.Context, args []string) error {
 	if err := parse(flags, args); err != nil {
 		return err
 	}
-	if o.helloImage == "" || o.loadgenImage == "" {
-		return usageError{errors.New("--hello-image and --loadgen-image are required")}
+	if o.workloadImage == "" || o.loadgenImage == "" {
+		return usageError{errors.New("--workload-image and --loadgen-image are required")}
 	}
 	t, err := testbed.Connect(ctx, namespace)
 	if err != nil {

@@ -96,8 +96,11 @@ func rejectedApp(image string) *v1alpha1.GracefulApp {
 	return app
 }
 
-// plainDeployment returns the control: the same image as a simple tutorial deploys it, without probes and without a preStop hook.
+// plainDeployment returns the control: the same image as a simple tutorial deploys it, without probes and without a preStop hook. Its server closes the
+// listener at SIGTERM, as most servers do.
 func plainDeployment(image string) (*appsv1.Deployment, *corev1.Service) {
+	c := helloContainer(image)
+	c.Env = append(c.Env, corev1.EnvVar{Name: "LATE_CONNECTIONS", Value: "refused"})
 	selector := map[string]string{plainLabel: plainName}
 	meta := metav1.ObjectMeta{Name: plainName, Namespace: namespace, Labels: labels()}
 	return &appsv1.Deployment{
@@ -107,7 +110,7 @@ func plainDeployment(image string) (*appsv1.Deployment, *corev1.Service) {
 				Selector: &metav1.LabelSelector{MatchLabels: selector},
 				Template: corev1.PodTemplateSpec{
 					ObjectMeta: metav1.ObjectMeta{Labels: selector},
-					Spec:       corev1.PodSpec{Containers: []corev1.Container{helloContainer(image)}},
+					Spec:       corev1.PodSpec{Containers: []corev1.Container{c}},
 				},
 			},
 		}, &corev1.Service{

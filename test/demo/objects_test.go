@@ -15,12 +15,13 @@ func TestRejectedAppHasEqualTimes(t *testing.T) {
 	}
 }
 
-// The comparison is fair: only the probes and the preStop hook differ.
+// The comparison is fair: only the probes, the preStop hook and the end of the listener differ.
 func TestBothWorkloadsRunTheSameContainer(t *testing.T) {
 	app := gracefulApp("hello:0.1.0").Spec.Template.Spec.Containers[0]
 	deployment, service := plainDeployment("hello:0.1.0")
 	plain := deployment.Spec.Template.Spec.Containers[0]
 	app.ReadinessProbe, app.LivenessProbe, app.Lifecycle = nil, nil, nil
+	app.Env = append(app.Env, corev1.EnvVar{Name: "LATE_CONNECTIONS", Value: "refused"})
 	if diff := cmp.Diff(app, plain); diff != "" {
 		t.Error(diff)
 	}

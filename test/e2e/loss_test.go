@@ -17,7 +17,7 @@ import (
 // nothing.
 var _ = Describe("Under load, scaling and a rollout", Serial, func() {
 	It("lose no request of a GracefulApp, while a plain Deployment loses some", func() {
-		demo := exec.Command("../../bin/demo", "run", "--hello-image", image("HELLO_IMG", "hello:0.1.0"),
+		demo := exec.Command("../../bin/demo", "run", "--workload-image", image("WORKLOAD_IMG", "gracefulapp-workload:0.1.0"),
 			"--loadgen-image", image("LOADGEN_IMG", "gracefulapp-loadgen:0.1.0"))
 		out, err := demo.CombinedOutput()
 		GinkgoWriter.Print(string(out))
@@ -33,7 +33,8 @@ var _ = Describe("The loss lab", Serial, func() {
 	run := func(args ...string) (string, error) {
 		lab := exec.Command("../../bin/lab", append([]string{
 			"run", "--quick", "--json", GinkgoT().TempDir() + "/lab.json", "--cluster", os.Getenv("CLUSTER_NAME"), "--cluster-bin", "../../bin/cluster",
-			"--hello-image", image("HELLO_IMG", "hello:0.1.0"), "--loadgen-image", image("LOADGEN_IMG", "gracefulapp-loadgen:0.1.0"),
+			"--workload-image", image("WORKLOAD_IMG", "gracefulapp-workload:0.1.0"), "--hello-image", image("HELLO_IMG", "hello:0.1.0"),
+			"--loadgen-image", image("LOADGEN_IMG", "gracefulapp-loadgen:0.1.0"),
 			"--nginx-image", image("NGINX_IMG", "gracefulapp-lab-nginx:0.1.0"), "--haproxy-image", image("HAPROXY_IMG", "gracefulapp-lab-haproxy:0.1.0"),
 		}, args...)...)
 		out, err := lab.CombinedOutput()

@@ -89,7 +89,7 @@ func (r *round) adoptWithoutRestart(ctx context.Context) error {
 // adopt creates the GracefulApps and waits until they control the Deployments and Services.
 func (r *round) adopt(ctx context.Context, text string, change func(*v1alpha1.GracefulApp)) ([]*report.Event, error) {
 	events, err := r.forEachAdopted(ctx, text, func(w *workload) error {
-		app := w.app(w, r.scenario.profile, r.helloImage)
+		app := w.app(w, r.scenario.profile, r.workloadImage)
 		change(app)
 		if err := r.Create(ctx, app); err != nil {
 			return fmt.Errorf("adopting %s: %w", w.name, err)

@@ -126,7 +126,7 @@ func (l *lab) deploy(ctx context.Context, p profile) error {
 		return nil
 	}
 	for _, w := range l.workloads {
-		for _, object := range w.build(w, p, l.helloImage) {
+		for _, object := range w.build(w, p, l.workloadImage) {
 			err := l.Create(ctx, object)
 			if apierrors.IsAlreadyExists(err) && object.GetName() == w.name {
 				err = l.update(ctx, object)

@@ -118,7 +118,7 @@ func restartAPIServer(ctx context.Context, r *round) error {
 		}
 		r.say("  kill the API server")
 		r.addEvent("", "kill the API server")
-		if err := r.killComponent(ctx, "kube-apiserver"); err != nil {
+		if err := r.signalComponent(ctx, "kube-apiserver", syscall.SIGKILL); err != nil {
 			return err
 		}
 		if err := r.settle(ctx, r.scenario.profile, events); err != nil {
@@ -131,8 +131,8 @@ func restartAPIServer(ctx context.Context, r *round) error {
 	return nil
 }
 
-// killComponent kills a component of the embedded cluster. The status of the cluster has its process ID.
-func (l *lab) killComponent(ctx context.Context, name string) error {
+// signalComponent sends a signal to a component of the embedded cluster, on its first node if it runs on both. The status of the cluster has its process ID.
+func (l *lab) signalComponent(ctx context.Context, name string, signal syscall.Signal) error {
 	out, err := exec.CommandContext(ctx, l.clusterBin, "--name", l.cluster, "status").Output()
 	if err != nil {
 		return fmt.Errorf("reading the processes of the embedded cluster: %w", err)
@@ -146,7 +146,7 @@ func (l *lab) killComponent(ctx context.Context, name string) error {
 		if err != nil || pid < 2 {
 			return fmt.Errorf("%s has no process: %s", name, strings.TrimSpace(line))
 		}
-		return syscall.Kill(pid, syscall.SIGKILL)
+		return syscall.Kill(pid, signal)
 	}
 	return fmt.Errorf("the embedded cluster has no %s", name)
 }

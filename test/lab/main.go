@@ -60,7 +60,7 @@ func exitCode(err error) int {
 const defaultRun = "dist/lab.json"
 
 type options struct {
-	helloImage, loadgenImage, nginxImage, haproxyImage, toolsImage string
+	workloadImage, helloImage, loadgenImage, nginxImage, haproxyImage, toolsImage string
 
 	cluster    string // name of the embedded cluster; empty for any other cluster
 	clusterBin string // program of the embedded cluster
@@ -140,7 +140,8 @@ func soakCommand() *cobra.Command {
 
 func (o *options) bind(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&o.helloImage, "hello-image", os.Getenv("HELLO_IMG"), "image of the workload")
+	f.StringVar(&o.workloadImage, "workload-image", os.Getenv("WORKLOAD_IMG"), "image of the server under load")
+	f.StringVar(&o.helloImage, "hello-image", os.Getenv("HELLO_IMG"), "image that asks kube-proxy for its mode")
 	f.StringVar(&o.loadgenImage, "loadgen-image", os.Getenv("LOADGEN_IMG"), "image of the load generator")
 	f.StringVar(&o.nginxImage, "nginx-image", os.Getenv("NGINX_IMG"), "image of nginx; if empty, no clients send through nginx")
 	f.StringVar(&o.haproxyImage, "haproxy-image", os.Getenv("HAPROXY_IMG"), "image of HAProxy; if empty, no clients send through HAProxy")
@@ -195,8 +196,8 @@ func (o options) run(ctx context.Context, s suite, plan func(*lab) schedule) err
 
 // measure runs the scenarios of a suite and adds the results to found.
 func (o options) measure(ctx context.Context, screen *testbed.Screen, s suite, found report.Run, plan func(*lab) schedule) (report.Run, error) {
-	if o.helloImage == "" || o.loadgenImage == "" {
-		return found, errors.New("--hello-image and --loadgen-image are required")
+	if o.workloadImage == "" || o.helloImage == "" || o.loadgenImage == "" {
+		return found, errors.New("--workload-image, --hello-image and --loadgen-image are required")
 	}
 	s.pace = o.rate
 	ctx, stop := context.WithCancel(ctx) // ends the watches of this suite

@@ -59,7 +59,7 @@ func (s tutorialStep) objects() ([]client.Object, error) {
 }
 
 // adapt changes an object of a manifest as the lab needs it, and returns it: the name, namespace and labels of the workload, the image under test, the
-// server's record of its requests, and the CPU settings of the lab's other servers.
+// end of its listener, and the CPU settings of the lab's other servers.
 func (w *workload) adapt(object client.Object, image string) client.Object {
 	meta := w.meta(w.name)
 	object.SetName(meta.Name)
@@ -81,5 +81,8 @@ func (w *workload) adaptTemplate(template *corev1.PodTemplateSpec, image string)
 	template.Labels = w.podLabels()
 	c := &template.Spec.Containers[0]
 	c.Image, c.Resources = image, requesting(serverCPU)
-	c.Env = append(c.Env, corev1.EnvVar{Name: "LEDGER", Value: "on"}, singleProcessor)
+	c.Env = append(c.Env, singleProcessor)
+	if !w.drainAware {
+		*c = closingAtSigterm(*c)
+	}
 }

@@ -133,7 +133,6 @@ func hello(p profile, image string) corev1.Container {
 		Env: []corev1.EnvVar{
 			{Name: "STARTUP_SEC", Value: strconv.Itoa(int(p.startSeconds))},
 			{Name: "REQUEST_SEC", Value: strconv.Itoa(int(p.requestSeconds))},
-			{Name: "LEDGER", Value: "on"},
 			singleProcessor,
 		},
 		Resources: requesting(serverCPU),
@@ -156,10 +155,18 @@ func withDrainHook(c corev1.Container) corev1.Container {
 	return c
 }
 
+// closingAtSigterm makes the server close its listener at SIGTERM, as most servers do.
+func closingAtSigterm(c corev1.Container) corev1.Container {
+	c.Env = append(c.Env, corev1.EnvVar{Name: "LATE_CONNECTIONS", Value: "refused"})
+	return c
+}
+
 func managed(w *workload, p profile, image string) []client.Object {
 	c := withProbes(hello(p, image))
 	if w.drainAware {
 		c = withDrainHook(c)
+	} else {
+		c = closingAtSigterm(c)
 	}
 	return []client.Object{&v1alpha1.GracefulApp{
 		ObjectMeta: w.meta(w.name),
@@ -180,7 +187,7 @@ func managed(w *workload, p profile, image string) []client.Object {
 // recipe returns a Deployment as articles about zero downtime recommend: with probes, a preStop sleep, the default grace period, maxUnavailable 0 and a
 // disruption budget.
 func recipe(w *workload, p profile, image string) []client.Object {
-	c := withProbes(hello(p, image))
+	c := closingAtSigterm(withProbes(hello(p, image)))
 	c.ReadinessProbe.PeriodSeconds = 5
 	c.StartupProbe = &corev1.Probe{ProbeHandler: c.LivenessProbe.ProbeHandler, PeriodSeconds: 1, FailureThreshold: 2*p.startSeconds + 10}
 	c.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 5}}}
@@ -198,7 +205,7 @@ func recipe(w *workload, p profile, image string) []client.Object {
 
 // naive returns a Deployment as simple tutorials show it: without probes and without a preStop hook.
 func naive(w *workload, p profile, image string) []client.Object {
-	return []client.Object{w.deployment(hello(p, image)), w.service(), w.headless()}
+	return []client.Object{w.deployment(closingAtSigterm(hello(p, image))), w.service(), w.headless()}
 }
 
 func (w *workload) deployment(c corev1.Container) *appsv1.Deployment {

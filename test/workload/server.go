@@ -1,0 +1,62 @@
+package main
+
+import (
+	"net/http"
+	"os"
+
+	"github.com/gracefulapp/gracefulapp/drain"
+)
+
+type server struct {
+	settings settings
+	drainer  *drain.Drainer
+	hostname string // the pod's name
+	ledger   *ledger
+}
+
+func newServer(s settings, l *ledger) *server {
+	hostname, _ := os.Hostname() // only for display
+	return &server{settings: s, drainer: drain.New(s.drain), hostname: hostname, ledger: l}
+}
+
+func (s *server) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/{$}", s.handleWork)
+	mux.HandleFunc("/sleep", s.handleWork)
+	mux.HandleFunc("/stream", s.handleStream)
+	mux.HandleFunc("/ws", s.handleWebSocket)
+	mux.HandleFunc("/livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, "alive") })
+	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) { answer(w, string(s.drainer.State())) })
+	if s.settings.adminPort == s.settings.port {
+		mux.Handle("/drain", s.drainer.PreStop())
+	}
+	return s.record(mux)
+}
+
+// record writes each request to the ledger.
+func (s *server) record(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rw := &recordedWriter{ResponseWriter: w}
+		id := r.Header.Get("X-Request-Id")
+		s.ledger.begin(id)
+		next.ServeHTTP(rw, r)
+		if !rw.failed && r.Context().Err() == nil {
+			s.ledger.finish(id)
+		}
+	})
+}
+
+// recordedWriter remembers that a write failed: the client has disconnected.
+type recordedWriter struct {
+	http.ResponseWriter
+	failed bool
+}
+
+func (w *recordedWriter) Write(p []byte) (int, error) {
+	n, err := w.ResponseWriter.Write(p)
+	w.failed = w.failed || err != nil
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the server's own writer.
+func (w *recordedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
