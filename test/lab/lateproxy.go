@@ -12,12 +12,12 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
 )
 
-// lateScenarios returns the scenarios in which a proxy hears of a deleted pod later than t2. They run only by name, because all workloads but the
-// drain-aware one are controls in them.
-func lateScenarios() []scenario {
-	return []scenario{
-		{name: "late-proxy", title: "One kube-proxy stopped for 8 s at the scale-down 3 -> 1, t1 - R = 10", replicas: 3, profile: lateShutdown, promised: true,
-			controlMustLose: true, needsEmbedded: true, suite: lateSuite, steps: scaleDownWithLateProxy},
+// lateProxyScenario returns the scenario in which a proxy hears of a deleted pod later than t2. It runs only by name, because all workloads but the
+// drain-aware one are controls in it.
+func lateProxyScenario() scenario {
+	return scenario{
+		name: "late-proxy", title: "One kube-proxy stopped for 8 s at the scale-down 3 -> 1, t1 - R = 10", replicas: 3, profile: lateShutdown, promised: true,
+		controlMustLose: true, needsEmbedded: true, suite: lateSuite, steps: scaleDownWithLateProxy,
 	}
 }
 

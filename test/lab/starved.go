@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+)
+
+// starvedScenario returns the scenario in which other processes take the CPU time. It runs only by name, because its run often proves nothing.
+func starvedScenario() scenario {
+	return scenario{
+		name: "starved", title: fmt.Sprintf("Scale 4 -> 1 and a rollout beside %d busy loops", busyLoops), replicas: 4, promised: true, controlMustLose: true,
+		needsEmbedded: true, suite: func() suite { return helloSuite().quick() }, steps: changeBesideBusyLoops,
+	}
+}
+
+// busyLoops raise the load average above 20 on a machine with two cores.
+const busyLoops = 24
+
+// changeBesideBusyLoops scales down and rolls out while processes outside of the cluster use all CPU time that they get.
+func changeBesideBusyLoops(ctx context.Context, r *round) error {
+	r.addEvent("", fmt.Sprintf("start %d busy loops", busyLoops))
+	stop, err := startBusyLoops(ctx)
+	defer stop()
+	if err != nil {
+		return err
+	}
+	if err := r.scaleTo(ctx, 1); err != nil {
+		return err
+	}
+	return r.patch(ctx, "roll out", versionPatch(r.version()))
+}
+
+// startBusyLoops starts the processes. stop ends them and must be called also after an error.
+func startBusyLoops(ctx context.Context) (stop func(), err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var running []*exec.Cmd
+	stop = func() {
+		cancel()
+		for _, loop := range running {
+			_ = loop.Wait() // the error is that of the signal by which cancel ends it
+		}
+	}
+	for range busyLoops {
+		loop := exec.CommandContext(ctx, "sh", "-c", "while :; do :; done")
+		if err := loop.Start(); err != nil {
+			return stop, fmt.Errorf("starting a busy loop: %w", err)
+		}
+		running = append(running, loop)
+	}
+	return stop, nil
+}
