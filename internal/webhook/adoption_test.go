@@ -51,6 +51,10 @@ func adopting(app *v1alpha1.GracefulApp) {
 	app.Annotations = map[string]string{v1alpha1.AnnotationAdopt: "true"}
 }
 
+// freeAddress is no address of a Service in the tests: the API server draws addresses from 10.0.0.0/24 and leaves the first 16 to those that ask for one
+// (https://kubernetes.io/docs/concepts/services-networking/cluster-ip-allocation/).
+const freeAddress = "10.0.0.7"
+
 func describeAdoption() {
 	// seen waits until the webhook answers with the error, because its cache may not have the live objects yet.
 	seen := func(app *v1alpha1.GracefulApp, message string) {
@@ -73,7 +77,7 @@ func describeAdoption() {
 	It("is rejected with another cluster address, which a dry run under a fresh name would accept", func() {
 		ns := namespace(nil)
 		runShop(ns)
-		seen(shop(ns, adopting, func(app *v1alpha1.GracefulApp) { app.Spec.Service.Spec.ClusterIP = "10.0.0.200" }), `to "10.0.0.200" (it cannot change)`)
+		seen(shop(ns, adopting, func(app *v1alpha1.GracefulApp) { app.Spec.Service.Spec.ClusterIP = freeAddress }), `to "`+freeAddress+`" (it cannot change)`)
 	})
 
 	It("may disable session affinity explicitly", func() {

@@ -201,7 +201,7 @@ func describeDeployable() {
 		service.Annotations = map[string]string{"example.com/note": "annotated"}
 		Expect(api.Update(ctx, service, client.FieldOwner("kubectl-annotate"))).To(Succeed())
 		address := func(app *v1alpha1.GracefulApp) {
-			app.Spec.Service = &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{ClusterIP: "10.0.0.77"}}
+			app.Spec.Service = &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{ClusterIP: freeAddress}}
 		}
 		Eventually(func() error { return patch(app.DeepCopy(), address) }).Should(
 			MatchError(And(ContainSubstring("spec.service.spec.clusterIPs[0]: Invalid value"), ContainSubstring("may not change once set"),
