@@ -17,7 +17,10 @@ import (
 // sabotages are JSON patches in CEL that break a derived Deployment, as a mutating policy in a cluster can. The lab must fail with each of them;
 // otherwise its results prove nothing.
 var sabotages = map[string]string{
-	"t2=0":             `[JSONPatch{op: "remove", path: "/spec/template/spec/containers/0/lifecycle"}]`,
+	// Without the hook the server must also close its listener at SIGTERM. Otherwise it accepts connections until no proxy sends any more, and loses nothing.
+	"t2=0": `[JSONPatch{op: "remove", path: "/spec/template/spec/containers/0/lifecycle"}] +
+		(object.spec.template.spec.containers[0].env.exists(e, e.name == "LATE_CONNECTIONS") ? [] : [JSONPatch{
+			op: "add", path: "/spec/template/spec/containers/0/env/-", value: Object.spec.template.spec.containers.env{name: "LATE_CONNECTIONS", value: "refused"}}])`,
 	"t3":               `[JSONPatch{op: "replace", path: "/spec/template/spec/terminationGracePeriodSeconds", value: 1}]`,
 	"maxUnavailable=1": `[JSONPatch{op: "replace", path: "/spec/strategy/rollingUpdate/maxUnavailable", value: 1}, JSONPatch{op: "replace", path: "/spec/strategy/rollingUpdate/maxSurge", value: 0}]`,
 	"readiness":        `[JSONPatch{op: "remove", path: "/spec/template/spec/containers/0/readinessProbe"}, JSONPatch{op: "remove", path: "/spec/template/spec/containers/0/startupProbe"}]`,
