@@ -17,7 +17,7 @@ import (
 )
 
 // podLabelIndex is the name of the index of apps by the labels of their pods. Without it, each event of a PodDisruptionBudget would decode every app of the
-// namespace. The events of the first list must be handled within two minutes, or the manager ends (CacheSyncTimeout); with 4,000 apps that took half an hour.
+// namespace, 517 ms for 4,000 apps. The manager ends unless it handles the events of its first list within two minutes (CacheSyncTimeout).
 const podLabelIndex = "podLabels"
 
 // podLabelKeys returns the keys of an app in the index, LABEL=VALUE for each label of its pods. The cache calls it once for each stored revision.
@@ -57,15 +57,19 @@ func (r *GracefulAppReconciler) appsOfDisruptionBudget(ctx context.Context, obje
 	return requests
 }
 
-// appsMaybeSelected returns the apps with the first label that the PodDisruptionBudget requires, and all apps of the namespace if it requires no label. It leaves
-// out apps that cannot be decoded.
+// appsMaybeSelected returns the apps with the first label that the PodDisruptionBudget requires, and all apps of the namespace if it requires no label. Without a
+// selector it selects no pod. Apps that cannot be decoded are left out.
 func (r *GracefulAppReconciler) appsMaybeSelected(ctx context.Context, budget *policyv1.PodDisruptionBudget) ([]*v1alpha1.GracefulApp, error) {
+	selector := budget.Spec.Selector
+	if selector == nil {
+		return nil, nil
+	}
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("GracefulAppList"))
 	options := []client.ListOption{client.InNamespace(budget.Namespace)}
-	if s := budget.Spec.Selector; s != nil && len(s.MatchLabels) > 0 {
-		label := slices.Min(slices.Collect(maps.Keys(s.MatchLabels)))
-		options = append(options, client.MatchingFields{podLabelIndex: label + "=" + s.MatchLabels[label]})
+	if len(selector.MatchLabels) > 0 {
+		label := slices.Min(slices.Collect(maps.Keys(selector.MatchLabels)))
+		options = append(options, client.MatchingFields{podLabelIndex: label + "=" + selector.MatchLabels[label]})
 	}
 	if err := r.List(ctx, list, options...); err != nil {
 		return nil, err

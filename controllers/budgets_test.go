@@ -56,7 +56,7 @@ func TestAnEventOfABudgetReadsOnlyTheAppsThatItMaySelect(t *testing.T) {
 		{name: "a label of half of the apps", selector: &metav1.LabelSelector{MatchLabels: map[string]string{"tier": "web"}}, wantRequests: 50, wantRead: 50},
 		{name: "no app's label", selector: &metav1.LabelSelector{MatchLabels: map[string]string{"tier": "none"}}},
 		{name: "every pod", selector: &metav1.LabelSelector{}, wantRequests: apps, wantRead: apps},
-		{name: "no pod", selector: nil, wantRead: apps},
+		{name: "no pod", selector: nil},
 		{name: "an expression", selector: &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
 			{Key: "tier", Operator: metav1.LabelSelectorOpIn, Values: []string{"web"}},
 		}}, wantRequests: 50, wantRead: apps},

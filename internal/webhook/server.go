@@ -42,7 +42,7 @@ type server struct {
 // NewServer returns the webhook server. It offers HTTP/1.1 only: over HTTP/2, a review may be lost if the API server sends it while a response closes the
 // connection.
 func NewServer(o ServerOptions) webhook.Server {
-	return &server{Server: webhook.NewServer(webhook.Options{Host: o.Host, Port: o.Port, CertDir: o.CertDir}), options: o}
+	return &server{Server: webhook.NewServer(webhook.Options{}), options: o}
 }
 
 func (s *server) address() string {

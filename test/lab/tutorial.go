@@ -11,13 +11,13 @@ import (
 // tutorialProfile has the times that the manifests of the tutorial declare.
 var tutorialProfile = profile{name: "tutorial", startSeconds: 5, requestSeconds: 20}
 
-// tutorialScenarios returns the scenario that runs the steps of docs/tutorial.md side by side. It runs only by name, because it has its own workloads.
-func tutorialScenarios() []scenario {
-	return []scenario{{
+// tutorialScenario returns the scenario that runs the steps of docs/tutorial.md side by side. It runs only by name, because it has its own workloads.
+func tutorialScenario() scenario {
+	return scenario{
 		name: "tutorial", title: "The six steps of the tutorial: 2 -> 4 -> 1 and a rollout, twice", replicas: 2, profile: tutorialProfile,
 		promised: true, controlMustLose: true, note: "each of the first four steps must lose requests by the cause that the next step ends",
 		suite: tutorialSuite, steps: scaleAndRollOut,
-	}}
+	}
 }
 
 // scaleAndRollOut rolls out a single pod, because all connections that a client keeps lead to it. It does all changes twice, because few requests meet
@@ -35,8 +35,7 @@ func scaleAndRollOut(ctx context.Context, r *round) error {
 }
 
 // longestInterval is the time between two of the longest requests on the same connection. The connection is idle for 5 s of it, which is less than t2, so
-// a draining server can close it with an answer. If the next request began when the last one ends, the client would open connections that it does not use,
-// and the server closes those after 10 s.
+// a draining server can close it with an answer. If the next request began when the last one ends, the client would open connections that it does not use.
 const longestInterval = 25 * time.Second
 
 // farAway is the time of a round trip to another continent. A client in the cluster hears of a closed connection within a millisecond, and it is mostly
