@@ -10,8 +10,8 @@
 //
 //   - The preStop hook ([Drainer.PreStop]) returns after t2. From its call on, every response says `Connection: close`, HTTP/2 clients get a GOAWAY that
 //     drops no request, and upgraded connections say goodbye in their own protocol ([Drainer.Upgrade]). The server still answers every request.
-//   - After SIGTERM the server still accepts connections until no new connection has brought a request for 2 s, and at most until t1 - R: proxies may
-//     hear of the deletion later than t2.
+//   - The server still accepts connections for 2 s after SIGTERM, and for 2 s after each late connection that brings a request, at most until t1 - R:
+//     proxies may hear of the deletion later than t2.
 //   - Then it accepts the connections that wait in the kernel's queue, answers the requests that clients have sent, closes the connections that have
 //     been idle for a second, and waits for the requests in flight, at most t1 after SIGTERM.
 //   - A read timeout does not drop a request that has arrived: a process that got no CPU time reads it late.

@@ -22,12 +22,11 @@ type Drainer struct {
 	config Config
 	log    *slog.Logger
 
-	stopping     chan struct{} // closed at SIGTERM
-	stopOnce     sync.Once
-	stopped      time.Time // when stopping was closed
-	inFlight     atomic.Int64
-	late         atomic.Int64
-	firstRequest arrivals
+	stopping chan struct{} // closed at SIGTERM
+	stopOnce sync.Once
+	stopped  time.Time // when stopping was closed
+	inFlight atomic.Int64
+	late     atomic.Int64 // connections that brought their first request after SIGTERM
 
 	mu       sync.Mutex
 	until    time.Time // end of the drain

@@ -50,11 +50,8 @@ func (d *Drainer) begin(c *conn, r *http.Request) {
 		c.keptAlive.Store(false)
 		c.server.http1.observe(c, stateHandling)
 	}
-	if !strings.HasPrefix(r.UserAgent(), probeUserAgent) && c.requested.CompareAndSwap(false, true) {
-		d.firstRequest.add()
-		if d.isStopping() {
-			d.late.Add(1)
-		}
+	if !strings.HasPrefix(r.UserAgent(), probeUserAgent) && c.requested.CompareAndSwap(false, true) && d.isStopping() {
+		d.late.Add(1)
 	}
 }
 

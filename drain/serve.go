@@ -59,7 +59,7 @@ func (d *Drainer) Serve(ctx context.Context, srv *http.Server, l net.Listener) e
 	d.stop()
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), d.stopped.Add(d.config.Shutdown))
 	defer cancel()
-	d.firstRequest.awaitQuiet(ctx, d.stopped.Add(d.config.acceptDuration()))
+	d.awaitQuiet(ctx, d.stopped.Add(d.config.acceptDuration()))
 	close(s.closed)
 	stoppable.closeAfterQueue()
 	if err := <-served; !errors.Is(err, net.ErrClosed) {
