@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 // server is an http.Server under Serve.
 type server struct {
+	log         *slog.Logger
 	idleTimeout time.Duration
 	http1       http1Conns
 	http2       http2Conns
@@ -42,6 +44,7 @@ func (d *Drainer) ListenAndServe(ctx context.Context, srv *http.Server) error {
 // first, it may lose a request that the client has just sent. It also holds for a connection that has had no request yet.
 func (d *Drainer) Serve(ctx context.Context, srv *http.Server, l net.Listener) error {
 	s := d.wrap(srv)
+	s.log = d.log.With("address", l.Addr().String())
 	stoppable := &listener{Listener: l, server: s}
 	served := make(chan error, 1)
 	go func() {
@@ -63,7 +66,7 @@ func (d *Drainer) Serve(ctx context.Context, srv *http.Server, l net.Listener) e
 	close(s.closed)
 	stoppable.closeAfterQueue()
 	if err := <-served; !errors.Is(err, net.ErrClosed) {
-		d.log.Warn("connections in the kernel's queue may have been reset", "error", err.Error())
+		s.log.Warn("connections in the kernel's queue may have been reset", "error", err.Error())
 	}
 	return d.finish(ctx, srv, s)
 }
@@ -123,18 +126,18 @@ func (d *Drainer) finish(ctx context.Context, srv *http.Server, s *server) error
 	go func() { upgraded <- d.upgraded.close(ctx) }()
 	s.http1.closeIdle(ctx)
 	err := errors.Join(srv.Shutdown(ctx), <-upgraded)
-	stats, took := d.Stats(), time.Since(d.stopped)
+	stats, took := d.Stats(), time.Since(d.stopped).Round(time.Millisecond)
 	cutOff := errors.Is(err, context.DeadlineExceeded) // otherwise requests in flight are those of another server
 	switch {
 	case cutOff && (stats.InFlight > 0 || stats.Upgraded > 0):
 		return fmt.Errorf("%d requests and %d upgraded connections were cut off %s after SIGTERM: %w", stats.InFlight, stats.Upgraded,
-			took.Round(time.Millisecond), context.DeadlineExceeded)
+			took, context.DeadlineExceeded)
 	case cutOff: // an open connection without a request, such as a port check, is no failure
-		d.log.Warn("ended; connections without a request were still open", append(stats.attrs(), "seconds", took.Seconds())...)
+		s.log.Warn("ended; connections without a request were still open", "seconds", took.Seconds(), "late", stats.Late)
 		return nil
 	case err != nil:
 		return err
 	}
-	d.log.Info("ended", append(stats.attrs(), "seconds", took.Seconds())...)
+	s.log.Info("ended", "seconds", took.Seconds(), "late", stats.Late) // the other counts are those of all servers
 	return nil
 }
