@@ -87,8 +87,11 @@ func (d *Drainer) drainActive() bool {
 	return time.Now().Before(d.until)
 }
 
-// extend starts the drain, or prolongs the active one. It reports whether it has started one.
+// extend starts the drain, or prolongs the active one. It reports whether it has started one. After SIGTERM there is nothing to start.
 func (d *Drainer) extend() (started bool) {
+	if d.isStopping() {
+		return false
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()

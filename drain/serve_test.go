@@ -105,6 +105,23 @@ func TestSignalReleasesTheHook(t *testing.T) {
 	})
 }
 
+// Regression test: the log said "draining" after "shutting down".
+func TestHookAfterTheSignalStartsNoDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := start(t, tutorial)
+		p.get("/livez")
+		p.term()
+		synctest.Wait()
+		if got := p.get("/drain"); got.status != http.StatusServiceUnavailable || got.took != 0 {
+			t.Errorf("hook: status %d after %s, want 503 at once", got.status, got.took)
+		}
+		p.wantEnded()
+		if strings.Contains(p.log.String(), `"msg":"draining"`) {
+			t.Errorf("a drain began after SIGTERM:\n%s", p.log.String())
+		}
+	})
+}
+
 func TestServerThatStopsByItselfReturnsItsError(t *testing.T) {
 	broken := errors.New("broken")
 	d := New(silent)
