@@ -33,15 +33,20 @@ func (d *Drainer) ListenAndServe(ctx context.Context, srv *http.Server) error {
 	return d.Serve(ctx, srv, l)
 }
 
-// Serve serves until ctx is done, which is SIGTERM in a pod (signal.NotifyContext), then shuts the server down and returns: nil when every request was
-// answered, an error that wraps context.DeadlineExceeded when requests were still in flight t1 after SIGTERM. If the server stops by itself, Serve returns
-// its error at once.
+// Serve serves until ctx is done, which is SIGTERM in a pod (signal.NotifyContext), then shuts the server down. It returns nil when every request was
+// answered, and an error that wraps context.DeadlineExceeded when requests were still in flight t1 after SIGTERM. If the server stops by itself, Serve
+// returns its error at once; it returns http.ErrServerClosed only if the program closes srv, which it should not do.
 //
-// Serve wraps srv's Handler and its hooks ConnState and ConnContext, so call it once for each http.Server. Do not call srv.Shutdown. If srv.TLSConfig
-// has a certificate, Serve serves TLS; then l must not do so. The connections of a listener that does TLS end as http.Server.Shutdown ends them.
+// Call Serve once for each http.Server: it wraps srv's Handler and its hooks ConnState and ConnContext. Servers of one Drainer should have the same ctx.
+// If Serve returns an error for one of them, cancel ctx, so that the others answer their requests too, and wait for them.
+//
+// If srv.TLSConfig has a certificate, Serve serves TLS; then l must not do so. The connections of a listener that does TLS end as http.Server.Shutdown ends
+// them.
 //
 // Choose an IdleTimeout longer than that of the clients and load balancers (Go 90 s, Google's load balancer 600 s): if the server closes an idle connection
-// first, it may lose a request that the client has just sent. It also holds for a connection that has had no request yet.
+// first, it may lose a request that the client has just sent. A new connection may wait as long for its first request. If IdleTimeout is 0, net/http's
+// rules apply: ReadTimeout limits an idle connection (0: no limit), and ReadHeaderTimeout one without a request, which clients that open connections in
+// advance then lose.
 func (d *Drainer) Serve(ctx context.Context, srv *http.Server, l net.Listener) error {
 	s := d.wrap(srv)
 	s.log = d.log.With("address", l.Addr().String())

@@ -150,7 +150,8 @@ func httpServer(handler http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// serveAdmin serves the preStop hook on ADMIN_PORT. The Service does not target this port, so no client of the Service can call the hook.
+// serveAdmin serves the preStop hook on ADMIN_PORT. The Service does not target this port, so no client of the Service can call the hook. The server is a plain
+// one: under the Drainer its requests would prolong the shutdown. It is closed after the app's server.
 func (a *app) serveAdmin(ctx context.Context, listen listenFunc, log *slog.Logger) (*http.Server, error) {
 	l, err := listen(ctx, a.settings.adminPort)
 	if err != nil {
