@@ -10,20 +10,21 @@ import (
 	"time"
 )
 
-// Config has the times of a pod's end. A GracefulApp derives them and sets the environment variables of ConfigFromEnv. The zero Config leaves the
-// requests no time.
+// Config has the times of a pod's end, in their order. Nothing checks a literal: if Request is longer than Shutdown, no time is left for connections that
+// come after SIGTERM, and the longest requests are cut off; if TerminationGracePeriod is not longer than PreStop + Shutdown, the kubelet kills the
+// process. ConfigFromEnv refuses such times. With the zero Config the hook returns at once, and SIGTERM cuts off the requests in flight.
 type Config struct {
 	// PreStop is t2: how long each call of the preStop hook takes.
 	PreStop time.Duration
-	// Shutdown is t1: how long requests may take to finish after SIGTERM.
+	// Shutdown is t1: how long after SIGTERM the requests may take to finish.
 	Shutdown time.Duration
-	// Request is R, the longest request. It leaves Shutdown - Request for connections that come after SIGTERM. 0 means unknown; then half of Shutdown
-	// is left.
+	// Request is R, the longest request. The server accepts connections after SIGTERM for at most Shutdown - Request, so that their requests can finish.
+	// 0 means unknown; the server then accepts them for at most half of Shutdown.
 	Request time.Duration
-	// TerminationGracePeriod is t3. A drain that no SIGTERM follows ends t3 after the last call of the hook: the kubelet would have killed the process
-	// by then, so its pod was not being deleted. 0 means Shutdown + PreStop + 5 s.
+	// TerminationGracePeriod is t3, the pod's terminationGracePeriodSeconds. A drain that no SIGTERM follows ends t3 after the last call of the hook: the
+	// kubelet would have killed the process by then, so its pod was not being deleted. 0 means PreStop + Shutdown + 5 s.
 	TerminationGracePeriod time.Duration
-	// Log gets a line when a drain begins, when the hook returns, and when the server shuts down. nil means slog.Default().
+	// Log gets a line when a drain begins, when the hook returns, at SIGTERM, and when a server has ended. nil means slog.Default().
 	Log *slog.Logger
 }
 
@@ -49,7 +50,8 @@ const (
 //	GRACEFUL_REQUEST_SEC      R, default unknown
 //	GRACEFUL_TERMINATION_SEC  t3, default t1 + t2 + 5
 //
-// The error names every variable that is not such a number. An empty value is an error too: it comes from a template that was not filled in.
+// The error names every variable that is not such a number. An empty value is an error too: it comes from a template that was not filled in. R may not be
+// longer than t1, and t3 must be longer than t1 + t2. The error says which variable to change.
 func ConfigFromEnv() (Config, error) {
 	c := Config{}
 	var errs []error
@@ -68,7 +70,25 @@ func ConfigFromEnv() (Config, error) {
 		*v.value = d
 		errs = append(errs, err)
 	}
-	return c, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return c, err
+	}
+	return c, c.check()
+}
+
+// check returns an error if the times of the environment cannot hold together. A GracefulApp with such times is refused.
+func (c Config) check() error {
+	var errs []error
+	if c.Request > c.Shutdown {
+		errs = append(errs, fmt.Errorf("the longest request takes %s (GRACEFUL_REQUEST_SEC), but requests have only %s after SIGTERM (GRACEFUL_SHUTDOWN_SEC): "+
+			"set GRACEFUL_SHUTDOWN_SEC to %g or more", c.Request, c.Shutdown, c.Request.Seconds()))
+	}
+	if t3 := c.TerminationGracePeriod; t3 > 0 && t3 <= c.Shutdown+c.PreStop {
+		errs = append(errs, fmt.Errorf("the kubelet sends SIGKILL after %s (GRACEFUL_TERMINATION_SEC), but the hook takes %s (GRACEFUL_PRESTOP_SEC) and the shutdown up to "+
+			"%s (GRACEFUL_SHUTDOWN_SEC): set GRACEFUL_TERMINATION_SEC and the pod's terminationGracePeriodSeconds to more than %g", t3, c.PreStop, c.Shutdown,
+			(c.Shutdown+c.PreStop).Seconds()))
+	}
+	return errors.Join(errs...)
 }
 
 func secondsFromEnv(name string, defaultSeconds, limit float64) (time.Duration, error) {

@@ -22,12 +22,11 @@ type Drainer struct {
 	config Config
 	log    *slog.Logger
 
-	stopping     chan struct{} // closed at SIGTERM
-	stopOnce     sync.Once
-	stopped      time.Time // when stopping was closed
-	inFlight     atomic.Int64
-	late         atomic.Int64
-	firstRequest arrivals
+	stopping chan struct{} // closed at SIGTERM
+	stopOnce sync.Once
+	stopped  time.Time // when stopping was closed
+	inFlight atomic.Int64
+	late     atomic.Int64 // connections that brought their first request after SIGTERM
 
 	mu       sync.Mutex
 	until    time.Time // end of the drain
@@ -88,8 +87,11 @@ func (d *Drainer) drainActive() bool {
 	return time.Now().Before(d.until)
 }
 
-// extend starts the drain, or prolongs the active one. It reports whether it has started one.
+// extend starts the drain, or prolongs the active one. It reports whether it has started one. After SIGTERM there is nothing to start.
 func (d *Drainer) extend() (started bool) {
+	if d.isStopping() {
+		return false
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()

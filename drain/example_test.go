@@ -15,20 +15,23 @@ import (
 	"github.com/gracefulapp/gracefulapp/drain"
 )
 
-// A complete server: it serves on port 8080, and the preStop hook calls /drain on port 8081, which the Service does not target.
+// A complete program with two servers. The app has port 8080. The preStop hook is on port 8081, which the Service does not target.
 func Example() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
+	// SIGINT is Ctrl+C. After the first signal, stop makes a second one end the process at once.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	context.AfterFunc(ctx, stop)
 	config, err := drain.ConfigFromEnv()
 	if err != nil {
 		log.Fatal(err)
 	}
 	drainer := drain.New(config)
 
+	// The admin server is a plain one, so its requests do not prolong the shutdown. It serves until the process ends.
 	admin := http.NewServeMux()
 	admin.Handle("/drain", drainer.PreStop())
 	go func() {
-		log.Fatal((&http.Server{Addr: ":8081", Handler: admin, ReadHeaderTimeout: 10 * time.Second}).ListenAndServe())
+		log.Print((&http.Server{Addr: ":8081", Handler: admin, ReadHeaderTimeout: 10 * time.Second}).ListenAndServe())
+		stop() // without the hook the app's server should not go on; it answers its requests
 	}()
 
 	mux := http.NewServeMux()
@@ -36,7 +39,7 @@ func Example() {
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "hello") })
 	server := &http.Server{Addr: ":8080", Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 620 * time.Second}
 	if err := drainer.ListenAndServe(ctx, server); err != nil {
-		log.Fatal(err) // requests were cut off
+		log.Fatal(err) // could not listen, or requests were cut off
 	}
 }
 

@@ -11,8 +11,9 @@ import (
 	"sync"
 )
 
-// Handler wraps next: it counts the requests in flight and ends connections while the server drains. Serve does that for its server; call Handler only
-// for a server of another kind, which then ends as its own shutdown ends it.
+// Handler wraps next: it counts the requests in flight and ends connections while the server drains. Serve does that for its server. Call Handler only
+// for a server that Serve cannot run, such as one that a framework starts: its clients move away during the hook, but what happens after SIGTERM is up to
+// its own shutdown, and the Drainer learns of SIGTERM only from Serve.
 //
 // Every response that the server starts to write during the drain says `Connection: close`, on every path, even if the request came before
 // the drain. A keep-alive client then sends its next request on a new connection, which leads to another pod.
@@ -50,11 +51,8 @@ func (d *Drainer) begin(c *conn, r *http.Request) {
 		c.keptAlive.Store(false)
 		c.server.http1.observe(c, stateHandling)
 	}
-	if !strings.HasPrefix(r.UserAgent(), probeUserAgent) && c.requested.CompareAndSwap(false, true) {
-		d.firstRequest.add()
-		if d.isStopping() {
-			d.late.Add(1)
-		}
+	if !strings.HasPrefix(r.UserAgent(), probeUserAgent) && c.requested.CompareAndSwap(false, true) && d.isStopping() {
+		d.late.Add(1)
 	}
 }
 

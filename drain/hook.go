@@ -6,11 +6,15 @@ import (
 	"time"
 )
 
-// PreStop returns the handler of an httpGet preStop hook. The kubelet sends SIGTERM as soon as the hook returns, so each call blocks for all of t2,
-// even when the server already drains: another client may have made the earlier call. Meanwhile the server stays ready and answers every request. If no
-// SIGTERM follows, the only effect is that clients lose keep-alive until t3 has passed (Config.TerminationGracePeriod).
+// PreStop returns the handler of an httpGet preStop hook. The kubelet sends SIGTERM as soon as the hook returns, so before SIGTERM each call blocks for all
+// of t2, even when the server already drains: another client may have made the earlier call. SIGTERM ends a call in flight with status 503, and later calls
+// get 503 at once. Meanwhile the server answers every request, also that of a readiness probe. If no SIGTERM follows, the only effect is that clients lose
+// keep-alive until t3 has passed (Config.TerminationGracePeriod).
 //
-// Serve it on a port that the Service does not target, so that no client of the Service can call it.
+// Serve it on a port that the Service does not target, so that no client of the Service can call it. Serve that port, with its probes and metrics, by a
+// plain http.Server, which may end with the process, after Serve has returned (see the example). Under Serve it would close its listener at the same time as
+// the app's server, and each new connection that brings a scrape after SIGTERM would prolong the time in which both accept connections, up to t1 - R. The
+// kubelet's probes do not prolong it, on any port.
 //
 // Idle HTTP/1 connections stay open: the client may be sending a request at this moment. The response to a request that comes within t2 closes the
 // connection. After SIGTERM the server closes the connections that are still idle.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 // server is an http.Server under Serve.
 type server struct {
+	log         *slog.Logger
 	idleTimeout time.Duration
 	http1       http1Conns
 	http2       http2Conns
@@ -31,17 +33,23 @@ func (d *Drainer) ListenAndServe(ctx context.Context, srv *http.Server) error {
 	return d.Serve(ctx, srv, l)
 }
 
-// Serve serves until ctx is done, which is SIGTERM in a pod (signal.NotifyContext), then shuts the server down and returns: nil when every request was
-// answered, an error that wraps context.DeadlineExceeded when requests were still in flight t1 after SIGTERM. If the server stops by itself, Serve returns
-// its error at once.
+// Serve serves until ctx is done, which is SIGTERM in a pod (signal.NotifyContext), then shuts the server down. It returns nil when every request was
+// answered, and an error that wraps context.DeadlineExceeded when requests were still in flight t1 after SIGTERM. If the server stops by itself, Serve
+// returns its error at once; it returns http.ErrServerClosed only if the program closes srv, which it should not do.
 //
-// Serve wraps srv's Handler and its hooks ConnState and ConnContext, so call it once for each http.Server. Do not call srv.Shutdown. If srv.TLSConfig
-// has a certificate, Serve serves TLS; then l must not do so. The connections of a listener that does TLS end as http.Server.Shutdown ends them.
+// Call Serve once for each http.Server: it wraps srv's Handler and its hooks ConnState and ConnContext. Servers of one Drainer should have the same ctx.
+// If Serve returns an error for one of them, cancel ctx, so that the others answer their requests too, and wait for them.
+//
+// If srv.TLSConfig has a certificate, Serve serves TLS; then l must not do so. The connections of a listener that does TLS end as http.Server.Shutdown ends
+// them.
 //
 // Choose an IdleTimeout longer than that of the clients and load balancers (Go 90 s, Google's load balancer 600 s): if the server closes an idle connection
-// first, it may lose a request that the client has just sent. It also holds for a connection that has had no request yet.
+// first, it may lose a request that the client has just sent. A new connection may wait as long for its first request. If IdleTimeout is 0, net/http's
+// rules apply: ReadTimeout limits an idle connection (0: no limit), and ReadHeaderTimeout one without a request, which clients that open connections in
+// advance then lose.
 func (d *Drainer) Serve(ctx context.Context, srv *http.Server, l net.Listener) error {
 	s := d.wrap(srv)
+	s.log = d.log.With("address", l.Addr().String())
 	stoppable := &listener{Listener: l, server: s}
 	served := make(chan error, 1)
 	go func() {
@@ -59,11 +67,11 @@ func (d *Drainer) Serve(ctx context.Context, srv *http.Server, l net.Listener) e
 	d.stop()
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), d.stopped.Add(d.config.Shutdown))
 	defer cancel()
-	d.firstRequest.awaitQuiet(ctx, d.stopped.Add(d.config.acceptDuration()))
+	d.awaitQuiet(ctx, d.stopped.Add(d.config.acceptDuration()))
 	close(s.closed)
 	stoppable.closeAfterQueue()
 	if err := <-served; !errors.Is(err, net.ErrClosed) {
-		d.log.Warn("connections in the kernel's queue may have been reset", "error", err.Error())
+		s.log.Warn("connections in the kernel's queue may have been reset", "error", err.Error())
 	}
 	return d.finish(ctx, srv, s)
 }
@@ -123,18 +131,18 @@ func (d *Drainer) finish(ctx context.Context, srv *http.Server, s *server) error
 	go func() { upgraded <- d.upgraded.close(ctx) }()
 	s.http1.closeIdle(ctx)
 	err := errors.Join(srv.Shutdown(ctx), <-upgraded)
-	stats, took := d.Stats(), time.Since(d.stopped)
+	stats, took := d.Stats(), time.Since(d.stopped).Round(time.Millisecond)
 	cutOff := errors.Is(err, context.DeadlineExceeded) // otherwise requests in flight are those of another server
 	switch {
 	case cutOff && (stats.InFlight > 0 || stats.Upgraded > 0):
 		return fmt.Errorf("%d requests and %d upgraded connections were cut off %s after SIGTERM: %w", stats.InFlight, stats.Upgraded,
-			took.Round(time.Millisecond), context.DeadlineExceeded)
+			took, context.DeadlineExceeded)
 	case cutOff: // an open connection without a request, such as a port check, is no failure
-		d.log.Warn("ended; connections without a request were still open", append(stats.attrs(), "seconds", took.Seconds())...)
+		s.log.Warn("ended; connections without a request were still open", "seconds", took.Seconds(), "late", stats.Late)
 		return nil
 	case err != nil:
 		return err
 	}
-	d.log.Info("ended", append(stats.attrs(), "seconds", took.Seconds())...)
+	s.log.Info("ended", "seconds", took.Seconds(), "late", stats.Late) // the other counts are those of all servers
 	return nil
 }

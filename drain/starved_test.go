@@ -24,16 +24,15 @@ func TestFreshConnectionMaySendAfterTheSignal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := start(t, tutorial)
 		p.get("/livez")
-		time.Sleep(quiet)
 		late, silent := p.open(), p.open()
 		synctest.Wait()
 		asked := time.Now()
 		p.term()
-		time.Sleep(firstRequestTicks * tick) // the listener is closed now
+		time.Sleep(quiet + firstRequestTicks*tick/2) // the listener is closed now
 		late.ask(t, "/livez", true)
 		silent.wantEnd(t, "nothing was sent")
 		p.wantEnded()
-		if took, want := time.Since(asked), 2*tick+firstRequestTicks*tick; took != want {
+		if took, want := time.Since(asked), quiet+firstRequestTicks*tick; took != want {
 			t.Errorf("ended %s after SIGTERM, want %s: a connection without a request does not hold t1", took, want)
 		}
 	})

@@ -44,7 +44,7 @@ Settings are environment variables. A name that ends in _SEC takes seconds, also
   SLEEP_SEC                  5     how long /sleep sleeps
   GRACEFUL_PRESTOP_SEC       5     t2: how long each call of /drain, the preStop hook, takes
   GRACEFUL_SHUTDOWN_SEC      20    t1: how long requests may take to finish after SIGTERM
-  GRACEFUL_REQUEST_SEC       none  R, the longest request: the server accepts connections until t1 - R after SIGTERM (none: t1 / 2)
+  GRACEFUL_REQUEST_SEC       none  R, the longest request: connections after SIGTERM are accepted at most until t1 - R (none: t1 / 2)
   GRACEFUL_TERMINATION_SEC   none  t3: the pod's grace period; a drain ends t3 after its last call (none: t1 + t2 + 5)
 
 Paths:
@@ -150,7 +150,8 @@ func httpServer(handler http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// serveAdmin serves the preStop hook on ADMIN_PORT. The Service does not target this port, so no client of the Service can call the hook.
+// serveAdmin serves the preStop hook on ADMIN_PORT. The Service does not target this port, so no client of the Service can call the hook. The server is a plain
+// one: under the Drainer its requests would prolong the shutdown. It is closed after the app's server.
 func (a *app) serveAdmin(ctx context.Context, listen listenFunc, log *slog.Logger) (*http.Server, error) {
 	l, err := listen(ctx, a.settings.adminPort)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 const (
 	// recommendedPreStopSeconds is enough for clients inside the cluster. Tutorials and measurements agree on it.
 	recommendedPreStopSeconds = 5
-	// lateConnectionSeconds is the least time after SIGTERM in which a server must be able to accept connections: it stops when it got no new one for
-	// 2 s (package drain), and needs a second more on a busy node.
+	// lateConnectionSeconds is the least time after SIGTERM in which a server must be able to accept connections: it accepts them for 2 s, and
+	// for 2 s after each one (package drain), and needs a second more on a busy node.
 	lateConnectionSeconds = 3
 	// exposedPreStopSeconds is the least for clients that learn of endpoints by DNS (a TTL of 30 s is usual) or by a cloud
 	// load balancer's health checks.

@@ -89,12 +89,12 @@ func TestLedgerFormat(t *testing.T) {
 		p.getAs(t.Context(), "other-3", "/?seconds=0")
 		p.getAs(t.Context(), "a word", "/?seconds=0.03")
 		time.Sleep(time.Second)
-		p.end() // after two ticks: nothing has come for longer than two seconds
+		p.end() // two seconds after SIGTERM, in which no connection comes
 		want := []string{
 			`{"time":"2000-01-01T00:00:25.1Z","ledger":1,"begun":{"aware/new@node-1":[17,18],"other":[3]},"finished":{"other":[3]}}`,
 			`{"time":"2000-01-01T00:00:25.1Z","ledger":1,"begun":{"a word":[]},"finished":{"a word":[]}}`,
 			`{"time":"2000-01-01T00:00:25.25Z","ledger":1,"finished":{"aware/new@node-1":[17,18]}}`,
-			`{"time":"2000-01-01T00:00:27.03Z","ledger":1,"end":true}`,
+			`{"time":"2000-01-01T00:00:28.03Z","ledger":1,"end":true}`,
 		}
 		if got := p.ledgerLines(); !slices.Equal(got, want) {
 			t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
