@@ -95,9 +95,9 @@ browser: $(ECHARTS)
 	hack/install-browser.sh
 
 .PHONY: test-go
-test-go: cluster-binaries bin/kube-score browser ## Run the unit tests and the tests that need an API server.
+test-go: cluster-binaries bin/kube-score bin/kustomize browser ## Run the unit tests and the tests that need an API server.
 	@assets="$${KUBEBUILDER_ASSETS:-$$(bin/cluster bin-dir)}"; echo "API server of the tests: $$assets"; \
-		KUBEBUILDER_ASSETS="$$assets" KUBE_SCORE="$(CURDIR)/bin/kube-score" go test ./...
+		KUBEBUILDER_ASSETS="$$assets" KUBE_SCORE="$(CURDIR)/bin/kube-score" KUSTOMIZE="$(CURDIR)/bin/kustomize" go test ./...
 	go test -C drain ./...
 	go test -C test/cluster ./...
 
@@ -208,15 +208,15 @@ cluster-load: bin/cluster ## Import image tars into both nodes: make cluster-loa
 ##@ Deploy (to the cluster of KUBECONFIG)
 
 .PHONY: install
-install: bin/kustomize ## Install the CRD.
-	bin/kustomize build config/crd | kubectl apply -f -
+install: bin/kustomize ## Install the CRD and the admission policies.
+	bin/kustomize build config/crd | kubectl apply --server-side --force-conflicts --field-manager=gracefulapp-deploy -f -
 
 .PHONY: uninstall
-uninstall: bin/kustomize ## Remove the CRD, and with it every GracefulApp and its pods.
+uninstall: bin/kustomize ## Remove the CRD and the policies, and with it every GracefulApp and its pods.
 	bin/kustomize build config/crd | kubectl delete --ignore-not-found -f -
 
 .PHONY: deploy
-deploy: bin/kustomize install ## Install the operator (IMG=...), and wait until its webhook rejects an invalid spec.
+deploy: bin/kustomize ## Install the CRD, the policies and the operator (IMG=...), and wait until its webhook rejects an invalid spec.
 	KUSTOMIZE=bin/kustomize IMG='$(IMG)' hack/deploy.sh
 
 .PHONY: undeploy

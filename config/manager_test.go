@@ -121,9 +121,9 @@ func TestRolesForUsers(t *testing.T) {
 func TestSamplesAreAccepted(t *testing.T) {
 	// No webhook runs here. The API server checks schema and CEL rules.
 	setWebhook(t, admissionregistrationv1.Ignore)
-	for _, file := range []string{"samples", "samples/autoscaling", "samples/tutorial"} {
-		if output, err := kubectl("apply", "--dry-run=server", "-n", "default", "-f", file); err != nil {
-			t.Errorf("%s: %v: %s", file, err, output)
+	for _, source := range [][]string{{"-k", "samples"}, {"-f", "samples/autoscaling"}, {"-f", "samples/tutorial"}} {
+		if output, err := kubectl(append([]string{"apply", "--dry-run=server", "-n", "default"}, source...)...); err != nil {
+			t.Errorf("%v: %v: %s", source, err, output)
 		}
 	}
 }

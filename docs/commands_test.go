@@ -11,13 +11,14 @@ import (
 
 // subcommands lists the programs that documents may use, besides make and the programs and scripts of this repository, and their subcommands.
 var subcommands = map[string][]string{
-	"argocd": {"app"},
-	"docker": {"build", "push"},
-	"flux":   {"reconcile"},
-	"git":    {"revert"},
-	"go":     {"build", "run", "test"},
-	"helm":   {"rollback", "uninstall", "upgrade"},
-	"kind":   {"create", "delete", "load"},
+	"argocd":    {"app"},
+	"docker":    {"build", "push"},
+	"flux":      {"reconcile"},
+	"git":       {"revert"},
+	"go":        {"build", "run", "test"},
+	"helm":      {"rollback", "uninstall", "upgrade"},
+	"kind":      {"create", "delete", "load"},
+	"kustomize": {"build", "edit"},
 	"kubectl": {
 		"annotate", "apply", "create", "delete", "describe", "drain", "edit", "events", "explain", "expose", "get", "label", "logs", "patch", "replace",
 		"rollout", "run", "scale", "set", "wait",

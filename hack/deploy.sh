@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs the operator into the cluster of KUBECONFIG and returns when its webhook rejects an invalid spec. Reads KUBECTL, KUSTOMIZE and
-# IMG from the environment. The CRD must be installed.
+# Installs config/default into the cluster of KUBECONFIG and returns when the operator's webhook rejects an invalid spec. Reads KUBECTL,
+# KUSTOMIZE and IMG from the environment.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-kubectl=${KUBECTL:-kubectl} kustomize=${KUSTOMIZE:-kustomize} img=${IMG:-gracefulapp:0.1.0}
+kubectl=${KUBECTL:-kubectl} img=${IMG:-gracefulapp:0.1.0}
+kustomize=$(realpath "$(command -v "${KUSTOMIZE:-kustomize}")")
 namespace=gracefulapp-system deployment=gracefulapp-controller-manager
 deadline=300 # the kubelet mounts the new certificates up to three minutes late on a busy machine
 
@@ -19,17 +20,11 @@ case ${img##*/} in
 *) echo "IMG=$img has no tag; use a version" >&2; exit 2 ;;
 esac
 
-overlay=$(mktemp -d -p .) # inside the repository, because kustomize accepts only relative paths
-trap 'rm -rf "$overlay"' EXIT
-case $img in
-*@*) image="newName: \"${img%@*}\", digest: \"${img##*@}\"" ;;
-*:*) image="newName: \"${img%:*}\", newTag: \"${img##*:}\"" ;;
-esac
-cat >"$overlay/kustomization.yaml" <<YAML
-resources: [../config/default]
-images: [{name: gracefulapp, $image}]
-YAML
-"$kustomize" build "$overlay" | "$kubectl" apply --server-side --force-conflicts --field-manager=gracefulapp-deploy -f -
+copy=$(mktemp -d) # kustomize edit writes the image into a file, which is tracked in config
+trap 'rm -rf "$copy"' EXIT
+cp -R config "$copy"
+(cd "$copy/config/manager" && "$kustomize" edit set image "controller=$img")
+"$kustomize" build "$copy/config/default" | "$kubectl" apply --server-side --force-conflicts --field-manager=gracefulapp-deploy -f -
 
 diagnose() {
   echo "the operator is not ready after $deadline s; its pods, events and logs:" >&2

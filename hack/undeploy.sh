@@ -6,4 +6,4 @@ cd "$(dirname "$0")/.."
 kubectl=${KUBECTL:-kubectl} kustomize=${KUSTOMIZE:-kustomize}
 
 "$kubectl" delete validatingwebhookconfiguration gracefulapp-validating-webhook-configuration --ignore-not-found
-"$kustomize" build config/default | "$kubectl" delete --ignore-not-found -f -
+"$kustomize" build config/operator | "$kubectl" delete --ignore-not-found -f -

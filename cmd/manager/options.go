@@ -17,6 +17,7 @@ type options struct {
 
 	webhookPort          int
 	webhookCertDir       string
+	webhookCertRotation  bool
 	webhookService       string
 	webhookSecret        string
 	webhookConfiguration string
@@ -40,6 +41,9 @@ func (o *options) bind(flags *flag.FlagSet) {
 	flags.IntVar(&o.webhookPort, "webhook-port", 9443, "Port of the admission webhook.")
 	flags.StringVar(&o.webhookCertDir, "webhook-cert-dir", "/tmp/k8s-webhook-server/serving-certs",
 		"Directory at which the webhook's Secret is mounted.")
+	flags.BoolVar(&o.webhookCertRotation, "webhook-cert-rotation", true,
+		"Create and renew the webhook's certificates, and write the CA into the webhook configuration. Set it to false if another program, such as "+
+			"cert-manager, does this.")
 	flags.StringVar(&o.webhookService, "webhook-service", "gracefulapp-webhook-service",
 		"Name of the Service through which the API server reaches the webhook.")
 	flags.StringVar(&o.webhookSecret, "webhook-secret", "gracefulapp-webhook-server-cert",

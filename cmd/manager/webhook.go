@@ -21,22 +21,9 @@ type everyReplica func(context.Context) error
 func (f everyReplica) Start(ctx context.Context) error { return f(ctx) }
 func (everyReplica) NeedLeaderElection() bool          { return false }
 
-// serveWebhook creates and renews the certificates, and serves the webhook as soon as they are mounted. The returned readiness
-// check fails until then.
+// serveWebhook serves the webhook as soon as the certificates are mounted. The returned readiness check fails until then.
 func serveWebhook(mgr ctrl.Manager, o options) (healthz.Checker, error) {
-	certificates := make(chan struct{})
-	err := rotator.AddRotator(mgr, &rotator.CertRotator{
-		SecretKey:      types.NamespacedName{Namespace: o.namespace, Name: o.webhookSecret},
-		CertDir:        o.webhookCertDir,
-		CAName:         "gracefulapp-ca",
-		CAOrganization: "gracefulapp",
-		DNSName:        o.webhookService + "." + o.namespace + ".svc",
-		IsReady:        certificates,
-		Webhooks:       []rotator.WebhookInfo{{Name: o.webhookConfiguration, Type: rotator.Validating}},
-		FieldOwner:     "gracefulapp-certificates",
-		// Every replica serves, so every replica waits for the certificates.
-		RequireLeaderElection: false,
-	})
+	certificates, err := awaitCertificates(mgr, o)
 	if err != nil {
 		return nil, err
 	}
@@ -64,4 +51,26 @@ func serveWebhook(mgr ctrl.Manager, o options) (healthz.Checker, error) {
 		}
 		return errors.New("the webhook has no certificate yet")
 	}, nil
+}
+
+// awaitCertificates returns a channel that is closed when the certificates are mounted. With certificate rotation, the operator creates and renews them
+// itself. Otherwise the kubelet starts the pod only when another program has created their Secret.
+func awaitCertificates(mgr ctrl.Manager, o options) (<-chan struct{}, error) {
+	mounted := make(chan struct{})
+	if !o.webhookCertRotation {
+		close(mounted)
+		return mounted, nil
+	}
+	return mounted, rotator.AddRotator(mgr, &rotator.CertRotator{
+		SecretKey:      types.NamespacedName{Namespace: o.namespace, Name: o.webhookSecret},
+		CertDir:        o.webhookCertDir,
+		CAName:         "gracefulapp-ca",
+		CAOrganization: "gracefulapp",
+		DNSName:        o.webhookService + "." + o.namespace + ".svc",
+		IsReady:        mounted,
+		Webhooks:       []rotator.WebhookInfo{{Name: o.webhookConfiguration, Type: rotator.Validating}},
+		FieldOwner:     "gracefulapp-certificates",
+		// Every replica serves, so every replica waits for the certificates.
+		RequireLeaderElection: false,
+	})
 }

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/pem"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+)
+
+// In config/certmanager another program creates the certificate. The operator must serve it, although the Secret of the rotation does not exist here.
+func TestWebhookServesTheCertificateOfAnotherProgram(t *testing.T) {
+	environment := &envtest.Environment{
+		ControlPlaneStartTimeout: 2 * time.Minute,
+		WebhookInstallOptions:    envtest.WebhookInstallOptions{Paths: []string{"../../config/webhook/manifests.yaml"}},
+	}
+	config, err := environment.Start()
+	t.Cleanup(func() {
+		if err := environment.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	serving := environment.WebhookInstallOptions
+	o := options{}
+	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
+	o.bind(flags)
+	if err := flags.Parse([]string{
+		"--webhook-cert-rotation=false", "--webhook-cert-dir=" + serving.LocalServingCertDir, "--webhook-port=" + strconv.Itoa(serving.LocalServingPort),
+		"--webhook-configuration=validating-webhook-configuration", "--metrics-bind-address=0", "--health-probe-bind-address=0",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	mgr, err := ctrl.NewManager(config, managerOptions(o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ready, err := serveWebhook(mgr, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(t, mgr)
+	awaitReady(t, ready)
+	if err := servesCertificate(net.JoinHostPort("localhost", strconv.Itoa(serving.LocalServingPort)), filepath.Join(serving.LocalServingCertDir, "tls.crt")); err != nil {
+		t.Error(err)
+	}
+}
+
+// start runs the manager until the test ends.
+func start(t *testing.T, mgr ctrl.Manager) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	stopped := make(chan error)
+	go func() { stopped <- mgr.Start(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// awaitReady waits until the readiness check succeeds.
+func awaitReady(t *testing.T, ready healthz.Checker) {
+	t.Helper()
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz", nil)
+	deadline, tick := time.After(time.Minute), time.NewTicker(100*time.Millisecond)
+	defer tick.Stop()
+	for err := ready(request); err != nil; err = ready(request) {
+		select {
+		case <-deadline:
+			t.Fatal(err)
+		case <-tick.C:
+		}
+	}
+}
+
+func servesCertificate(address, file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	want, _ := pem.Decode(text)
+	connection, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = connection.Close() }()
+	if got := connection.ConnectionState().PeerCertificates[0].Raw; !slices.Equal(got, want.Bytes) {
+		return fmt.Errorf("the webhook does not serve the certificate of %s", file)
+	}
+	return nil
+}
