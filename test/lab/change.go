@@ -98,10 +98,10 @@ func (w *workload) template(ctx context.Context, t *testbed.Testbed) (corev1.Pod
 
 // settle waits until all workloads are settled, and stores in each workload's events when it was.
 func (l *lab) settle(ctx context.Context, p profile, events []*report.Event) error {
-	return l.WaitFor(ctx, "the workloads to settle", settleLimit, func(ctx context.Context) (testbed.Pending, error) {
+	return l.testbed.WaitFor(ctx, "the workloads to settle", settleLimit, func(ctx context.Context) (testbed.Pending, error) {
 		var missing testbed.Pending
-		for _, w := range l.workloads {
-			m, err := w.settled(ctx, l.Testbed, p)
+		for _, w := range l.suite.workloads {
+			m, err := w.settled(ctx, l.testbed, p)
 			if err != nil {
 				return "", fmt.Errorf("%s: %w", w.name, err)
 			}
@@ -125,9 +125,9 @@ func (l *lab) deploy(ctx context.Context, p profile) error {
 	if l.deployed == p.name {
 		return nil
 	}
-	for _, w := range l.workloads {
-		for _, object := range w.build(w, p, l.workloadImage) {
-			err := l.Create(ctx, object)
+	for _, w := range l.suite.workloads {
+		for _, object := range w.build(w, p, l.options.workloadImage) {
+			err := l.testbed.Create(ctx, object)
 			if apierrors.IsAlreadyExists(err) && object.GetName() == w.name {
 				err = l.update(ctx, object)
 			}
@@ -135,7 +135,7 @@ func (l *lab) deploy(ctx context.Context, p profile) error {
 				return fmt.Errorf("deploying %s: %w", w.name, err)
 			}
 		}
-		if err := w.refresh(ctx, l.Testbed); err != nil {
+		if err := w.refresh(ctx, l.testbed); err != nil {
 			return err
 		}
 	}
@@ -149,18 +149,18 @@ func (l *lab) update(ctx context.Context, want client.Object) error {
 		switch want := want.(type) {
 		case *v1alpha1.GracefulApp:
 			have := &v1alpha1.GracefulApp{}
-			if err := l.Direct.Get(ctx, client.ObjectKeyFromObject(want), have); err != nil {
+			if err := l.testbed.Direct.Get(ctx, client.ObjectKeyFromObject(want), have); err != nil {
 				return err
 			}
 			have.Spec.Timing, have.Spec.Template = want.Spec.Timing, want.Spec.Template
-			return l.Update(ctx, have)
+			return l.testbed.Update(ctx, have)
 		case *appsv1.Deployment:
 			have := &appsv1.Deployment{}
-			if err := l.Direct.Get(ctx, client.ObjectKeyFromObject(want), have); err != nil {
+			if err := l.testbed.Direct.Get(ctx, client.ObjectKeyFromObject(want), have); err != nil {
 				return err
 			}
 			have.Spec.Template = want.Spec.Template
-			return l.Update(ctx, have)
+			return l.testbed.Update(ctx, have)
 		}
 		return nil
 	})
@@ -169,7 +169,7 @@ func (l *lab) update(ctx context.Context, want client.Object) error {
 // pods returns the pods of one workload, or of all workloads if none is named.
 func (l *lab) pods(ctx context.Context, workloads ...string) ([]corev1.Pod, error) {
 	var pods corev1.PodList
-	if err := l.List(ctx, &pods, client.InNamespace(namespace), client.HasLabels{workloadLabel}); err != nil {
+	if err := l.testbed.List(ctx, &pods, client.InNamespace(namespace), client.HasLabels{workloadLabel}); err != nil {
 		return nil, fmt.Errorf("listing pods: %w", err)
 	}
 	if len(workloads) == 0 {

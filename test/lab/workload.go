@@ -106,9 +106,12 @@ func (s suite) quick() suite {
 	return s
 }
 
+// drainAwareName is the name of the workload to which GracefulApp promises most.
+const drainAwareName = "aware"
+
 func helloWorkloads() []*workload {
 	return []*workload{
-		{name: "aware", share: 1, title: "GracefulApp, drain-aware", managed: true, probed: true, drainAware: true, port: 8081, build: managed},
+		{name: drainAwareName, share: 1, title: "GracefulApp, drain-aware", managed: true, probed: true, drainAware: true, port: 8081, build: managed},
 		{name: "sleep", share: 0.3, title: "GracefulApp, plain sleep hook", managed: true, probed: true, port: 8082, build: managed},
 		{name: "recipe", share: 0.3, title: "Deployment, usual best practice", probed: true, port: 8083, build: recipe},
 		{name: "naive", share: 0.3, title: "Deployment, simple tutorial", control: true, port: 8084, build: naive},
