@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -124,7 +124,7 @@ func (r *round) awaitScaleConflict(ctx context.Context, w *workload, want bool) 
 	condition := fmt.Sprintf("%s's ScaleConflict to be %t", w.name, want)
 	return r.lab.testbed.WaitFor(ctx, condition, adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
 		var app v1alpha1.GracefulApp
-		if err := r.lab.testbed.Get(ctx, client.ObjectKey{Namespace: namespace, Name: w.name}, &app); err != nil {
+		if err := r.lab.testbed.Get(ctx, client.ObjectKey{Name: w.name}, &app); err != nil {
 			return "", err
 		}
 		c := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionScaleConflict)

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -36,7 +36,7 @@ func adoptAndPrune(ctx context.Context, r *round) error {
 
 // prunedObjects returns the objects of a workload that its old manifests had.
 func prunedObjects(w *workload) []client.Object {
-	m := w.meta(w.name)
+	m := metav1.ObjectMeta{Name: w.name}
 	return []client.Object{
 		&policyv1.PodDisruptionBudget{ObjectMeta: m}, &appsv1.Deployment{ObjectMeta: m}, &corev1.Service{ObjectMeta: m},
 	}

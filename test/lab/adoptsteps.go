@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -103,7 +103,7 @@ func (r *round) adopt(ctx context.Context, text string, change func(*v1alpha1.Gr
 	return events, r.lab.testbed.WaitFor(ctx, "the adoption", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
 		for _, w := range r.adopted() {
 			for _, object := range []client.Object{&corev1.Service{}, &appsv1.Deployment{}} {
-				if err := r.lab.testbed.Get(ctx, client.ObjectKey{Namespace: namespace, Name: w.name}, object); err != nil {
+				if err := r.lab.testbed.Get(ctx, client.ObjectKey{Name: w.name}, object); err != nil {
 					return "", err
 				}
 				if owner := metav1.GetControllerOf(object); owner == nil || owner.Kind != "GracefulApp" {
@@ -123,7 +123,7 @@ func (r *round) endAdoption(ctx context.Context, events []*report.Event) error {
 	err := r.lab.testbed.WaitFor(ctx, "the Services to target named ports", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
 		for _, w := range r.adopted() {
 			var s corev1.Service
-			if err := r.lab.testbed.Get(ctx, client.ObjectKey{Namespace: namespace, Name: w.name}, &s); err != nil {
+			if err := r.lab.testbed.Get(ctx, client.ObjectKey{Name: w.name}, &s); err != nil {
 				return "", err
 			}
 			if got := targetsOfService(s); !slices.Equal(got, w.targets) {
@@ -182,7 +182,7 @@ func (r *round) awaitReady(ctx context.Context, want int) error {
 	return r.lab.testbed.WaitFor(ctx, fmt.Sprintf("%d Ready pods in each Deployment", want), settleLimit, func(ctx context.Context) (testbed.Pending, error) {
 		for _, w := range r.adopted() {
 			var d appsv1.Deployment
-			if err := r.lab.testbed.Get(ctx, client.ObjectKey{Namespace: namespace, Name: w.name}, &d); err != nil {
+			if err := r.lab.testbed.Get(ctx, client.ObjectKey{Name: w.name}, &d); err != nil {
 				return "", err
 			}
 			if d.Status.ObservedGeneration < d.Generation || int(d.Status.ReadyReplicas) != want {
@@ -215,7 +215,7 @@ func (r *round) renameTarget(ctx context.Context, service string) (undo func(), 
 		return nil, err
 	}
 	err = r.lab.testbed.WaitFor(ctx, "the sabotage policy to be in force", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
-		s := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: service}}
+		s := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: service}}
 		dryRun := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"lab.gracefulapp.dev/sabotage":"in force"}}}`))
 		if err := r.lab.testbed.Patch(ctx, s, dryRun, client.DryRunAll); err != nil {
 			return "", err

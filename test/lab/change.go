@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -28,9 +29,9 @@ const (
 // object returns the object that a user edits: the GracefulApp, or the Deployment of a plain workload.
 func (w *workload) object() client.Object {
 	if w.managed {
-		return &v1alpha1.GracefulApp{ObjectMeta: w.meta(w.name)}
+		return &v1alpha1.GracefulApp{ObjectMeta: metav1.ObjectMeta{Name: w.name}}
 	}
-	return &appsv1.Deployment{ObjectMeta: w.meta(w.name)}
+	return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: w.name}}
 }
 
 // patch applies a merge patch. replicas and template have the same paths in both kinds.
@@ -92,7 +93,7 @@ func (w *workload) listenDelay(p profile) time.Duration {
 // template returns the pod template of the workload's Deployment.
 func (w *workload) template(ctx context.Context, t *testbed.Testbed) (corev1.PodTemplateSpec, error) {
 	d := &appsv1.Deployment{}
-	err := t.Get(ctx, client.ObjectKey{Namespace: namespace, Name: w.name}, d)
+	err := t.Get(ctx, client.ObjectKey{Name: w.name}, d)
 	return d.Spec.Template, err
 }
 
@@ -169,7 +170,7 @@ func (l *lab) update(ctx context.Context, want client.Object) error {
 // pods returns the pods of one workload, or of all workloads if none is named.
 func (l *lab) pods(ctx context.Context, workloads ...string) ([]corev1.Pod, error) {
 	var pods corev1.PodList
-	if err := l.testbed.List(ctx, &pods, client.InNamespace(namespace), client.HasLabels{workloadLabel}); err != nil {
+	if err := l.testbed.List(ctx, &pods, client.HasLabels{workloadLabel}); err != nil {
 		return nil, fmt.Errorf("listing pods: %w", err)
 	}
 	if len(workloads) == 0 {

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -104,9 +104,7 @@ func runExternalTools(ctx context.Context, r *round) error {
 // toolPod returns the pod of a tool. It has a CPU limit, because the tools send as fast as they can.
 func (r *round) toolPod(command []string) *corev1.Pod {
 	return &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: namespace, GenerateName: "tool-" + command[0] + "-", Labels: map[string]string{testbed.PartOfLabel: namespace},
-		},
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "tool-" + command[0] + "-"},
 		Spec: corev1.PodSpec{
 			RestartPolicy: corev1.RestartPolicyNever, EnableServiceLinks: new(false),
 			Containers: []corev1.Container{{
@@ -130,7 +128,7 @@ func (r *round) output(ctx context.Context, pod *corev1.Pod) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text, err := r.lab.testbed.Kube.CoreV1().Pods(namespace).GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(ctx)
+	text, err := r.lab.testbed.Kube.CoreV1().Pods(r.lab.testbed.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(ctx)
 	return string(text), err
 }
 

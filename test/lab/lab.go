@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -28,34 +28,28 @@ type lab struct {
 	current   *round
 }
 
-func newLab(ctx context.Context, o options, s suite, screen *testbed.Screen) (*lab, error) {
-	t, err := testbed.Connect(ctx, namespace)
-	if err != nil {
-		return nil, err
-	}
-	l := &lab{
+func newLab(t *testbed.Testbed, screen *testbed.Screen, o options, s suite) *lab {
+	return &lab{
 		testbed: t, screen: screen, options: o, suite: s,
 		random: rand.New(rand.NewPCG(o.seed, o.seed)), // the same seed makes the same choices
 	}
-	l.say("seed %d", o.seed)
-	if err := t.Clear(ctx); err != nil {
-		return nil, err
+}
+
+// start deploys the workloads and the proxies in the empty namespace, and finds their addresses.
+func (l *lab) start(ctx context.Context) error {
+	var err error
+	if l.recorder, err = newRecorder(ctx, l.testbed); err != nil {
+		return err
 	}
-	if l.recorder, err = newRecorder(ctx, t); err != nil {
-		return nil, err
+	if err := l.deploy(ctx, l.suite.profile); err != nil {
+		return err
 	}
-	if err := l.deploy(ctx, s.profile); err != nil {
-		return nil, err
-	}
-	if s.proxies {
+	if l.suite.proxies {
 		if err := l.startProxies(ctx); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if err := l.findAddresses(ctx); err != nil {
-		return nil, err
-	}
-	return l, nil
+	return l.findAddresses(ctx)
 }
 
 func (l *lab) say(format string, args ...any) { l.screen.Say(format, args...) }

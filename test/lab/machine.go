@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -43,7 +43,7 @@ func (l *lab) machine(ctx context.Context) (report.Machine, error) {
 // kube-proxy does not answer.
 func (l *lab) proxyMode(ctx context.Context, node corev1.Node) string {
 	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "ask-kube-proxy-"},
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "ask-kube-proxy-"},
 		Spec: corev1.PodSpec{
 			HostNetwork: true, RestartPolicy: corev1.RestartPolicyNever,
 			NodeSelector: map[string]string{corev1.LabelHostname: node.Labels[corev1.LabelHostname]},
@@ -64,7 +64,7 @@ func (l *lab) proxyMode(ctx context.Context, node corev1.Node) string {
 	if err != nil || phase != corev1.PodSucceeded {
 		return ""
 	}
-	text, err := l.testbed.Kube.CoreV1().Pods(namespace).GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(ctx)
+	text, err := l.testbed.Kube.CoreV1().Pods(l.testbed.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(ctx)
 	if err != nil {
 		return ""
 	}
@@ -83,7 +83,7 @@ func (l *lab) findAddresses(ctx context.Context) error {
 	err := l.testbed.WaitFor(ctx, "the Services", time.Minute, func(ctx context.Context) (testbed.Pending, error) {
 		for _, w := range l.suite.workloads {
 			var s corev1.Service
-			if err := l.testbed.Get(ctx, client.ObjectKey{Namespace: namespace, Name: w.name}, &s); err != nil {
+			if err := l.testbed.Get(ctx, client.ObjectKey{Name: w.name}, &s); err != nil {
 				return testbed.Pending(w.name), client.IgnoreNotFound(err)
 			}
 			a.services[w.name], a.nodePorts[w.name] = s.Spec.ClusterIP, s.Spec.Ports[0].NodePort

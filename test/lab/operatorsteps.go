@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -53,7 +53,7 @@ func (w *workload) autoscaler() *autoscalingv2.HorizontalPodAutoscaler {
 		target.APIVersion, target.Kind = "apps.gracefulapp.dev/v1alpha1", "GracefulApp"
 	}
 	return &autoscalingv2.HorizontalPodAutoscaler{
-		ObjectMeta: w.meta(w.name),
+		ObjectMeta: metav1.ObjectMeta{Name: w.name},
 		Spec:       autoscalingv2.HorizontalPodAutoscalerSpec{ScaleTargetRef: target, MinReplicas: new(int32(2)), MaxReplicas: 8},
 	}
 }

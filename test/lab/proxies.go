@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -53,12 +53,8 @@ func (l *lab) startProxy(ctx context.Context, name, image string) (address strin
 
 func proxyLabels(name string) map[string]string { return map[string]string{"app": name} }
 
-func proxyMeta(name string) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: map[string]string{testbed.PartOfLabel: namespace}}
-}
-
 func (l *lab) proxyService(name string) *corev1.Service {
-	s := &corev1.Service{ObjectMeta: proxyMeta(name), Spec: corev1.ServiceSpec{Selector: proxyLabels(name)}}
+	s := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.ServiceSpec{Selector: proxyLabels(name)}}
 	for _, w := range l.suite.workloads {
 		s.Spec.Ports = append(s.Spec.Ports, corev1.ServicePort{Name: w.name, Port: w.port, TargetPort: intstr.FromInt32(w.port)})
 	}
@@ -66,7 +62,7 @@ func (l *lab) proxyService(name string) *corev1.Service {
 }
 
 func proxyDeployment(name, image string) *appsv1.Deployment {
-	return &appsv1.Deployment{ObjectMeta: proxyMeta(name), Spec: appsv1.DeploymentSpec{
+	return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: appsv1.DeploymentSpec{
 		Selector: &metav1.LabelSelector{MatchLabels: proxyLabels(name)},
 		Template: corev1.PodTemplateSpec{
 			ObjectMeta: metav1.ObjectMeta{Labels: proxyLabels(name)},
