@@ -106,7 +106,6 @@ func (r *round) fill(out *report.Workload, w *workload, all []targetResult) {
 	}
 	slices.SortFunc(out.Seconds, func(a, b load.Second) int { return a.At.Compare(b.At) })
 	slices.SortFunc(out.Losses, func(a, b report.Loss) int { return a.Sent.Compare(b.Sent) })
-	out.Losses = out.Losses[:min(len(out.Losses), report.MaxLosses)]
 }
 
 func (r *round) loss(w *workload, client clientKind, target string, record load.Record, pods []report.Pod) report.Loss {

@@ -26,6 +26,8 @@ type lab struct {
 	deployed  string // name of the workloads' profile; "" if a step has changed them, so that the next scenario deploys them again
 	counter   int    // makes the names of rounds and versions unique
 	current   *round
+	// live returns the progress line under load; nil means the lab's own.
+	live func(text string) string
 }
 
 func newLab(t *testbed.Testbed, screen *testbed.Screen, o options, s suite) *lab {
@@ -58,6 +60,10 @@ func (l *lab) say(format string, args ...any) { l.screen.Say(format, args...) }
 func (l *lab) showProgress(text string) {
 	if l.current == nil || l.current.traffic == nil {
 		l.screen.Progress("  " + text)
+		return
+	}
+	if l.live != nil {
+		l.screen.Progress(l.live(text))
 		return
 	}
 	line := ""
@@ -140,12 +146,20 @@ func (l *lab) runAll(ctx context.Context, found report.Run, next schedule) (repo
 		if err != nil && one.Result() == report.Passed { // the next scenario may still succeed
 			one = report.Scenario{Name: s.name, Title: s.title, Faults: []string{"it did not end: " + err.Error()}}
 		}
-		found.Scenarios = append(found.Scenarios, one)
+		found.Scenarios = append(found.Scenarios, withFewerLosses(one))
 		l.say("%s", outcome(one))
 		if err := l.store(found); err != nil {
 			return found, err
 		}
 	}
+}
+
+// withFewerLosses returns the scenario with the losses that are stored.
+func withFewerLosses(s report.Scenario) report.Scenario {
+	for i, w := range s.Workloads {
+		s.Workloads[i].Losses = w.Losses[:min(len(w.Losses), report.MaxLosses)]
+	}
+	return s
 }
 
 func totals(w report.Workload) (requests, lost int) {

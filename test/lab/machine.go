@@ -39,9 +39,12 @@ func (l *lab) machine(ctx context.Context) (report.Machine, error) {
 	return m, nil
 }
 
-// proxyMode returns the mode of the node's kube-proxy. A pod in the node's network asks kube-proxy. proxyMode returns "" if such a pod is not allowed or
-// kube-proxy does not answer.
+// proxyMode returns the mode of the node's kube-proxy. A pod in the node's network asks kube-proxy. proxyMode returns "" if there is no image for such a
+// pod, if it is not allowed, or if kube-proxy does not answer.
 func (l *lab) proxyMode(ctx context.Context, node corev1.Node) string {
+	if l.options.helloImage == "" {
+		return ""
+	}
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "ask-kube-proxy-"},
 		Spec: corev1.PodSpec{

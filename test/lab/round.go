@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gracefulapp/gracefulapp/internal/load"
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
@@ -26,7 +25,7 @@ type round struct {
 	// load1 is the highest load average of the machine over one minute.
 	load1 float64
 	// steadyPhases are the phases in which load was sent without a change.
-	steadyPhases []load.Window
+	steadyPhases []window
 }
 
 // run sets the workloads to the state at the beginning of the scenario, runs the steps under load, and returns the result.
@@ -127,9 +126,9 @@ func (r *round) unproven() []string {
 
 // runSteadyPhase sends load without a change for steadyTime and records the phase. Its share of late requests shows whether the machine is fast enough.
 func (r *round) runSteadyPhase(ctx context.Context) error {
-	phase := load.Window{From: time.Now()}
+	phase := window{from: time.Now()}
 	err := r.waitUnderLoad(ctx, steadyTime)
-	phase.To = time.Now()
+	phase.to = time.Now()
 	r.steadyPhases = append(r.steadyPhases, phase)
 	return err
 }
@@ -159,7 +158,12 @@ func (r *round) addEvent(workload, text string) *report.Event {
 
 // change calls do for each workload and waits until all are settled.
 func (r *round) change(ctx context.Context, text string, do func(w *workload) error) error {
-	events, err := r.startChange(ctx, text, do)
+	r.lab.say("  %s", text)
+	return r.changeSilently(ctx, text, do)
+}
+
+func (r *round) changeSilently(ctx context.Context, text string, do func(w *workload) error) error {
+	events, err := r.startSilently(ctx, text, do)
 	if err != nil {
 		return err
 	}
@@ -175,8 +179,12 @@ const changeInterval = 3 * time.Second
 // startChange calls do for each workload and does not wait until they are settled. The GracefulApps are last, without an interval, so that a scenario that
 // then disturbs the operator does so during their change.
 func (r *round) startChange(ctx context.Context, text string, do func(w *workload) error) ([]*report.Event, error) {
-	var events []*report.Event
 	r.lab.say("  %s", text)
+	return r.startSilently(ctx, text, do)
+}
+
+func (r *round) startSilently(ctx context.Context, text string, do func(w *workload) error) ([]*report.Event, error) {
+	var events []*report.Event
 	for _, w := range slices.SortedStableFunc(slices.Values(r.lab.suite.workloads), managedLast) {
 		events = append(events, r.addEvent(w.name, text))
 		if err := do(w); err != nil {
