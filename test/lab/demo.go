@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -75,12 +76,7 @@ type Demo struct {
 func NewDemo(t *testbed.Testbed, screen *testbed.Screen, o DemoOptions, view DemoView) *Demo {
 	all := options{workloadImage: o.WorkloadImage, loadgenImage: o.LoadgenImage, cluster: o.Cluster}
 	d := &Demo{lab: newLab(t, screen, all, demoSuite()), view: view}
-	d.lab.live = func(text string) string {
-		if d.step != "" {
-			text = d.step
-		}
-		return view.Live(text, d.count(DemoApp), d.count(DemoControl))
-	}
+	d.lab.live = func(text string) string { return view.Live(cmp.Or(d.step, text), d.count(DemoApp), d.count(DemoControl)) }
 	return d
 }
 
