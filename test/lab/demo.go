@@ -76,7 +76,9 @@ type Demo struct {
 func NewDemo(t *testbed.Testbed, screen *testbed.Screen, o DemoOptions, view DemoView) *Demo {
 	all := options{workloadImage: o.WorkloadImage, loadgenImage: o.LoadgenImage, cluster: o.Cluster}
 	d := &Demo{lab: newLab(t, screen, all, demoSuite()), view: view}
-	d.lab.live = func(text string) string { return view.Live(cmp.Or(d.step, text), d.count(DemoApp), d.count(DemoControl)) }
+	d.lab.live = func(text string) string {
+		return view.Live(cmp.Or(d.step, text), d.count(DemoApp), d.count(DemoControl))
+	}
 	return d
 }
 
