@@ -18,7 +18,7 @@ SHELL := /bin/bash
 export CGO_ENABLED := 0
 export GOFLAGS := -trimpath -buildvcs=false
 # The linker writes the version into each program.
-LDFLAGS := -ldflags '-s -w -X main.version=$(VERSION)'
+LDFLAGS := -ldflags '-s -w -X main.version=$(VERSION) -X github.com/gracefulapp/gracefulapp/test/lab.version=$(VERSION)'
 
 # A target that depends on FORCE always runs. Go's build cache decides which packages to compile.
 .PHONY: FORCE
@@ -139,7 +139,7 @@ bin/workload: FORCE
 bin/demo: FORCE
 	@go build $(LDFLAGS) -o $@ ./test/demo
 bin/lab: FORCE
-	@go build $(LDFLAGS) -o $@ ./test/lab
+	@go build $(LDFLAGS) -o $@ ./test/lab/cmd
 bin/cluster: FORCE
 	@go build -C test/cluster $(LDFLAGS) -o ../../$@ .
 bin/controller-gen: hack/tools/go.mod

@@ -7,7 +7,6 @@ import (
 	"net"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // Outcome is the result of a request.
@@ -110,46 +109,4 @@ func classifyText(text string) Class {
 func isTimeout(err error) bool {
 	var ne net.Error
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &ne) && ne.Timeout()
-}
-
-// Window is a phase of a run, from From (inclusive) to To (exclusive).
-type Window struct {
-	Name     string
-	From, To time.Time
-}
-
-// Between is the name that Phases uses for the time outside all windows.
-const Between = "between"
-
-// Phases counts requests by window. A request belongs to the window in which it was sent. A lost request that was sent outside all windows belongs
-// to the window in which it ended, because the step of that window ended its connection. Losses have exact times. All other requests count in the window
-// of the second in which they were sent.
-func Phases(seconds []Second, losses []Record, windows []Window) map[string]Count {
-	counts := map[string]Count{}
-	for _, s := range seconds {
-		name := windowAt(windows, s.At)
-		c := counts[name]
-		c.add(s.Count)
-		c.Lost -= s.Lost
-		counts[name] = c
-	}
-	for _, r := range losses {
-		name := windowAt(windows, r.Sent)
-		if name == Between {
-			name = windowAt(windows, r.End())
-		}
-		c := counts[name]
-		c.Lost++
-		counts[name] = c
-	}
-	return counts
-}
-
-func windowAt(windows []Window, t time.Time) string {
-	for _, w := range windows {
-		if !t.Before(w.From) && t.Before(w.To) {
-			return w.Name
-		}
-	}
-	return Between
 }

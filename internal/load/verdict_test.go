@@ -9,9 +9,6 @@ import (
 	"os"
 	"syscall"
 	"testing"
-	"time"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func TestJudge(t *testing.T) {
@@ -53,33 +50,5 @@ func TestJudge(t *testing.T) {
 				t.Errorf("got %s %q, want %s %q", outcome, class, tc.want, tc.class)
 			}
 		})
-	}
-}
-
-func TestPhases(t *testing.T) {
-	zero := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	at := func(seconds float64) time.Time { return zero.Add(time.Duration(seconds * float64(time.Second))) }
-	windows := []Window{{"up", at(2), at(4)}, {"down", at(6), at(8)}}
-	lost := func(sent, latency float64) Record {
-		return Record{Sent: at(sent), Latency: at(latency).Sub(zero), Outcome: Lost}
-	}
-	records := []Record{
-		lost(2, 0),     // at the very start of a window
-		lost(4, 0.5),   // a window's end is exclusive
-		lost(5.5, 1),   // sent before the step, cut off by it
-		lost(7.9, 0.5), // ends after the step, was sent within it
-		lost(9, 1),
-	}
-	for s := range 10 {
-		records = append(records, Record{Sent: at(float64(s)), Outcome: Answered})
-	}
-	got := Phases(Seconds(records), records[:5], windows)
-	want := map[string]Count{
-		"up":    {Requests: 3, Answered: 2, Lost: 1},
-		"down":  {Requests: 3, Answered: 2, Lost: 2},
-		Between: {Requests: 9, Answered: 6, Lost: 2},
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/test/lab"
 )
 
 func TestTimeline(t *testing.T) {
@@ -37,6 +38,13 @@ t3 = 16 s in all, and t3 > t1 + t2`},
 				t.Errorf("%s\n%s", diff, got)
 			}
 		})
+	}
+}
+
+func TestRejectedAppHasEqualTimes(t *testing.T) {
+	timing := rejected(lab.NewDemo(nil, nil, lab.DemoOptions{}, nil).App()).Spec.Timing
+	if *timing.TerminationGracePeriodSeconds != *timing.ShutdownSeconds+*timing.PreStopSeconds {
+		t.Errorf("%+v, want t3 = t1 + t2", timing)
 	}
 }
 

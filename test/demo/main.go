@@ -2,9 +2,13 @@
 // and rolled out under load loses no request, while a plain Deployment of the same image loses some.
 //
 //	demo confirm    shows the cluster of KUBECONFIG and asks for confirmation
-//	demo run        runs the demonstration; exits with 1 if the GracefulApp lost a request or if the run proves nothing
+//	demo run        runs the demonstration
 //
-// The operator must be deployed before; `make demo` does that. All figures come from the cluster and from the records of the load generators.
+// It exits with 1 if the GracefulApp lost a request or the plain Deployment lost none, with 2 if an argument is wrong, with 3 if the machine was too busy
+// to prove anything, and with 130 if it was interrupted.
+//
+// The operator must be deployed before; `make demo` does that. The scenario is part of the lab (test/lab/demo.go); this program is its look. All figures
+// come from the cluster and from the records of the load generators.
 package main
 
 import (
@@ -22,11 +26,13 @@ import (
 	"golang.org/x/term"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	"github.com/gracefulapp/gracefulapp/test/lab"
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
+const namespace = "graceful-demo"
+
 const (
-	exitFailed      = 1
 	exitUsage       = 2
 	exitInterrupted = 130 // as a shell reports SIGINT
 )
@@ -66,10 +72,7 @@ func command(ctx context.Context, args []string) int {
 		return exitInterrupted
 	}
 	fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
-	if errors.Is(err, testbed.ErrTooBusy) {
-		return testbed.ExitTooBusy
-	}
-	return exitFailed
+	return testbed.ExitCode(err)
 }
 
 type usageError struct{ error }
@@ -93,35 +96,34 @@ func runConfirm(args []string) error {
 	}
 	return testbed.Confirm(fmt.Sprintf("make demo installs the CRD and the operator (namespace gracefulapp-system) in\n"+
 		"this cluster. It runs up to 12 pods and about %d requests per second in the\n"+
-		"namespace %s. Afterwards it deletes only the load generators.", ratePerWorkload*2, namespace), *yes)
+		"namespace %s. Afterwards it deletes only the load generators.", lab.DemoRate*2, namespace), *yes)
 }
 
 type options struct {
-	workloadImage string
-	loadgenImage  string
-	cluster       string // name of the embedded cluster, for the hints at the end
-	jsonFile      string
-	markdownFile  string
+	demo         lab.DemoOptions
+	jsonFile     string
+	markdownFile string
 }
 
 func runDemo(ctx context.Context, args []string) error {
 	var o options
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
-	flags.StringVar(&o.workloadImage, "workload-image", os.Getenv("WORKLOAD_IMG"), "image of the server")
-	flags.StringVar(&o.loadgenImage, "loadgen-image", os.Getenv("LOADGEN_IMG"), "image of the load generator")
-	flags.StringVar(&o.cluster, "cluster", "", "name of the embedded cluster; empty for any other cluster")
+	flags.StringVar(&o.demo.WorkloadImage, "workload-image", os.Getenv("WORKLOAD_IMG"), "image of the server")
+	flags.StringVar(&o.demo.LoadgenImage, "loadgen-image", os.Getenv("LOADGEN_IMG"), "image of the load generator")
+	flags.StringVar(&o.demo.Cluster, "cluster", "", "name of the embedded cluster; empty for any other cluster")
 	flags.StringVar(&o.jsonFile, "json", "", "write the result to this file as JSON")
 	flags.StringVar(&o.markdownFile, "markdown", "", "write the table to this file as Markdown")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
-	if o.workloadImage == "" || o.loadgenImage == "" {
+	if o.demo.WorkloadImage == "" || o.demo.LoadgenImage == "" {
 		return usageError{errors.New("--workload-image and --loadgen-image are required")}
 	}
 	t, err := testbed.Connect(ctx, namespace)
 	if err != nil {
 		return err
 	}
-	d := &demo{testbed: t, options: o, Screen: testbed.NewScreen(os.Stdout, term.IsTerminal(int(os.Stdout.Fd())))}
+	d := &demo{testbed: t, options: o, screen: testbed.NewScreen(os.Stdout, term.IsTerminal(int(os.Stdout.Fd())))}
+	d.lab = lab.NewDemo(t, d.screen, o.demo, d)
 	return d.run(ctx)
 }

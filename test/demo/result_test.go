@@ -1,8 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,129 +10,154 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/lab"
+	"github.com/gracefulapp/gracefulapp/test/lab/report"
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-func goodResult() result {
-	workload := func(name string, lost map[string]int) workloadResult {
-		half := row{Name: "new connections, 1 s each", Requests: 10_000, Lost: lost}
-		total := row{Name: name, Requests: 21_234, Lost: lost}
-		return workloadResult{Total: total, Clients: []row{half}, Sum: load.Count{Requests: 21_234}}
+const (
+	slow = "new connections, 1 s each"
+	kept = "keep-alive, at once"
+)
+
+var zero = time.Unix(1_800_000_000, 0)
+
+func at(seconds int) time.Time { return zero.Add(time.Duration(seconds) * time.Second) }
+
+// lossesAt returns n losses of a client, sent and lost at the given seconds.
+func lossesAt(n int, client string, sent, lost int) []report.Loss {
+	all := make([]report.Loss, n)
+	for i := range all {
+		all[i] = report.Loss{Client: client, Sent: at(sent), Lost: at(lost), Class: load.Refused, Error: "connection refused", Row: "D1"}
 	}
-	return result{
-		Seconds: 90, Size: "one machine with 2 cores",
-		App:   workload("GracefulApp hello", map[string]int{}),
-		Plain: workload("plain Deployment hello-naive", map[string]int{scaleUp: 1505, scaleDown: 74, rollout: 938, load.Between: 2}),
-	}
+	return all
 }
 
-func TestVerdict(t *testing.T) {
-	for _, tc := range []struct {
-		name  string
-		spoil func(*result)
-		want  string
-	}{
-		{"passes when only the plain Deployment lost", func(*result) {}, ""},
-		{"fails on a single lost request", func(r *result) { r.App.Total.Lost = map[string]int{load.Between: 1} }, "lost 1 requests"},
-		{"fails on a loss outside all phases", func(r *result) { r.App.Sum.Lost = 1 }, "lost 1 requests"},
-		{"fails when the plain Deployment lost none at scale-down", func(r *result) { r.Plain.Total.Lost[scaleDown] = 0 }, "proves nothing"},
-		{"passes with just enough requests", func(r *result) { r.App.Total.Requests = 20_000 }, ""},
-		{"fails with one request too few", func(r *result) { r.App.Total.Requests = 19_999 }, "fewer than 20000"},
-		{"counts the requests to the plain Deployment too", func(r *result) { r.Plain.Total.Requests = 19_999 }, "hello-naive was sent 19999"},
-		{"fails when requests were rejected", func(r *result) { r.App.Sum.Rejected = 3 }, "3 requests were answered"},
+func goodRun() report.Run {
+	var events []report.Event
+	for _, workload := range []string{lab.DemoApp, lab.DemoControl} {
+		events = append(events,
+			report.Event{Workload: workload, Text: "scale-up 2 -> 5", At: at(10), Settled: at(20)},
+			report.Event{Workload: workload, Text: "scale-down 5 -> 1", At: at(30), Settled: at(40)},
+			report.Event{Workload: workload, Text: "rollout of 3", At: at(50), Settled: at(60)})
+	}
+	workload := func(name, title string, lost int) report.Workload {
+		return report.Workload{Name: name, Title: title, Seconds: make([]load.Second, 90), Rows: []report.Row{
+			{Client: slow, Count: load.Count{Requests: 7_000, Lost: lost}}, {Client: kept, Count: load.Count{Requests: 14_234}},
+		}}
+	}
+	app, control := workload(lab.DemoApp, "GracefulApp hello", 0), workload(lab.DemoControl, "plain Deployment hello-naive", 2519)
+	for _, losses := range [][]report.Loss{
+		lossesAt(1505, slow, 10, 10),
+		lossesAt(73, slow, 39, 41), // lost after the step
+		lossesAt(1, slow, 29, 30),  // sent before the step
+		lossesAt(938, slow, 55, 55),
+		lossesAt(2, slow, 20, 20), // the end of a step is exclusive
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			r := goodResult()
-			tc.spoil(&r)
-			faults := strings.Join(verdict(r), "; ")
-			if (tc.want == "") != (faults == "") || !strings.Contains(faults, tc.want) {
-				t.Errorf("faults %q, want %q", faults, tc.want)
-			}
-		})
+		control.Losses = append(control.Losses, losses...)
 	}
-}
-
-func TestALossIsOverloadOnlyWhereRequestsWereLate(t *testing.T) {
-	for _, tc := range []struct {
-		name     string
-		late     int // of 42,468 requests
-		rejected int
-		busy     bool
-	}{
-		{"a machine with room", 1000, 0, false},
-		{"just below a tenth late", 4246, 0, false},
-		{"just above a tenth late", 4247, 0, true},
-		{"rejected requests on a busy machine", 20_000, 3, false},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			r := goodResult()
-			r.App.Sum.Lost, r.App.Sum.Late, r.App.Sum.Rejected = 1, tc.late, tc.rejected
-			err := failure(r, verdict(r))
-			if errors.Is(err, testbed.ErrTooBusy) != tc.busy || !strings.Contains(err.Error(), "GracefulApp lost 1 requests") {
-				t.Errorf("%v; want too busy %v, and the loss in the message", err, tc.busy)
-			}
-		})
-	}
-}
-
-func TestCollectPlacesRequestsByTheGeneratorsClock(t *testing.T) {
-	zero := time.Unix(1_800_000_000, 0)
-	const offset = 100 * time.Second // the generator's clock is this far behind
-	at := func(s int) time.Time { return zero.Add(time.Duration(s)*time.Second - offset) }
-	target := plainName + "/" + string(load.NewConnection)
-	g := &testbed.Generator{
-		Pod: "loadgen-1", ClockOffset: offset,
-		Losses: map[string][]load.Record{target: {{Sent: at(12), Outcome: load.Lost}}},
-		Summary: []load.Summary{{
-			Target: load.Target{Name: target}, Count: load.Count{Requests: 5, Answered: 4, Lost: 1},
-			Seconds: []load.Second{
-				{At: at(1), Count: load.Count{Requests: 2, Answered: 2}},
-				{At: at(12), Count: load.Count{Requests: 3, Answered: 2, Lost: 1}},
-			},
-		}},
-	}
-	windows := []load.Window{{Name: scaleDown, From: zero.Add(11 * time.Second), To: zero.Add(14 * time.Second)}}
-	got := collect([]*testbed.Generator{g}, windows, plainName, "plain")
-	want := row{Name: "plain", Requests: 5, Lost: map[string]int{scaleDown: 1, load.Between: 0}}
-	if diff := cmp.Diff(want, got.Total); diff != "" {
-		t.Error(diff)
-	}
-	if len(got.examples) != 1 || got.Sum.Requests != 5 {
-		t.Errorf("%d examples, sum %+v; want one, and 5 requests", len(got.examples), got.Sum)
+	return report.Run{
+		Machine:   report.Machine{Kubernetes: "v1.37.2", CPUs: 2, MemoryGiB: 24, Nodes: make([]report.Node, 2)},
+		Scenarios: []report.Scenario{{Name: "demo", Events: events, Workloads: []report.Workload{app, control}}},
 	}
 }
 
 func TestTables(t *testing.T) {
-	text := table(goodResult())
 	want := `                              requests  lost: scale-up  scale-down  rollout  between
 GracefulApp hello               21,234               0           0        0        0
-  new connections, 1 s each     10,000               0           0        0        0
+  new connections, 1 s each      7,000               0           0        0        0
+  keep-alive, at once           14,234               0           0        0        0
 plain Deployment hello-naive    21,234           1,505          74      938        2
-  new connections, 1 s each     10,000           1,505          74      938        2
-`
-	if diff := cmp.Diff(want, text[:len(want)]); diff != "" {
+  new connections, 1 s each      7,000           1,505          74      938        2
+  keep-alive, at once           14,234               0           0        0        0
+
+90 s of load, open loop, 240 requests per second to each:
+2 -> 5 -> 1 -> 3 pods and a rollout.
+2 CPUs and 24 GiB memory carry 2 nodes, control plane and load;
+Kubernetes v1.37.2.`
+	if diff := cmp.Diff(want, table(goodRun())); diff != "" {
 		t.Error(diff)
 	}
 	dir := t.TempDir()
 	o := options{jsonFile: filepath.Join(dir, "r.json"), markdownFile: filepath.Join(dir, "r.md")}
-	if err := write(goodResult(), o); err != nil {
+	if err := write(goodRun(), o); err != nil {
 		t.Fatal(err)
 	}
 	md, err := os.ReadFile(o.markdownFile)
 	if err != nil || !strings.Contains(string(md), "| **GracefulApp hello** | **21,234** | **0** |") {
 		t.Errorf("Markdown %v:\n%s", err, md)
 	}
-	var back result
-	text2, err := os.ReadFile(o.jsonFile)
-	if err != nil || json.Unmarshal(text2, &back) != nil || back.Plain.Total.Lost[rollout] != 938 {
-		t.Errorf("JSON %v:\n%s", err, text2)
+	if back, err := report.Read(o.jsonFile); err != nil || back.Scenarios[0].Workloads[1].Total().Lost != 2519 {
+		t.Errorf("JSON: %v, %+v", err, back.Scenarios)
 	}
 }
 
-func TestThousands(t *testing.T) {
-	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 20000: "20,000", 1234567: "1,234,567"} {
-		if got := thousands(n); got != want {
-			t.Errorf("%d is written %q, want %q", n, got, want)
+func TestLostLine(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		loss report.Loss
+		want string
+	}{
+		{
+			name: "the pod is known",
+			loss: report.Loss{Pod: "hello-1", Phase: "0.2 s after SIGTERM", Class: load.EOF, Error: "EOF", Row: "D16"},
+			want: "lost: pod hello-1, 0.2 s after SIGTERM; eof EOF; row D16 of docs/failure-modes.md",
+		},
+		{
+			name: "the pod is guessed",
+			loss: report.Loss{Pod: "hello-1", Guessed: true, Phase: "5.4 s after deletion", Class: load.Refused, Error: "connection refused", Row: "D1"},
+			want: "lost: probably pod hello-1, 5.4 s after deletion; refused connection refused; row D1 of docs/failure-modes.md",
+		},
+		{
+			name: "no pod, and no row fits",
+			loss: report.Loss{Class: load.Other},
+			want: "lost: no pod; other; no row of docs/failure-modes.md fits",
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := lostLine(tc.loss); got != tc.want {
+				t.Errorf("got  %s\nwant %s", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestTenLostRequestsArePrinted(t *testing.T) {
+	for lost, want := range map[int]string{0: "", 10: "lost: no pod; refused connection refused; row D1 of docs/failure-modes.md", 1012: "lost: 1,002 more"} {
+		w := report.Workload{Rows: []report.Row{{Count: load.Count{Lost: lost}}}, Losses: lossesAt(lost, slow, 1, 1)}
+		lines := lostLines(w)
+		last := ""
+		if len(lines) > 0 {
+			last = lines[len(lines)-1]
 		}
+		if last != want || len(lines) > maxLostLines+1 {
+			t.Errorf("%d lost: %d lines, the last is %q; want %q", lost, len(lines), last, want)
+		}
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	for _, tc := range []struct {
+		name            string
+		faults, tooBusy []string
+		want            string
+		code            int
+	}{
+		{name: "passed"},
+		{name: "failed", faults: []string{"hello: 1 of 7,000 requests were lost", "1.0 % late"}, want: "requests were lost\n      1.0 % late", code: testbed.ExitFailed},
+		{name: "too busy", tooBusy: []string{"hello: 1 of 7,000 requests were lost", "11.0 % late"}, want: "too busy\n      hello: 1", code: testbed.ExitTooBusy},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			err := failure(report.Scenario{Faults: tc.faults, TooBusy: tc.tooBusy})
+			if tc.code == 0 {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if err == nil || testbed.ExitCode(err) != tc.code || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%v; want exit code %d and %q", err, tc.code, tc.want)
+			}
+		})
 	}
 }

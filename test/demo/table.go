@@ -1,27 +1,36 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
+
+	"github.com/gracefulapp/gracefulapp/test/lab"
+	"github.com/gracefulapp/gracefulapp/test/lab/report"
 )
 
 // columns are the headings of the table, after the name.
 var columns = []string{"requests", "lost: scale-up", "scale-down", "rollout", "between"}
 
 func cells(r row) []string {
-	out := []string{r.Name, thousands(r.Requests)}
+	out := []string{r.name, report.Thousands(r.requests)}
 	for _, phase := range phases {
-		out = append(out, thousands(r.Lost[phase]))
+		out = append(out, report.Thousands(r.lost[phase]))
 	}
 	return out
 }
 
 // table formats the result for a terminal of 80 columns. The clients of a workload are indented below it.
-func table(r result) string {
+func table(run report.Run) string {
 	rows := [][]string{append([]string{""}, columns...)}
-	each(r, func(name string, r row) { rows = append(rows, append([]string{name}, cells(r)[1:]...)) })
+	for _, w := range run.Scenarios[0].Workloads {
+		for i, r := range rowsOf(run.Scenarios[0].Events, w) {
+			if i > 0 {
+				r.name = "  " + r.name
+			}
+			rows = append(rows, cells(r))
+		}
+	}
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, cell := range row {
@@ -36,57 +45,43 @@ func table(r result) string {
 		}
 		out.WriteString("\n")
 	}
-	return out.String() + "\n" + caption(r)
+	return out.String() + "\n" + caption(run)
 }
 
-func each(r result, do func(name string, r row)) {
-	for _, w := range []workloadResult{r.App, r.Plain} {
-		do(w.Total.Name, w.Total)
-		for _, c := range w.Clients {
-			do("  "+c.Name, c)
-		}
-	}
-}
-
-func caption(r result) string {
+func caption(run report.Run) string {
 	return fmt.Sprintf("%d s of load, open loop, %d requests per second to each:\n2 -> 5 -> 1 -> 3 pods and a rollout.\n%s.",
-		r.Seconds, ratePerWorkload, upperFirst(r.Size))
+		len(run.Scenarios[0].Workloads[0].Seconds), lab.DemoRate, strings.ReplaceAll(run.Machine.String(), "; ", ";\n"))
 }
 
-func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
-
-// markdown formats the result as a Markdown table for the README.
-func markdown(r result) string {
+// markdown formats the result as a Markdown table for docs/lab.md.
+func markdown(run report.Run) string {
 	var out strings.Builder
 	line := func(cells []string) { fmt.Fprintf(&out, "| %s |\n", strings.Join(cells, " | ")) }
 	line([]string{"", "requests", "lost at scale-up", "at scale-down", "in the rollout", "in between"})
 	line([]string{"---", "---:", "---:", "---:", "---:", "---:"})
-	for _, w := range []workloadResult{r.App, r.Plain} {
-		total := cells(w.Total)
-		for i := range total {
-			total[i] = "**" + total[i] + "**"
-		}
-		line(total)
-		for _, c := range w.Clients {
-			line(cells(c))
+	for _, w := range run.Scenarios[0].Workloads {
+		for i, r := range rowsOf(run.Scenarios[0].Events, w) {
+			text := cells(r)
+			for j := range text {
+				if i == 0 {
+					text[j] = "**" + text[j] + "**"
+				}
+			}
+			line(text)
 		}
 	}
-	return out.String() + "\n" + strings.ReplaceAll(caption(r), " -> ", " → ") + "\n"
+	return out.String() + "\n" + strings.ReplaceAll(caption(run), " -> ", " → ") + "\n"
 }
 
-// write writes the result to the files that the flags name.
-func write(r result, o options) error {
+// write writes the result to the files that the flags name. bin/lab render shows the JSON.
+func write(run report.Run, o options) error {
 	if o.jsonFile != "" {
-		text, err := json.MarshalIndent(r, "", "  ")
-		if err != nil {
+		if err := report.Write(o.jsonFile, run); err != nil {
 			return err
-		}
-		if err := os.WriteFile(o.jsonFile, append(text, '\n'), 0o644); err != nil {
-			return fmt.Errorf("writing the result: %w", err)
 		}
 	}
 	if o.markdownFile != "" {
-		if err := os.WriteFile(o.markdownFile, []byte(markdown(r)), 0o644); err != nil {
+		if err := os.WriteFile(o.markdownFile, []byte(markdown(run)), 0o644); err != nil {
 			return fmt.Errorf("writing the table: %w", err)
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"cmp"
@@ -105,10 +105,10 @@ func (a adoptee) build(w *workload, p profile, image string) []client.Object {
 		d.Spec.Template.Spec.Containers = append(d.Spec.Template.Spec.Containers, a.secondContainer(p, image, ""))
 	}
 	d.Spec.Template.Spec.TerminationGracePeriodSeconds = new(int64(oldGraceSeconds))
-	s := &corev1.Service{ObjectMeta: w.meta(w.name), Spec: *a.service.DeepCopy()}
+	s := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: w.name}, Spec: *a.service.DeepCopy()}
 	s.Spec.Selector = w.podLabels()
 	return []client.Object{d, s, &policyv1.PodDisruptionBudget{
-		ObjectMeta: w.meta(w.name),
+		ObjectMeta: metav1.ObjectMeta{Name: w.name},
 		Spec: policyv1.PodDisruptionBudgetSpec{
 			Selector: &metav1.LabelSelector{MatchLabels: w.podLabels()}, MaxUnavailable: new(intstr.FromInt32(1)),
 		},
@@ -128,7 +128,7 @@ func (a adoptee) app(w *workload, p profile, image string) *v1alpha1.GracefulApp
 		}
 	}
 	app := &v1alpha1.GracefulApp{
-		ObjectMeta: w.meta(w.name),
+		ObjectMeta: metav1.ObjectMeta{Name: w.name},
 		Spec: v1alpha1.GracefulAppSpec{
 			Replicas: new(int32(2)),
 			Selector: &v1alpha1.Selector{MatchLabels: w.podLabels()},

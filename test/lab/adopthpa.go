@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -30,10 +30,10 @@ const (
 // adoptAutoscaled adopts a Deployment that an autoscaler scales, with the replicas of the old manifest, and then lets the autoscaler target the
 // GracefulApp. The autoscaler scales to minReplicas, which needs no metric.
 func adoptAutoscaled(ctx context.Context, r *round) error {
-	w, control := r.workloads[0], r.workloads[1]
+	w, control := r.lab.suite.workloads[0], r.lab.suite.workloads[1]
 	autoscaler := w.autoscaler() // it targets the Deployment, because the workload is not managed yet
 	autoscaler.Spec.MinReplicas = new(int32(r.scenario.replicas))
-	if err := r.Create(ctx, autoscaler); err != nil {
+	if err := r.lab.testbed.Create(ctx, autoscaler); err != nil {
 		return fmt.Errorf("creating the autoscaler: %w", err)
 	}
 	defer r.removeAutoscalers(ctx)
@@ -74,8 +74,8 @@ func adoptAutoscaled(ctx context.Context, r *round) error {
 
 // awaitAutoscaler waits until the autoscaler has read the Deployment. By then the operator, which watches autoscalers too, has seen it.
 func (r *round) awaitAutoscaler(ctx context.Context, a *autoscalingv2.HorizontalPodAutoscaler) error {
-	return r.WaitFor(ctx, "the autoscaler", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
-		if err := r.Direct.Get(ctx, client.ObjectKeyFromObject(a), a); err != nil {
+	return r.lab.testbed.WaitFor(ctx, "the autoscaler", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
+		if err := r.lab.testbed.Direct.Get(ctx, client.ObjectKeyFromObject(a), a); err != nil {
 			return "", err
 		}
 		if got := int(a.Status.CurrentReplicas); got != r.scenario.replicas {
@@ -90,9 +90,9 @@ func (r *round) scaleInTurn(ctx context.Context, control *workload) error {
 	for range 2 {
 		for _, n := range []int{manifestReplicas, r.scenario.replicas} {
 			text := fmt.Sprintf("scale to %d", n)
-			r.say("  %s: %s", control.name, text)
+			r.lab.say("  %s: %s", control.name, text)
 			r.addEvent(control.name, text)
-			if err := control.patch(ctx, r.Testbed, replicasPatch(n)); err != nil {
+			if err := control.patch(ctx, r.lab.testbed, replicasPatch(n)); err != nil {
 				return err
 			}
 			if err := r.waitUnderLoad(ctx, autoscalerPeriod); err != nil {
@@ -106,14 +106,14 @@ func (r *round) scaleInTurn(ctx context.Context, control *workload) error {
 // retargetAutoscaler lets the autoscaler target the GracefulApp, with the steps of docs/how-to/autoscale.md.
 func (r *round) retargetAutoscaler(ctx context.Context, w *workload) error {
 	const text = "let the autoscaler target the GracefulApp"
-	r.say("  %s", text)
+	r.lab.say("  %s", text)
 	r.addEvent(w.name, text)
-	if err := w.scale(ctx, r.Testbed, int32(r.scenario.replicas)); err != nil {
+	if err := w.scale(ctx, r.lab.testbed, int32(r.scenario.replicas)); err != nil {
 		return err
 	}
 	target := client.RawPatch(types.MergePatchType, fmt.Appendf(nil,
 		`{"spec":{"scaleTargetRef":{"apiVersion":%q,"kind":"GracefulApp","name":%q}}}`, v1alpha1.GroupVersion, w.name))
-	if err := r.Patch(ctx, w.autoscaler(), target); err != nil {
+	if err := r.lab.testbed.Patch(ctx, w.autoscaler(), target); err != nil {
 		return fmt.Errorf("%s: %w", text, err)
 	}
 	return nil
@@ -122,9 +122,9 @@ func (r *round) retargetAutoscaler(ctx context.Context, w *workload) error {
 // awaitScaleConflict waits until the condition ScaleConflict reports, or no longer reports, an autoscaler that targets the Deployment.
 func (r *round) awaitScaleConflict(ctx context.Context, w *workload, want bool) error {
 	condition := fmt.Sprintf("%s's ScaleConflict to be %t", w.name, want)
-	return r.WaitFor(ctx, condition, adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
+	return r.lab.testbed.WaitFor(ctx, condition, adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
 		var app v1alpha1.GracefulApp
-		if err := r.Get(ctx, client.ObjectKey{Namespace: namespace, Name: w.name}, &app); err != nil {
+		if err := r.lab.testbed.Get(ctx, client.ObjectKey{Name: w.name}, &app); err != nil {
 			return "", err
 		}
 		c := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionScaleConflict)
@@ -157,7 +157,7 @@ func (r *round) watchScale(ctx context.Context, w *workload, want int) (*scaleWa
 		return nil
 	}
 	for _, kind := range []client.Object{&corev1.Pod{}, &appsv1.Deployment{}} {
-		informer, err := r.Watched.GetInformer(ctx, kind)
+		informer, err := r.lab.testbed.Watched.GetInformer(ctx, kind)
 		if err != nil {
 			return nil, err
 		}

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -21,7 +21,7 @@ func adoptAndPrune(ctx context.Context, r *round) error {
 	if err := r.adoptAndRollOut(ctx); err != nil {
 		return err
 	}
-	kept, control := r.workloads[0], r.workloads[1]
+	kept, control := r.lab.suite.workloads[0], r.lab.suite.workloads[1]
 	if err := r.pruneUnprotected(ctx, control); err != nil {
 		return err
 	}
@@ -31,23 +31,23 @@ func adoptAndPrune(ctx context.Context, r *round) error {
 	if err := r.waitUnderLoad(ctx, steadyTime); err != nil {
 		return err
 	}
-	return r.settle(ctx, r.scenario.profile, nil)
+	return r.lab.settle(ctx, r.scenario.profile, nil)
 }
 
 // prunedObjects returns the objects of a workload that its old manifests had.
 func prunedObjects(w *workload) []client.Object {
-	m := w.meta(w.name)
+	m := metav1.ObjectMeta{Name: w.name}
 	return []client.Object{
 		&policyv1.PodDisruptionBudget{ObjectMeta: m}, &appsv1.Deployment{ObjectMeta: m}, &corev1.Service{ObjectMeta: m},
 	}
 }
 
 func (r *round) prune(ctx context.Context, object client.Object) error {
-	return r.Delete(ctx, object, client.PropagationPolicy(metav1.DeletePropagationBackground))
+	return r.lab.testbed.Delete(ctx, object, client.PropagationPolicy(metav1.DeletePropagationBackground))
 }
 
 func (r *round) pruneProtected(ctx context.Context, w *workload) error {
-	r.say("  prune %s", w.name)
+	r.lab.say("  prune %s", w.name)
 	r.addEvent(w.name, "prune")
 	for _, object := range prunedObjects(w) {
 		switch err := r.prune(ctx, object); {
@@ -64,10 +64,10 @@ func (r *round) pruneProtected(ctx context.Context, w *workload) error {
 func (r *round) pruneUnprotected(ctx context.Context, w *workload) error {
 	allow := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{%q:"true"}}}`, v1alpha1.AnnotationAllowDeletion))
 	before := map[types.UID]bool{}
-	r.say("  allow the deletion of %s and prune it", w.name)
+	r.lab.say("  allow the deletion of %s and prune it", w.name)
 	r.addEvent(w.name, "prune")
 	for _, object := range prunedObjects(w) {
-		if err := r.Patch(ctx, object, allow); err != nil {
+		if err := r.lab.testbed.Patch(ctx, object, allow); err != nil {
 			return fmt.Errorf("annotating %T %s: %w", object, w.name, err)
 		}
 		before[object.GetUID()] = true
@@ -75,9 +75,9 @@ func (r *round) pruneUnprotected(ctx context.Context, w *workload) error {
 			return fmt.Errorf("deleting %T %s: %w", object, w.name, err)
 		}
 	}
-	return r.WaitFor(ctx, w.name+" to be created again", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
+	return r.lab.testbed.WaitFor(ctx, w.name+" to be created again", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
 		for _, object := range prunedObjects(w)[1:] { // the cache has no PodDisruptionBudgets
-			if err := r.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil || before[object.GetUID()] {
+			if err := r.lab.testbed.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil || before[object.GetUID()] {
 				return testbed.Pending(fmt.Sprintf("%T", object)), client.IgnoreNotFound(err)
 			}
 		}

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -55,13 +55,13 @@ func adoptPaused(ctx context.Context, r *round) error {
 		return err
 	}
 	n := r.scenario.replicas + 1
-	if _, err := r.forEachAdopted(ctx, fmt.Sprintf("scale to %d", n), func(w *workload) error { return w.patch(ctx, r.Testbed, replicasPatch(n)) }); err != nil {
+	if _, err := r.forEachAdopted(ctx, fmt.Sprintf("scale to %d", n), func(w *workload) error { return w.patch(ctx, r.lab.testbed, replicasPatch(n)) }); err != nil {
 		return err
 	}
 	if err := r.awaitReady(ctx, n); err != nil {
 		return err
 	}
-	events, err := r.forEachAdopted(ctx, "roll out", func(w *workload) error { return w.patch(ctx, r.Testbed, `{"spec":{"paused":false}}`) })
+	events, err := r.forEachAdopted(ctx, "roll out", func(w *workload) error { return w.patch(ctx, r.lab.testbed, `{"spec":{"paused":false}}`) })
 	if err != nil {
 		return err
 	}
@@ -89,9 +89,9 @@ func (r *round) adoptWithoutRestart(ctx context.Context) error {
 // adopt creates the GracefulApps and waits until they control the Deployments and Services.
 func (r *round) adopt(ctx context.Context, text string, change func(*v1alpha1.GracefulApp)) ([]*report.Event, error) {
 	events, err := r.forEachAdopted(ctx, text, func(w *workload) error {
-		app := w.app(w, r.scenario.profile, r.workloadImage)
+		app := w.app(w, r.scenario.profile, r.lab.options.workloadImage)
 		change(app)
-		if err := r.Create(ctx, app); err != nil {
+		if err := r.lab.testbed.Create(ctx, app); err != nil {
 			return fmt.Errorf("adopting %s: %w", w.name, err)
 		}
 		w.managed, w.generation = true, app.Generation
@@ -100,10 +100,10 @@ func (r *round) adopt(ctx context.Context, text string, change func(*v1alpha1.Gr
 	if err != nil {
 		return nil, err
 	}
-	return events, r.WaitFor(ctx, "the adoption", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
+	return events, r.lab.testbed.WaitFor(ctx, "the adoption", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
 		for _, w := range r.adopted() {
 			for _, object := range []client.Object{&corev1.Service{}, &appsv1.Deployment{}} {
-				if err := r.Get(ctx, client.ObjectKey{Namespace: namespace, Name: w.name}, object); err != nil {
+				if err := r.lab.testbed.Get(ctx, client.ObjectKey{Name: w.name}, object); err != nil {
 					return "", err
 				}
 				if owner := metav1.GetControllerOf(object); owner == nil || owner.Kind != "GracefulApp" {
@@ -117,13 +117,13 @@ func (r *round) adopt(ctx context.Context, text string, change func(*v1alpha1.Gr
 
 // endAdoption waits for the rollout and for the Services to target the named ports. Then it removes the adopt annotation.
 func (r *round) endAdoption(ctx context.Context, events []*report.Event) error {
-	if err := r.settle(ctx, r.scenario.profile, events); err != nil {
+	if err := r.lab.settle(ctx, r.scenario.profile, events); err != nil {
 		return err
 	}
-	err := r.WaitFor(ctx, "the Services to target named ports", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
+	err := r.lab.testbed.WaitFor(ctx, "the Services to target named ports", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
 		for _, w := range r.adopted() {
 			var s corev1.Service
-			if err := r.Get(ctx, client.ObjectKey{Namespace: namespace, Name: w.name}, &s); err != nil {
+			if err := r.lab.testbed.Get(ctx, client.ObjectKey{Name: w.name}, &s); err != nil {
 				return "", err
 			}
 			if got := targetsOfService(s); !slices.Equal(got, w.targets) {
@@ -136,10 +136,10 @@ func (r *round) endAdoption(ctx context.Context, events []*report.Event) error {
 		return err
 	}
 	remove := fmt.Sprintf(`{"metadata":{"annotations":{%q:null}}}`, v1alpha1.AnnotationAdopt)
-	if _, err := r.forEachAdopted(ctx, "remove the annotation", func(w *workload) error { return w.patch(ctx, r.Testbed, remove) }); err != nil {
+	if _, err := r.forEachAdopted(ctx, "remove the annotation", func(w *workload) error { return w.patch(ctx, r.lab.testbed, remove) }); err != nil {
 		return err
 	}
-	return r.settle(ctx, r.scenario.profile, nil)
+	return r.lab.settle(ctx, r.scenario.profile, nil)
 }
 
 func targetsOfService(s corev1.Service) []string {
@@ -153,7 +153,7 @@ func targetsOfService(s corev1.Service) []string {
 // adopted returns the workloads that a GracefulApp adopts or has adopted.
 func (r *round) adopted() []*workload {
 	var all []*workload
-	for _, w := range r.workloads {
+	for _, w := range r.lab.suite.workloads {
 		if w.app != nil {
 			all = append(all, w)
 		}
@@ -164,7 +164,7 @@ func (r *round) adopted() []*workload {
 // forEachAdopted calls do for each adopted workload, with changeInterval in between.
 func (r *round) forEachAdopted(ctx context.Context, text string, do func(w *workload) error) ([]*report.Event, error) {
 	var events []*report.Event
-	r.say("  %s", text)
+	r.lab.say("  %s", text)
 	for _, w := range r.adopted() {
 		events = append(events, r.addEvent(w.name, text))
 		if err := do(w); err != nil {
@@ -179,10 +179,10 @@ func (r *round) forEachAdopted(ctx context.Context, text string, do func(w *work
 
 // awaitReady waits until each Deployment has the given number of Ready pods. It does not check the app, because a paused app is not Ready.
 func (r *round) awaitReady(ctx context.Context, want int) error {
-	return r.WaitFor(ctx, fmt.Sprintf("%d Ready pods in each Deployment", want), settleLimit, func(ctx context.Context) (testbed.Pending, error) {
+	return r.lab.testbed.WaitFor(ctx, fmt.Sprintf("%d Ready pods in each Deployment", want), settleLimit, func(ctx context.Context) (testbed.Pending, error) {
 		for _, w := range r.adopted() {
 			var d appsv1.Deployment
-			if err := r.Get(ctx, client.ObjectKey{Namespace: namespace, Name: w.name}, &d); err != nil {
+			if err := r.lab.testbed.Get(ctx, client.ObjectKey{Name: w.name}, &d); err != nil {
 				return "", err
 			}
 			if d.Status.ObservedGeneration < d.Generation || int(d.Status.ReadyReplicas) != want {
@@ -194,7 +194,7 @@ func (r *round) awaitReady(ctx context.Context, want int) error {
 }
 
 func (r *round) podNames(ctx context.Context) ([]string, error) {
-	pods, err := r.pods(ctx)
+	pods, err := r.lab.pods(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -208,16 +208,16 @@ func (r *round) podNames(ctx context.Context) ([]string, error) {
 
 // renameTarget installs a policy that changes a Service as an older operator did on adoption: it targets a port name that the running pods do not have.
 func (r *round) renameTarget(ctx context.Context, service string) (undo func(), err error) {
-	undo, err = r.install(ctx, sabotagePolicy(service, admissionregistrationv1.Rule{
+	undo, err = r.lab.install(ctx, sabotagePolicy(service, admissionregistrationv1.Rule{
 		APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"services"},
 	}, fmt.Sprintf(`[JSONPatch{op: "replace", path: "/spec/ports/0/targetPort", value: %q}]`, derivedPortName)))
 	if err != nil {
 		return nil, err
 	}
-	err = r.WaitFor(ctx, "the sabotage policy to be in force", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
-		s := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: service}}
+	err = r.lab.testbed.WaitFor(ctx, "the sabotage policy to be in force", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
+		s := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: service}}
 		dryRun := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"lab.gracefulapp.dev/sabotage":"in force"}}}`))
-		if err := r.Patch(ctx, s, dryRun, client.DryRunAll); err != nil {
+		if err := r.lab.testbed.Patch(ctx, s, dryRun, client.DryRunAll); err != nil {
 			return "", err
 		}
 		if s.Spec.Ports[0].TargetPort != intstr.FromString(derivedPortName) {

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"fmt"
@@ -8,11 +8,23 @@ import (
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
 )
 
+// podMoment is an event in the life of a pod.
+type podMoment string
+
+// The moments, in their order. A podEvent without a moment means that no event has happened yet.
+const (
+	podCreation podMoment = "creation"
+	podReady    podMoment = "Ready"
+	podDeletion podMoment = "deletion"
+	podSigterm  podMoment = "SIGTERM"
+	podEnd      podMoment = "end"
+)
+
 // podEvent is the last event of a pod before a request was lost.
 type podEvent struct {
-	pod   report.Pod
-	name  string        // creation, Ready, deletion, SIGTERM, end
-	since time.Duration // from the event to the loss
+	pod    report.Pod
+	moment podMoment
+	since  time.Duration // from the event to the loss
 }
 
 // maxCauseAge is the age up to which an event of a pod is taken for the cause of a loss.
@@ -38,8 +50,8 @@ func attribute(l lostRequest, pods []report.Pod) report.Loss {
 		loss.Pod = cause.pod.Name
 		loss.Guessed = loss.Pod != ""
 	}
-	if cause.name != "" {
-		loss.Phase = fmt.Sprintf("%.1f s after %s", cause.since.Seconds(), cause.name)
+	if cause.moment != "" {
+		loss.Phase = fmt.Sprintf("%.1f s after %s", cause.since.Seconds(), cause.moment)
 	}
 	loss.Row = failureMode(loss, l.keepAlive, cause, served(pods, loss.Sent))
 	return loss
@@ -58,14 +70,14 @@ func podNamed(pods []report.Pod, name string) (report.Pod, bool) {
 func lastEvent(p report.Pod, at time.Time) podEvent {
 	last := podEvent{pod: p}
 	for _, e := range []struct {
-		name string
-		at   time.Time
+		moment podMoment
+		at     time.Time
 	}{
-		{name: "creation", at: p.Created}, {name: "Ready", at: p.Ready}, {name: "deletion", at: p.Deleted},
-		{name: "SIGTERM", at: p.Signal}, {name: "end", at: p.Ended},
+		{moment: podCreation, at: p.Created}, {moment: podReady, at: p.Ready}, {moment: podDeletion, at: p.Deleted},
+		{moment: podSigterm, at: p.Signal}, {moment: podEnd, at: p.Ended},
 	} {
 		if !e.at.IsZero() && !e.at.After(at) {
-			last.name, last.since = e.name, at.Sub(e.at)
+			last.moment, last.since = e.moment, at.Sub(e.at)
 		}
 	}
 	return last
@@ -77,11 +89,11 @@ func likelyCause(l lostRequest, pods []report.Pod) podEvent {
 	var latest podEvent
 	for _, p := range pods {
 		e := lastEvent(p, l.Lost)
-		if e.name == "" || e.since > maxCauseAge || e.name == "Ready" && !refusedBeforeListening(l, e.since) {
+		if e.moment == "" || e.since > maxCauseAge || e.moment == podReady && !refusedBeforeListening(l, e.since) {
 			continue
 		}
-		starting, before := e.name == "Ready", latest.name == "Ready"
-		if latest.name == "" || starting && !before || starting == before && e.since < latest.since {
+		starting, before := e.moment == podReady, latest.moment == podReady
+		if latest.moment == "" || starting && !before || starting == before && e.since < latest.since {
 			latest = e
 		}
 	}
@@ -116,14 +128,14 @@ func failureMode(loss report.Loss, keepAlive bool, cause podEvent, served bool) 
 		return "D14"
 	case loss.Class == load.ServerError:
 		return "D4"
-	case cause.name == "creation" || cause.name == "Ready" && loss.Class == load.Refused:
+	case cause.moment == podCreation || cause.moment == podReady && loss.Class == load.Refused:
 		return "U1"
 	}
 	switch loss.Class {
 	case load.Refused, load.Unreachable, load.TimedOut:
 		return "D1"
 	case load.Reset, load.EOF, load.Resent, load.Truncated:
-		if !keepAlive && loss.ServerState == report.NeverSeen && cause.name == "SIGTERM" {
+		if !keepAlive && loss.ServerState == report.NeverSeen && cause.moment == podSigterm {
 			return "D28"
 		}
 		return "D16"

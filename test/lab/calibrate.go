@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -67,8 +67,8 @@ func triesOf(rate float64, seen []report.CalibrationStep) int {
 // calibrate sets the rate of the suite. It returns the steps also with the error ErrTooBusy.
 func (l *lab) calibrate(ctx context.Context) (report.Calibration, error) {
 	var c report.Calibration
-	limit := l.pace
-	if err := l.settle(ctx, l.profile, nil); err != nil {
+	limit := l.suite.pace
+	if err := l.settle(ctx, l.suite.profile, nil); err != nil {
 		return c, fmt.Errorf("before the calibration: %w", err)
 	}
 	l.say("calibration: at most %.0f %% of the requests may be late", 100*maxCalibrationLate)
@@ -77,7 +77,7 @@ func (l *lab) calibrate(ctx context.Context) (report.Calibration, error) {
 		if !ok {
 			break
 		}
-		l.pace = rate
+		l.suite.pace = rate
 		step := l.calibrationStep(ctx)
 		if ctx.Err() != nil {
 			return c, ctx.Err()
@@ -86,7 +86,7 @@ func (l *lab) calibrate(ctx context.Context) (report.Calibration, error) {
 		c.Steps = append(c.Steps, step)
 	}
 	c.Rate = chooseRate(limit, c.Steps)
-	l.pace = c.Rate
+	l.suite.pace = c.Rate
 	if c.Rate == 0 {
 		return c, fmt.Errorf("%w: %s; load average %.1f", testbed.ErrTooBusy, c, l.loadAverage())
 	}
@@ -96,8 +96,8 @@ func (l *lab) calibrate(ctx context.Context) (report.Calibration, error) {
 
 // calibrationStep sends at the suite's rate. If the generators do not start, as on an overloaded machine, the step has the error as its Problem.
 func (l *lab) calibrationStep(ctx context.Context) report.CalibrationStep {
-	step := report.CalibrationStep{Rate: l.pace}
-	r := &round{lab: l, scenario: scenario{profile: l.profile}}
+	step := report.CalibrationStep{Rate: l.suite.pace}
+	r := &round{lab: l, scenario: scenario{profile: l.suite.profile}}
 	l.recorder.reset()
 	err := r.startTraffic(ctx)
 	defer r.traffic.remove()

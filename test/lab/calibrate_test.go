@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"errors"
@@ -103,14 +103,14 @@ func TestExitCodeTellsTooBusyFromFailed(t *testing.T) {
 	if err := result(report.Passed, report.Passed); err != nil {
 		t.Errorf("passed: %v", err)
 	}
-	if err := result(report.Passed, report.TooBusy); exitCode(err) != testbed.ExitTooBusy || !strings.Contains(err.Error(), "1 of 2 scenarios: scale") {
-		t.Errorf("too busy: %v, exit code %d", err, exitCode(err))
+	if err := result(report.Passed, report.TooBusy); testbed.ExitCode(err) != testbed.ExitTooBusy || !strings.Contains(err.Error(), "1 of 2 scenarios: scale") {
+		t.Errorf("too busy: %v, exit code %d", err, testbed.ExitCode(err))
 	}
-	if err := result(report.TooBusy, report.Failed); err == nil || errors.Is(err, testbed.ErrTooBusy) || exitCode(err) != exitFailed {
+	if err := result(report.TooBusy, report.Failed); err == nil || errors.Is(err, testbed.ErrTooBusy) || testbed.ExitCode(err) != testbed.ExitFailed {
 		t.Errorf("one failed: %v", err)
 	}
-	if err := fmt.Errorf("%w: rate 0.1", testbed.ErrTooBusy); exitCode(err) != testbed.ExitTooBusy {
-		t.Errorf("calibration: exit code %d", exitCode(err))
+	if err := fmt.Errorf("%w: rate 0.1", testbed.ErrTooBusy); testbed.ExitCode(err) != testbed.ExitTooBusy {
+		t.Errorf("calibration: exit code %d", testbed.ExitCode(err))
 	}
 }
 

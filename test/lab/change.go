@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -28,9 +29,9 @@ const (
 // object returns the object that a user edits: the GracefulApp, or the Deployment of a plain workload.
 func (w *workload) object() client.Object {
 	if w.managed {
-		return &v1alpha1.GracefulApp{ObjectMeta: w.meta(w.name)}
+		return &v1alpha1.GracefulApp{ObjectMeta: metav1.ObjectMeta{Name: w.name}}
 	}
-	return &appsv1.Deployment{ObjectMeta: w.meta(w.name)}
+	return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: w.name}}
 }
 
 // patch applies a merge patch. replicas and template have the same paths in both kinds.
@@ -92,16 +93,16 @@ func (w *workload) listenDelay(p profile) time.Duration {
 // template returns the pod template of the workload's Deployment.
 func (w *workload) template(ctx context.Context, t *testbed.Testbed) (corev1.PodTemplateSpec, error) {
 	d := &appsv1.Deployment{}
-	err := t.Get(ctx, client.ObjectKey{Namespace: namespace, Name: w.name}, d)
+	err := t.Get(ctx, client.ObjectKey{Name: w.name}, d)
 	return d.Spec.Template, err
 }
 
 // settle waits until all workloads are settled, and stores in each workload's events when it was.
 func (l *lab) settle(ctx context.Context, p profile, events []*report.Event) error {
-	return l.WaitFor(ctx, "the workloads to settle", settleLimit, func(ctx context.Context) (testbed.Pending, error) {
+	return l.testbed.WaitFor(ctx, "the workloads to settle", settleLimit, func(ctx context.Context) (testbed.Pending, error) {
 		var missing testbed.Pending
-		for _, w := range l.workloads {
-			m, err := w.settled(ctx, l.Testbed, p)
+		for _, w := range l.suite.workloads {
+			m, err := w.settled(ctx, l.testbed, p)
 			if err != nil {
 				return "", fmt.Errorf("%s: %w", w.name, err)
 			}
@@ -125,9 +126,9 @@ func (l *lab) deploy(ctx context.Context, p profile) error {
 	if l.deployed == p.name {
 		return nil
 	}
-	for _, w := range l.workloads {
-		for _, object := range w.build(w, p, l.workloadImage) {
-			err := l.Create(ctx, object)
+	for _, w := range l.suite.workloads {
+		for _, object := range w.build(w, p, l.options.workloadImage) {
+			err := l.testbed.Create(ctx, object)
 			if apierrors.IsAlreadyExists(err) && object.GetName() == w.name {
 				err = l.update(ctx, object)
 			}
@@ -135,7 +136,7 @@ func (l *lab) deploy(ctx context.Context, p profile) error {
 				return fmt.Errorf("deploying %s: %w", w.name, err)
 			}
 		}
-		if err := w.refresh(ctx, l.Testbed); err != nil {
+		if err := w.refresh(ctx, l.testbed); err != nil {
 			return err
 		}
 	}
@@ -149,18 +150,18 @@ func (l *lab) update(ctx context.Context, want client.Object) error {
 		switch want := want.(type) {
 		case *v1alpha1.GracefulApp:
 			have := &v1alpha1.GracefulApp{}
-			if err := l.Direct.Get(ctx, client.ObjectKeyFromObject(want), have); err != nil {
+			if err := l.testbed.Direct.Get(ctx, client.ObjectKeyFromObject(want), have); err != nil {
 				return err
 			}
 			have.Spec.Timing, have.Spec.Template = want.Spec.Timing, want.Spec.Template
-			return l.Update(ctx, have)
+			return l.testbed.Update(ctx, have)
 		case *appsv1.Deployment:
 			have := &appsv1.Deployment{}
-			if err := l.Direct.Get(ctx, client.ObjectKeyFromObject(want), have); err != nil {
+			if err := l.testbed.Direct.Get(ctx, client.ObjectKeyFromObject(want), have); err != nil {
 				return err
 			}
 			have.Spec.Template = want.Spec.Template
-			return l.Update(ctx, have)
+			return l.testbed.Update(ctx, have)
 		}
 		return nil
 	})
@@ -169,7 +170,7 @@ func (l *lab) update(ctx context.Context, want client.Object) error {
 // pods returns the pods of one workload, or of all workloads if none is named.
 func (l *lab) pods(ctx context.Context, workloads ...string) ([]corev1.Pod, error) {
 	var pods corev1.PodList
-	if err := l.List(ctx, &pods, client.InNamespace(namespace), client.HasLabels{workloadLabel}); err != nil {
+	if err := l.testbed.List(ctx, &pods, client.HasLabels{workloadLabel}); err != nil {
 		return nil, fmt.Errorf("listing pods: %w", err)
 	}
 	if len(workloads) == 0 {

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"cmp"
@@ -251,9 +251,7 @@ func loadgen(from place, image string, all []load.Target) *corev1.Pod {
 		args = append(args, "--target", t.String())
 	}
 	return &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: namespace, GenerateName: "loadgen-", Labels: map[string]string{testbed.PartOfLabel: namespace},
-		},
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "loadgen-"},
 		Spec: corev1.PodSpec{
 			NodeSelector:                  map[string]string{corev1.LabelHostname: from.node},
 			HostNetwork:                   from.outside,

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"cmp"
@@ -29,14 +29,14 @@ func (r *round) collect(ctx context.Context, begin time.Time) (report.Scenario, 
 	for _, e := range r.events {
 		found.Events = append(found.Events, *e)
 	}
-	for _, w := range r.workloads {
-		template, err := w.template(ctx, r.Testbed)
+	for _, w := range r.lab.suite.workloads {
+		template, err := w.template(ctx, r.lab.testbed)
 		if err != nil {
 			return found, err
 		}
 		out := report.Workload{
 			Name: w.name, Title: w.title, Control: w.control, Timing: timing(s.profile, template),
-			Pods: r.recorder.podTimelines(w.name, begin), MustLose: w.mustLose, Prevents: w.prevents, Causes: map[string]int{},
+			Pods: r.lab.recorder.podTimelines(w.name, begin), MustLose: w.mustLose, Prevents: w.prevents, Causes: map[string]int{},
 		}
 		r.fill(&out, w, all)
 		out.Rows = append(out.Rows, r.extraRows[w.name]...)
@@ -48,7 +48,7 @@ func (r *round) collect(ctx context.Context, begin time.Time) (report.Scenario, 
 
 // awaitLedgers waits until the servers' records have arrived, at most ledgerLimit. judge reports missing records.
 func (r *round) awaitLedgers(ctx context.Context, all []targetResult) {
-	if !r.ledger {
+	if !r.lab.suite.ledger {
 		return
 	}
 	limit := time.NewTimer(ledgerLimit)
@@ -56,13 +56,13 @@ func (r *round) awaitLedgers(ctx context.Context, all []targetResult) {
 	for {
 		complete := true
 		for _, s := range all {
-			complete = complete && r.recorder.finished(s.Name) >= s.Answered
+			complete = complete && r.lab.recorder.finished(s.Name) >= s.Answered
 		}
 		if complete {
 			return
 		}
 		select {
-		case <-r.recorder.read:
+		case <-r.lab.recorder.read:
 		case <-limit.C:
 			return
 		case <-ctx.Done():
@@ -74,7 +74,7 @@ func (r *round) awaitLedgers(ctx context.Context, all []targetResult) {
 // fill adds the rows, seconds and losses of a workload.
 func (r *round) fill(out *report.Workload, w *workload, all []targetResult) {
 	seconds := map[int64]load.Second{}
-	for _, c := range r.clients {
+	for _, c := range r.lab.suite.clients {
 		row := report.Row{Client: c.name, Promised: c.promised(w)}
 		for _, s := range all {
 			if workload, client := parseTarget(s.Name); workload != w.name || client != c.name {
@@ -82,7 +82,7 @@ func (r *round) fill(out *report.Workload, w *workload, all []targetResult) {
 			}
 			row.Count = row.Add(s.Count)
 			row.Latency = maxLatency(row.Latency, s.Latency)
-			row.ServerFinished += r.recorder.finished(s.Name)
+			row.ServerFinished += r.lab.recorder.finished(s.Name)
 			for _, sec := range s.Seconds {
 				sum := seconds[sec.At.Unix()]
 				sum.At, sum.Count = time.Unix(sec.At.Unix(), 0).UTC(), sum.Add(sec.Count)
@@ -106,16 +106,15 @@ func (r *round) fill(out *report.Workload, w *workload, all []targetResult) {
 	}
 	slices.SortFunc(out.Seconds, func(a, b load.Second) int { return a.At.Compare(b.At) })
 	slices.SortFunc(out.Losses, func(a, b report.Loss) int { return a.Sent.Compare(b.Sent) })
-	out.Losses = out.Losses[:min(len(out.Losses), report.MaxLosses)]
 }
 
 func (r *round) loss(w *workload, client clientKind, target string, record load.Record, pods []report.Pod) report.Loss {
 	state, pod := report.NeverSeen, record.Pod
 	// The retry of a resent request has the same ID and went to another pod. The record of that pod says nothing about the lost request.
 	if record.Class != load.Resent {
-		state, pod = r.recorder.serverState(target, record.Seq, "")
+		state, pod = r.lab.recorder.serverState(target, record.Seq, "")
 	} else if record.Pod != "" {
-		state, pod = r.recorder.serverState(target, record.Seq, record.Pod)
+		state, pod = r.lab.recorder.serverState(target, record.Seq, record.Pod)
 	}
 	return attribute(lostRequest{
 		Loss: report.Loss{
@@ -140,11 +139,11 @@ func maxLatency(a, b load.Latency) load.Latency {
 }
 
 // watchLoad updates the highest load average of the round.
-func (r *round) watchLoad() { r.load1 = max(r.load1, r.loadAverage()) }
+func (r *round) watchLoad() { r.load1 = max(r.load1, r.lab.loadAverage()) }
 
 // loadAverage returns the load average of this machine over one minute, or 0 if the cluster is not on this machine.
 func (l *lab) loadAverage() float64 {
-	if l.cluster == "" {
+	if l.options.cluster == "" {
 		return 0
 	}
 	text, err := os.ReadFile("/proc/loadavg")

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	corev1 "k8s.io/api/core/v1"

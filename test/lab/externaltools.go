@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -56,13 +56,13 @@ func runExternalTools(ctx context.Context, r *round) error {
 		pod      *corev1.Pod
 	}
 	var all []toolRun
-	for _, w := range r.workloads {
+	for _, w := range r.lab.suite.workloads {
 		if !w.drainAware && !w.control {
 			continue
 		}
 		for _, t := range externalTools() {
-			pod := r.toolPod(t.command("http://"+net.JoinHostPort(r.addresses.services[w.name], "80")+"/", int(toolTime.Seconds())))
-			if err := r.Create(ctx, pod); err != nil {
+			pod := r.toolPod(t.command("http://"+net.JoinHostPort(r.lab.addresses.services[w.name], "80")+"/", int(toolTime.Seconds())))
+			if err := r.lab.testbed.Create(ctx, pod); err != nil {
 				return fmt.Errorf("starting %s: %w", t.name, err)
 			}
 			all = append(all, toolRun{workload: w.name, tool: t, pod: pod})
@@ -70,7 +70,7 @@ func runExternalTools(ctx context.Context, r *round) error {
 	}
 	defer func() {
 		for _, a := range all {
-			_ = r.Delete(context.WithoutCancel(ctx), a.pod, client.GracePeriodSeconds(0)) // the next run deletes the namespace
+			_ = r.lab.testbed.Delete(context.WithoutCancel(ctx), a.pod, client.GracePeriodSeconds(0)) // the next run deletes the namespace
 		}
 	}()
 	if err := r.waitUnderLoad(ctx, steadyTime); err != nil {
@@ -80,7 +80,7 @@ func runExternalTools(ctx context.Context, r *round) error {
 		if err := r.scaleTo(ctx, 5, 1, 3); err != nil {
 			return err
 		}
-		if err := r.patch(ctx, "roll out", versionPatch(r.version())); err != nil {
+		if err := r.patch(ctx, "roll out", versionPatch(r.lab.version())); err != nil {
 			return err
 		}
 	}
@@ -94,7 +94,7 @@ func runExternalTools(ctx context.Context, r *round) error {
 			return fmt.Errorf("%s on %s: %w in the output:\n%s", a.tool.name, a.workload, err, output)
 		}
 		r.extraRows[a.workload] = append(r.extraRows[a.workload], report.Row{
-			Client: a.tool.name, Promised: a.workload == "aware",
+			Client: a.tool.name, Promised: a.workload == drainAwareName,
 			Count: load.Count{Requests: requests, Answered: requests - lost, Lost: lost},
 		})
 	}
@@ -104,13 +104,11 @@ func runExternalTools(ctx context.Context, r *round) error {
 // toolPod returns the pod of a tool. It has a CPU limit, because the tools send as fast as they can.
 func (r *round) toolPod(command []string) *corev1.Pod {
 	return &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: namespace, GenerateName: "tool-" + command[0] + "-", Labels: map[string]string{testbed.PartOfLabel: namespace},
-		},
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "tool-" + command[0] + "-"},
 		Spec: corev1.PodSpec{
 			RestartPolicy: corev1.RestartPolicyNever, EnableServiceLinks: new(false),
 			Containers: []corev1.Container{{
-				Name: "tool", Image: r.toolsImage, Command: command,
+				Name: "tool", Image: r.lab.options.toolsImage, Command: command,
 				Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(toolCPU)}},
 			}},
 		},
@@ -119,18 +117,18 @@ func (r *round) toolPod(command []string) *corev1.Pod {
 
 // output waits until the pod has ended and returns its log.
 func (r *round) output(ctx context.Context, pod *corev1.Pod) (string, error) {
-	err := r.WaitFor(ctx, pod.Name+" to end", toolTime+2*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
-		err := r.Get(ctx, client.ObjectKeyFromObject(pod), pod)
+	err := r.lab.testbed.WaitFor(ctx, pod.Name+" to end", toolTime+2*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
+		err := r.lab.testbed.Get(ctx, client.ObjectKeyFromObject(pod), pod)
 		if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 			return testbed.Done, nil
 		}
-		r.showProgress("waiting for " + pod.Name)
+		r.lab.showProgress("waiting for " + pod.Name)
 		return testbed.Pending("it is " + string(pod.Status.Phase)), client.IgnoreNotFound(err)
 	})
 	if err != nil {
 		return "", err
 	}
-	text, err := r.Kube.CoreV1().Pods(namespace).GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(ctx)
+	text, err := r.lab.testbed.Kube.CoreV1().Pods(r.lab.testbed.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(ctx)
 	return string(text), err
 }
 

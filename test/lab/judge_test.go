@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"slices"
@@ -131,7 +131,7 @@ func TestOnlyWholeSecondsWithinAPhaseCount(t *testing.T) {
 	for n := range 10 {
 		seconds = append(seconds, load.Second{At: at(float64(n)), Count: load.Count{Requests: 1 << n}})
 	}
-	phases := []load.Window{{From: at(1.5), To: at(4)}, {From: at(8), To: at(9)}}
+	phases := []window{{from: at(1.5), to: at(4)}, {from: at(8), to: at(9)}}
 	got := countWithin(phases, []report.Workload{{Seconds: seconds}})
 	if want := 1<<2 + 1<<3 + 1<<8; got.Requests != want {
 		t.Errorf("got %b requests, want %b", got.Requests, want)

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -15,63 +15,63 @@ import (
 
 // lab runs scenarios, one after the other, on the workloads in a cluster.
 type lab struct {
-	*testbed.Testbed
-	*testbed.Screen
-	options
-	suite
+	testbed   *testbed.Testbed
+	screen    *testbed.Screen
+	options   options
+	suite     suite
 	recorder  *recorder
 	random    *rand.Rand
 	addresses addresses
 	places    []place
-	deployed  string // profile of the workloads
+	deployed  string // name of the workloads' profile; "" if a step has changed them, so that the next scenario deploys them again
 	counter   int    // makes the names of rounds and versions unique
 	current   *round
+	// live returns the progress line under load; nil means the lab's own.
+	live func(text string) string
 }
 
-func newLab(ctx context.Context, o options, s suite, screen *testbed.Screen) (*lab, error) {
-	t, err := testbed.Connect(ctx, namespace)
-	if err != nil {
-		return nil, err
-	}
-	l := &lab{
-		Testbed: t, Screen: screen, options: o, suite: s,
+func newLab(t *testbed.Testbed, screen *testbed.Screen, o options, s suite) *lab {
+	return &lab{
+		testbed: t, screen: screen, options: o, suite: s,
 		random: rand.New(rand.NewPCG(o.seed, o.seed)), // the same seed makes the same choices
 	}
-	l.say("seed %d", o.seed)
-	if err := t.Clear(ctx); err != nil {
-		return nil, err
-	}
-	if l.recorder, err = newRecorder(ctx, t); err != nil {
-		return nil, err
-	}
-	if err := l.deploy(ctx, s.profile); err != nil {
-		return nil, err
-	}
-	if s.proxies {
-		if err := l.startProxies(ctx); err != nil {
-			return nil, err
-		}
-	}
-	if err := l.findAddresses(ctx); err != nil {
-		return nil, err
-	}
-	return l, nil
 }
 
-func (l *lab) say(format string, args ...any) { l.Say(format, args...) }
+// start deploys the workloads and the proxies in the empty namespace, and finds their addresses.
+func (l *lab) start(ctx context.Context) error {
+	var err error
+	if l.recorder, err = newRecorder(ctx, l.testbed); err != nil {
+		return err
+	}
+	if err := l.deploy(ctx, l.suite.profile); err != nil {
+		return err
+	}
+	if l.suite.proxies {
+		if err := l.startProxies(ctx); err != nil {
+			return err
+		}
+	}
+	return l.findAddresses(ctx)
+}
+
+func (l *lab) say(format string, args ...any) { l.screen.Say(format, args...) }
 
 // showProgress shows the counts so far and the given text as the progress line.
 func (l *lab) showProgress(text string) {
 	if l.current == nil || l.current.traffic == nil {
-		l.Progress("  " + text)
+		l.screen.Progress("  " + text)
+		return
+	}
+	if l.live != nil {
+		l.screen.Progress(l.live(text))
 		return
 	}
 	line := ""
-	for _, w := range l.workloads {
+	for _, w := range l.suite.workloads {
 		c := l.current.traffic.count(w.name)
 		line += fmt.Sprintf("  %s %d/%d", w.name, c.Lost, c.Requests)
 	}
-	l.Progress("  lost/sent" + line + "  " + text)
+	l.screen.Progress("  lost/sent" + line + "  " + text)
 }
 
 func (l *lab) nextNumber() string {
@@ -100,7 +100,7 @@ func inOrder(all []scenario, rounds int) schedule {
 func (l *lab) untilSent(requests int) schedule {
 	var all []scenario
 	for _, s := range scenarios() {
-		if s.promised && !s.needsTools && (!s.needsEmbedded || l.cluster != "") && s.profile.name == "" {
+		if s.promised && !s.needsTools && (!s.needsEmbedded || l.options.cluster != "") && s.profile.name == "" {
 			all = append(all, s.withDefaults())
 		}
 	}
@@ -108,7 +108,7 @@ func (l *lab) untilSent(requests int) schedule {
 		sent := 0
 		for _, s := range found.Scenarios {
 			for _, w := range s.Workloads {
-				if w.Name == l.workloads[0].name {
+				if w.Name == l.suite.workloads[0].name {
 					n, _ := totals(w)
 					sent += n
 				}
@@ -129,14 +129,14 @@ func (l *lab) runAll(ctx context.Context, found report.Run, next schedule) (repo
 	if found.Begin.IsZero() {
 		found.Begin = time.Now()
 	}
-	found.Version, found.Seed, found.Machine = version, l.seed, machine
+	found.Version, found.Seed, found.Machine = version, l.options.seed, machine
 	before := len(found.Scenarios)
 	for {
 		s, progress, ok := next(report.Run{Scenarios: found.Scenarios[before:]})
 		if !ok {
 			return found, nil
 		}
-		l.Title(progress + "  " + s.title)
+		l.screen.Title(progress + "  " + s.title)
 		one, err := l.run(ctx, s)
 		found.End = time.Now()
 		if ctx.Err() != nil {
@@ -146,12 +146,20 @@ func (l *lab) runAll(ctx context.Context, found report.Run, next schedule) (repo
 		if err != nil && one.Result() == report.Passed { // the next scenario may still succeed
 			one = report.Scenario{Name: s.name, Title: s.title, Faults: []string{"it did not end: " + err.Error()}}
 		}
-		found.Scenarios = append(found.Scenarios, one)
+		found.Scenarios = append(found.Scenarios, withFewerLosses(one))
 		l.say("%s", outcome(one))
 		if err := l.store(found); err != nil {
 			return found, err
 		}
 	}
+}
+
+// withFewerLosses returns the scenario with the losses that are stored.
+func withFewerLosses(s report.Scenario) report.Scenario {
+	for i, w := range s.Workloads {
+		s.Workloads[i].Losses = w.Losses[:min(len(w.Losses), report.MaxLosses)]
+	}
+	return s
 }
 
 func totals(w report.Workload) (requests, lost int) {
@@ -181,8 +189,8 @@ func outcome(s report.Scenario) string {
 }
 
 func (l *lab) store(r report.Run) error {
-	if l.json == "" {
+	if l.options.json == "" {
 		return nil
 	}
-	return report.Write(l.json, r)
+	return report.Write(l.options.json, r)
 }

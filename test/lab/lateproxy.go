@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -45,8 +45,8 @@ const proxyStopTime = 8 * time.Second
 
 // scaleDownWithLateProxy stops kube-proxy on one node before all workloads are scaled down, and lets it continue after proxyStopTime.
 func scaleDownWithLateProxy(ctx context.Context, r *round) error {
-	r.say("  stop the kube-proxy of one node for %s", proxyStopTime)
-	if err := r.signalComponent(ctx, "kube-proxy", syscall.SIGSTOP); err != nil {
+	r.lab.say("  stop the kube-proxy of one node for %s", proxyStopTime)
+	if err := r.lab.signalComponent(ctx, "kube-proxy", syscall.SIGSTOP); err != nil {
 		return err
 	}
 	r.addEvent("", "stop kube-proxy")
@@ -54,21 +54,21 @@ func scaleDownWithLateProxy(ctx context.Context, r *round) error {
 	if err == nil {
 		err = r.waitUnderLoad(ctx, proxyStopTime)
 	}
-	if err := errors.Join(err, r.signalComponent(context.WithoutCancel(ctx), "kube-proxy", syscall.SIGCONT)); err != nil {
+	if err := errors.Join(err, r.lab.signalComponent(context.WithoutCancel(ctx), "kube-proxy", syscall.SIGCONT)); err != nil {
 		return err
 	}
 	r.addEvent("", "continue kube-proxy")
-	return r.settle(ctx, r.scenario.profile, events)
+	return r.lab.settle(ctx, r.scenario.profile, events)
 }
 
 // scaleAtOnce scales all workloads without an interval. They must terminate while the proxy is stopped, and no pod starts.
 func (r *round) scaleAtOnce(ctx context.Context, replicas int) ([]*report.Event, error) {
 	text := fmt.Sprintf("scale to %d", replicas)
-	r.say("  %s", text)
+	r.lab.say("  %s", text)
 	var events []*report.Event
-	for _, w := range r.workloads {
+	for _, w := range r.lab.suite.workloads {
 		events = append(events, r.addEvent(w.name, text))
-		if err := w.patch(ctx, r.Testbed, replicasPatch(replicas)); err != nil {
+		if err := w.patch(ctx, r.lab.testbed, replicasPatch(replicas)); err != nil {
 			return nil, fmt.Errorf("%s: %w", text, err)
 		}
 	}

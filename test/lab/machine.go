@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -19,11 +19,11 @@ import (
 
 // machine returns the nodes, the Kubernetes version and the size of the machine.
 func (l *lab) machine(ctx context.Context) (report.Machine, error) {
-	nodes, err := l.Nodes(ctx)
+	nodes, err := l.testbed.Nodes(ctx)
 	if err != nil {
 		return report.Machine{}, err
 	}
-	version, err := l.Kube.Discovery().ServerVersion()
+	version, err := l.testbed.Kube.Discovery().ServerVersion()
 	if err != nil {
 		return report.Machine{}, fmt.Errorf("reading the Kubernetes version: %w", err)
 	}
@@ -31,7 +31,7 @@ func (l *lab) machine(ctx context.Context) (report.Machine, error) {
 	for _, n := range nodes {
 		m.Nodes = append(m.Nodes, report.Node{Name: n.Name, Proxy: l.proxyMode(ctx, n)})
 	}
-	if l.cluster != "" {
+	if l.options.cluster != "" {
 		m.CPUs = int(nodes[0].Status.Capacity.Cpu().Value())
 		memory := nodes[0].Status.Capacity[corev1.ResourceMemory]
 		m.MemoryGiB = int((memory.Value() + 1<<29) >> 30)
@@ -39,23 +39,26 @@ func (l *lab) machine(ctx context.Context) (report.Machine, error) {
 	return m, nil
 }
 
-// proxyMode returns the mode of the node's kube-proxy. A pod in the node's network asks kube-proxy. proxyMode returns "" if such a pod is not allowed or
-// kube-proxy does not answer.
+// proxyMode returns the mode of the node's kube-proxy. A pod in the node's network asks kube-proxy. proxyMode returns "" if there is no image for such a
+// pod, if it is not allowed, or if kube-proxy does not answer.
 func (l *lab) proxyMode(ctx context.Context, node corev1.Node) string {
+	if l.options.helloImage == "" {
+		return ""
+	}
 	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "ask-kube-proxy-"},
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "ask-kube-proxy-"},
 		Spec: corev1.PodSpec{
 			HostNetwork: true, RestartPolicy: corev1.RestartPolicyNever,
 			NodeSelector: map[string]string{corev1.LabelHostname: node.Labels[corev1.LabelHostname]},
-			Containers:   []corev1.Container{{Name: "ask", Image: l.helloImage, Args: []string{"get", "http://127.0.0.1:10249/proxyMode"}}},
+			Containers:   []corev1.Container{{Name: "ask", Image: l.options.helloImage, Args: []string{"get", "http://127.0.0.1:10249/proxyMode"}}},
 		},
 	}
-	if err := l.Create(ctx, pod); err != nil {
+	if err := l.testbed.Create(ctx, pod); err != nil {
 		return ""
 	}
 	var phase corev1.PodPhase
-	err := l.WaitFor(ctx, "kube-proxy's answer", 30*time.Second, func(ctx context.Context) (testbed.Pending, error) {
-		err := l.Get(ctx, client.ObjectKeyFromObject(pod), pod)
+	err := l.testbed.WaitFor(ctx, "kube-proxy's answer", 30*time.Second, func(ctx context.Context) (testbed.Pending, error) {
+		err := l.testbed.Get(ctx, client.ObjectKeyFromObject(pod), pod)
 		if phase = pod.Status.Phase; phase == corev1.PodSucceeded || phase == corev1.PodFailed {
 			return testbed.Done, nil
 		}
@@ -64,7 +67,7 @@ func (l *lab) proxyMode(ctx context.Context, node corev1.Node) string {
 	if err != nil || phase != corev1.PodSucceeded {
 		return ""
 	}
-	text, err := l.Kube.CoreV1().Pods(namespace).GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(ctx)
+	text, err := l.testbed.Kube.CoreV1().Pods(l.testbed.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(ctx)
 	if err != nil {
 		return ""
 	}
@@ -80,10 +83,10 @@ func (l *lab) proxyMode(ctx context.Context, node corev1.Node) string {
 // findAddresses sets the addresses of the workloads and the places to send from.
 func (l *lab) findAddresses(ctx context.Context) error {
 	a := addresses{services: map[string]string{}, nodePorts: map[string]int32{}, secondPorts: map[string]int32{}}
-	err := l.WaitFor(ctx, "the Services", time.Minute, func(ctx context.Context) (testbed.Pending, error) {
-		for _, w := range l.workloads {
+	err := l.testbed.WaitFor(ctx, "the Services", time.Minute, func(ctx context.Context) (testbed.Pending, error) {
+		for _, w := range l.suite.workloads {
 			var s corev1.Service
-			if err := l.Get(ctx, client.ObjectKey{Namespace: namespace, Name: w.name}, &s); err != nil {
+			if err := l.testbed.Get(ctx, client.ObjectKey{Name: w.name}, &s); err != nil {
 				return testbed.Pending(w.name), client.IgnoreNotFound(err)
 			}
 			a.services[w.name], a.nodePorts[w.name] = s.Spec.ClusterIP, s.Spec.Ports[0].NodePort
@@ -97,7 +100,7 @@ func (l *lab) findAddresses(ctx context.Context) error {
 		return err
 	}
 	a.nginx, a.haproxy = l.addresses.nginx, l.addresses.haproxy
-	nodes, err := l.Nodes(ctx)
+	nodes, err := l.testbed.Nodes(ctx)
 	if err != nil {
 		return err
 	}
@@ -109,22 +112,22 @@ func (l *lab) findAddresses(ctx context.Context) error {
 // restartAPIServer kills the API server one second after a change. The embedded cluster starts it again.
 func restartAPIServer(ctx context.Context, r *round) error {
 	for _, n := range []int{5, 1} {
-		events, err := r.startChange(ctx, fmt.Sprintf("scale to %d", n), func(w *workload) error { return w.patch(ctx, r.Testbed, replicasPatch(n)) })
+		events, err := r.startChange(ctx, fmt.Sprintf("scale to %d", n), func(w *workload) error { return w.patch(ctx, r.lab.testbed, replicasPatch(n)) })
 		if err != nil {
 			return err
 		}
 		if err := r.waitUnderLoad(ctx, time.Second); err != nil {
 			return err
 		}
-		r.say("  kill the API server")
+		r.lab.say("  kill the API server")
 		r.addEvent("", "kill the API server")
-		if err := r.signalComponent(ctx, "kube-apiserver", syscall.SIGKILL); err != nil {
+		if err := r.lab.signalComponent(ctx, "kube-apiserver", syscall.SIGKILL); err != nil {
 			return err
 		}
-		if err := r.settle(ctx, r.scenario.profile, events); err != nil {
+		if err := r.lab.settle(ctx, r.scenario.profile, events); err != nil {
 			return err
 		}
-		if err := r.operatorAvailable(ctx); err != nil {
+		if err := r.lab.operatorAvailable(ctx); err != nil {
 			return err
 		}
 	}
@@ -133,7 +136,7 @@ func restartAPIServer(ctx context.Context, r *round) error {
 
 // signalComponent sends a signal to a component of the embedded cluster, on its first node if it runs on both. The status of the cluster has its process ID.
 func (l *lab) signalComponent(ctx context.Context, name string, signal syscall.Signal) error {
-	out, err := exec.CommandContext(ctx, l.clusterBin, "--name", l.cluster, "status").Output()
+	out, err := exec.CommandContext(ctx, l.options.clusterBin, "--name", l.options.cluster, "status").Output()
 	if err != nil {
 		return fmt.Errorf("reading the processes of the embedded cluster: %w", err)
 	}

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -27,18 +27,18 @@ const (
 // autoscale raises minReplicas of an autoscaler, which needs no metric for that.
 func autoscale(ctx context.Context, r *round) error {
 	defer r.removeAutoscalers(ctx)
-	for _, w := range r.workloads {
-		if err := r.Create(ctx, w.autoscaler()); err != nil {
+	for _, w := range r.lab.suite.workloads {
+		if err := r.lab.testbed.Create(ctx, w.autoscaler()); err != nil {
 			return fmt.Errorf("creating an autoscaler for %s: %w", w.name, err)
 		}
 	}
 	for _, n := range []int32{4, 6} {
 		err := r.change(ctx, fmt.Sprintf("minReplicas to %d", n), func(w *workload) error {
 			patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"minReplicas":%d}}`, n))
-			if err := r.Patch(ctx, w.autoscaler(), patch); err != nil {
+			if err := r.lab.testbed.Patch(ctx, w.autoscaler(), patch); err != nil {
 				return err
 			}
-			return w.awaitReplicas(ctx, r.Testbed, n)
+			return w.awaitReplicas(ctx, r.lab.testbed, n)
 		})
 		if err != nil {
 			return err
@@ -53,15 +53,15 @@ func (w *workload) autoscaler() *autoscalingv2.HorizontalPodAutoscaler {
 		target.APIVersion, target.Kind = "apps.gracefulapp.dev/v1alpha1", "GracefulApp"
 	}
 	return &autoscalingv2.HorizontalPodAutoscaler{
-		ObjectMeta: w.meta(w.name),
+		ObjectMeta: metav1.ObjectMeta{Name: w.name},
 		Spec:       autoscalingv2.HorizontalPodAutoscalerSpec{ScaleTargetRef: target, MinReplicas: new(int32(2)), MaxReplicas: 8},
 	}
 }
 
 func (r *round) removeAutoscalers(ctx context.Context) {
-	for _, w := range r.workloads {
-		if err := r.Delete(context.WithoutCancel(ctx), w.autoscaler()); client.IgnoreNotFound(err) != nil {
-			r.say("  removing the autoscaler of %s: %v", w.name, err)
+	for _, w := range r.lab.suite.workloads {
+		if err := r.lab.testbed.Delete(context.WithoutCancel(ctx), w.autoscaler()); client.IgnoreNotFound(err) != nil {
+			r.lab.say("  removing the autoscaler of %s: %v", w.name, err)
 		}
 	}
 }
@@ -82,23 +82,23 @@ func (w *workload) awaitReplicas(ctx context.Context, t *testbed.Testbed, want i
 // killOperator kills all pods of the operator directly after each of three changes.
 func killOperator(ctx context.Context, r *round) error {
 	for _, c := range []struct{ text, body string }{
-		{text: "scale to 5", body: replicasPatch(5)}, {text: "roll out", body: versionPatch(r.version())}, {text: "scale to 1", body: replicasPatch(1)},
+		{text: "scale to 5", body: replicasPatch(5)}, {text: "roll out", body: versionPatch(r.lab.version())}, {text: "scale to 1", body: replicasPatch(1)},
 	} {
-		events, err := r.startChange(ctx, c.text, func(w *workload) error { return w.patch(ctx, r.Testbed, c.body) })
+		events, err := r.startChange(ctx, c.text, func(w *workload) error { return w.patch(ctx, r.lab.testbed, c.body) })
 		if err != nil {
 			return err
 		}
 		r.addEvent("", "kill the operator")
-		err = r.Kube.CoreV1().Pods(operatorNamespace).DeleteCollection(ctx,
+		err = r.lab.testbed.Kube.CoreV1().Pods(operatorNamespace).DeleteCollection(ctx,
 			metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}, metav1.ListOptions{LabelSelector: operatorSelector})
 		if err != nil {
 			return fmt.Errorf("killing the operator: %w", err)
 		}
-		if err := r.settle(ctx, r.scenario.profile, events); err != nil {
+		if err := r.lab.settle(ctx, r.scenario.profile, events); err != nil {
 			return err
 		}
 		// The next change needs the webhook.
-		if err := r.operatorAvailable(ctx); err != nil {
+		if err := r.lab.operatorAvailable(ctx); err != nil {
 			return err
 		}
 	}
@@ -111,12 +111,12 @@ func rollOperator(ctx context.Context, r *round) error {
 	defer client.end()
 	err := func() error {
 		for range 2 {
-			r.say("  roll out the operator")
+			r.lab.say("  roll out the operator")
 			e := r.addEvent("", "roll out the operator")
-			if err := r.patchOperator(ctx, versionPatch(r.version())); err != nil {
+			if err := r.lab.patchOperator(ctx, versionPatch(r.lab.version())); err != nil {
 				return err
 			}
-			if err := r.operatorAvailable(ctx); err != nil {
+			if err := r.lab.operatorAvailable(ctx); err != nil {
 				return err
 			}
 			e.Settled = time.Now()
@@ -126,25 +126,25 @@ func rollOperator(ctx context.Context, r *round) error {
 		}
 		return nil
 	}()
-	r.extraRows["aware"] = append(r.extraRows["aware"], client.end())
+	r.extraRows[drainAwareName] = append(r.extraRows[drainAwareName], client.end())
 	return err
 }
 
 // scaleWithoutOperator scales the apps while the operator has no pod. The operator scales the Deployments when it runs again.
 func scaleWithoutOperator(ctx context.Context, r *round) error {
-	r.say("  scale the operator to 0")
+	r.lab.say("  scale the operator to 0")
 	r.addEvent("", "scale the operator to 0")
 	restore := func(ctx context.Context) error {
 		r.addEvent("", fmt.Sprintf("scale the operator to %d", operatorReplicas))
-		if err := r.patchOperator(ctx, replicasPatch(operatorReplicas)); err != nil {
+		if err := r.lab.patchOperator(ctx, replicasPatch(operatorReplicas)); err != nil {
 			return err
 		}
-		return r.operatorAvailable(ctx)
+		return r.lab.operatorAvailable(ctx)
 	}
-	if err := r.patchOperator(ctx, replicasPatch(0)); err != nil {
+	if err := r.lab.patchOperator(ctx, replicasPatch(0)); err != nil {
 		return err
 	}
-	events, err := r.startChange(ctx, "scale to 5", func(w *workload) error { return w.scale(ctx, r.Testbed, 5) })
+	events, err := r.startChange(ctx, "scale to 5", func(w *workload) error { return w.scale(ctx, r.lab.testbed, 5) })
 	if err == nil {
 		err = r.waitUnderLoad(ctx, 8*time.Second)
 	}
@@ -154,14 +154,14 @@ func scaleWithoutOperator(ctx context.Context, r *round) error {
 	if err != nil {
 		return err
 	}
-	if err := r.settle(ctx, r.scenario.profile, events); err != nil {
+	if err := r.lab.settle(ctx, r.scenario.profile, events); err != nil {
 		return err
 	}
 	return r.scaleTo(ctx, 1)
 }
 
 func (l *lab) patchOperator(ctx context.Context, body string) error {
-	_, err := l.Kube.AppsV1().Deployments(operatorNamespace).
+	_, err := l.testbed.Kube.AppsV1().Deployments(operatorNamespace).
 		Patch(ctx, operatorDeployment, types.MergePatchType, []byte(body), metav1.PatchOptions{})
 	if err != nil {
 		return fmt.Errorf("patching the operator: %w", err)
@@ -170,8 +170,8 @@ func (l *lab) patchOperator(ctx context.Context, body string) error {
 }
 
 func (l *lab) operatorAvailable(ctx context.Context) error {
-	return l.WaitFor(ctx, "the operator", 3*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
-		d, err := l.Kube.AppsV1().Deployments(operatorNamespace).Get(ctx, operatorDeployment, metav1.GetOptions{})
+	return l.testbed.WaitFor(ctx, "the operator", 3*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
+		d, err := l.testbed.Kube.AppsV1().Deployments(operatorNamespace).Get(ctx, operatorDeployment, metav1.GetOptions{})
 		if err != nil {
 			return testbed.Pending(err.Error()), nil //nolint:nilerr // the scenario may have killed the API server
 		}
@@ -215,16 +215,16 @@ func (r *round) startAdmissionClient(ctx context.Context) *admissionClient {
 
 // dryRunPatch sends one request. It is lost if the API server could not call the webhook.
 func (r *round) dryRunPatch(ctx context.Context, n int) load.Record {
-	w := r.workloads[0]
+	w := r.lab.suite.workloads[0]
 	begin := time.Now()
-	err := r.Patch(ctx, w.object(), client.RawPatch(types.MergePatchType, []byte(versionPatch(fmt.Sprint("admission-", n)))), client.DryRunAll)
+	err := r.lab.testbed.Patch(ctx, w.object(), client.RawPatch(types.MergePatchType, []byte(versionPatch(fmt.Sprint("admission-", n)))), client.DryRunAll)
 	record := load.Record{Sent: begin, Latency: time.Since(begin), Outcome: load.Answered}
 	switch {
 	case ctx.Err() != nil:
 		record.Outcome = load.Cancelled
 	case err != nil && strings.Contains(err.Error(), "failed calling webhook"):
 		record.Outcome = load.Lost
-		r.say("  the API server could not call the webhook: %v", err)
+		r.lab.say("  the API server could not call the webhook: %v", err)
 	case err != nil:
 		record.Outcome = load.Rejected
 	}

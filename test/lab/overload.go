@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"fmt"
@@ -50,13 +50,16 @@ func slowest(s report.Scenario) time.Duration {
 	return worst
 }
 
+// window is a phase of a round.
+type window struct{ from, to time.Time }
+
 // countWithin counts the requests that were sent within the windows. It counts whole seconds only. Pure.
-func countWithin(windows []load.Window, workloads []report.Workload) load.Count {
+func countWithin(windows []window, workloads []report.Workload) load.Count {
 	var sum load.Count
 	for _, w := range workloads {
 		for _, second := range w.Seconds {
-			inside := func(window load.Window) bool {
-				return !second.At.Before(window.From) && !second.At.Add(time.Second).After(window.To)
+			inside := func(w window) bool {
+				return !second.At.Before(w.from) && !second.At.Add(time.Second).After(w.to)
 			}
 			if slices.ContainsFunc(windows, inside) {
 				sum = sum.Add(second.Count)

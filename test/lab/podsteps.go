@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"bytes"
@@ -19,13 +19,13 @@ import (
 
 // deletePods deletes three pods of each workload, one after the other. It waits for the replacement of each.
 func deletePods(ctx context.Context, r *round) error {
-	return r.onePodEach(ctx, "delete a pod", 3, func(pod *corev1.Pod) error { return r.Delete(ctx, pod) })
+	return r.onePodEach(ctx, "delete a pod", 3, func(pod *corev1.Pod) error { return r.lab.testbed.Delete(ctx, pod) })
 }
 
 // killPods deletes pods with a grace period of 0: the kubelet sends SIGKILL at once, without a preStop hook. That is similar to a crash.
 func killPods(ctx context.Context, r *round) error {
 	return r.onePodEach(ctx, "kill a pod", 2, func(pod *corev1.Pod) error {
-		return r.Delete(ctx, pod, client.GracePeriodSeconds(0))
+		return r.lab.testbed.Delete(ctx, pod, client.GracePeriodSeconds(0))
 	})
 }
 
@@ -51,7 +51,7 @@ func (r *round) onePodEach(ctx context.Context, text string, times int, do func(
 }
 
 func (r *round) oldest(ctx context.Context, w *workload) (*corev1.Pod, error) {
-	pods, err := r.pods(ctx, w.name)
+	pods, err := r.lab.pods(ctx, w.name)
 	if err != nil {
 		return nil, err
 	}
@@ -72,8 +72,8 @@ const evictLimit = 2 * time.Minute
 
 func (r *round) evict(ctx context.Context, pod *corev1.Pod) error {
 	eviction := &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name}}
-	return r.WaitFor(ctx, "the eviction of "+pod.Name, evictLimit, func(ctx context.Context) (testbed.Pending, error) {
-		err := r.Kube.PolicyV1().Evictions(pod.Namespace).Evict(ctx, eviction)
+	return r.lab.testbed.WaitFor(ctx, "the eviction of "+pod.Name, evictLimit, func(ctx context.Context) (testbed.Pending, error) {
+		err := r.lab.testbed.Kube.PolicyV1().Evictions(pod.Namespace).Evict(ctx, eviction)
 		if apierrors.IsTooManyRequests(err) {
 			return "its disruption budget forbids the eviction", nil
 		}
@@ -86,7 +86,7 @@ const drainLimit = 5 * time.Minute
 
 // drainNodes drains one node after the other with the code of kubectl drain. It evicts only the pods of the workloads.
 func drainNodes(ctx context.Context, r *round) error {
-	nodes, err := r.Nodes(ctx)
+	nodes, err := r.lab.testbed.Nodes(ctx)
 	if err != nil {
 		return err
 	}
@@ -104,14 +104,14 @@ func drainNodes(ctx context.Context, r *round) error {
 func (r *round) drainAndUncordon(ctx context.Context, node corev1.Node) error {
 	var out bytes.Buffer
 	helper := &drain.Helper{
-		Ctx: ctx, Client: r.Kube, GracePeriodSeconds: -1, IgnoreAllDaemonSets: true, DeleteEmptyDirData: true,
+		Ctx: ctx, Client: r.lab.testbed.Kube, GracePeriodSeconds: -1, IgnoreAllDaemonSets: true, DeleteEmptyDirData: true,
 		Timeout: drainLimit, PodSelector: workloadLabel, EvictErrorRetryDelay: time.Second, Out: &out, ErrOut: &out,
 	}
 	cordon := func(want bool) error { return drain.RunCordonOrUncordon(helper, &node, want) }
 	defer func() {
 		helper.Ctx = context.WithoutCancel(ctx) // uncordon the node even if the run is cancelled
 		if err := cordon(false); err != nil {
-			r.say("  uncordon %s: %v", node.Name, err)
+			r.lab.say("  uncordon %s: %v", node.Name, err)
 		}
 	}()
 	if err := cordon(true); err != nil {

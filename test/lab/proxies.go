@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -19,14 +19,14 @@ const proxyStatusPort = 8080
 
 // startProxies starts the proxies for which there are images, as examples of an ingress, and waits until they serve.
 func (l *lab) startProxies(ctx context.Context) error {
-	if err := l.settle(ctx, l.profile, nil); err != nil { // the proxies resolve the Services' names when they start
+	if err := l.settle(ctx, l.suite.profile, nil); err != nil { // the proxies resolve the Services' names when they start
 		return err
 	}
 	var err error
-	if l.addresses.nginx, err = l.startProxy(ctx, "nginx", l.nginxImage); err != nil {
+	if l.addresses.nginx, err = l.startProxy(ctx, "nginx", l.options.nginxImage); err != nil {
 		return err
 	}
-	l.addresses.haproxy, err = l.startProxy(ctx, "haproxy", l.haproxyImage)
+	l.addresses.haproxy, err = l.startProxy(ctx, "haproxy", l.options.haproxyImage)
 	return err
 }
 
@@ -35,38 +35,34 @@ func (l *lab) startProxy(ctx context.Context, name, image string) (address strin
 		l.say("no clients send through %s, because there is no image of it", name)
 		return "", nil
 	}
-	config, err := proxyConfig(name, l.workloads)
+	config, err := proxyConfig(name, l.suite.workloads)
 	if err != nil {
 		return "", err
 	}
 	service, deployment := l.proxyService(name), proxyDeployment(name, image)
 	for _, object := range []client.Object{config, service, deployment} {
-		if err := l.Create(ctx, object); err != nil {
+		if err := l.testbed.Create(ctx, object); err != nil {
 			return "", fmt.Errorf("starting %s: %w", name, err)
 		}
 	}
-	err = l.WaitFor(ctx, name+" to serve", 2*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
-		return l.DeploymentSettled(ctx, name, deployment.Generation, 0)
+	err = l.testbed.WaitFor(ctx, name+" to serve", 2*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
+		return l.testbed.DeploymentSettled(ctx, name, deployment.Generation, 0)
 	})
 	return service.Spec.ClusterIP, err
 }
 
 func proxyLabels(name string) map[string]string { return map[string]string{"app": name} }
 
-func proxyMeta(name string) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: map[string]string{testbed.PartOfLabel: namespace}}
-}
-
 func (l *lab) proxyService(name string) *corev1.Service {
-	s := &corev1.Service{ObjectMeta: proxyMeta(name), Spec: corev1.ServiceSpec{Selector: proxyLabels(name)}}
-	for _, w := range l.workloads {
+	s := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.ServiceSpec{Selector: proxyLabels(name)}}
+	for _, w := range l.suite.workloads {
 		s.Spec.Ports = append(s.Spec.Ports, corev1.ServicePort{Name: w.name, Port: w.port, TargetPort: intstr.FromInt32(w.port)})
 	}
 	return s
 }
 
 func proxyDeployment(name, image string) *appsv1.Deployment {
-	return &appsv1.Deployment{ObjectMeta: proxyMeta(name), Spec: appsv1.DeploymentSpec{
+	return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: appsv1.DeploymentSpec{
 		Selector: &metav1.LabelSelector{MatchLabels: proxyLabels(name)},
 		Template: corev1.PodTemplateSpec{
 			ObjectMeta: metav1.ObjectMeta{Labels: proxyLabels(name)},

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"text/template"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 //go:embed proxyconf
@@ -38,5 +39,5 @@ func proxyConfig(proxy string, workloads []*workload) (*corev1.ConfigMap, error)
 	if err := t.Execute(&text, values); err != nil {
 		return nil, fmt.Errorf("the configuration of %s: %w", proxy, err)
 	}
-	return &corev1.ConfigMap{ObjectMeta: proxyMeta(proxy), Data: map[string]string{file: text.String()}}, nil
+	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: proxy}, Data: map[string]string{file: text.String()}}, nil
 }

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -126,7 +127,7 @@ func recipePair(name string, app *v1alpha1.GracefulApp) []*workload {
 			drainAware: hook && given.Lifecycle.PreStop.HTTPGet != nil,
 			build: func(w *workload, _ profile, _ string) []client.Object {
 				app := app.DeepCopy()
-				app.ObjectMeta = w.meta(w.name)
+				app.ObjectMeta = metav1.ObjectMeta{Name: w.name}
 				app.Spec.Replicas = new(int32(1))
 				app.Spec.Template.Labels = w.podLabels()
 				return []client.Object{app}

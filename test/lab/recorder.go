@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"bufio"
@@ -145,7 +145,7 @@ func (r *recorder) logEnded(pod, container string) bool {
 }
 
 func (r *recorder) readLog(ctx context.Context, pod, container string) {
-	stream, err := r.testbed.Kube.CoreV1().Pods(namespace).GetLogs(pod, &corev1.PodLogOptions{Container: container, Follow: true}).Stream(ctx)
+	stream, err := r.testbed.Kube.CoreV1().Pods(r.testbed.Namespace).GetLogs(pod, &corev1.PodLogOptions{Container: container, Follow: true}).Stream(ctx)
 	if err != nil {
 		return
 	}

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gracefulapp/gracefulapp/internal/load"
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
@@ -17,7 +16,7 @@ const steadyTime = 4 * time.Second
 
 // round is one run of a scenario.
 type round struct {
-	*lab
+	lab      *lab
 	scenario scenario
 	events   []*report.Event
 	traffic  *traffic
@@ -26,7 +25,7 @@ type round struct {
 	// load1 is the highest load average of the machine over one minute.
 	load1 float64
 	// steadyPhases are the phases in which load was sent without a change.
-	steadyPhases []load.Window
+	steadyPhases []window
 }
 
 // run sets the workloads to the state at the beginning of the scenario, runs the steps under load, and returns the result.
@@ -61,7 +60,7 @@ func (l *lab) run(ctx context.Context, s scenario) (report.Scenario, error) {
 // unfinished returns the result of a round that failed. It has the counts so far, which show whether the machine was too busy.
 func (r *round) unfinished(err error) report.Scenario {
 	s := report.Scenario{Name: r.scenario.name, Title: r.scenario.title, Load1: r.load1}
-	for _, w := range r.workloads {
+	for _, w := range r.lab.suite.workloads {
 		s.Workloads = append(s.Workloads, report.Workload{Name: w.name, Title: w.title, Control: w.control, Rows: []report.Row{
 			{Client: "all", Count: r.traffic.count(w.name)},
 		}})
@@ -76,15 +75,15 @@ func (r *round) unfinished(err error) report.Scenario {
 }
 
 func (r *round) prepare(ctx context.Context) error {
-	if err := r.deploy(ctx, r.scenario.profile); err != nil {
+	if err := r.lab.deploy(ctx, r.scenario.profile); err != nil {
 		return err
 	}
-	for _, w := range r.workloads {
-		if err := w.patch(ctx, r.Testbed, fmt.Sprintf(`{"spec":{"replicas":%d}}`, r.scenario.replicas)); err != nil {
+	for _, w := range r.lab.suite.workloads {
+		if err := w.patch(ctx, r.lab.testbed, fmt.Sprintf(`{"spec":{"replicas":%d}}`, r.scenario.replicas)); err != nil {
 			return err
 		}
 	}
-	return r.settle(ctx, r.scenario.profile, nil)
+	return r.lab.settle(ctx, r.scenario.profile, nil)
 }
 
 // maxStepRuns is the number of times that the steps are run until a request was lost wherever one must be.
@@ -107,7 +106,7 @@ func (r *round) runSteps(ctx context.Context) error {
 		if len(unproven) == 0 || n == maxStepRuns {
 			return nil
 		}
-		r.say("  no request was lost so far where one must be: %s; repeat the steps", strings.Join(unproven, ", "))
+		r.lab.say("  no request was lost so far where one must be: %s; repeat the steps", strings.Join(unproven, ", "))
 	}
 }
 
@@ -115,9 +114,9 @@ func (r *round) runSteps(ctx context.Context) error {
 func (r *round) unproven() []string {
 	var names []string
 	if r.scenario.eachControlMustLose {
-		names = r.partialResult(r.traffic.countClient).Unproven()
+		names = r.lab.suite.partialResult(r.traffic.countClient).Unproven()
 	}
-	for _, w := range r.workloads {
+	for _, w := range r.lab.suite.workloads {
 		if w.mustLose != "" && r.traffic.count(w.name).Lost == 0 {
 			names = append(names, w.name)
 		}
@@ -127,9 +126,9 @@ func (r *round) unproven() []string {
 
 // runSteadyPhase sends load without a change for steadyTime and records the phase. Its share of late requests shows whether the machine is fast enough.
 func (r *round) runSteadyPhase(ctx context.Context) error {
-	phase := load.Window{From: time.Now()}
+	phase := window{from: time.Now()}
 	err := r.waitUnderLoad(ctx, steadyTime)
-	phase.To = time.Now()
+	phase.to = time.Now()
 	r.steadyPhases = append(r.steadyPhases, phase)
 	return err
 }
@@ -137,13 +136,13 @@ func (r *round) runSteadyPhase(ctx context.Context) error {
 // waitUnderLoad waits for d while the load continues. It returns an error if a generator fails meanwhile.
 func (r *round) waitUnderLoad(ctx context.Context, d time.Duration) error {
 	end := time.Now().Add(d)
-	return r.WaitFor(ctx, "steady load", d+time.Minute, func(context.Context) (testbed.Pending, error) {
+	return r.lab.testbed.WaitFor(ctx, "steady load", d+time.Minute, func(context.Context) (testbed.Pending, error) {
 		r.watchLoad()
 		if err := r.traffic.failed(); err != nil {
 			return "", err
 		}
 		if time.Now().Before(end) {
-			r.showProgress("steady load")
+			r.lab.showProgress("steady load")
 			return "time", nil
 		}
 		return testbed.Done, nil
@@ -159,11 +158,16 @@ func (r *round) addEvent(workload, text string) *report.Event {
 
 // change calls do for each workload and waits until all are settled.
 func (r *round) change(ctx context.Context, text string, do func(w *workload) error) error {
-	events, err := r.startChange(ctx, text, do)
+	r.lab.say("  %s", text)
+	return r.changeSilently(ctx, text, do)
+}
+
+func (r *round) changeSilently(ctx context.Context, text string, do func(w *workload) error) error {
+	events, err := r.startSilently(ctx, text, do)
 	if err != nil {
 		return err
 	}
-	if err := r.settle(ctx, r.scenario.profile, events); err != nil {
+	if err := r.lab.settle(ctx, r.scenario.profile, events); err != nil {
 		return fmt.Errorf("%s: %w", text, err)
 	}
 	return r.traffic.failed()
@@ -175,9 +179,13 @@ const changeInterval = 3 * time.Second
 // startChange calls do for each workload and does not wait until they are settled. The GracefulApps are last, without an interval, so that a scenario that
 // then disturbs the operator does so during their change.
 func (r *round) startChange(ctx context.Context, text string, do func(w *workload) error) ([]*report.Event, error) {
+	r.lab.say("  %s", text)
+	return r.startSilently(ctx, text, do)
+}
+
+func (r *round) startSilently(ctx context.Context, text string, do func(w *workload) error) ([]*report.Event, error) {
 	var events []*report.Event
-	r.say("  %s", text)
-	for _, w := range slices.SortedStableFunc(slices.Values(r.workloads), managedLast) {
+	for _, w := range slices.SortedStableFunc(slices.Values(r.lab.suite.workloads), managedLast) {
 		events = append(events, r.addEvent(w.name, text))
 		if err := do(w); err != nil {
 			return nil, fmt.Errorf("%s: %w", text, err)
@@ -205,7 +213,7 @@ func managedLast(a, b *workload) int {
 
 // patch applies a merge patch to all workloads and waits until they are settled.
 func (r *round) patch(ctx context.Context, text, body string) error {
-	return r.change(ctx, text, func(w *workload) error { return w.patch(ctx, r.Testbed, body) })
+	return r.change(ctx, text, func(w *workload) error { return w.patch(ctx, r.lab.testbed, body) })
 }
 
 func (r *round) scaleTo(ctx context.Context, replicas ...int) error {

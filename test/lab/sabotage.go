@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -31,14 +31,14 @@ func sabotageNames() []string { return slices.Sorted(maps.Keys(sabotages)) }
 // sabotageDerivation installs a MutatingAdmissionPolicy that changes the Deployment of the drain-aware app, and has the workloads deployed again. undo
 // removes the policy.
 func (l *lab) sabotageDerivation(ctx context.Context) (undo func(), err error) {
-	if l.sabotage == "" {
+	if l.options.sabotage == "" {
 		return func() {}, nil
 	}
-	expression, ok := sabotages[l.sabotage]
+	expression, ok := sabotages[l.options.sabotage]
 	if !ok {
-		return nil, fmt.Errorf("unknown sabotage %q; use one of %v", l.sabotage, sabotageNames())
+		return nil, fmt.Errorf("unknown sabotage %q; use one of %v", l.options.sabotage, sabotageNames())
 	}
-	undo, err = l.install(ctx, sabotagePolicy("aware", admissionregistrationv1.Rule{
+	undo, err = l.install(ctx, sabotagePolicy(drainAwareName, admissionregistrationv1.Rule{
 		APIGroups: []string{"apps"}, APIVersions: []string{"v1"}, Resources: []string{"deployments"},
 	}, expression))
 	if err != nil {
@@ -48,7 +48,7 @@ func (l *lab) sabotageDerivation(ctx context.Context) (undo func(), err error) {
 		undo()
 		return nil, err
 	}
-	l.deployed = "sabotaged" // no profile has this name, so the next scenario deploys the workloads again
+	l.deployed = ""
 	return undo, nil
 }
 
@@ -63,7 +63,7 @@ func (l *lab) install(ctx context.Context, m mutation) (undo func(), err error) 
 	undo = func() {
 		ctx := context.WithoutCancel(ctx)
 		for _, object := range []client.Object{m.binding, m.policy} {
-			if err := l.Delete(ctx, object); client.IgnoreNotFound(err) != nil {
+			if err := l.testbed.Delete(ctx, object); client.IgnoreNotFound(err) != nil {
 				l.say("removing the sabotage %s: %v", object.GetName(), err)
 			}
 		}
@@ -71,7 +71,7 @@ func (l *lab) install(ctx context.Context, m mutation) (undo func(), err error) 
 	undo() // the policy of an interrupted run may still exist
 	m.policy.ResourceVersion, m.binding.ResourceVersion = "", ""
 	for _, object := range []client.Object{m.policy, m.binding} {
-		if err := l.Create(ctx, object); err != nil {
+		if err := l.testbed.Create(ctx, object); err != nil {
 			undo()
 			return nil, fmt.Errorf("creating the sabotage policy; MutatingAdmissionPolicy needs Kubernetes 1.36: %w", err)
 		}
@@ -82,27 +82,27 @@ func (l *lab) install(ctx context.Context, m mutation) (undo func(), err error) 
 // awaitSabotage waits until the API server applies the policy. It learns of the policy through a watch.
 func (l *lab) awaitSabotage(ctx context.Context) error {
 	var aware *workload
-	for _, w := range l.workloads {
+	for _, w := range l.suite.workloads {
 		if w.drainAware {
 			aware = w
 		}
 	}
-	return l.WaitFor(ctx, "the sabotage policy to be in force", time.Minute, func(ctx context.Context) (testbed.Pending, error) {
-		before, err := aware.template(ctx, l.Testbed)
+	return l.testbed.WaitFor(ctx, "the sabotage policy to be in force", time.Minute, func(ctx context.Context) (testbed.Pending, error) {
+		before, err := aware.template(ctx, l.testbed)
 		if err != nil {
 			return "", err
 		}
-		if err := aware.patch(ctx, l.Testbed, versionPatch(l.version())); err != nil {
+		if err := aware.patch(ctx, l.testbed, versionPatch(l.version())); err != nil {
 			return "", err
 		}
 		if err := l.settle(ctx, short, nil); err != nil {
 			return "", err
 		}
-		after, err := aware.template(ctx, l.Testbed)
+		after, err := aware.template(ctx, l.testbed)
 		if err != nil {
 			return "", err
 		}
-		if l.sabotage == "maxUnavailable=1" || timing(short, before) != timing(short, after) || after.Spec.Containers[0].ReadinessProbe == nil {
+		if l.options.sabotage == "maxUnavailable=1" || timing(short, before) != timing(short, after) || after.Spec.Containers[0].ReadinessProbe == nil {
 			return testbed.Done, nil
 		}
 		return "the API server does not apply the policy yet", nil

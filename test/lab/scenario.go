@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -92,8 +92,8 @@ const (
 // flap changes the replicas again before the previous change is settled.
 func flap(ctx context.Context, r *round) error {
 	for range flapCount {
-		n := 1 + r.random.IntN(maxFlapReplicas)
-		patch := func(w *workload) error { return w.patch(ctx, r.Testbed, replicasPatch(n)) }
+		n := 1 + r.lab.random.IntN(maxFlapReplicas)
+		patch := func(w *workload) error { return w.patch(ctx, r.lab.testbed, replicasPatch(n)) }
 		if _, err := r.startChange(ctx, fmt.Sprintf("scale to %d", n), patch); err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ func flap(ctx context.Context, r *round) error {
 
 func rollOut(ctx context.Context, r *round) error {
 	for range 2 {
-		if err := r.patch(ctx, "roll out", versionPatch(r.version())); err != nil {
+		if err := r.patch(ctx, "roll out", versionPatch(r.lab.version())); err != nil {
 			return err
 		}
 	}
@@ -115,12 +115,12 @@ func rollOut(ctx context.Context, r *round) error {
 
 // rollBack restores the old template when the first new pods serve.
 func rollBack(ctx context.Context, r *round) error {
-	before := r.version()
+	before := r.lab.version()
 	if err := r.patch(ctx, "roll out", versionPatch(before)); err != nil {
 		return err
 	}
-	next := r.version()
-	if _, err := r.startChange(ctx, "roll out", func(w *workload) error { return w.patch(ctx, r.Testbed, versionPatch(next)) }); err != nil {
+	next := r.lab.version()
+	if _, err := r.startChange(ctx, "roll out", func(w *workload) error { return w.patch(ctx, r.lab.testbed, versionPatch(next)) }); err != nil {
 		return err
 	}
 	halfway := time.Duration(r.scenario.profile.startSeconds)*time.Second + 5*time.Second
@@ -132,12 +132,12 @@ func rollBack(ctx context.Context, r *round) error {
 
 // changeTiming changes spec.timing, for which the operator derives other numbers. The plain Deployments roll out at the same time.
 func changeTiming(ctx context.Context, r *round) error {
-	defer func() { r.deployed = "changed" }() // no profile has this name, so the next scenario deploys the workloads again
+	defer func() { r.lab.deployed = "" }()
 	return r.change(ctx, "requestSeconds to 8", func(w *workload) error {
 		if w.managed {
-			return w.patch(ctx, r.Testbed, `{"spec":{"timing":{"requestSeconds":8}}}`)
+			return w.patch(ctx, r.lab.testbed, `{"spec":{"timing":{"requestSeconds":8}}}`)
 		}
-		return w.patch(ctx, r.Testbed, versionPatch(r.version()))
+		return w.patch(ctx, r.lab.testbed, versionPatch(r.lab.version()))
 	})
 }
 

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -28,7 +28,7 @@ func changeBesideBusyLoops(ctx context.Context, r *round) error {
 	if err := r.scaleTo(ctx, 1); err != nil {
 		return err
 	}
-	return r.patch(ctx, "roll out", versionPatch(r.version()))
+	return r.patch(ctx, "roll out", versionPatch(r.lab.version()))
 }
 
 // startBusyLoops starts the processes. stop ends them and must be called also after an error.

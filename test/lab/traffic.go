@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -16,15 +16,15 @@ type traffic struct{ fleet *testbed.Fleet }
 
 func (r *round) startTraffic(ctx context.Context) error {
 	r.traffic = &traffic{}
-	round := r.nextNumber()
+	round := r.lab.nextNumber()
 	var pods []*corev1.Pod
-	for _, p := range r.places {
-		if targets := r.targets(r.addresses, r.scenario.profile, p, round); len(targets) > 0 {
-			pods = append(pods, loadgen(p, r.loadgenImage, targets))
+	for _, p := range r.lab.places {
+		if targets := r.lab.suite.targets(r.lab.addresses, r.scenario.profile, p, round); len(targets) > 0 {
+			pods = append(pods, loadgen(p, r.lab.options.loadgenImage, targets))
 		}
 	}
 	var err error
-	if r.traffic.fleet, err = r.StartFleet(ctx, pods); err != nil {
+	if r.traffic.fleet, err = r.lab.testbed.StartFleet(ctx, pods); err != nil {
 		return errors.Join(err, r.traffic.fleet.Remove(context.WithoutCancel(ctx)))
 	}
 	return nil

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"context"
@@ -27,7 +27,7 @@ func scaleAndRollOut(ctx context.Context, r *round) error {
 		if err := scaleFourOne(ctx, r); err != nil {
 			return err
 		}
-		if err := r.patch(ctx, "roll out", versionPatch(r.version())); err != nil {
+		if err := r.patch(ctx, "roll out", versionPatch(r.lab.version())); err != nil {
 			return err
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"fmt"
@@ -100,7 +100,7 @@ func TestTheTutorialAdaptsFewFields(t *testing.T) {
 	allowed := map[string]bool{}
 	for _, kind := range []string{"Deployment", "GracefulApp", "Service"} {
 		for _, path := range []string{
-			"metadata.name", "metadata.namespace", "metadata.labels." + "app.kubernetes.io/part-of",
+			"metadata.name",
 			"spec.selector.app", "spec.selector.matchLabels.app", "spec.template.metadata.labels.app", "spec.selector." + workloadLabel,
 			"spec.selector.matchLabels." + workloadLabel, "spec.template.metadata.labels." + workloadLabel,
 			"spec.template.spec.containers.image", "spec.template.spec.containers.env", "spec.template.spec.containers.resources",

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"bytes"
@@ -58,13 +58,10 @@ func (s tutorialStep) objects() ([]client.Object, error) {
 	return all, nil
 }
 
-// adapt changes an object of a manifest as the lab needs it, and returns it: the name, namespace and labels of the workload, the image under test, the
-// end of its listener, and the CPU settings of the lab's other servers.
+// adapt changes an object of a manifest as the lab needs it, and returns it: the name and the pod labels of the workload, the image under test, the end
+// of its listener, and the CPU settings of the lab's other servers.
 func (w *workload) adapt(object client.Object, image string) client.Object {
-	meta := w.meta(w.name)
-	object.SetName(meta.Name)
-	object.SetNamespace(meta.Namespace)
-	object.SetLabels(meta.Labels)
+	object.SetName(w.name)
 	switch o := object.(type) {
 	case *v1alpha1.GracefulApp:
 		w.adaptTemplate(&o.Spec.Template, image)

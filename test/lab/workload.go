@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"slices"
@@ -13,7 +13,6 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
-	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
 const (
@@ -106,17 +105,16 @@ func (s suite) quick() suite {
 	return s
 }
 
+// drainAwareName is the name of the workload to which GracefulApp promises most.
+const drainAwareName = "aware"
+
 func helloWorkloads() []*workload {
 	return []*workload{
-		{name: "aware", share: 1, title: "GracefulApp, drain-aware", managed: true, probed: true, drainAware: true, port: 8081, build: managed},
+		{name: drainAwareName, share: 1, title: "GracefulApp, drain-aware", managed: true, probed: true, drainAware: true, port: 8081, build: managed},
 		{name: "sleep", share: 0.3, title: "GracefulApp, plain sleep hook", managed: true, probed: true, port: 8082, build: managed},
 		{name: "recipe", share: 0.3, title: "Deployment, usual best practice", probed: true, port: 8083, build: recipe},
 		{name: "naive", share: 0.3, title: "Deployment, simple tutorial", control: true, port: 8084, build: naive},
 	}
-}
-
-func (w *workload) meta(name string) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: map[string]string{testbed.PartOfLabel: namespace}}
 }
 
 func (w *workload) podLabels() map[string]string { return map[string]string{workloadLabel: w.name} }
@@ -169,7 +167,7 @@ func managed(w *workload, p profile, image string) []client.Object {
 		c = closingAtSigterm(c)
 	}
 	return []client.Object{&v1alpha1.GracefulApp{
-		ObjectMeta: w.meta(w.name),
+		ObjectMeta: metav1.ObjectMeta{Name: w.name},
 		Spec: v1alpha1.GracefulAppSpec{
 			Replicas: new(int32(1)),
 			Timing:   p.timing(),
@@ -196,7 +194,7 @@ func recipe(w *workload, p profile, image string) []client.Object {
 		MaxUnavailable: new(intstr.FromInt32(0)), MaxSurge: new(intstr.FromInt32(1)),
 	}}
 	return []client.Object{d, w.service(), w.headless(), &policyv1.PodDisruptionBudget{
-		ObjectMeta: w.meta(w.name),
+		ObjectMeta: metav1.ObjectMeta{Name: w.name},
 		Spec: policyv1.PodDisruptionBudgetSpec{
 			Selector: &metav1.LabelSelector{MatchLabels: w.podLabels()}, MaxUnavailable: new(intstr.FromInt32(1)),
 		},
@@ -210,7 +208,7 @@ func naive(w *workload, p profile, image string) []client.Object {
 
 func (w *workload) deployment(c corev1.Container) *appsv1.Deployment {
 	return &appsv1.Deployment{
-		ObjectMeta: w.meta(w.name),
+		ObjectMeta: metav1.ObjectMeta{Name: w.name},
 		Spec: appsv1.DeploymentSpec{
 			Replicas: new(int32(1)),
 			Selector: &metav1.LabelSelector{MatchLabels: w.podLabels()},
@@ -223,14 +221,14 @@ func (w *workload) deployment(c corev1.Container) *appsv1.Deployment {
 }
 
 func (w *workload) service() *corev1.Service {
-	return &corev1.Service{ObjectMeta: w.meta(w.name), Spec: corev1.ServiceSpec{
+	return &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: w.name}, Spec: corev1.ServiceSpec{
 		Type: corev1.ServiceTypeNodePort, Selector: w.podLabels(),
 		Ports: []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromString("http")}},
 	}}
 }
 
 func (w *workload) headless() *corev1.Service {
-	return &corev1.Service{ObjectMeta: w.meta(w.name + headlessSuffix), Spec: corev1.ServiceSpec{
+	return &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: w.name + headlessSuffix}, Spec: corev1.ServiceSpec{
 		ClusterIP: corev1.ClusterIPNone, Selector: w.podLabels(),
 		Ports: []corev1.ServicePort{{Name: "http", Port: 8080, TargetPort: intstr.FromString("http")}},
 	}}

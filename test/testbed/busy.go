@@ -9,8 +9,19 @@ import (
 // ErrTooBusy is the third result besides passed and failed: the machine was too slow for the load, so a lost request does not prove a fault.
 var ErrTooBusy = errors.New("proves nothing here: too busy")
 
-// ExitTooBusy is the exit code of a program that ends with ErrTooBusy.
-const ExitTooBusy = 3
+// The exit codes of a program that ends with an error.
+const (
+	ExitFailed  = 1
+	ExitTooBusy = 3 // with ErrTooBusy
+)
+
+// ExitCode returns the exit code for an error.
+func ExitCode(err error) int {
+	if errors.Is(err, ErrTooBusy) {
+		return ExitTooBusy
+	}
+	return ExitFailed
+}
 
 // MaxLateShare is the share of late requests up to which a loss counts as a fault of the workload. Above it, the result is ErrTooBusy. On two cores
 // the start of pods alone makes up to 5 % of the requests late.

@@ -14,6 +14,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/internal/load"
@@ -149,7 +150,7 @@ func (t *Testbed) StartFleet(ctx context.Context, pods []*corev1.Pod) (*Fleet, e
 func (f *Fleet) running(ctx context.Context) (Pending, error) {
 	for _, g := range f.Generators {
 		var pod corev1.Pod
-		if err := f.testbed.Get(ctx, client.ObjectKey{Namespace: f.testbed.Namespace, Name: g.Pod}, &pod); err != nil {
+		if err := f.testbed.Get(ctx, client.ObjectKey{Name: g.Pod}, &pod); err != nil {
 			return Pending("pod " + g.Pod), client.IgnoreNotFound(err)
 		}
 		if runningSince(&pod).IsZero() {
@@ -207,8 +208,7 @@ func (f *Fleet) Stop(ctx context.Context) error {
 // Remove deletes the generators' pods.
 func (f *Fleet) Remove(ctx context.Context) error {
 	for _, g := range f.Generators {
-		pod := &corev1.Pod{}
-		pod.Namespace, pod.Name = f.testbed.Namespace, g.Pod
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: g.Pod}}
 		if err := f.testbed.Delete(ctx, pod); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("deleting load generator %s: %w", g.Pod, err)
 		}

@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// PartOfLabel marks the namespace and the objects that a later run may delete. Its value is the name of the namespace.
+// PartOfLabel marks the namespace that a later run may delete. Its value is the name of the namespace.
 const PartOfLabel = "app.kubernetes.io/part-of"
 
 // Clear deletes the namespace of an earlier run, if there is one, and creates an empty one.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -27,38 +26,4 @@ func (t *Testbed) Nodes(ctx context.Context) ([]corev1.Node, error) {
 		return nil, errors.New("no node is ready and schedulable")
 	}
 	return usable, nil
-}
-
-// Size describes the nodes and the Kubernetes version, for the line below the result table. All nodes of the embedded cluster share one machine.
-func (t *Testbed) Size(ctx context.Context, embedded bool) (string, error) {
-	nodes, err := t.Nodes(ctx)
-	if err != nil {
-		return "", err
-	}
-	version, err := t.Kube.Discovery().ServerVersion()
-	if err != nil {
-		return "", fmt.Errorf("reading the Kubernetes version: %w", err)
-	}
-	kubernetes := "Kubernetes " + version.GitVersion
-	if embedded {
-		return fmt.Sprintf("one machine with %s carries %d nodes, the control plane\nand the load; %s",
-			capacity(nodes[0]), len(nodes), kubernetes), nil
-	}
-	var sizes []string
-	for _, n := range nodes {
-		sizes = append(sizes, capacity(n))
-	}
-	slices.Sort(sizes)
-	var parts []string
-	for _, s := range slices.Compact(slices.Clone(sizes)) {
-		same := slices.DeleteFunc(slices.Clone(sizes), func(other string) bool { return other != s })
-		parts = append(parts, fmt.Sprintf("%d nodes of %s", len(same), s))
-	}
-	return strings.Join(parts, ", ") + "; " + kubernetes, nil
-}
-
-func capacity(n corev1.Node) string {
-	memory := n.Status.Capacity[corev1.ResourceMemory]
-	gib := (memory.Value() + 1<<29) >> 30 // rounded, because the kernel reserves a part of the memory
-	return fmt.Sprintf("%d cores, %d GiB memory", n.Status.Capacity.Cpu().Value(), gib)
 }

@@ -19,7 +19,7 @@ import (
 // terminating. generation is the object's generation after the last change; the cache may still have an older one.
 func (t *Testbed) AppSettled(ctx context.Context, name string, generation int64) (Pending, error) {
 	var app v1alpha1.GracefulApp
-	if err := t.Get(ctx, client.ObjectKey{Namespace: t.Namespace, Name: name}, &app); err != nil {
+	if err := t.Get(ctx, client.ObjectKey{Name: name}, &app); err != nil {
 		return "GracefulApp not seen yet", client.IgnoreNotFound(err)
 	}
 	if app.Generation < generation || app.Status.ObservedGeneration < app.Generation {
@@ -56,7 +56,7 @@ func messageOf(c *metav1.Condition) string {
 // is Ready before its server listens.
 func (t *Testbed) DeploymentSettled(ctx context.Context, name string, generation int64, listening time.Duration) (Pending, error) {
 	var d appsv1.Deployment
-	if err := t.Get(ctx, client.ObjectKey{Namespace: t.Namespace, Name: name}, &d); err != nil {
+	if err := t.Get(ctx, client.ObjectKey{Name: name}, &d); err != nil {
 		return "Deployment not seen yet", client.IgnoreNotFound(err)
 	}
 	want := *d.Spec.Replicas
@@ -72,7 +72,7 @@ func (t *Testbed) DeploymentSettled(ctx context.Context, name string, generation
 // some versions of Kubernetes do not count terminating pods in the status.
 func (t *Testbed) podsSettled(ctx context.Context, selector k8slabels.Selector, want int32, listening time.Duration) (Pending, error) {
 	var pods corev1.PodList
-	if err := t.List(ctx, &pods, client.InNamespace(t.Namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
+	if err := t.List(ctx, &pods, client.MatchingLabelsSelector{Selector: selector}); err != nil {
 		return "", err
 	}
 	for _, pod := range pods.Items {

@@ -19,7 +19,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
-// Testbed is a client for one namespace of a cluster. It reads from a cache and writes to the API server.
+// Testbed is a client for one namespace of a cluster, which it adds to each object and key. It reads from a cache and writes to the API server.
 type Testbed struct {
 	client.Client
 	Namespace string
@@ -63,7 +63,10 @@ func Connect(ctx context.Context, namespace string) (*Testbed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reaching the cluster: %w", err)
 	}
-	t := &Testbed{Client: c, Direct: direct, Namespace: namespace, Kube: kube, Watched: watched, changed: make(chan struct{}, 1)}
+	t := &Testbed{
+		Client: client.NewNamespacedClient(c, namespace), Direct: client.NewNamespacedClient(direct, namespace), Namespace: namespace,
+		Kube: kube, Watched: watched, changed: make(chan struct{}, 1),
+	}
 	return t, t.watch(ctx)
 }
 

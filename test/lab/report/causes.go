@@ -25,11 +25,11 @@ func Causes(run Run) string {
 
 func causeCells(w Workload) []string {
 	total := w.Total()
-	cells := []string{w.Title, thousands(total.Requests), thousands(total.Lost)}
+	cells := []string{w.Title, Thousands(total.Requests), Thousands(total.Lost)}
 	other := total.Lost
 	for _, c := range causes {
 		n := w.Causes[c.row]
-		cells, other = append(cells, thousands(n)), other-n
+		cells, other = append(cells, Thousands(n)), other-n
 	}
-	return append(cells, thousands(other))
+	return append(cells, Thousands(other))
 }

@@ -9,8 +9,8 @@ import (
 	"unicode"
 )
 
-// thousands formats 20000 as 20,000.
-func thousands(n int) string {
+// Thousands formats 20000 as 20,000.
+func Thousands(n int) string {
 	digits := strconv.Itoa(n)
 	var out strings.Builder
 	for i, d := range digits {

@@ -25,7 +25,7 @@ var (
 // pageTemplate is the template of the page. page.js makes the options of the charts from JSON data. go-echarts would generate JavaScript, in which a
 // marker within strings ("__f__") separates code from data, so the name of a pod could become code. Also, only the browser knows colors and sizes.
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"thousands": thousands, "share": share, "latency": latency, "outcome": outcome, "seconds": seconds,
+	"thousands": Thousands, "share": share, "latency": latency, "outcome": outcome, "seconds": seconds,
 	"arrows": arrows,
 	"cut": func(cell string) []string {
 		lost, requests, _ := strings.Cut(cell, " of ")

@@ -61,5 +61,5 @@ func rowOver(run Run, workload, client string) (sum load.Count, promised bool) {
 }
 
 func lostOf(c load.Count) string {
-	return thousands(c.Lost) + " of " + thousands(c.Requests)
+	return Thousands(c.Lost) + " of " + Thousands(c.Requests)
 }

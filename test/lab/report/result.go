@@ -60,7 +60,7 @@ func (s CalibrationStep) String() string {
 	if s.Problem != "" {
 		return fmt.Sprintf("rate %.3g: %s", s.Rate, s.Problem)
 	}
-	return fmt.Sprintf("rate %.3g: %.1f %% of %s requests late", s.Rate, 100*s.LateShare(), thousands(s.Requests))
+	return fmt.Sprintf("rate %.3g: %.1f %% of %s requests late", s.Rate, 100*s.LateShare(), Thousands(s.Requests))
 }
 
 func (c Calibration) String() string {

@@ -93,7 +93,7 @@ func Strips(w io.Writer, s Scenario, isDark bool) error {
 func stripOf(s Scenario, w Workload, top int, x func(float64) float64) stripView {
 	c, t := chartOf(s, w), tallyOf(w)
 	strip := stripView{
-		Title: printable(w.Title), Result: fmt.Sprintf("%s of %s requests lost", thousands(t.Lost), thousands(t.Requests)), Lost: t.Lost > 0, Top: top,
+		Title: printable(w.Title), Result: fmt.Sprintf("%s of %s requests lost", Thousands(t.Lost), Thousands(t.Requests)), Lost: t.Lost > 0, Top: top,
 		Losses: lossTexts(c, x), Events: eventTexts(c, x),
 	}
 	most := 1.0

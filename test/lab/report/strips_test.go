@@ -39,7 +39,7 @@ func TestStripsShowLosses(t *testing.T) {
 	picture := drawn(t, s, false)
 	for _, w := range inDisplayOrder(s.Workloads)[:2] {
 		sum := tallyOf(w)
-		if want := thousands(sum.Lost) + " of " + thousands(sum.Requests) + " requests lost"; !strings.Contains(picture, want) {
+		if want := Thousands(sum.Lost) + " of " + Thousands(sum.Requests) + " requests lost"; !strings.Contains(picture, want) {
 			t.Errorf("the picture does not say %q", want)
 		}
 	}

@@ -28,7 +28,7 @@ func lossTexts(c chart, x func(float64) float64) []stripText {
 	first, last, sum := 0.0, math.Inf(-1), 0
 	add := func() {
 		if sum > 0 {
-			text := thousands(sum) + " lost"
+			text := Thousands(sum) + " lost"
 			all = append(all, stripText{X: int(min(first, stripsRight-letterWidth*float64(len(text)))), Text: text})
 		}
 	}
@@ -55,7 +55,7 @@ func ticks(length float64, x func(float64) float64) []stripText {
 	}
 	var all []stripText
 	for at := step; at < length-step/5; at += step {
-		all = append(all, stripText{X: int(x(at)), Text: thousands(int(at)) + " s"})
+		all = append(all, stripText{X: int(x(at)), Text: Thousands(int(at)) + " s"})
 	}
 	return all
 }

@@ -78,7 +78,7 @@ func scenarioCells(s Scenario) [][]string {
 	cells := [][]string{columns}
 	for _, w := range s.Workloads {
 		events := s.eventsOf(w)
-		total := append([]string{"  " + printable(w.Name)}, countCells(w.Total(), thousands(len(events)))...)
+		total := append([]string{"  " + printable(w.Name)}, countCells(w.Total(), Thousands(len(events)))...)
 		cells = append(cells, append(total, "", "", "", settled(events)))
 		for _, r := range w.Rows {
 			row := append([]string{"    " + printable(r.Client)}, countCells(r.Count, "")...)
@@ -89,7 +89,7 @@ func scenarioCells(s Scenario) [][]string {
 }
 
 func countCells(c load.Count, events string) []string {
-	return []string{thousands(c.Requests), events, thousands(c.Lost), share(c.Requests, c.Lost)}
+	return []string{Thousands(c.Requests), events, Thousands(c.Lost), share(c.Requests, c.Lost)}
 }
 
 // summaryCells returns a row for each element of rows, with the lost requests of each workload, and a row with the sum of the promised scenarios.

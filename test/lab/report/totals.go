@@ -143,9 +143,9 @@ func (t tally) String() string {
 	case t.Requests == 0:
 		return ""
 	case t.Unpromised > 0:
-		return fmt.Sprintf("%s (+%s) of %s", thousands(t.Lost), thousands(t.Unpromised), thousands(t.Requests))
+		return fmt.Sprintf("%s (+%s) of %s", Thousands(t.Lost), Thousands(t.Unpromised), Thousands(t.Requests))
 	}
-	return thousands(t.Lost) + " of " + thousands(t.Requests)
+	return Thousands(t.Lost) + " of " + Thousands(t.Requests)
 }
 
 // inDisplayOrder sorts workloads: the first one, then the controls, so that they are side by side, then the others.

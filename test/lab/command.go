@@ -1,4 +1,4 @@
-// Command lab measures lost requests. Many kinds of clients send requests to several workloads, while the lab scales, rolls out, deletes and drains
+// Package lab measures lost requests. Many kinds of clients send requests to several workloads, while the lab scales, rolls out, deletes and drains
 // them. It reports each lost request with its probable cause. A GracefulApp must lose no request that it promises to answer. The control, which is the
 // same server deployed as simple tutorials do, must lose some; otherwise the run proves nothing.
 //
@@ -6,27 +6,23 @@
 //	adopt.go                 scenarios that adopt running Deployments
 //	tutorial.go              the steps of docs/tutorial.md
 //	workload.go, clients.go  the workloads and the clients
+//	demo.go                  the scenario of `make demo`
 //	round.go                 runs one scenario
 //	recorder.go              records the pods and the servers' logs
 //	attribute.go, judge.go   find the cause of a loss, and decide whether a scenario passed; pure
-package main
+package lab
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 
-	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
-	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
 	"github.com/gracefulapp/gracefulapp/test/testbed"
@@ -34,27 +30,6 @@ import (
 
 // version is set by the linker.
 var version = "dev"
-
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends at once
-	// Log lines of client-go would break the progress line. They report retries; errors that matter are returned.
-	ctrl.SetLogger(logr.FromSlogHandler(slog.DiscardHandler))
-	if err := newCommand().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "lab:", err)
-		os.Exit(exitCode(err))
-	}
-}
-
-const exitFailed = 1
-
-// exitCode returns ExitTooBusy if the machine was too busy for a verdict, and exitFailed for other errors.
-func exitCode(err error) int {
-	if errors.Is(err, testbed.ErrTooBusy) {
-		return testbed.ExitTooBusy
-	}
-	return exitFailed
-}
 
 // defaultRun is the file in which a run is stored.
 const defaultRun = "dist/lab.json"
@@ -70,7 +45,8 @@ type options struct {
 	sabotage   string
 }
 
-func newCommand() *cobra.Command {
+// Command returns the command lab with its subcommands.
+func Command() *cobra.Command {
 	root := &cobra.Command{
 		Use: "lab", Short: "Measure which requests are lost, by scenario and client",
 		SilenceUsage: true, SilenceErrors: true,
@@ -202,8 +178,16 @@ func (o options) measure(ctx context.Context, screen *testbed.Screen, s suite, f
 	s.pace = o.rate
 	ctx, stop := context.WithCancel(ctx) // ends the watches of this suite
 	defer stop()
-	l, err := newLab(ctx, o, s, screen)
+	t, err := testbed.Connect(ctx, namespace)
 	if err != nil {
+		return found, err
+	}
+	l := newLab(t, screen, o, s)
+	l.say("seed %d", o.seed)
+	if err := t.Clear(ctx); err != nil {
+		return found, err
+	}
+	if err := l.start(ctx); err != nil {
 		return found, err
 	}
 	calibration, err := l.calibrate(ctx)
