@@ -93,7 +93,8 @@ func lostLine(l report.Loss) string {
 	return strings.Join([]string{"lost: " + pod, strings.TrimSpace(string(l.Class) + " " + l.Error), row}, "; ")
 }
 
-// failure returns the verdict of the lab as an error, or nil if the run passed. It is testbed.ErrTooBusy if the machine was too busy to prove a fault.
+// failure returns the verdict of the lab as an error, or nil if the run passed. It is testbed.ErrTooBusy if the machine was too busy to prove a fault, and
+// also if nothing was lost but so many requests were late: they were not sent while the pods ended.
 func failure(s report.Scenario) error {
 	const separator = "\n      "
 	switch s.Result() {
@@ -102,6 +103,9 @@ func failure(s report.Scenario) error {
 	case report.Failed:
 		return errors.New(strings.Join(s.Faults, separator))
 	case report.Passed:
+		if late := testbed.LateShare(s.Workloads[0].Total().Add(s.Workloads[1].Total())); late > testbed.MaxLateShare {
+			return fmt.Errorf("%w: %.1f %% of the requests were sent late (limit %.0f %%)", testbed.ErrTooBusy, 100*late, 100*testbed.MaxLateShare)
+		}
 	}
 	return nil
 }

@@ -140,15 +140,19 @@ func TestVerdict(t *testing.T) {
 	for _, tc := range []struct {
 		name            string
 		faults, tooBusy []string
+		late            int // of 42,468 requests
 		want            string
 		code            int
 	}{
-		{name: "passed"},
+		{name: "passed", late: 4246},
+		{name: "nothing lost, a tenth late", late: 4247, want: "too busy: 10.0 % of the requests", code: testbed.ExitTooBusy},
 		{name: "failed", faults: []string{"hello: 1 of 7,000 requests were lost", "1.0 % late"}, want: "requests were lost\n      1.0 % late", code: testbed.ExitFailed},
 		{name: "too busy", tooBusy: []string{"hello: 1 of 7,000 requests were lost", "11.0 % late"}, want: "too busy\n      hello: 1", code: testbed.ExitTooBusy},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			err := failure(report.Scenario{Faults: tc.faults, TooBusy: tc.tooBusy})
+			s := goodRun().Scenarios[0]
+			s.Faults, s.TooBusy, s.Workloads[0].Rows[0].Late = tc.faults, tc.tooBusy, tc.late
+			err := failure(s)
 			if tc.code == 0 {
 				if err != nil {
 					t.Error(err)
