@@ -129,7 +129,7 @@ test-cluster-down: bin/cluster images ## Prove that cluster-down removes everyth
 build: bin/manager bin/hello bin/loadgen bin/workload bin/demo bin/lab bin/cluster ## Build every program into bin.
 
 bin/manager: FORCE
-	@go build $(LDFLAGS) -o $@ ./cmd/manager
+	@go build $(LDFLAGS) -o $@ ./cmd
 bin/hello: FORCE
 	@go build $(LDFLAGS) -o $@ ./hello
 bin/loadgen: FORCE

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+
+	"github.com/open-policy-agent/cert-controller/pkg/rotator"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
+
+	"github.com/gracefulapp/gracefulapp/internal/webhook"
+)
+
+// certifiedServer is a webhook server that starts as soon as its certificates are mounted. Without them, Start would fail and stop the manager.
+type certifiedServer struct {
+	ctrlwebhook.Server
+	certificates <-chan struct{}
+}
+
+func (s certifiedServer) Start(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-s.certificates:
+		return s.Server.Start(ctx)
+	}
+}
+
+// setupWebhook creates and renews the certificates, and registers the webhook. It closes certificates as soon as they are mounted.
+func setupWebhook(ctx context.Context, mgr ctrl.Manager, o options, certificates chan struct{}) error {
+	err := rotator.AddRotator(mgr, &rotator.CertRotator{
+		SecretKey:      types.NamespacedName{Namespace: o.namespace, Name: o.webhookSecret},
+		CertDir:        o.webhookCertDir,
+		CAName:         "gracefulapp-ca",
+		CAOrganization: "gracefulapp",
+		DNSName:        o.webhookService + "." + o.namespace + ".svc",
+		IsReady:        certificates,
+		Webhooks:       []rotator.WebhookInfo{{Name: o.webhookConfiguration, Type: rotator.Validating}},
+		FieldOwner:     "gracefulapp-certificates",
+		// Every replica serves, so every replica waits for the certificates.
+		RequireLeaderElection: false,
+	})
+	if err != nil {
+		return err
+	}
+	ready, err := webhook.SetupWithManager(ctx, mgr, webhook.Options{Configuration: o.webhookConfiguration, NodePorts: o.nodePorts})
+	if err != nil {
+		return err
+	}
+	return mgr.AddReadyzCheck("webhook", ready)
+}
