@@ -13,23 +13,8 @@ if [ "${minor:-0}" -lt 34 ]; then
   exit 1
 fi
 
-case ${img##*/} in
-*:latest) echo "IMG=$img: the tag latest can change; use a version" >&2; exit 2 ;;
-*:* | *@*) ;;
-*) echo "IMG=$img has no tag; use a version" >&2; exit 2 ;;
-esac
-
-overlay=$(mktemp -d -p .) # inside the repository, because kustomize accepts only relative paths
-trap 'rm -rf "$overlay"' EXIT
-case $img in
-*@*) image="newName: \"${img%@*}\", digest: \"${img##*@}\"" ;;
-*:*) image="newName: \"${img%:*}\", newTag: \"${img##*:}\"" ;;
-esac
-cat >"$overlay/kustomization.yaml" <<YAML
-resources: [../config/default]
-images: [{name: gracefulapp, $image}]
-YAML
-"$kustomize" build "$overlay" | "$kubectl" apply --server-side --force-conflicts --field-manager=gracefulapp-deploy -f -
+KUSTOMIZE=$kustomize IMG=$img hack/render.sh |
+  "$kubectl" apply --server-side --force-conflicts --field-manager=gracefulapp-deploy -f -
 
 diagnose() {
   echo "the operator is not ready after $deadline s; its pods, events and logs:" >&2
