@@ -6,6 +6,13 @@ HELLO_IMG   ?= hello:$(VERSION)
 LOADGEN_IMG ?= gracefulapp-loadgen:$(VERSION)
 WORKLOAD_IMG ?= gracefulapp-workload:$(VERSION)
 
+CONTAINER_TOOL ?= docker
+KUBECTL        ?= kubectl
+# The platforms of docker-buildx.
+PLATFORMS      ?= linux/amd64,linux/arm64
+# With ignore-not-found=true, uninstall succeeds also if the objects do not exist.
+ignore-not-found ?= false
+
 # The name of the embedded cluster that a command uses. Clusters with different names are independent.
 CLUSTER ?= dev
 export CLUSTER
@@ -23,6 +30,10 @@ LDFLAGS := -ldflags '-s -w -X main.version=$(VERSION) -X github.com/gracefulapp/
 # A target that depends on FORCE always runs. Go's build cache decides which packages to compile.
 .PHONY: FORCE
 FORCE:
+
+# The tests' API server comes from the folder KUBEBUILDER_ASSETS. If it is not set, the embedded cluster's binaries are built.
+ASSETS := $(if $(KUBEBUILDER_ASSETS),,cluster-binaries)
+with-assets = KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$$(bin/cluster bin-dir)}"
 
 ##@ General
 
@@ -86,30 +97,51 @@ lint: bin/golangci-lint ## Check style, API conventions, the imports of each pac
 	for os in darwin windows; do GOOS=$$os go vet ./hello && GOOS=$$os go vet -C drain . || exit 1; done
 	cd test/cluster && ../../bin/golangci-lint run --config ../../.golangci.yml
 
+.PHONY: lint-fix
+lint-fix: bin/golangci-lint ## Correct what golangci-lint can correct.
+	bin/golangci-lint run --fix
+
 .PHONY: fmt
 fmt: bin/golangci-lint ## Format the Go code.
 	bin/golangci-lint fmt
+
+.PHONY: vet
+vet: ## Run go vet.
+	go vet ./...
+
+.PHONY: run
+run: ## Run the manager on this machine, against the cluster of KUBECONFIG, without its webhook.
+	KUBECTL='$(KUBECTL)' hack/run.sh
 
 .PHONY: browser
 browser: $(ECHARTS)
 	hack/install-browser.sh
 
+.PHONY: test-unit
+test-unit: ## Run the unit tests: those of the packages whose tests start no API server.
+	go list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... | awk '!/controller-runtime\/pkg\/envtest/ { print $$1 }' | xargs go test
+	go test -C drain ./...
+
 .PHONY: test-go
-test-go: cluster-binaries bin/kube-score bin/kustomize browser ## Run the unit tests and the tests that need an API server.
-	@assets="$${KUBEBUILDER_ASSETS:-$$(bin/cluster bin-dir)}"; echo "API server of the tests: $$assets"; \
-		KUBEBUILDER_ASSETS="$$assets" KUBE_SCORE="$(CURDIR)/bin/kube-score" KUSTOMIZE="$(CURDIR)/bin/kustomize" go test ./...
+test-go: $(ASSETS) bin/kube-score bin/kustomize browser ## Run the unit tests and the tests that need an API server. As root on Debian, installs chromium.
+	@export $(with-assets); echo "API server of the tests: $$KUBEBUILDER_ASSETS"; \
+		KUBE_SCORE="$(CURDIR)/bin/kube-score" KUSTOMIZE="$(CURDIR)/bin/kustomize" go test ./...
 	go test -C drain ./...
 	go test -C test/cluster ./...
 
 .PHONY: fuzz
-fuzz: cluster-binaries ## Test 50,000 random specs (FUZZ_SPECS) and 2,000 random sequences of client requests (FUZZ_SEQUENCES, from FUZZ_SEED on).
-	@KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$$(bin/cluster bin-dir)}" FUZZ_SPECS=$(or $(FUZZ_SPECS),50000) \
+fuzz: $(ASSETS) ## Test 50,000 random specs (FUZZ_SPECS) and 2,000 random sequences of client requests (FUZZ_SEQUENCES, from FUZZ_SEED on).
+	@$(with-assets) FUZZ_SPECS=$(or $(FUZZ_SPECS),50000) \
 		FUZZ_SEQUENCES=$(or $(FUZZ_SEQUENCES),2000) FUZZ_SEED=$(or $(FUZZ_SEED),1) \
 		go test ./test/fuzz -run 'TestSpecs|TestSequences' -v -count=1 -timeout 4h | grep -v -e '^===' -e 'passed 100 tests'
 
 .PHONY: bench
-bench: cluster-binaries ## Measure the cost of the webhook and of the admission policies.
-	@KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$$(bin/cluster bin-dir)}" go test ./internal/webhook ./config -run '^$$' -bench .
+bench: $(ASSETS) ## Measure the cost of the webhook and of the admission policies.
+	@$(with-assets) go test ./internal/webhook ./config -run '^$$' -bench .
+
+.PHONY: test-kubebuilder
+test-kubebuilder: $(ASSETS) bin/kubebuilder bin/controller-gen bin/crd-ref-docs bin/kustomize ## Prove that kubebuilder can add a second kind.
+	@$(with-assets) hack/test-kubebuilder.sh
 
 .PHONY: test-e2e
 test-e2e: build images lab-images bin/kustomize bin/helm ## Run the end-to-end tests on their own embedded cluster; a busy machine skips the lab's tests.
@@ -129,7 +161,7 @@ test-cluster-down: bin/cluster images ## Prove that cluster-down removes everyth
 build: bin/manager bin/hello bin/loadgen bin/workload bin/demo bin/lab bin/cluster ## Build every program into bin.
 
 bin/manager: FORCE
-	@go build $(LDFLAGS) -o $@ ./cmd/manager
+	@go build $(LDFLAGS) -o $@ ./cmd
 bin/hello: FORCE
 	@go build $(LDFLAGS) -o $@ ./hello
 bin/loadgen: FORCE
@@ -148,12 +180,33 @@ bin/crd-ref-docs: hack/tools/go.mod
 	go build -C hack/tools -o ../../$@ github.com/elastic/crd-ref-docs
 bin/kustomize: hack/tools/go.mod
 	go build -C hack/tools -o ../../$@ sigs.k8s.io/kustomize/kustomize/v5
+bin/kubebuilder: hack/kubebuilder/go.mod
+	go build -C hack/kubebuilder -o ../../$@ sigs.k8s.io/kubebuilder/v4
 bin/kube-score: hack/score/go.mod
 	go build -C hack/score -o ../../$@ github.com/zegl/kube-score/cmd/kube-score
 bin/helm: hack/helm/go.mod
 	go build -C hack/helm -ldflags '-s -w' -o ../../$@ helm.sh/helm/v4/cmd/helm
 bin/golangci-lint: hack/lint/go.mod hack/lint/main.go
 	go build -C hack/lint -o ../../$@ .
+
+.PHONY: docker-build
+docker-build: ## Build the operator's image with CONTAINER_TOOL=docker.
+	$(CONTAINER_TOOL) build -t $(IMG) .
+
+.PHONY: docker-push
+docker-push: ## Push the operator's image.
+	$(CONTAINER_TOOL) push $(IMG)
+
+.PHONY: docker-buildx
+docker-buildx: ## Build and push the operator's image for PLATFORMS=linux/amd64,linux/arm64.
+	$(CONTAINER_TOOL) buildx inspect gracefulapp-builder >/dev/null 2>&1 || $(CONTAINER_TOOL) buildx create --name gracefulapp-builder
+	$(CONTAINER_TOOL) buildx build --builder gracefulapp-builder --push --platform=$(PLATFORMS) -t $(IMG) .
+
+.PHONY: build-installer
+build-installer: bin/kustomize ## Write dist/crds.yaml (the CRD and the admission policies) and dist/install.yaml (the operator, IMG=...).
+	@mkdir -p dist
+	bin/kustomize build config/crd > dist/crds.yaml
+	KUSTOMIZE=bin/kustomize IMG='$(IMG)' hack/render.sh config/operator > dist/install.yaml
 
 TARS := dist/gracefulapp-$(VERSION).tar dist/hello-$(VERSION).tar dist/loadgen-$(VERSION).tar dist/workload-$(VERSION).tar
 
@@ -166,12 +219,12 @@ images: bin/manager bin/hello bin/loadgen bin/workload ## Build the images as ta
 	@hack/build-image.sh gracefulapp-workload $(VERSION) test/workload/Dockerfile dist/workload-$(VERSION).tar
 
 .PHONY: lab-images
-lab-images: ## Build the lab's proxies and load tools as image tars, from Debian packages.
+lab-images: ## Build the lab's proxies and load tools as image tars. Downloads Debian packages and installs none.
 	@mkdir -p dist bin
 	@for i in nginx haproxy tools; do hack/build-debian-image.sh $$i $(VERSION) dist/lab-$$i-$(VERSION).tar; done
 
 .PHONY: recipe-images
-recipe-images: ## Build the recipes' servers as image tars, from Debian packages and, for gRPC, from Go.
+recipe-images: ## Build the recipes' servers as image tars. Downloads Debian packages and installs none.
 	@mkdir -p dist bin
 	@for i in web-nginx web-node web-gunicorn web-jvm; do hack/build-debian-image.sh $$i $(VERSION) dist/lab-$$i-$(VERSION).tar; done
 	@go build $(LDFLAGS) -o bin/lab-web-grpc ./test/lab/images/web-grpc
@@ -209,16 +262,16 @@ cluster-load: bin/cluster ## Import image tars into both nodes: make cluster-loa
 
 .PHONY: install
 install: bin/kustomize ## Install the CRD and the admission policies.
-	bin/kustomize build config/crd | kubectl apply --server-side --force-conflicts --field-manager=gracefulapp-deploy -f -
+	bin/kustomize build config/crd | $(KUBECTL) apply --server-side --force-conflicts --field-manager=gracefulapp-deploy -f -
 
 .PHONY: uninstall
-uninstall: bin/kustomize ## Remove the CRD and the policies, and with it every GracefulApp and its pods.
-	bin/kustomize build config/crd | kubectl delete --ignore-not-found -f -
+uninstall: bin/kustomize ## Remove the CRD and the policies, and with it every GracefulApp and its pods (ignore-not-found=true).
+	bin/kustomize build config/crd | $(KUBECTL) delete --ignore-not-found=$(ignore-not-found) -f -
 
 .PHONY: deploy
 deploy: bin/kustomize ## Install the CRD, the policies and the operator (IMG=...), and wait until its webhook rejects an invalid spec.
-	KUSTOMIZE=bin/kustomize IMG='$(IMG)' hack/deploy.sh
+	KUBECTL='$(KUBECTL)' KUSTOMIZE=bin/kustomize IMG='$(IMG)' hack/deploy.sh
 
 .PHONY: undeploy
 undeploy: bin/kustomize ## Remove the operator. The CRD, the apps and their pods stay.
-	KUSTOMIZE=bin/kustomize hack/undeploy.sh
+	KUBECTL='$(KUBECTL)' KUSTOMIZE=bin/kustomize hack/undeploy.sh

@@ -82,6 +82,7 @@ if [ ! -f "$root" ] || [ -n "$(find "$source" hack/build-debian-image.sh -type f
   for tool in apt-get apt-cache dpkg-deb; do
     command -v $tool >/dev/null || die "needs $tool to get programs from Debian packages: run it on Debian or Ubuntu"
   done
+  echo "build-debian-image: downloading the Debian packages of $source/programs; it installs none" >&2
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
   mkdir -p "$work/debs" "$work/debian" bin

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 kubectl=${KUBECTL:-kubectl} img=${IMG:-gracefulapp:0.1.0}
-kustomize=$(realpath "$(command -v "${KUSTOMIZE:-kustomize}")")
+kustomize=${KUSTOMIZE:-kustomize}
 namespace=gracefulapp-system deployment=gracefulapp-controller-manager
 deadline=300 # the kubelet mounts the new certificates up to three minutes late on a busy machine
 
@@ -14,17 +14,8 @@ if [ "${minor:-0}" -lt 34 ]; then
   exit 1
 fi
 
-case ${img##*/} in
-*:latest) echo "IMG=$img: the tag latest can change; use a version" >&2; exit 2 ;;
-*:* | *@*) ;;
-*) echo "IMG=$img has no tag; use a version" >&2; exit 2 ;;
-esac
-
-copy=$(mktemp -d) # kustomize edit writes the image into a file, which is tracked in config
-trap 'rm -rf "$copy"' EXIT
-cp -R config "$copy"
-(cd "$copy/config/manager" && "$kustomize" edit set image "controller=$img")
-"$kustomize" build "$copy/config/default" | "$kubectl" apply --server-side --force-conflicts --field-manager=gracefulapp-deploy -f -
+KUSTOMIZE=$kustomize IMG=$img hack/render.sh config/default |
+  "$kubectl" apply --server-side --force-conflicts --field-manager=gracefulapp-deploy -f -
 
 diagnose() {
   echo "the operator is not ready after $deadline s; its pods, events and logs:" >&2

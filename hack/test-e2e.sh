@@ -10,4 +10,5 @@ bin/cluster up
 bin/cluster load dist/*.tar
 eval "$(bin/cluster env)"
 make --no-print-directory deploy
-go test -count=1 -tags e2e -timeout 30m ./test/e2e/... -ginkgo.v
+# Without -v, go test prints nothing until the last spec has ended.
+go test -v -count=1 -tags e2e -timeout 30m ./test/e2e

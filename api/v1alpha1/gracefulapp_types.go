@@ -3,6 +3,7 @@ package v1alpha1
 import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // GracefulApp runs a server as a Deployment, a Service and a PodDisruptionBudget, so that scaling, rollouts and node drains lose no request.
@@ -48,6 +49,13 @@ type GracefulAppList struct {
 	// +optional
 	metav1.ListMeta `json:"metadata,omitempty"`
 	Items           []GracefulApp `json:"items"`
+}
+
+func init() {
+	SchemeBuilder.Register(func(scheme *runtime.Scheme) error {
+		scheme.AddKnownTypes(SchemeGroupVersion, &GracefulApp{}, &GracefulAppList{})
+		return nil
+	})
 }
 
 // GracefulAppSpec has the fields of a Deployment. The operator derives the times that are left out.

@@ -12,17 +12,20 @@ import (
 )
 
 var (
-	// GroupVersion is the group and version of every kind in this package.
-	GroupVersion = schema.GroupVersion{Group: "apps.gracefulapp.dev", Version: "v1alpha1"}
+	// SchemeGroupVersion is the group and version of every kind in this package. The files of new kinds, which kubebuilder writes, use this name.
+	SchemeGroupVersion = schema.GroupVersion{Group: "apps.gracefulapp.dev", Version: "v1alpha1"}
 
-	schemeBuilder = runtime.NewSchemeBuilder(addKnownTypes)
+	// GroupVersion is another name of SchemeGroupVersion, as in older layouts of Kubebuilder.
+	GroupVersion = SchemeGroupVersion
+
+	// SchemeBuilder collects the kinds of this package. The file of each kind registers it.
+	SchemeBuilder = runtime.NewSchemeBuilder(addGroupVersion)
 
 	// AddToScheme registers the kinds of this package.
-	AddToScheme = schemeBuilder.AddToScheme
+	AddToScheme = SchemeBuilder.AddToScheme
 )
 
-func addKnownTypes(scheme *runtime.Scheme) error {
-	scheme.AddKnownTypes(GroupVersion, &GracefulApp{}, &GracefulAppList{})
-	metav1.AddToGroupVersion(scheme, GroupVersion)
+func addGroupVersion(scheme *runtime.Scheme) error {
+	metav1.AddToGroupVersion(scheme, SchemeGroupVersion)
 	return nil
 }

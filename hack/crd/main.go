@@ -19,10 +19,16 @@ import (
 	"reflect"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"sigs.k8s.io/yaml"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
+
+// scheme has the Go type of each kind.
+var scheme = runtime.NewScheme()
 
 func main() {
 	if len(os.Args) != 3 {
@@ -35,31 +41,40 @@ func main() {
 	}
 }
 
+func init() {
+	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+}
+
 func run(input, output string) error {
 	raw, err := os.ReadFile(input)
 	if err != nil {
 		return err
 	}
-	completed, err := complete(raw, reflect.TypeFor[v1alpha1.GracefulApp]())
+	completed, err := complete(raw)
 	if err != nil {
 		return fmt.Errorf("completing %s: %w", input, err)
 	}
 	return os.WriteFile(output, completed, 0o644)
 }
 
-// complete does all four steps on the YAML of a CRD. Go decodes its objects into goType.
-func complete(raw []byte, goType reflect.Type) ([]byte, error) {
+// complete does all four steps on the YAML of a CRD.
+func complete(raw []byte) ([]byte, error) {
 	var crd apiextensionsv1.CustomResourceDefinition
 	if err := yaml.UnmarshalStrict(raw, &crd); err != nil {
 		return nil, err
 	}
 	var errs []error
 	for i := range crd.Spec.Versions {
-		schema := crd.Spec.Versions[i].Schema.OpenAPIV3Schema
-		completeMetadata(schema)
-		shortenDescriptions(schema)
-		harden(schema)
-		errs = append(errs, undecodable("", schema, goType)...)
+		kind := schema.GroupVersionKind{Group: crd.Spec.Group, Version: crd.Spec.Versions[i].Name, Kind: crd.Spec.Names.Kind}
+		object, err := scheme.New(kind)
+		if err != nil {
+			return nil, err
+		}
+		openAPI := crd.Spec.Versions[i].Schema.OpenAPIV3Schema
+		completeMetadata(openAPI)
+		shortenDescriptions(openAPI)
+		harden(openAPI)
+		errs = append(errs, undecodable("", openAPI, reflect.TypeOf(object).Elem())...)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ import (
 func configurationWith(path *string) *admissionregistrationv1.ValidatingWebhookConfiguration {
 	return &admissionregistrationv1.ValidatingWebhookConfiguration{
 		ObjectMeta: metav1.ObjectMeta{Name: "ours"},
-		Webhooks: []admissionregistrationv1.ValidatingWebhook{{ClientConfig: admissionregistrationv1.WebhookClientConfig{
+		Webhooks: []admissionregistrationv1.ValidatingWebhook{{Name: webhookName, ClientConfig: admissionregistrationv1.WebhookClientConfig{
 			Service: &admissionregistrationv1.ServiceReference{Name: "webhook", Path: path},
 		}}},
 	}
@@ -145,7 +145,11 @@ func TestUnauthenticatedRequestsThatStall(t *testing.T) {
 func TestPathRotator(t *testing.T) {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(admissionregistrationv1.AddToScheme(scheme))
-	r := &pathRotator{Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(configurationWith(nil)).Build(), name: "ours"}
+	configuration := configurationWith(nil)
+	other := configurationWith(new("/validate-other")).Webhooks[0]
+	other.Name = "others.apps.gracefulapp.dev"
+	configuration.Webhooks = append(configuration.Webhooks, other)
+	r := &pathRotator{Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(configuration).Build(), name: "ours"}
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	path := func(after time.Duration) string {
 		t.Helper()
@@ -155,6 +159,9 @@ func TestPathRotator(t *testing.T) {
 		c := &admissionregistrationv1.ValidatingWebhookConfiguration{}
 		if err := r.Get(t.Context(), client.ObjectKey{Name: "ours"}, c); err != nil {
 			t.Fatal(err)
+		}
+		if got := *c.Webhooks[1].ClientConfig.Service.Path; got != "/validate-other" {
+			t.Errorf("the path of another kind's webhook became %s", got)
 		}
 		return pathsOf(c)[0]
 	}

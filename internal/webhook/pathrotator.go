@@ -15,6 +15,8 @@ import (
 )
 
 const (
+	// webhookName is the name of GracefulApp's webhook in the configuration. Webhooks of other kinds have fixed paths.
+	webhookName = "gracefulapps.apps.gracefulapp.dev"
 	// pathLifetime limits how long a leaked path is valid. When the webhook does not answer, the API server names the path in its error message.
 	pathLifetime = time.Hour
 	pathOwner    = "gracefulapp-webhook-path"
@@ -59,8 +61,8 @@ func (r *pathRotator) rotate(ctx context.Context, now time.Time) error {
 	}
 	changed := false
 	configuration = configuration.DeepCopy()
-	for i := range configuration.Webhooks {
-		if s := configuration.Webhooks[i].ClientConfig.Service; s != nil && (s.Path == nil || *s.Path != r.path) {
+	for _, w := range configuration.Webhooks {
+		if s := w.ClientConfig.Service; w.Name == webhookName && s != nil && (s.Path == nil || *s.Path != r.path) {
 			s.Path, changed = new(r.path), true
 		}
 	}

@@ -29,7 +29,19 @@ func TestE2E(t *testing.T) {
 	RunSpecs(t, "End-to-end tests")
 }
 
-// go test prints no output of a suite that passes, so this node writes the skipped specs and the reasons to a file, which hack/test-e2e.sh prints.
+var _ = ReportBeforeEach(func(spec SpecReport) {
+	if spec.State != types.SpecStateSkipped { // out of focus
+		fmt.Printf("\n%s begins: %s\n", time.Now().Format(time.TimeOnly), spec.FullText())
+	}
+})
+
+var _ = ReportAfterEach(func(spec SpecReport) {
+	if spec.State != types.SpecStateSkipped || spec.Failure.Message != "" {
+		fmt.Printf("%s %s after %.0f s: %s\n", time.Now().Format(time.TimeOnly), spec.State, spec.RunTime.Seconds(), spec.FullText())
+	}
+})
+
+// The specs scroll by, so this node writes the skipped specs and the reasons to a file, which hack/test-e2e.sh prints.
 var _ = ReportAfterSuite("skipped specs", func(report Report) {
 	file := os.Getenv("E2E_SKIPPED")
 	if file == "" {

@@ -15,6 +15,7 @@ type options struct {
 	leaderElect             bool
 	gracefulShutdownTimeout time.Duration
 
+	enableWebhook        bool
 	webhookPort          int
 	webhookCertDir       string
 	webhookCertRotation  bool
@@ -38,6 +39,8 @@ func (o *options) bind(flags *flag.FlagSet) {
 		"Elect a leader, which alone reconciles. Every replica answers admission reviews.")
 	flags.DurationVar(&o.gracefulShutdownTimeout, "graceful-shutdown-timeout", 10*time.Second,
 		"How long admission reviews and reconciles in flight may take after SIGTERM (t1 of the manager itself).")
+	flags.BoolVar(&o.enableWebhook, "enable-webhook", os.Getenv("ENABLE_WEBHOOKS") != "false",
+		"Serve the admission webhook. The environment variable ENABLE_WEBHOOKS=false sets the default to false, for a manager outside of the cluster.")
 	flags.IntVar(&o.webhookPort, "webhook-port", 9443, "Port of the admission webhook.")
 	flags.StringVar(&o.webhookCertDir, "webhook-cert-dir", "/tmp/k8s-webhook-server/serving-certs",
 		"Directory at which the webhook's Secret is mounted.")

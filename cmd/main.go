@@ -17,13 +17,26 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
-	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	appsv1alpha1 "github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/controllers"
 	"github.com/gracefulapp/gracefulapp/internal/webhook"
+	// +kubebuilder:scaffold:imports
 )
 
 // version is set by the linker.
 var version = "dev"
+
+// kubebuilder inserts code before the markers in this file. That code uses the names scheme, setupLog and mgr.
+var (
+	scheme   = runtime.NewScheme()
+	setupLog = ctrl.Log.WithName("setup")
+)
+
+func init() {
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(appsv1alpha1.AddToScheme(scheme))
+	// +kubebuilder:scaffold:scheme
+}
 
 func main() {
 	o := options{}
@@ -34,13 +47,16 @@ func main() {
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging)))
 
 	if err := run(o); err != nil {
-		ctrl.Log.WithName("setup").Error(err, "The manager stopped with an error")
+		setupLog.Error(err, "The manager stopped with an error")
 		os.Exit(1)
 	}
 }
 
 func run(o options) error {
-	mgr, err := ctrl.NewManager(ctrl.GetConfigOrDie(), managerOptions(o))
+	ctx := ctrl.SetupSignalHandler()
+	// It is closed when the webhook's certificates are mounted.
+	certificates := make(chan struct{})
+	mgr, err := ctrl.NewManager(ctrl.GetConfigOrDie(), managerOptions(o, certificates))
 	if err != nil {
 		return err
 	}
@@ -53,23 +69,26 @@ func run(o options) error {
 	if err := reconciler.SetupWithManager(mgr); err != nil {
 		return err
 	}
-	ready, err := serveWebhook(mgr, o)
-	if err != nil {
-		return err
+	if o.enableWebhook {
+		if err := setupWebhook(ctx, mgr, o, certificates); err != nil {
+			return err
+		}
 	}
+	// +kubebuilder:scaffold:builder
+
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return err
 	}
-	if err := mgr.AddReadyzCheck("webhook", ready); err != nil {
+	if err := mgr.AddReadyzCheck("ping", healthz.Ping); err != nil {
 		return err
 	}
-	ctrl.Log.WithName("setup").Info("Starting the manager", "version", version)
-	return mgr.Start(ctrl.SetupSignalHandler())
+	setupLog.Info("Starting the manager", "version", version)
+	return mgr.Start(ctx)
 }
 
-func managerOptions(o options) ctrl.Options {
+func managerOptions(o options, certificates <-chan struct{}) ctrl.Options {
 	return ctrl.Options{
-		Scheme: newScheme(),
+		Scheme: scheme,
 		Client: client.Options{Cache: &client.CacheOptions{Unstructured: true}}, // GracefulApps are read unstructured, as etcd has them
 		Metrics: metricsserver.Options{
 			BindAddress:    o.metricsAddress,
@@ -77,7 +96,9 @@ func managerOptions(o options) ctrl.Options {
 			FilterProvider: filters.WithAuthenticationAndAuthorization,
 		},
 		// The server ends before the manager gives up.
-		WebhookServer:          webhook.NewServer(webhook.ServerOptions{Port: o.webhookPort, CertDir: o.webhookCertDir, Shutdown: o.gracefulShutdownTimeout - time.Second}),
+		WebhookServer: certifiedServer{certificates: certificates, Server: webhook.NewServer(webhook.ServerOptions{
+			Port: o.webhookPort, CertDir: o.webhookCertDir, Shutdown: o.gracefulShutdownTimeout - time.Second,
+		})},
 		HealthProbeBindAddress: o.probeAddress,
 		LeaderElection:         o.leaderElect,
 		LeaderElectionID:       "gracefulapp.apps.gracefulapp.dev",
@@ -85,11 +106,4 @@ func managerOptions(o options) ctrl.Options {
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &o.gracefulShutdownTimeout,
 	}
-}
-
-func newScheme() *runtime.Scheme {
-	scheme := runtime.NewScheme()
-	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
-	utilruntime.Must(v1alpha1.AddToScheme(scheme))
-	return scheme
 }

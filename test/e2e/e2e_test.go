@@ -1,5 +1,7 @@
 //go:build e2e
 
+// kubebuilder create webhook needs a file of this name. It has no scaffold markers, because the code inserted at them expects cert-manager.
+
 package e2e
 
 import (

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/pem"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -18,14 +19,14 @@ import (
 
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 )
 
 // In config/certmanager another program creates the certificate. The operator must serve it, although the Secret of the rotation does not exist here.
 func TestWebhookServesTheCertificateOfAnotherProgram(t *testing.T) {
 	environment := &envtest.Environment{
 		ControlPlaneStartTimeout: 2 * time.Minute,
-		WebhookInstallOptions:    envtest.WebhookInstallOptions{Paths: []string{"../../config/webhook/manifests.yaml"}},
+		WebhookInstallOptions:    envtest.WebhookInstallOptions{Paths: []string{"../config/webhook/manifests.yaml"}},
 	}
 	config, err := environment.Start()
 	t.Cleanup(func() {
@@ -46,16 +47,16 @@ func TestWebhookServesTheCertificateOfAnotherProgram(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	mgr, err := ctrl.NewManager(config, managerOptions(o))
+	certificates := make(chan struct{})
+	mgr, err := ctrl.NewManager(config, managerOptions(o, certificates))
 	if err != nil {
 		t.Fatal(err)
 	}
-	ready, err := serveWebhook(mgr, o)
-	if err != nil {
+	if err := setupWebhook(t.Context(), mgr, o, certificates); err != nil {
 		t.Fatal(err)
 	}
 	start(t, mgr)
-	awaitReady(t, ready)
+	awaitReady(t, mgr.GetWebhookServer().StartedChecker())
 	if err := servesCertificate(net.JoinHostPort("localhost", strconv.Itoa(serving.LocalServingPort)), filepath.Join(serving.LocalServingCertDir, "tls.crt")); err != nil {
 		t.Error(err)
 	}
@@ -76,7 +77,7 @@ func start(t *testing.T, mgr ctrl.Manager) {
 }
 
 // awaitReady waits until the readiness check succeeds.
-func awaitReady(t *testing.T, ready healthz.Checker) {
+func awaitReady(t *testing.T, ready func(*http.Request) error) {
 	t.Helper()
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz", nil)
 	deadline, tick := time.After(time.Minute), time.NewTicker(100*time.Millisecond)
@@ -105,4 +106,25 @@ func servesCertificate(address, file string) error {
 		return fmt.Errorf("the webhook does not serve the certificate of %s", file)
 	}
 	return nil
+}
+
+var errStarted = errors.New("started")
+
+type startedServer struct{ ctrlwebhook.Server }
+
+func (startedServer) Start(context.Context) error { return errStarted }
+
+// Code at the scaffold marker gets the webhook server before the manager starts, so the server itself must wait for the certificates.
+func TestServerStartsWithCertificates(t *testing.T) {
+	certificates := make(chan struct{})
+	server := certifiedServer{Server: startedServer{}, certificates: certificates}
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	if err := server.Start(stopped); err != nil {
+		t.Errorf("without certificates: %v", err)
+	}
+	close(certificates)
+	if err := server.Start(t.Context()); !errors.Is(err, errStarted) {
+		t.Errorf("with certificates: %v", err)
+	}
 }
