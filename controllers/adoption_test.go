@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
 var theirLabels = map[string]string{"app": "shop"}
@@ -234,5 +235,5 @@ var _ = Describe("A Deployment that runs", func() {
 func toConfiguration(spec appsv1.DeploymentSpec, configuration *appsv1ac.DeploymentApplyConfiguration) {
 	GinkgoHelper()
 	configuration.WithSpec(appsv1ac.DeploymentSpec())
-	convert(spec, configuration.Spec)
+	Expect(plan.Convert(spec, configuration.Spec)).To(Succeed())
 }

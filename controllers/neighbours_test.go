@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
 // The neighbours are other tools in a cluster that write objects of the operator. None of them is installed: each spec makes the same requests as the
@@ -196,7 +197,7 @@ var _ = Describe("Neighbour KEDA", func() {
 		duck := struct {
 			Spec struct{ Template corev1.PodTemplateSpec }
 		}{}
-		convert(w.app(), &duck)
+		Expect(plan.Convert(w.app(), &duck)).To(Succeed())
 		Expect(duck.Spec.Template.Spec.Containers).To(Equal(app.Spec.Template.Spec.Containers))
 	})
 })

@@ -1,8 +1,6 @@
 package controllers
 
 import (
-	"encoding/json"
-
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
@@ -12,13 +10,6 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
-
-func convert(from, to any) {
-	GinkgoHelper()
-	data, err := json.Marshal(from)
-	Expect(err).NotTo(HaveOccurred())
-	Expect(json.Unmarshal(data, to)).To(Succeed())
-}
 
 var _ = Describe("A client that scales the Deployment", func() {
 	var w *testEnv

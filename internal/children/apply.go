@@ -2,7 +2,6 @@ package children
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -98,12 +97,8 @@ func (o ownedObject) apply(ctx context.Context, api client.Client, resourceVersi
 // configuration returns the desired object. It has the UID of the observed object, so that the apply fails if that object was deleted
 // or replaced by another client.
 func (o ownedObject) configuration() (*unstructured.Unstructured, error) {
-	data, err := json.Marshal(o.desired)
-	if err != nil {
-		return nil, err
-	}
 	want := &unstructured.Unstructured{}
-	if err := want.UnmarshalJSON(data); err != nil {
+	if err := plan.Convert(o.desired, want); err != nil {
 		return nil, err
 	}
 	if o.live != nil {

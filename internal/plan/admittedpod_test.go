@@ -1,7 +1,6 @@
 package plan_test
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -27,12 +26,8 @@ func admitted(t *testing.T, app *v1alpha1.GracefulApp, change func(*corev1.PodSp
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	data, err := json.Marshal(p.Deployment.Spec.Template.Spec)
-	if err != nil {
-		t.Fatal(err)
-	}
 	sent := corev1.PodSpec{}
-	if err := json.Unmarshal(data, &sent); err != nil {
+	if err := plan.Convert(p.Deployment.Spec.Template.Spec, &sent); err != nil {
 		t.Fatal(err)
 	}
 	answer := sent.DeepCopy()

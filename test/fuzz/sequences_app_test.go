@@ -1,8 +1,6 @@
 package fuzz
 
 import (
-	"encoding/json"
-
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -12,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
 // selector is that of a GracefulApp without spec.selector.
@@ -157,10 +156,6 @@ func ownedKinds() []client.Object {
 
 // copyOfApp is the app as its user would write it into another namespace.
 func copyOfApp(a *v1alpha1.GracefulApp, namespace string) (*v1alpha1.GracefulApp, error) {
-	data, err := json.Marshal(a.Spec)
-	if err != nil {
-		return nil, err
-	}
 	fresh := &v1alpha1.GracefulApp{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: a.Name}}
-	return fresh, json.Unmarshal(data, &fresh.Spec)
+	return fresh, plan.Convert(a.Spec, &fresh.Spec)
 }

@@ -3,7 +3,6 @@ package scheduler
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -190,9 +189,7 @@ func (c cluster) planOf(t *testing.T, name, namespace string, version int32) *ap
 		t.Fatal(errs.ToAggregate())
 	}
 	deployment := &appsv1.Deployment{}
-	if data, err := json.Marshal(p.Deployment); err != nil {
-		t.Fatal(err)
-	} else if err := json.Unmarshal(data, deployment); err != nil {
+	if err := plan.Convert(p.Deployment, deployment); err != nil {
 		t.Fatal(err)
 	}
 	set := &appsv1.ReplicaSet{
