@@ -24,6 +24,7 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // The neighbours are other tools in a cluster that write objects of the operator. None of them is installed: each spec makes the same requests as the
@@ -172,7 +173,7 @@ var _ = Describe("Neighbour KEDA", func() {
 	// template of the scaled object at spec.template).
 	It("scales the app from zero, leaves it to the HPA, and scales it to zero", func() {
 		w := newTestEnv()
-		app := w.create(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(0)) })
+		app := w.create(testapp.Replicas(0))
 		w.settle()
 		Expect(w.conditions()).To(ConsistOf(available), "0 of 0")
 		w.absent(&policyv1.PodDisruptionBudget{})

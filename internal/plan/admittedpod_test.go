@@ -9,14 +9,11 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 func requests(cpu string) corev1.ResourceRequirements {
 	return corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}}
-}
-
-func requesting(cpu string) func(*v1alpha1.GracefulApp) {
-	return func(app *v1alpha1.GracefulApp) { container(app).Resources = requests(cpu) }
 }
 
 // admitted plans the app and returns the warnings about a pod of it that the API server has changed.
@@ -56,7 +53,8 @@ func TestNoCPURequest(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := admitted(t, hello(behindProxy(), func(app *v1alpha1.GracefulApp) {
+			got := admitted(t, testapp.New(behindProxy(), func(app *v1alpha1.GracefulApp) {
+				testapp.Container(app).Resources = corev1.ResourceRequirements{}
 				app.Spec.Template.Spec.Containers = append(app.Spec.Template.Spec.Containers, corev1.Container{Name: "meter", Image: "meter:1"})
 			}), tt.change)
 			if len(got) != len(tt.want) {
@@ -138,7 +136,7 @@ func TestInjected(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := strings.Join(admitted(t, hello(requesting("50m")), tt.change), "\n")
+			got := strings.Join(admitted(t, testapp.New(), tt.change), "\n")
 			if len(tt.want) == 0 && got != "" {
 				t.Errorf("warnings %q, want none", got)
 			}
@@ -153,7 +151,7 @@ func TestInjected(t *testing.T) {
 
 // TestNoAdviceThatPolicyOverrides: where a policy sets the grace period, a longer t3 in the spec has no effect.
 func TestNoAdviceThatPolicyOverrides(t *testing.T) {
-	got := strings.Join(admitted(t, hello(requesting("50m")), func(p *corev1.PodSpec) {
+	got := strings.Join(admitted(t, testapp.New(), func(p *corev1.PodSpec) {
 		p.InitContainers = []corev1.Container{{Name: "istio-proxy", RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}}
 		p.TerminationGracePeriodSeconds = new(int64(3))
 	}), "\n")

@@ -6,42 +6,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
-
-// hello is the app that every check accepts; the modifiers break it.
-func hello(modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp {
-	get := func(path string) corev1.ProbeHandler {
-		return corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromString("http")}}
-	}
-	app := &v1alpha1.GracefulApp{
-		ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: "default"},
-		Spec: v1alpha1.GracefulAppSpec{
-			Replicas: new(int32(2)),
-			Timing:   v1alpha1.TimingSpec{StartupSeconds: 25, RequestSeconds: 5},
-			Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{
-				Name:           "hello",
-				Image:          "hello:0.1.0",
-				Ports:          []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}},
-				ReadinessProbe: &corev1.Probe{ProbeHandler: get("/readyz")},
-				LivenessProbe:  &corev1.Probe{ProbeHandler: get("/livez")},
-				Lifecycle:      &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{HTTPGet: get("/drain").HTTPGet}},
-			}}}},
-		},
-	}
-	for _, m := range modify {
-		m(app)
-	}
-	return app
-}
-
-func container(app *v1alpha1.GracefulApp) *corev1.Container {
-	return &app.Spec.Template.Spec.Containers[0]
-}
 
 func exec(command ...string) *corev1.LifecycleHandler {
 	return &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: command}}
@@ -52,7 +22,7 @@ func service(ports ...corev1.ServicePort) *v1alpha1.ServiceTemplate {
 }
 
 func TestHelloIsAcceptedWithoutAWarning(t *testing.T) {
-	_, errs, warnings := plan.For(hello(), plan.Running{})
+	_, errs, warnings := plan.For(testapp.New(), plan.Running{})
 	if len(errs) > 0 || len(warnings) > 0 {
 		t.Errorf("errors %v, warnings %v, want none", errs, warnings)
 	}
@@ -68,13 +38,13 @@ func TestBoundaries(t *testing.T) {
 	}
 	startup := func(delay, period, threshold int32) func(*v1alpha1.GracefulApp) {
 		return func(app *v1alpha1.GracefulApp) {
-			container(app).StartupProbe = &corev1.Probe{
+			testapp.Container(app).StartupProbe = &corev1.Probe{
 				InitialDelaySeconds: delay, PeriodSeconds: period, FailureThreshold: threshold,
 			}
 		}
 	}
 	sleeps := func(command ...string) func(*v1alpha1.GracefulApp) {
-		return func(app *v1alpha1.GracefulApp) { container(app).Lifecycle.PreStop = exec(command...) }
+		return func(app *v1alpha1.GracefulApp) { testapp.Container(app).Lifecycle.PreStop = exec(command...) }
 	}
 	long := func(n int) func(*v1alpha1.GracefulApp) {
 		return func(app *v1alpha1.GracefulApp) { app.Name = strings.Repeat("a", n) }
@@ -119,14 +89,14 @@ func TestBoundaries(t *testing.T) {
 		{"hook that waits only after a failure", sleeps("sh", "-c", "drain || sleep 1"), ""},
 		{"hook that only prints the word sleep", sleeps("sh", "-c", "echo 'then sleep 1 second'; drain"), ""},
 		{"empty hook, which counts as left out", func(app *v1alpha1.GracefulApp) {
-			container(app).Lifecycle.PreStop = &corev1.LifecycleHandler{}
+			testapp.Container(app).Lifecycle.PreStop = &corev1.LifecycleHandler{}
 		}, ""},
 		{"name of 63 characters", long(63), ""},
 		{"name of 64 characters", long(64), "metadata.name"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, errs, _ := plan.For(hello(tt.modify), plan.Running{})
+			_, errs, _ := plan.For(testapp.New(tt.modify), plan.Running{})
 			var got []string
 			for _, err := range errs {
 				got = append(got, err.Field)
@@ -145,13 +115,13 @@ func TestBoundaries(t *testing.T) {
 func TestSpecSizeIsBounded(t *testing.T) {
 	fill := func(n int) func(*v1alpha1.GracefulApp) {
 		return func(app *v1alpha1.GracefulApp) {
-			container(app).Env = []corev1.EnvVar{{Name: "LARGE", Value: strings.Repeat("x", n)}}
+			testapp.Container(app).Env = []corev1.EnvVar{{Name: "LARGE", Value: strings.Repeat("x", n)}}
 		}
 	}
-	if _, errs, _ := plan.For(hello(fill(255<<10)), plan.Running{}); len(errs) > 0 {
+	if _, errs, _ := plan.For(testapp.New(fill(255<<10)), plan.Running{}); len(errs) > 0 {
 		t.Errorf("255 KiB: %v", errs)
 	}
-	_, errs, _ := plan.For(hello(fill(256<<10)), plan.Running{})
+	_, errs, _ := plan.For(testapp.New(fill(256<<10)), plan.Running{})
 	if len(errs) != 1 || errs[0].Field != "spec" {
 		t.Fatalf("256 KiB and the rest: %v, want one error on spec", errs)
 	}
@@ -162,13 +132,13 @@ func TestSpecSizeIsBounded(t *testing.T) {
 
 func TestChangeKeepsTargetedPortNames(t *testing.T) {
 	rename := func(app *v1alpha1.GracefulApp) {
-		container(app).Ports[0].Name = "web"
-		container(app).ReadinessProbe, container(app).LivenessProbe = nil, nil
+		testapp.Container(app).Ports[0].Name = "web"
+		testapp.Container(app).ReadinessProbe, testapp.Container(app).LivenessProbe = nil, nil
 	}
-	renumber := func(app *v1alpha1.GracefulApp) { container(app).Ports[0].ContainerPort = 9090 }
-	unnamed := func(app *v1alpha1.GracefulApp) { container(app).Ports[0].Name = "" }
+	renumber := func(app *v1alpha1.GracefulApp) { testapp.Container(app).Ports[0].ContainerPort = 9090 }
+	unnamed := func(app *v1alpha1.GracefulApp) { testapp.Container(app).Ports[0].Name = "" }
 	second := func(app *v1alpha1.GracefulApp) {
-		container(app).Ports = append(container(app).Ports, corev1.ContainerPort{Name: "admin", ContainerPort: 9091})
+		testapp.Container(app).Ports = append(testapp.Container(app).Ports, corev1.ContainerPort{Name: "admin", ContainerPort: 9091})
 		app.Spec.Service = service(corev1.ServicePort{Name: "http", Port: 80, TargetPort: intstr.FromString("http")},
 			corev1.ServicePort{Name: "admin", Port: 9091})
 	}
@@ -190,7 +160,7 @@ func TestChangeKeepsTargetedPortNames(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			errs := plan.CheckChange(hello(tt.old), hello(tt.new), plan.Running{})
+			errs := plan.CheckChange(testapp.New(tt.old), testapp.New(tt.new), plan.Running{})
 			if refused := len(errs) > 0; refused != tt.refused {
 				t.Errorf("refused = %v, want %v: %v", refused, tt.refused, errs)
 			}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // rolls sets the strategy; "" leaves a field out.
@@ -30,7 +31,7 @@ func rolls(maxSurge, maxUnavailable string) func(*v1alpha1.GracefulApp) {
 }
 
 func replicas(n int32) func(*v1alpha1.GracefulApp) {
-	return func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = &n }
+	return testapp.Replicas(n)
 }
 
 func preStop(t2 int32) func(*v1alpha1.GracefulApp) {
@@ -54,7 +55,7 @@ func repels(topologyKey string, labels map[string]string, modify ...func(*corev1
 	}
 }
 
-func hostPort(app *v1alpha1.GracefulApp) { container(app).Ports[0].HostPort = 8080 }
+func hostPort(app *v1alpha1.GracefulApp) { testapp.Container(app).Ports[0].HostPort = 8080 }
 
 func hostNetwork(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.HostNetwork = true }
 
@@ -111,7 +112,7 @@ func TestRolloutsThatCannotEnd(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, errs, warnings := plan.For(hello(tt.modify...), plan.Running{})
+			_, errs, warnings := plan.For(testapp.New(tt.modify...), plan.Running{})
 			if len(errs) > 0 || len(warnings) != len(tt.want) {
 				t.Fatalf("errors %v, warnings %q, want %q", errs, warnings, tt.want)
 			}
@@ -130,7 +131,7 @@ func TestMissingPodsAreTheControllers(t *testing.T) {
 	for _, n := range []int32{1, 2, 3, 4, 10, 100} {
 		for _, surge := range counts {
 			for _, unavailable := range counts {
-				_, errs, warnings := plan.For(hello(replicas(n), rolls(surge, unavailable)), plan.Running{})
+				_, errs, warnings := plan.For(testapp.New(replicas(n), rolls(surge, unavailable)), plan.Running{})
 				s, u := intstr.Parse(surge), intstr.Parse(unavailable)
 				zero := strings.TrimSuffix(surge, "%") == "0" && strings.TrimSuffix(unavailable, "%") == "0"
 				if refused := len(errs) > 0; refused != zero {
@@ -152,7 +153,7 @@ func TestMissingPodsAreTheControllers(t *testing.T) {
 // TestProgressDeadline: hello's startup budget is 50 and minReadySeconds 5.
 func TestProgressDeadline(t *testing.T) {
 	for given, refused := range map[int32]bool{1: true, 54: true, 55: true, 56: false, 2_147_483_647: false} {
-		p, errs, _ := plan.For(hello(func(app *v1alpha1.GracefulApp) { app.Spec.ProgressDeadlineSeconds = &given }), plan.Running{})
+		p, errs, _ := plan.For(testapp.New(func(app *v1alpha1.GracefulApp) { app.Spec.ProgressDeadlineSeconds = &given }), plan.Running{})
 		if (len(errs) > 0) != refused {
 			t.Errorf("%d: %v, want refused %t", given, errs, refused)
 		}
@@ -167,8 +168,8 @@ func TestProgressDeadline(t *testing.T) {
 
 // TestStrategyChangesNoPod: a change of the strategy must not restart pods.
 func TestStrategyChangesNoPod(t *testing.T) {
-	before, _, _ := plan.For(hello(), plan.Running{})
-	after, errs, _ := plan.For(hello(rolls("0", "1"), func(app *v1alpha1.GracefulApp) { app.Spec.ProgressDeadlineSeconds = new(int32(900)) }), plan.Running{})
+	before, _, _ := plan.For(testapp.New(), plan.Running{})
+	after, errs, _ := plan.For(testapp.New(rolls("0", "1"), func(app *v1alpha1.GracefulApp) { app.Spec.ProgressDeadlineSeconds = new(int32(900)) }), plan.Running{})
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
@@ -201,7 +202,7 @@ func TestAdoptedStrategy(t *testing.T) {
 		"another rolling update":        {live: rolling(1, 1), modify: rolls("", "")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			app := hello(test.modify)
+			app := testapp.New(test.modify)
 			app.UID = "of-hello"
 			live := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "hello"}, Spec: appsv1.DeploymentSpec{
 				Replicas: app.Spec.Replicas, Strategy: test.live, Selector: &metav1.LabelSelector{MatchLabels: plan.SelectorLabels(app)},
@@ -231,7 +232,7 @@ func TestAntiAffinityOfTheTemplate(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p, errs, _ := plan.For(hello(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Affinity = tt.affinity }), plan.Running{})
+			p, errs, _ := plan.For(testapp.New(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Affinity = tt.affinity }), plan.Running{})
 			if len(errs) > 0 {
 				t.Fatal(errs)
 			}
@@ -254,7 +255,7 @@ func antiAffinity(labels map[string]string) *corev1.Affinity {
 
 func TestAdoptedDeadline(t *testing.T) {
 	for live, warned := range map[int32]bool{600: false, 3600: true} {
-		app := hello()
+		app := testapp.New()
 		app.UID = "of-hello"
 		d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "hello"}, Spec: appsv1.DeploymentSpec{
 			Replicas: app.Spec.Replicas, ProgressDeadlineSeconds: &live, Selector: &metav1.LabelSelector{MatchLabels: plan.SelectorLabels(app)},
