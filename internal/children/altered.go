@@ -26,6 +26,8 @@ func (e *AlteredError) Error() string {
 		"or set a value that the policy accepts", e.Kind, e.Name, strings.Join(e.Fields, ", "))
 }
 
+func isNotAltered(err error) bool { return !errors.As(err, new(*AlteredError)) }
+
 // maxAlteredFields limits how many fields the message lists, so that it stays readable.
 const maxAlteredFields = 4
 
