@@ -45,6 +45,12 @@ func isCausedBySpec(err error) bool {
 		// The namespace is terminating, or the operator lacks a permission.
 		return !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) && !strings.Contains(message, "User \"system:serviceaccount:")
 	}
-	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err) ||
-		strings.Contains(message, "denied the request") // admission webhooks choose any code
+	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err) || IsDenied(err)
+}
+
+// IsDenied reports whether an admission webhook or a ValidatingAdmissionPolicy denied the request. A webhook chooses any code, also that of a conflict, and
+// a policy may choose 401 (Unauthorized). The words are those of ToStatusErr and of the policies' dispatcher in k8s.io/apiserver.
+func IsDenied(err error) bool {
+	message := err.Error()
+	return strings.Contains(message, " denied the request") || strings.Contains(message, " denied request: ")
 }
