@@ -23,32 +23,32 @@ var refusedByServer = []struct {
 	modify func(*v1alpha1.GracefulApp)
 	says   string
 }{
-	{"an invalid image name", func(app *v1alpha1.GracefulApp) {
+	{name: "an invalid image name", modify: func(app *v1alpha1.GracefulApp) {
 		app.Spec.Template.Spec.Containers[0].Image = ""
-	}, "spec.template.spec.containers[0].image: Required value"},
-	{"a variable, at the place that it has in the user's template", func(app *v1alpha1.GracefulApp) {
+	}, says: "spec.template.spec.containers[0].image: Required value"},
+	{name: "a variable, at the place that it has in the user's template", modify: func(app *v1alpha1.GracefulApp) {
 		app.Spec.Template.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "A", Value: "1"}, {Name: "B="}}
-	}, "spec.template.spec.containers[0].env[1].name: Invalid value"},
-	{"a Service, by the field of the GracefulApp", func(app *v1alpha1.GracefulApp) {
+	}, says: "spec.template.spec.containers[0].env[1].name: Invalid value"},
+	{name: "a Service, by the field of the GracefulApp", modify: func(app *v1alpha1.GracefulApp) {
 		app.Spec.Service = &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{ClusterIP: "10.0.0.300"}}
-	}, "spec.service.spec.clusterIPs[0]: Invalid value"},
-	{"a label of the Service", func(app *v1alpha1.GracefulApp) {
+	}, says: "spec.service.spec.clusterIPs[0]: Invalid value"},
+	{name: "a label of the Service", modify: func(app *v1alpha1.GracefulApp) {
 		app.Spec.Service = &v1alpha1.ServiceTemplate{Metadata: v1alpha1.ServiceMetadata{Labels: map[string]string{"a": "b c"}}}
-	}, "spec.service.metadata.labels: Invalid value"},
-	{"a priority class, which is checked for pods only", func(app *v1alpha1.GracefulApp) {
+	}, says: "spec.service.metadata.labels: Invalid value"},
+	{name: "a priority class, which is checked for pods only", modify: func(app *v1alpha1.GracefulApp) {
 		app.Spec.Template.Spec.PriorityClassName = "no-such-class"
-	}, "no PriorityClass with name no-such-class was found"},
-	{"a node port out of the cluster's range, which no dry run allocates", func(app *v1alpha1.GracefulApp) {
+	}, says: "no PriorityClass with name no-such-class was found"},
+	{name: "a node port out of the cluster's range, which no dry run allocates", modify: func(app *v1alpha1.GracefulApp) {
 		app.Spec.Service = &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{
 			Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80, NodePort: 8080}},
 		}}
-	}, "spec.service.spec.ports[0].nodePort: Invalid value: 8080: the cluster's node ports are 30000-32767"},
-	{"limits below requests", func(app *v1alpha1.GracefulApp) {
+	}, says: "spec.service.spec.ports[0].nodePort: Invalid value: 8080: the cluster's node ports are 30000-32767"},
+	{name: "limits below requests", modify: func(app *v1alpha1.GracefulApp) {
 		app.Spec.Template.Spec.Containers[0].Resources = corev1.ResourceRequirements{
 			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2")},
 			Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")},
 		}
-	}, "spec.template.spec.containers[0].resources.requests: Invalid value"},
+	}, says: "spec.template.spec.containers[0].resources.requests: Invalid value"},
 }
 
 func namespace(labels map[string]string) string {

@@ -26,8 +26,8 @@ func TestUnreadableAppMayBeCorrected(t *testing.T) {
 		updated *v1alpha1.GracefulApp
 		allowed bool
 	}{
-		{"a good app", testapp.New(), true},
-		{"an app that breaks an invariant", testapp.New(times(20, 5, 25)), false},
+		{name: "a good app", updated: testapp.New(), allowed: true},
+		{name: "an app that breaks an invariant", updated: testapp.New(times(20, 5, 25))},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			data, err := json.Marshal(tt.updated)

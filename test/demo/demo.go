@@ -104,13 +104,13 @@ type step struct {
 
 func steps() []step {
 	scale := func(phase string, from, to int) step {
-		return step{phase, fmt.Sprintf("%s %d -> %d", phase, from, to), fmt.Sprintf(`{"spec":{"replicas":%d}}`, to)}
+		return step{phase: phase, text: fmt.Sprintf("%s %d -> %d", phase, from, to), patch: fmt.Sprintf(`{"spec":{"replicas":%d}}`, to)}
 	}
 	return []step{
 		scale(scaleUp, startReplicas, 5),
 		scale(scaleDown, 5, 1),
 		scale(scaleUp, 1, 3),
-		{rollout, "rollout of 3", fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"demo.gracefulapp.dev/rolled-out":%q}}}}}`,
+		{phase: rollout, text: "rollout of 3", patch: fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"demo.gracefulapp.dev/rolled-out":%q}}}}}`,
 			time.Now().UTC().Format(time.RFC3339Nano))},
 	}
 }

@@ -43,8 +43,8 @@ func TestSpread(t *testing.T) {
 			version     int32
 			sharesZones bool
 		}{
-			{"by the newest version", plan.NewestDerivation, false},
-			{"by version 1, the control", 1, true},
+			{name: "by the newest version", version: plan.NewestDerivation},
+			{name: "by version 1, the control", version: 1, sharesZones: true},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				nodes, zones := c.shared(t, tt.version)
