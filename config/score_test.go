@@ -46,11 +46,7 @@ func derivedFromSample(t *testing.T) plan.Plan {
 func TestPodSecurityRestricted(t *testing.T) {
 	deployment, _ := manager(t)
 	derived := corev1.PodTemplateSpec{}
-	data, err := yaml.Marshal(derivedFromSample(t).Deployment.Spec.Template)
-	if err == nil {
-		err = yaml.Unmarshal(data, &derived)
-	}
-	if err != nil {
+	if err := plan.Convert(derivedFromSample(t).Deployment.Spec.Template, &derived); err != nil {
 		t.Fatal(err)
 	}
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)

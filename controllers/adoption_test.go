@@ -12,6 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 var theirLabels = map[string]string{"app": "shop"}
@@ -126,7 +128,7 @@ var _ = Describe("A Deployment that runs", func() {
 		service := w.service(corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}, metav1.OwnerReference{
 			APIVersion: "example.com/v1", Kind: "Shop", Name: "hello", UID: "8b0e5c1a-0000-4000-8000-000000000009", Controller: new(true),
 		})
-		w.create(adopting, func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(6)) })
+		w.create(adopting, testapp.Replicas(6))
 		Expect(w.reconcile()).To(Equal([]string{"Patch status GracefulApp"}))
 		By("another number of replicas")
 		Expect(api.Delete(ctx, service)).To(Succeed())
@@ -177,12 +179,12 @@ var _ = Describe("A Deployment that runs", func() {
 		Expect(api.Create(ctx, w.running())).To(Succeed())
 		Expect(api.SubResource("scale").Update(ctx, w.deployment(), client.FieldOwner("kubectl"),
 			client.WithSubResourceBody(&autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 5}}))).To(Succeed())
-		w.create(adopting, func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(5)) })
+		w.create(adopting, testapp.Replicas(5))
 		w.reconcile()
 		for _, e := range w.deployment().ManagedFields {
 			Expect(e.Subresource).To(Or(BeEmpty(), Equal("status")), e.Manager)
 		}
-		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(7)) })
+		w.change(testapp.Replicas(7))
 		w.reconcile()
 		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(7))
 		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("ScaleConflict")))
@@ -192,7 +194,7 @@ var _ = Describe("A Deployment that runs", func() {
 		w := newTestEnv()
 		Expect(api.Create(ctx, w.running())).To(Succeed())
 		autoscaler := w.autoscaler()
-		w.create(adopting, func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(2)) })
+		w.create(adopting, testapp.Replicas(2))
 		w.reconcile()
 		Expect(metav1.IsControlledBy(w.deployment(), w.app())).To(BeTrue())
 		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(3))
@@ -202,7 +204,7 @@ var _ = Describe("A Deployment that runs", func() {
 		Expect(w.conditions()).To(ContainElement(available), "it has as many replicas as the autoscaler wants")
 
 		By("handing over as the message says")
-		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(3)) })
+		w.change(testapp.Replicas(3))
 		retarget(autoscaler)
 		w.reconcile()
 		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(3))
@@ -234,5 +236,5 @@ var _ = Describe("A Deployment that runs", func() {
 func toConfiguration(spec appsv1.DeploymentSpec, configuration *appsv1ac.DeploymentApplyConfiguration) {
 	GinkgoHelper()
 	configuration.WithSpec(appsv1ac.DeploymentSpec())
-	convert(spec, configuration.Spec)
+	Expect(plan.Convert(spec, configuration.Spec)).To(Succeed())
 }

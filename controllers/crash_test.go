@@ -34,12 +34,12 @@ var journeys = []struct {
 	atRest bool
 	begin  func(w *testEnv)
 }{
-	{"creation", false, func(w *testEnv) { w.create(everything) }},
-	{"adoption", false, func(w *testEnv) {
+	{name: "creation", atRest: false, begin: func(w *testEnv) { w.create(everything) }},
+	{name: "adoption", atRest: false, begin: func(w *testEnv) {
 		Expect(api.Create(ctx, w.running())).To(Succeed())
 		w.create(adopting)
 	}},
-	{"another template, and one pod", true, func(w *testEnv) {
+	{name: "another template, and one pod", atRest: true, begin: func(w *testEnv) {
 		w.change(func(app *v1alpha1.GracefulApp) {
 			app.Spec.Replicas = new(int32(1))
 			app.Spec.Timing.RequestSeconds = 30
@@ -47,7 +47,7 @@ var journeys = []struct {
 			app.Spec.Service = nil
 		})
 	}},
-	{"an edit by another client", true, func(w *testEnv) {
+	{name: "an edit by another client", atRest: true, begin: func(w *testEnv) {
 		d := w.deployment()
 		before := d.DeepCopy()
 		d.Spec.MinReadySeconds = 1

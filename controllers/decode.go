@@ -1,7 +1,6 @@
 package controllers
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 
@@ -10,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
 // The operator watches and reads apps as unstructured objects and decodes each of them. The CRD's schema rejects values that Go cannot decode, but an
@@ -26,12 +26,12 @@ func newUnstructuredApp() *unstructured.Unstructured {
 // replicas, so that the operator can report the error and continue to scale the app.
 func decode(stored *unstructured.Unstructured) (*v1alpha1.GracefulApp, field.ErrorList) {
 	app := &v1alpha1.GracefulApp{}
-	err := decodeJSON(stored.Object, app)
+	err := plan.Convert(stored.Object, app)
 	if err == nil {
 		return app, nil
 	}
 	app = &v1alpha1.GracefulApp{}
-	if decodeJSON(map[string]any{"metadata": stored.Object["metadata"], "status": stored.Object["status"]}, app) != nil {
+	if plan.Convert(map[string]any{"metadata": stored.Object["metadata"], "status": stored.Object["status"]}, app) != nil {
 		app = &v1alpha1.GracefulApp{ObjectMeta: metav1.ObjectMeta{
 			Name: stored.GetName(), Namespace: stored.GetNamespace(), UID: stored.GetUID(), Generation: stored.GetGeneration(),
 		}}
@@ -41,14 +41,4 @@ func decode(stored *unstructured.Unstructured) (*v1alpha1.GracefulApp, field.Err
 	}
 	return app, field.ErrorList{field.Invalid(field.NewPath("spec"), field.OmitValueType{}, fmt.Sprintf(
 		"the stored spec has a value that the CRD's schema no longer allows: %v; correct the manifest and apply it again", err))}
-}
-
-// decodeJSON decodes an object through JSON. It fails on a number that overflows its Go type; runtime.DefaultUnstructuredConverter would truncate
-// it.
-func decodeJSON(object map[string]any, app *v1alpha1.GracefulApp) error {
-	data, err := json.Marshal(object)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(data, app)
 }

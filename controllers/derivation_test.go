@@ -16,6 +16,7 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 const onlyStatus = "Patch status GracefulApp"
@@ -54,7 +55,7 @@ func (w *testEnv) derivation() string {
 
 func (w *testEnv) setReplicas(n int32) {
 	GinkgoHelper()
-	w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = &n })
+	w.change(testapp.Replicas(n))
 }
 
 func (w *testEnv) condition(kind string) *metav1.Condition {

@@ -46,9 +46,11 @@ func (d derived) mutation() admissionregistrationv1.Mutation {
 }
 
 var derivedFields = []derived{
-	{"Deployment", "apps", "deployments", func() client.Object { return &appsv1.Deployment{} }, []string{"spec", "minReadySeconds"}, int64(1)},
-	{"Service", "", "services", func() client.Object { return &corev1.Service{} }, []string{"spec", "selector", "apps.gracefulapp.dev/name"}, "theirs"},
-	{"PodDisruptionBudget", "policy", "poddisruptionbudgets", func() client.Object { return &policyv1.PodDisruptionBudget{} }, []string{"spec", "maxUnavailable"}, int64(0)},
+	{kind: "Deployment", group: "apps", resource: "deployments", object: func() client.Object { return &appsv1.Deployment{} }, path: []string{"spec", "minReadySeconds"}, value: int64(1)},
+	{kind: "Service", resource: "services", object: func() client.Object { return &corev1.Service{} },
+		path: []string{"spec", "selector", "apps.gracefulapp.dev/name"}, value: "theirs"},
+	{kind: "PodDisruptionBudget", group: "policy", resource: "poddisruptionbudgets", object: func() client.Object { return &policyv1.PodDisruptionBudget{} },
+		path: []string{"spec", "maxUnavailable"}, value: int64(0)},
 }
 
 // stored reads an owned object from the API server.

@@ -40,14 +40,18 @@ func singleLine(err error) string {
 
 // isRejected reports whether the API server would reject the same request again.
 func isRejected(err error) bool {
-	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err)
+	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err) ||
+		children.IsDenied(err)
 }
+
+// isConflict reports whether the cache was stale. A webhook that denies a request may choose the code of a conflict; the same request would be denied again.
+func isConflict(err error) bool { return apierrors.IsConflict(err) && !isRejected(err) }
 
 func isAltered(err error) bool { return errors.As(err, new(*children.AlteredError)) }
 
 // isTransient reports whether the same request may succeed soon. A conflict is left out: it only means that the cache was stale.
 func isTransient(err error) bool {
-	return !isRejected(err) && !isAltered(err) && !apierrors.IsConflict(err) && !isRateLimited(err)
+	return !isRejected(err) && !isAltered(err) && !isConflict(err) && !isRateLimited(err)
 }
 
 // isRateLimited reports whether the write exceeded the limit of writes per minute.

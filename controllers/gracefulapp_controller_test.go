@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 const (
@@ -67,13 +68,13 @@ var _ = Describe("A GracefulApp", func() {
 		w.reconcile()
 		w.rollOut()
 		w.reconcile()
-		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(1)) })
+		w.change(testapp.Replicas(1))
 		Expect(w.reconcile()).To(Equal([]string{"Patch scale Deployment", "Delete PodDisruptionBudget", "Patch status GracefulApp"}))
 		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(1))
 		Expect(w.conditions()).To(ConsistOf("Ready=False Scaling", "Reconciling=True Scaling"))
 		w.absent(&policyv1.PodDisruptionBudget{})
 
-		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(0)) })
+		w.change(testapp.Replicas(0))
 		w.reconcile()
 		w.rollOut()
 		w.reconcile()
@@ -160,7 +161,7 @@ var _ = Describe("A spec that breaks an invariant", func() {
 		Expect(w.events.take()).To(ConsistOf(HavePrefix("Warning InvalidSpec: spec.template.spec")))
 		Expect(w.app().Status.ObservedGeneration).To(Equal(w.app().Generation), "kstatus would never stop waiting")
 
-		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(5)) })
+		w.change(testapp.Replicas(5))
 		Expect(w.reconcile()).To(ContainElement("Patch scale Deployment"))
 		d := w.deployment()
 		Expect(*d.Spec.Replicas).To(BeEquivalentTo(5))

@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // testEnv is the environment of one test: a namespace, one app, and a reconciler that the test calls itself.
@@ -112,34 +113,14 @@ func (w *testEnv) interceptors() interceptor.Funcs {
 }
 
 // create stores an app named hello, after the given modifications.
-func (w *testEnv) create(modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp {
+func (w *testEnv) create(modify ...testapp.Modifier) *v1alpha1.GracefulApp {
 	GinkgoHelper()
-	get := func(path string) *corev1.HTTPGetAction {
-		return &corev1.HTTPGetAction{Path: path, Port: intstr.FromString("http")}
-	}
-	app := &v1alpha1.GracefulApp{
-		ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: w.namespace},
-		Spec: v1alpha1.GracefulAppSpec{
-			Replicas: new(int32(2)),
-			Timing:   v1alpha1.TimingSpec{StartupSeconds: 25, RequestSeconds: 5},
-			Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{
-				Name:           "hello",
-				Image:          "hello:0.1.0",
-				Ports:          []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}},
-				ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: get("/readyz")}},
-				LivenessProbe:  &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: get("/livez")}},
-				Lifecycle:      &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{HTTPGet: get("/drain")}},
-			}}}},
-		},
-	}
-	for _, m := range modify {
-		m(app)
-	}
+	app := testapp.New(append([]testapp.Modifier{testapp.Name(w.namespace, "hello")}, modify...)...)
 	Expect(api.Create(ctx, app)).To(Succeed())
 	return app
 }
 
-func (w *testEnv) change(modify func(*v1alpha1.GracefulApp)) {
+func (w *testEnv) change(modify testapp.Modifier) {
 	GinkgoHelper()
 	app := w.app()
 	before := app.DeepCopy()

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // Kyverno and Gatekeeper are mutating webhooks that answer with a JSON patch. A MutatingAdmissionPolicy stands for them here: the API server runs
@@ -134,7 +135,7 @@ var _ = Describe("Neighbour Kyverno", func() {
 			w.settleUnderPolicy()
 			Expect(w.conditions()).To(ConsistOf(available))
 			w.scaler(hpaAgent).set(5)
-			w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = "hello:0.2.0" })
+			w.change(testapp.Image("hello:0.2.0"))
 			w.settleUnderPolicy()
 			d := w.deployment()
 			template := d.Spec.Template
@@ -163,7 +164,7 @@ var _ = Describe("Neighbour Kyverno", func() {
 		Expect(w.conditions()).To(ConsistOf("Ready=False Altered", "Stalled=True Altered"))
 		Expect(w.readyMessage()).To(ContainSubstring(`spec.template.spec.containers[0].image is "mirror/hello:0.1.0" instead of "hello:0.1.0"`))
 		before := w.deployment().Spec.Template
-		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = "mirror/hello:0.1.0" })
+		w.change(testapp.Image("mirror/hello:0.1.0"))
 		w.settle()
 		Expect(w.conditions()).To(ConsistOf(available))
 		Expect(w.deployment().Spec.Template).To(Equal(before), "no rollout must start")

@@ -23,6 +23,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // The neighbours are other tools in a cluster that write objects of the operator. None of them is installed: each spec makes the same requests as the
@@ -171,7 +173,7 @@ var _ = Describe("Neighbour KEDA", func() {
 	// template of the scaled object at spec.template).
 	It("scales the app from zero, leaves it to the HPA, and scales it to zero", func() {
 		w := newTestEnv()
-		app := w.create(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(0)) })
+		app := w.create(testapp.Replicas(0))
 		w.settle()
 		Expect(w.conditions()).To(ConsistOf(available), "0 of 0")
 		w.absent(&policyv1.PodDisruptionBudget{})
@@ -196,7 +198,7 @@ var _ = Describe("Neighbour KEDA", func() {
 		duck := struct {
 			Spec struct{ Template corev1.PodTemplateSpec }
 		}{}
-		convert(w.app(), &duck)
+		Expect(plan.Convert(w.app(), &duck)).To(Succeed())
 		Expect(duck.Spec.Template.Spec.Containers).To(Equal(app.Spec.Template.Spec.Containers))
 	})
 })

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // everything is a spec with fields that are difficult for apply configurations and managed fields: defaulted probes, quantities in
@@ -132,7 +133,7 @@ var _ = Describe("An orphaned PodDisruptionBudget of a deleted GracefulApp of th
 			orphan.ManagedFields[i].Time = new(metav1.NewTime(orphan.CreationTimestamp.Add(-time.Hour)))
 		}
 		Expect(api.Update(ctx, orphan)).To(Succeed())
-		w.create(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = &replicas })
+		w.create(testapp.Replicas(replicas))
 		w.settle()
 		Expect(w.app().Status.Derivation).NotTo(BeNil())
 		Expect(w.budget().ResourceVersion).To(Equal(orphan.ResourceVersion))

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -130,7 +129,7 @@ func (s *reconcileState) result() (ctrl.Result, error) {
 	switch {
 	case anyError(s.err, isTransient):
 		return retry(0), s.err
-	case anyError(s.err, apierrors.IsConflict):
+	case anyError(s.err, isConflict):
 		after = conflictRequeueAfter
 	case anyError(s.err, isPermanent):
 		after = rejectedRequeueAfter

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // A manifest that was exported from the cluster has the time of the last restart in its template.
@@ -94,7 +95,7 @@ var _ = Describe("A restart of an app that has restartedAt in its template", fun
 	It("by kubectl is kept when the cache has not seen it and another field changes", func() {
 		w.remembered = memory{}.with(w.deployment())
 		restart(second)
-		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = "hello:0.2.0" })
+		w.change(testapp.Image("hello:0.2.0"))
 		w.reconcile()
 		Expect(mark()).To(Equal(second))
 		w.forget()

@@ -1,8 +1,6 @@
 package controllers
 
 import (
-	"encoding/json"
-
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
@@ -11,14 +9,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
-
-func convert(from, to any) {
-	GinkgoHelper()
-	data, err := json.Marshal(from)
-	Expect(err).NotTo(HaveOccurred())
-	Expect(json.Unmarshal(data, to)).To(Succeed())
-}
 
 var _ = Describe("A client that scales the Deployment", func() {
 	var w *testEnv
@@ -60,7 +52,7 @@ var _ = Describe("A client that scales the Deployment", func() {
 	})
 
 	It("causes no conflict if it scales the app", func() {
-		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(4)) })
+		w.change(testapp.Replicas(4))
 		w.reconcile()
 		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("ScaleConflict")))
 	})
@@ -69,7 +61,7 @@ var _ = Describe("A client that scales the Deployment", func() {
 		autoscaler := w.autoscaler()
 		autoscaler.Spec.ScaleTargetRef.APIVersion = "apps.example.com/v1"
 		Expect(api.Update(ctx, autoscaler)).To(Succeed())
-		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(4)) })
+		w.change(testapp.Replicas(4))
 		w.reconcile()
 		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(4))
 		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("ScaleConflict")))
@@ -81,7 +73,7 @@ var _ = Describe("A client that scales the Deployment", func() {
 		w.remembered = memory{}.with(w.deployment())
 		Expect(api.SubResource("scale").Update(ctx, w.deployment(), client.FieldOwner("kube-controller-manager"),
 			client.WithSubResourceBody(&autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 4}}))).To(Succeed())
-		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = "hello:0.2.0" })
+		w.change(testapp.Image("hello:0.2.0"))
 		w.reconcile()
 		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(4))
 		w.forget()
@@ -101,7 +93,7 @@ var _ = Describe("A client that scales the Deployment", func() {
 			client.WithSubResourceBody(&autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 4}}))).To(Succeed())
 		w.reconcile()
 		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(4))
-		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(4)) })
+		w.change(testapp.Replicas(4))
 		retarget(autoscaler)
 		w.reconcile()
 		w.rollOut()
@@ -109,7 +101,7 @@ var _ = Describe("A client that scales the Deployment", func() {
 		Expect(w.conditions()).To(ConsistOf(available))
 
 		By("scaling the app, though the autoscaler owns the field too")
-		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(5)) })
+		w.change(testapp.Replicas(5))
 		w.reconcile()
 		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(5))
 		Expect(w.conditions()).NotTo(ContainElement(HavePrefix("ScaleConflict")))

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // settled returns the environment of an app that is Ready. The app has a variable and a pull secret.
@@ -58,7 +59,7 @@ var _ = Describe("A Deployment with a duplicate list entry", func() {
 		w.settle()
 		Expect(isTwice(w.deployment().Spec.Template.Spec)).To(Equal(stays))
 
-		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = "hello:0.2.0" })
+		w.change(testapp.Image("hello:0.2.0"))
 		w.settle()
 		Expect(w.deployment().Spec.Template.Spec.Containers[0].Image).To(Equal("hello:0.2.0"))
 		Expect(w.conditions()).To(ConsistOf(available))
@@ -247,7 +248,7 @@ var _ = Describe("The writes for one app", func() {
 					spec: Object.spec{minReadySeconds: 1},
 					metadata: Object.metadata{annotations: {"stamp": has(object.metadata.resourceVersion) ? object.metadata.resourceVersion : "first"}}
 				}`}})
-		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = "hello:0.2.0" })
+		w.change(testapp.Image("hello:0.2.0"))
 		all := w.writesIn(30)
 		Expect(len(slices.DeleteFunc(all, func(write string) bool { return write != "Apply Deployment" }))).To(BeNumerically("<=", 2), "%v", all)
 		Expect(w.conditions()).To(ConsistOf("Ready=False Altered", "Stalled=True Altered"))

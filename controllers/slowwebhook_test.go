@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // silentWebhook is a webhook for Services that does not answer until release is called.
@@ -121,7 +122,7 @@ var _ = Describe("A webhook that does not answer", func() {
 			})
 		}
 		Eventually(webhook.waiting.Load).WithTimeout(20 * time.Second).Should(BeNumerically(">=", maxSlowPerTarget))
-		served.change(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(5)) })
+		served.change(testapp.Replicas(5))
 		Eventually(func() int32 { return *served.deployment().Spec.Replicas }).WithTimeout(20 * time.Second).Should(BeEquivalentTo(5))
 
 		services := &corev1.ServiceList{}

@@ -250,7 +250,7 @@ func TestStatusKeepsTheTimingInForceWhileTheSpecIsInvalid(t *testing.T) {
 func TestEventsAreSilentAboutWhatStaysTheSame(t *testing.T) {
 	status := func(kind, reason, message string) v1alpha1.GracefulAppStatus {
 		s := v1alpha1.GracefulAppStatus{}
-		summary{kind, reason, message}.setOn(&s, 1, now)
+		summary{conditionType: kind, reason: reason, message: message}.setOn(&s, 1, now)
 		return s
 	}
 	first := status(v1alpha1.ConditionReconciling, v1alpha1.ReasonScaling, "1 of 5")

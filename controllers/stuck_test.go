@@ -23,6 +23,7 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/children"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 const (
@@ -110,7 +111,7 @@ func (w *testEnv) runFor(d time.Duration) (writes int) {
 func rollingOut() *testEnv {
 	GinkgoHelper()
 	w := settled()
-	w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = "nope:1" })
+	w.change(testapp.Image("nope:1"))
 	w.runFor(0)
 	w.surge()
 	return w
@@ -139,7 +140,7 @@ var _ = Describe("A rollout that is stuck", func() {
 		Expect(w.readyMessage()).To(HaveSuffix(`container hello: CreateContainerConfigError: secret "token" not found`))
 
 		By("forgetting the pods of another spec")
-		w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = "hello:0.2.0" })
+		w.change(testapp.Image("hello:0.2.0"))
 		w.runFor(0)
 		Expect(w.readyMessage()).NotTo(ContainSubstring(stuckPodName))
 	})
@@ -243,7 +244,7 @@ var _ = Describe("A rollout that is stuck", func() {
 		w := rollingOut()
 		w.stuckPod("ErrImagePull", pullError)
 		setImage := func(image string) {
-			w.change(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = image })
+			w.change(testapp.Image(image))
 		}
 		for _, step := range []struct {
 			replicas int32

@@ -1,7 +1,6 @@
 package controllers
 
 import (
-	"encoding/json"
 	"os"
 	"testing"
 
@@ -12,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
 // healthScript is the health check that Argo CD runs for every GracefulApp.
@@ -61,13 +61,9 @@ func TestToolsWaitForAStatusOfThisSpec(t *testing.T) {
 func asMap(t *testing.T, app *v1alpha1.GracefulApp) map[string]any {
 	t.Helper()
 	app.TypeMeta = metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "GracefulApp"}
-	data, err := json.Marshal(app)
-	if err != nil {
-		t.Fatal(err)
-	}
 	// Not into a plain map: kstatus wants integers as integers.
 	object := &unstructured.Unstructured{}
-	if err := object.UnmarshalJSON(data); err != nil {
+	if err := plan.Convert(app, object); err != nil {
 		t.Fatal(err)
 	}
 	return object.Object

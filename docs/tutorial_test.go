@@ -72,11 +72,7 @@ func TestTutorialsAppDerivesTheStepsBefore(t *testing.T) {
 	if len(errs) > 0 || len(warnings) > 0 {
 		t.Fatalf("errors %v, warnings %v", errs, warnings)
 	}
-	text, err := yaml.Marshal(outcome.Deployment)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := yaml.Unmarshal(text, &derived); err != nil {
+	if err := plan.Convert(outcome.Deployment, &derived); err != nil {
 		t.Fatal(err)
 	}
 	if diff := gocmp.Diff(tutorialSettings(last), tutorialSettings(derived)); diff != "" {

@@ -18,16 +18,16 @@ func TestHarden(t *testing.T) {
 		maxLength        int64
 		pattern          string
 	}{
-		"a port":               {"port", apiextensionsv1.JSONSchemaProps{XIntOrString: true}, 0, 65535, 63, ""},
-		"a target port":        {"targetPort", apiextensionsv1.JSONSchemaProps{XIntOrString: true}, 0, 65535, 63, ""},
-		"pods or a percentage": {"maxSurge", apiextensionsv1.JSONSchemaProps{XIntOrString: true}, 0, 1_000_000, 63, percentages["maxSurge"]},
-		"hardened before": {"maxUnavailable", apiextensionsv1.JSONSchemaProps{XIntOrString: true, Pattern: percentages["maxUnavailable"]},
-			0, 1_000_000, 63, percentages["maxUnavailable"]},
-		"another count":       {"count", apiextensionsv1.JSONSchemaProps{XIntOrString: true}, -2147483648, 2147483647, 63, ""},
-		"a quantity":          {"limit", apiextensionsv1.JSONSchemaProps{XIntOrString: true, Pattern: "x"}, -9e18, 9e18, 32, quantityPattern},
-		"an int32":            {"n", apiextensionsv1.JSONSchemaProps{Type: "integer", Format: "int32"}, -2147483648, 2147483647, 0, ""},
-		"an int64":            {"n", apiextensionsv1.JSONSchemaProps{Type: "integer", Format: "int64"}, -9e18, 9e18, 0, ""},
-		"keeps narrower ones": {"n", apiextensionsv1.JSONSchemaProps{Type: "integer", Minimum: new(1.0), Maximum: new(2.0)}, 1, 2, 0, ""},
+		"a port":               {property: "port", schema: apiextensionsv1.JSONSchemaProps{XIntOrString: true}, maximum: 65535, maxLength: 63},
+		"a target port":        {property: "targetPort", schema: apiextensionsv1.JSONSchemaProps{XIntOrString: true}, maximum: 65535, maxLength: 63},
+		"pods or a percentage": {property: "maxSurge", schema: apiextensionsv1.JSONSchemaProps{XIntOrString: true}, maximum: 1_000_000, maxLength: 63, pattern: percentages["maxSurge"]},
+		"hardened before": {property: "maxUnavailable", schema: apiextensionsv1.JSONSchemaProps{XIntOrString: true, Pattern: percentages["maxUnavailable"]},
+			minimum: 0, maximum: 1_000_000, maxLength: 63, pattern: percentages["maxUnavailable"]},
+		"another count":       {property: "count", schema: apiextensionsv1.JSONSchemaProps{XIntOrString: true}, minimum: -2147483648, maximum: 2147483647, maxLength: 63},
+		"a quantity":          {property: "limit", schema: apiextensionsv1.JSONSchemaProps{XIntOrString: true, Pattern: "x"}, minimum: -9e18, maximum: 9e18, maxLength: 32, pattern: quantityPattern},
+		"an int32":            {property: "n", schema: apiextensionsv1.JSONSchemaProps{Type: "integer", Format: "int32"}, minimum: -2147483648, maximum: 2147483647},
+		"an int64":            {property: "n", schema: apiextensionsv1.JSONSchemaProps{Type: "integer", Format: "int64"}, minimum: -9e18, maximum: 9e18},
+		"keeps narrower ones": {property: "n", schema: apiextensionsv1.JSONSchemaProps{Type: "integer", Minimum: new(1.0), Maximum: new(2.0)}, minimum: 1, maximum: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := apiextensionsv1.JSONSchemaProps{Properties: map[string]apiextensionsv1.JSONSchemaProps{test.property: test.schema}}

@@ -2,6 +2,7 @@ package children
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
 // AlteredError is returned if the API server stores other values than the operator applied, because an admission policy or webhook changes them.
@@ -23,32 +26,22 @@ func (e *AlteredError) Error() string {
 		"or set a value that the policy accepts", e.Kind, e.Name, strings.Join(e.Fields, ", "))
 }
 
+func isNotAltered(err error) bool { return !errors.As(err, new(*AlteredError)) }
+
 // maxAlteredFields limits how many fields the message lists, so that it stays readable.
 const maxAlteredFields = 4
 
 // differences lists the fields of want that are missing from the API server's answer or have another value there, and the list entries that
 // the answer repeats. It ignores all other fields of the answer: they are defaults, or belong to other field managers.
 func differences(want runtime.ApplyConfiguration, answer *unstructured.Unstructured) ([]string, error) {
-	w, err := asTree(want)
-	if err != nil {
-		return nil, err
-	}
-	a, err := asTree(answer)
-	if err != nil {
+	var wanted, stored any
+	if err := errors.Join(plan.Convert(want, &wanted), plan.Convert(answer, &stored)); err != nil {
 		return nil, err
 	}
 	var found []string
-	compare("", w, a, &found)
+	compare("", wanted, stored, &found)
 	slices.Sort(found)
 	return found[:min(len(found), maxAlteredFields)], nil
-}
-
-func asTree(object any) (tree any, err error) {
-	data, err := json.Marshal(object)
-	if err == nil {
-		err = json.Unmarshal(data, &tree)
-	}
-	return tree, err
 }
 
 // unstoredField is a field that an API server without the feature gate ContainerStopSignals drops. The webhook warns about it, so it is not reported

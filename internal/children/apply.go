@@ -2,7 +2,6 @@ package children
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -35,8 +34,6 @@ func Apply(ctx context.Context, c client.Client, p plan.Plan, o Observed, answer
 	}
 	return changes, errors.Join(errs...)
 }
-
-func isNotAltered(err error) bool { return !errors.As(err, new(*AlteredError)) }
 
 // execute sends the write for the action and returns the change, or nil if the object did not change.
 func (o ownedObject) execute(ctx context.Context, api client.Client, action Action) (*Change, error) {
@@ -92,18 +89,14 @@ func (o ownedObject) apply(ctx context.Context, api client.Client, resourceVersi
 		return nil, err
 	}
 	want.SetResourceVersion(resourceVersion)
-	return want, send(ctx, api, want, opts...)
+	return send(ctx, api, want, opts...)
 }
 
-// configuration returns the desired object. It has the UID of the observed object, so that the apply fails if that object was deleted
-// or replaced by another client.
+// configuration returns a copy of the desired object, because send overwrites it. It has the UID of the observed object, so that the apply fails if that
+// object was deleted or replaced by another client.
 func (o ownedObject) configuration() (*unstructured.Unstructured, error) {
-	data, err := json.Marshal(o.desired)
-	if err != nil {
-		return nil, err
-	}
 	want := &unstructured.Unstructured{}
-	if err := want.UnmarshalJSON(data); err != nil {
+	if err := plan.Convert(o.desired, want); err != nil {
 		return nil, err
 	}
 	if o.live != nil {
@@ -112,10 +105,10 @@ func (o ownedObject) configuration() (*unstructured.Unstructured, error) {
 	return want, nil
 }
 
-// send applies the object and replaces its content with the API server's answer.
-func send(ctx context.Context, api client.Client, want *unstructured.Unstructured, opts ...client.ApplyOption) error {
+// send applies the object and returns the stored one. The client writes the API server's answer into the object that it sends.
+func send(ctx context.Context, api client.Client, want *unstructured.Unstructured, opts ...client.ApplyOption) (*unstructured.Unstructured, error) {
 	opts = append(opts, client.FieldOwner(plan.FieldManager), client.ForceOwnership)
-	return api.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), opts...)
+	return want, api.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), opts...)
 }
 
 // checkAnswer returns an AlteredError if the stored object differs from the applied configuration, and remembers the answer if it differs.

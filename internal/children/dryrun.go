@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -92,22 +91,6 @@ func (o ownedObject) checkDroppedFields(ctx context.Context, api client.Client, 
 	return nil
 }
 
-// immutableMessages are the texts with which the API server rejects a change of an immutable field (ValidateImmutableField, ValidateServiceUpdate). It would
-// accept the same value in a new object.
-var immutableMessages = []string{"field is immutable", "may not change once set", "can not be unset"}
-
-func changesImmutable(err error) bool {
-	status := apierrors.APIStatus(nil)
-	if !errors.As(err, &status) || status.Status().Details == nil {
-		return false
-	}
-	return slices.ContainsFunc(status.Status().Details.Causes, isImmutable)
-}
-
-func isImmutable(cause metav1.StatusCause) bool {
-	return slices.ContainsFunc(immutableMessages, func(words string) bool { return strings.Contains(cause.Message, words) })
-}
-
 // dryRunAsNew makes a dry run of the apply under a fresh name, so that fields of other managers do not affect the result.
 func (o ownedObject) dryRunAsNew(ctx context.Context, api client.Client) error {
 	const longest = 63
@@ -119,7 +102,7 @@ func (o ownedObject) dryRunAsNew(ctx context.Context, api client.Client) error {
 	}
 	fresh := name[:min(len(name), longest-len(dryRunSuffix))] + dryRunSuffix
 	want.SetName(fresh)
-	err = send(ctx, api, want, client.DryRunAll)
+	_, err = send(ctx, api, want, client.DryRunAll)
 	if exists && err != nil && strings.Contains(err.Error(), "is already allocated") {
 		return nil // the live Service has the port or the address; they are allocated after the validation
 	}
@@ -159,29 +142,6 @@ func (result *DryRunResult) add(p plan.Plan, kind string, err error) {
 	default:
 		result.warn("the dry run failed for the %s, so the API server may still reject it; see the status: %v", kind, err)
 	}
-}
-
-// isTransient reports whether a rejection may end without a change of the spec. It often does within seconds, because GitOps tools apply the quota
-// or the service account after the app.
-func isTransient(err error) bool {
-	message := err.Error()
-	return apierrors.IsForbidden(err) && (strings.Contains(message, "exceeded quota") ||
-		strings.Contains(message, "status unknown for quota") ||
-		strings.Contains(message, "error looking up service account"))
-}
-
-// isCausedBySpec reports whether the API server rejects the spec. It is false if the request failed for another reason.
-func isCausedBySpec(err error) bool {
-	message := err.Error()
-	switch {
-	case isTransient(err), strings.Contains(message, "does not support dry run"):
-		return false
-	case apierrors.IsForbidden(err):
-		// The namespace is terminating, or the operator lacks a permission.
-		return !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) && !strings.Contains(message, "User \"system:serviceaccount:")
-	}
-	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err) ||
-		strings.Contains(message, "denied the request") // admission webhooks choose any code
 }
 
 // fieldErrors returns the API server's messages at the fields of the GracefulApp from which the rejected fields were derived.

@@ -1,8 +1,6 @@
 package children
 
 import (
-	"encoding/json"
-
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,10 +33,6 @@ func dryRunPod(p plan.Plan) (*corev1.Pod, error) {
 
 // podOf returns a pod made from the planned template, without a name.
 func podOf(p plan.Plan) (*corev1.Pod, error) {
-	data, err := json.Marshal(p.Deployment.Spec.Template)
-	if err != nil {
-		return nil, err
-	}
 	pod := &corev1.Pod{}
-	return pod, json.Unmarshal(data, pod)
+	return pod, plan.Convert(p.Deployment.Spec.Template, pod)
 }

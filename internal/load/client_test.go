@@ -68,9 +68,9 @@ func TestModes(t *testing.T) {
 		target    Target
 		wantConns func(conns int) bool
 	}{
-		{"a connection for each request", Target{Mode: NewConnection}, func(n int) bool { return n >= 20 }},
-		{"one connection for all", Target{Mode: KeepAlive, Connections: 1, MaxInFlight: 1}, func(n int) bool { return n == 1 }},
-		{"as many as asked for, each in its turn", Target{Mode: KeepAlive, Connections: 5, MaxInFlight: 1}, func(n int) bool { return n == 5 }},
+		{name: "a connection for each request", target: Target{Mode: NewConnection}, wantConns: func(n int) bool { return n >= 20 }},
+		{name: "one connection for all", target: Target{Mode: KeepAlive, Connections: 1, MaxInFlight: 1}, wantConns: func(n int) bool { return n == 1 }},
+		{name: "as many as asked for, each in its turn", target: Target{Mode: KeepAlive, Connections: 5, MaxInFlight: 1}, wantConns: func(n int) bool { return n == 5 }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var mu sync.Mutex

@@ -35,8 +35,8 @@ func TestLedgerLatency(t *testing.T) {
 		name      string
 		got, want time.Duration
 	}{
-		{"p50", got.P50, 500 * time.Millisecond}, {"p99", got.P99, 990 * time.Millisecond},
-		{"p99.9", got.P999, 999 * time.Millisecond}, {"max", got.Max, time.Second},
+		{name: "p50", got: got.P50, want: 500 * time.Millisecond}, {name: "p99", got: got.P99, want: 990 * time.Millisecond},
+		{name: "p99.9", got: got.P999, want: 999 * time.Millisecond}, {name: "max", got: got.Max, want: time.Second},
 	} {
 		if off := (q.got - q.want).Abs(); off > q.want/500 {
 			t.Errorf("%s is %s, want %s to three digits", q.name, q.got, q.want)

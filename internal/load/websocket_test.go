@@ -81,11 +81,11 @@ func TestWebSocketLosses(t *testing.T) {
 		serve func(conn *websocket.Conn)
 		class Class
 	}{
-		{"a Close instead of the answer", func(conn *websocket.Conn) {
+		{name: "a Close instead of the answer", serve: func(conn *websocket.Conn) {
 			_, _, _ = conn.ReadMessage()
 			_ = conn.WriteControl(websocket.CloseMessage, closing, time.Now().Add(time.Minute))
-		}, EOF},
-		{"an end instead of the answer", func(conn *websocket.Conn) { _, _, _ = conn.ReadMessage() }, EOF},
+		}, class: EOF},
+		{name: "an end instead of the answer", serve: func(conn *websocket.Conn) { _, _, _ = conn.ReadMessage() }, class: EOF},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := run(t, Target{URL: serveSockets(t, tc.serve), Mode: WebSocket, Connections: 1}, 1)[0]

@@ -1,7 +1,6 @@
 package plan_test
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -10,14 +9,11 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 func requests(cpu string) corev1.ResourceRequirements {
 	return corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}}
-}
-
-func requesting(cpu string) func(*v1alpha1.GracefulApp) {
-	return func(app *v1alpha1.GracefulApp) { container(app).Resources = requests(cpu) }
 }
 
 // admitted plans the app and returns the warnings about a pod of it that the API server has changed.
@@ -27,12 +23,8 @@ func admitted(t *testing.T, app *v1alpha1.GracefulApp, change func(*corev1.PodSp
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	data, err := json.Marshal(p.Deployment.Spec.Template.Spec)
-	if err != nil {
-		t.Fatal(err)
-	}
 	sent := corev1.PodSpec{}
-	if err := json.Unmarshal(data, &sent); err != nil {
+	if err := plan.Convert(p.Deployment.Spec.Template.Spec, &sent); err != nil {
 		t.Fatal(err)
 	}
 	answer := sent.DeepCopy()
@@ -50,18 +42,19 @@ func TestNoCPURequest(t *testing.T) {
 		change func(*corev1.PodSpec)
 		want   []string
 	}{
-		{"none has one", func(*corev1.PodSpec) {}, []string{app, proxy}},
-		{"a request of 0", func(p *corev1.PodSpec) { p.Containers[0].Resources = requests("0") }, []string{app, proxy}},
-		{"the first container's", func(p *corev1.PodSpec) { p.Containers[0].Resources = requests("50m") }, []string{proxy}},
-		{"a limit range has set both", func(p *corev1.PodSpec) {
+		{name: "none has one", change: func(*corev1.PodSpec) {}, want: []string{app, proxy}},
+		{name: "a request of 0", change: func(p *corev1.PodSpec) { p.Containers[0].Resources = requests("0") }, want: []string{app, proxy}},
+		{name: "the first container's", change: func(p *corev1.PodSpec) { p.Containers[0].Resources = requests("50m") }, want: []string{proxy}},
+		{name: "a limit range has set both", change: func(p *corev1.PodSpec) {
 			p.Containers[0].Resources, p.Containers[1].Resources = limits, requests("50m")
-		}, nil},
-		{"the pod's", func(p *corev1.PodSpec) { p.Resources = &pod }, nil},
-		{"the pod's limit", func(p *corev1.PodSpec) { p.Resources = &limits }, nil},
+		}},
+		{name: "the pod's", change: func(p *corev1.PodSpec) { p.Resources = &pod }},
+		{name: "the pod's limit", change: func(p *corev1.PodSpec) { p.Resources = &limits }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := admitted(t, hello(behindProxy(), func(app *v1alpha1.GracefulApp) {
+			got := admitted(t, testapp.New(behindProxy(), func(app *v1alpha1.GracefulApp) {
+				testapp.Container(app).Resources = corev1.ResourceRequirements{}
 				app.Spec.Template.Spec.Containers = append(app.Spec.Template.Spec.Containers, corev1.Container{Name: "meter", Image: "meter:1"})
 			}), tt.change)
 			if len(got) != len(tt.want) {
@@ -107,43 +100,43 @@ func TestInjected(t *testing.T) {
 		change func(*corev1.PodSpec)
 		want   []string
 	}{
-		{"nothing", func(*corev1.PodSpec) {}, nil},
-		{"only defaults", func(p *corev1.PodSpec) {
+		{name: "nothing", change: func(*corev1.PodSpec) {}},
+		{name: "only defaults", change: func(p *corev1.PodSpec) {
 			p.Containers[0].LivenessProbe.SuccessThreshold, p.Containers[0].LivenessProbe.HTTPGet.Scheme = 1, corev1.URISchemeHTTP
 			p.Containers[0].Lifecycle.PreStop.HTTPGet.Scheme = corev1.URISchemeHTTP
-		}, nil},
-		{"a container without a hook", beside(nil), []string{`container "istio-proxy" is injected into the pods and has no preStop hook`}},
-		{"one with a hook shorter than t2", beside(sleep(4)), []string{"has a preStop hook of 4 s, less than preStopSeconds (t2) 5"}},
-		{"one with a command that waits shorter than t2", beside(exec("sleep", "4")), []string{"has a preStop hook of 4 s"}},
-		{"one with a hook of t2", beside(sleep(5)), nil},
-		{"one with a hook of unknown duration", beside(exec("/agent", "wait")), nil},
-		{"a native sidecar without room", native(20), []string{"native sidecars are injected into the pods (istio-proxy)", "set spec.timing.terminationGracePeriodSeconds to 25"}},
-		{"a native sidecar with room", native(21), []string{"to 21 instead of t3 = 20"}},
-		{"a longer grace period", grace(30), []string{"to 30 instead of t3 = 20"}},
-		{"a grace period above t1 + t2", grace(16), []string{"to 16 instead of t3 = 20"}},
-		{"a grace period of t1 + t2", grace(15), []string{"to 15 instead of t3 = 20, which is not more than t1 + t2 = 15: SIGKILL cuts requests short"}},
-		{"a probe that asks the sidecar", func(p *corev1.PodSpec) {
+		}},
+		{name: "a container without a hook", change: beside(nil), want: []string{`container "istio-proxy" is injected into the pods and has no preStop hook`}},
+		{name: "one with a hook shorter than t2", change: beside(sleep(4)), want: []string{"has a preStop hook of 4 s, less than preStopSeconds (t2) 5"}},
+		{name: "one with a command that waits shorter than t2", change: beside(exec("sleep", "4")), want: []string{"has a preStop hook of 4 s"}},
+		{name: "one with a hook of t2", change: beside(sleep(5))},
+		{name: "one with a hook of unknown duration", change: beside(exec("/agent", "wait"))},
+		{name: "a native sidecar without room", change: native(20), want: []string{"native sidecars are injected into the pods (istio-proxy)", "set spec.timing.terminationGracePeriodSeconds to 25"}},
+		{name: "a native sidecar with room", change: native(21), want: []string{"to 21 instead of t3 = 20"}},
+		{name: "a longer grace period", change: grace(30), want: []string{"to 30 instead of t3 = 20"}},
+		{name: "a grace period above t1 + t2", change: grace(16), want: []string{"to 16 instead of t3 = 20"}},
+		{name: "a grace period of t1 + t2", change: grace(15), want: []string{"to 15 instead of t3 = 20, which is not more than t1 + t2 = 15: SIGKILL cuts requests short"}},
+		{name: "a probe that asks the sidecar", change: func(p *corev1.PodSpec) {
 			p.Containers[0].ReadinessProbe.HTTPGet.Path = "/app-health/hello/readyz"
-		}, []string{`changes or removes readinessProbe of container "hello"`}},
-		{"no probes and no hook", func(p *corev1.PodSpec) {
+		}, want: []string{`changes or removes readinessProbe of container "hello"`}},
+		{name: "no probes and no hook", change: func(p *corev1.PodSpec) {
 			c := &p.Containers[0]
 			c.StartupProbe, c.ReadinessProbe, c.LivenessProbe, c.Lifecycle = nil, nil, nil, nil
-		}, []string{`changes or removes startupProbe, readinessProbe, livenessProbe, lifecycle.preStop of container "hello"`}},
-		{"another kind of hook", func(p *corev1.PodSpec) { p.Containers[0].Lifecycle.PreStop = sleep(5) }, []string{`lifecycle.preStop of container "hello"`}},
-		{"a renamed container", func(p *corev1.PodSpec) { p.Containers[0].Name = "app" }, []string{`removes or renames container "hello"`}},
-		{"no variables", func(p *corev1.PodSpec) { p.Containers[0].Env = nil }, []string{
+		}, want: []string{`changes or removes startupProbe, readinessProbe, livenessProbe, lifecycle.preStop of container "hello"`}},
+		{name: "another kind of hook", change: func(p *corev1.PodSpec) { p.Containers[0].Lifecycle.PreStop = sleep(5) }, want: []string{`lifecycle.preStop of container "hello"`}},
+		{name: "a renamed container", change: func(p *corev1.PodSpec) { p.Containers[0].Name = "app" }, want: []string{`removes or renames container "hello"`}},
+		{name: "no variables", change: func(p *corev1.PodSpec) { p.Containers[0].Env = nil }, want: []string{
 			`changes or removes env GRACEFUL_SHUTDOWN_SEC, env GRACEFUL_PRESTOP_SEC, env GRACEFUL_TERMINATION_SEC`,
 		}},
-		{"a variable that overrides ours", setting("GRACEFUL_SHUTDOWN_SEC", "60"), []string{`changes or removes env GRACEFUL_SHUTDOWN_SEC of container "hello"`}},
-		{"another variable", setting("TZ", "UTC"), nil},
-		{"another restart policy", func(p *corev1.PodSpec) {
+		{name: "a variable that overrides ours", change: setting("GRACEFUL_SHUTDOWN_SEC", "60"), want: []string{`changes or removes env GRACEFUL_SHUTDOWN_SEC of container "hello"`}},
+		{name: "another variable", change: setting("TZ", "UTC")},
+		{name: "another restart policy", change: func(p *corev1.PodSpec) {
 			p.Containers[0].RestartPolicy = new(corev1.ContainerRestartPolicyNever)
-		}, []string{`changes or removes restartPolicy of container "hello"`}},
-		{"a less patient probe", func(p *corev1.PodSpec) { p.Containers[0].LivenessProbe.FailureThreshold = 1 }, []string{`livenessProbe of container "hello"`}},
+		}, want: []string{`changes or removes restartPolicy of container "hello"`}},
+		{name: "a less patient probe", change: func(p *corev1.PodSpec) { p.Containers[0].LivenessProbe.FailureThreshold = 1 }, want: []string{`livenessProbe of container "hello"`}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := strings.Join(admitted(t, hello(requesting("50m")), tt.change), "\n")
+			got := strings.Join(admitted(t, testapp.New(), tt.change), "\n")
 			if len(tt.want) == 0 && got != "" {
 				t.Errorf("warnings %q, want none", got)
 			}
@@ -158,7 +151,7 @@ func TestInjected(t *testing.T) {
 
 // TestNoAdviceThatPolicyOverrides: where a policy sets the grace period, a longer t3 in the spec has no effect.
 func TestNoAdviceThatPolicyOverrides(t *testing.T) {
-	got := strings.Join(admitted(t, hello(requesting("50m")), func(p *corev1.PodSpec) {
+	got := strings.Join(admitted(t, testapp.New(), func(p *corev1.PodSpec) {
 		p.InitContainers = []corev1.Container{{Name: "istio-proxy", RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}}
 		p.TerminationGracePeriodSeconds = new(int64(3))
 	}), "\n")

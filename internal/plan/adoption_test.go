@@ -12,6 +12,7 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 var shopLabels = map[string]string{"app": "shop"}
@@ -48,7 +49,7 @@ func live(modify ...func(*plan.Running)) plan.Running {
 
 // adopting is an app that fits the live objects.
 func adopting(modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp {
-	return hello(append([]func(*v1alpha1.GracefulApp){func(app *v1alpha1.GracefulApp) {
+	return testapp.New(append([]func(*v1alpha1.GracefulApp){func(app *v1alpha1.GracefulApp) {
 		app.UID = "8b0e5c1a-0000-4000-8000-000000000001"
 		app.Annotations = map[string]string{v1alpha1.AnnotationAdopt: "true"}
 		app.Spec.Replicas = new(int32(3))
@@ -96,13 +97,13 @@ func TestAdoption(t *testing.T) {
 		{name: "a Service that selects other pods", app: adopting(), live: live(onService(func(s *corev1.ServiceSpec) {
 			s.Selector = map[string]string{"app": "other"}
 		})), errors: []string{"the selector of Service hello is app=other, and the GracefulApp's is app=shop"}},
-		{name: "another number of replicas", app: adopting(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(1)) }), live: live(),
+		{name: "another number of replicas", app: adopting(testapp.Replicas(1)), live: live(),
 			errors: []string{"spec.replicas: Invalid value: 1: Deployment hello has 3 replicas; adopt it with replicas: 3"}},
 		{name: "replicas left out", app: adopting(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = nil }), live: live(),
 			errors: []string{"adopt it with replicas: 3"}},
-		{name: "replicas that come from an autoscaler", app: adopting(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(1)) }),
+		{name: "replicas that come from an autoscaler", app: adopting(testapp.Replicas(1)),
 			live: live(func(r *plan.Running) { r.Autoscaler = "web" }), warns: "HorizontalPodAutoscaler web targets Deployment hello"},
-		{name: "another number of the container port", app: adopting(func(app *v1alpha1.GracefulApp) { container(app).Ports[0].ContainerPort = 9090 }),
+		{name: "another number of the container port", app: adopting(func(app *v1alpha1.GracefulApp) { testapp.Container(app).Ports[0].ContainerPort = 9090 }),
 			live: live(), errors: []string{"port 80 of Service hello sends requests to container port 8080, and the template's port http is 9090; keep 8080"}},
 		{name: "a LoadBalancer, and no service", app: adopting(), live: live(loadBalancer), errors: []string{
 			`adopting Service hello would change it: type from "LoadBalancer" to "ClusterIP", ports from ` +
@@ -301,10 +302,10 @@ func TestChangesDuringAnAdoption(t *testing.T) {
 		r.Deployment.OwnerReferences, r.Service.OwnerReferences = owner, owner
 		r.Deployment.Status.UpdatedReplicas = 0
 	}
-	renumber := func(app *v1alpha1.GracefulApp) { container(app).Ports[0].ContainerPort = 9090 }
+	renumber := func(app *v1alpha1.GracefulApp) { testapp.Container(app).Ports[0].ContainerPort = 9090 }
 	rename := func(app *v1alpha1.GracefulApp) {
-		container(app).Ports[0].Name = "web"
-		container(app).ReadinessProbe, container(app).LivenessProbe = nil, nil
+		testapp.Container(app).Ports[0].Name = "web"
+		testapp.Container(app).ReadinessProbe, testapp.Container(app).LivenessProbe = nil, nil
 	}
 	adopted := func(app *v1alpha1.GracefulApp) { app.Annotations = nil }
 	nodePort := given(corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort})

@@ -6,42 +6,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
-
-// hello is the app that every check accepts; the modifiers break it.
-func hello(modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp {
-	get := func(path string) corev1.ProbeHandler {
-		return corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromString("http")}}
-	}
-	app := &v1alpha1.GracefulApp{
-		ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: "default"},
-		Spec: v1alpha1.GracefulAppSpec{
-			Replicas: new(int32(2)),
-			Timing:   v1alpha1.TimingSpec{StartupSeconds: 25, RequestSeconds: 5},
-			Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{
-				Name:           "hello",
-				Image:          "hello:0.1.0",
-				Ports:          []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}},
-				ReadinessProbe: &corev1.Probe{ProbeHandler: get("/readyz")},
-				LivenessProbe:  &corev1.Probe{ProbeHandler: get("/livez")},
-				Lifecycle:      &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{HTTPGet: get("/drain").HTTPGet}},
-			}}}},
-		},
-	}
-	for _, m := range modify {
-		m(app)
-	}
-	return app
-}
-
-func container(app *v1alpha1.GracefulApp) *corev1.Container {
-	return &app.Spec.Template.Spec.Containers[0]
-}
 
 func exec(command ...string) *corev1.LifecycleHandler {
 	return &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: command}}
@@ -52,7 +22,7 @@ func service(ports ...corev1.ServicePort) *v1alpha1.ServiceTemplate {
 }
 
 func TestHelloIsAcceptedWithoutAWarning(t *testing.T) {
-	_, errs, warnings := plan.For(hello(), plan.Running{})
+	_, errs, warnings := plan.For(testapp.New(), plan.Running{})
 	if len(errs) > 0 || len(warnings) > 0 {
 		t.Errorf("errors %v, warnings %v, want none", errs, warnings)
 	}
@@ -68,13 +38,13 @@ func TestBoundaries(t *testing.T) {
 	}
 	startup := func(delay, period, threshold int32) func(*v1alpha1.GracefulApp) {
 		return func(app *v1alpha1.GracefulApp) {
-			container(app).StartupProbe = &corev1.Probe{
+			testapp.Container(app).StartupProbe = &corev1.Probe{
 				InitialDelaySeconds: delay, PeriodSeconds: period, FailureThreshold: threshold,
 			}
 		}
 	}
 	sleeps := func(command ...string) func(*v1alpha1.GracefulApp) {
-		return func(app *v1alpha1.GracefulApp) { container(app).Lifecycle.PreStop = exec(command...) }
+		return func(app *v1alpha1.GracefulApp) { testapp.Container(app).Lifecycle.PreStop = exec(command...) }
 	}
 	long := func(n int) func(*v1alpha1.GracefulApp) {
 		return func(app *v1alpha1.GracefulApp) { app.Name = strings.Repeat("a", n) }
@@ -84,49 +54,49 @@ func TestBoundaries(t *testing.T) {
 		modify func(*v1alpha1.GracefulApp)
 		field  string // of the one expected error; "" if none is expected
 	}{
-		{"t3 one below t1 + t2", times(20, 5, 24), "spec.timing.terminationGracePeriodSeconds"},
-		{"t3 equal to t1 + t2", times(20, 5, 25), "spec.timing.terminationGracePeriodSeconds"},
-		{"t3 one above t1 + t2", times(20, 5, 26), ""},
-		{"t1 one below R", times(4, 5, 60), "spec.timing.shutdownSeconds"},
-		{"t1 equal to R", times(5, 5, 60), ""},
-		{"t1 one above R", times(6, 5, 60), ""},
-		{"t2 of 0", times(20, 0, 60), "spec.timing.preStopSeconds"},
-		{"t2 of 1", times(20, 1, 60), ""},
-		{"t1 at its bound", times(86_400, 5, 86_406), ""},
-		{"t1 above its bound", times(86_401, 5, 86_407), "spec.timing.shutdownSeconds"},
-		{"t2 at its bound", times(20, 86_400, 86_421), ""},
-		{"t2 above its bound", times(20, 86_401, 86_422), "spec.timing.preStopSeconds"},
-		{"t3 at its bound", times(86_400, 86_400, 259_200), ""},
-		{"t3 above its bound", times(86_400, 86_400, 259_201), "spec.timing.terminationGracePeriodSeconds"},
-		{"startup budget one below S", startup(4, 5, 5), "spec.template.spec.containers[0].startupProbe.failureThreshold"},
-		{"startup budget equal to S", startup(0, 5, 6), "spec.template.spec.containers[0].startupProbe.failureThreshold"},
-		{"startup budget one above S", startup(1, 5, 6), ""},
-		{"startup threshold derived from a given period", startup(0, 3, 0), ""},
-		{"startup threshold derived from a period longer than the start", startup(0, 3600, 0), ""},
-		{"hook one below t2", sleeps("sleep", "4"), "spec.template.spec.containers[0].lifecycle.preStop.exec.command"},
-		{"hook equal to t2", sleeps("sleep", "5"), ""},
-		{"hook one above t2", sleeps("sleep", "6"), "spec.template.spec.containers[0].lifecycle.preStop.exec.command"},
-		{"hook of two waits that make t2", sleeps("sh", "-c", "sleep 2 ; sleep 3s && nginx -s quit"), ""},
-		{"hook that waits less than t2 beside another command", sleeps("sh", "-c", "/app drain --wait=3; sleep 2"), ""},
-		{"hook that waits longer than t2 beside another command", sleeps("sh", "-c", "nginx -s quit && sleep 6"),
-			"spec.template.spec.containers[0].lifecycle.preStop.exec.command"},
-		{"hook of two waits that are not t2", sleeps("sh", "-c", "sleep 2; sleep 2"), "spec.template.spec.containers[0].lifecycle.preStop.exec.command"},
-		{"hook in minutes", sleeps("/bin/sh", "-c", "/bin/sleep 1m"), "spec.template.spec.containers[0].lifecycle.preStop.exec.command"},
-		{"hook that only mentions sleep", sleeps("sh", "-c", "oversleep 9"), ""},
-		{"hook that waits in a loop", sleeps("sh", "-c", "while busy; do sleep 1; done"), ""},
-		{"hook that waits in a branch", sleeps("sh", "-c", "if busy; then sleep 60; fi"), ""},
-		{"hook that waits in the background", sleeps("sh", "-c", "sleep 60 & drain"), ""},
-		{"hook that waits only after a failure", sleeps("sh", "-c", "drain || sleep 1"), ""},
-		{"hook that only prints the word sleep", sleeps("sh", "-c", "echo 'then sleep 1 second'; drain"), ""},
-		{"empty hook, which counts as left out", func(app *v1alpha1.GracefulApp) {
-			container(app).Lifecycle.PreStop = &corev1.LifecycleHandler{}
-		}, ""},
-		{"name of 63 characters", long(63), ""},
-		{"name of 64 characters", long(64), "metadata.name"},
+		{name: "t3 one below t1 + t2", modify: times(20, 5, 24), field: "spec.timing.terminationGracePeriodSeconds"},
+		{name: "t3 equal to t1 + t2", modify: times(20, 5, 25), field: "spec.timing.terminationGracePeriodSeconds"},
+		{name: "t3 one above t1 + t2", modify: times(20, 5, 26)},
+		{name: "t1 one below R", modify: times(4, 5, 60), field: "spec.timing.shutdownSeconds"},
+		{name: "t1 equal to R", modify: times(5, 5, 60)},
+		{name: "t1 one above R", modify: times(6, 5, 60)},
+		{name: "t2 of 0", modify: times(20, 0, 60), field: "spec.timing.preStopSeconds"},
+		{name: "t2 of 1", modify: times(20, 1, 60)},
+		{name: "t1 at its bound", modify: times(86_400, 5, 86_406)},
+		{name: "t1 above its bound", modify: times(86_401, 5, 86_407), field: "spec.timing.shutdownSeconds"},
+		{name: "t2 at its bound", modify: times(20, 86_400, 86_421)},
+		{name: "t2 above its bound", modify: times(20, 86_401, 86_422), field: "spec.timing.preStopSeconds"},
+		{name: "t3 at its bound", modify: times(86_400, 86_400, 259_200)},
+		{name: "t3 above its bound", modify: times(86_400, 86_400, 259_201), field: "spec.timing.terminationGracePeriodSeconds"},
+		{name: "startup budget one below S", modify: startup(4, 5, 5), field: "spec.template.spec.containers[0].startupProbe.failureThreshold"},
+		{name: "startup budget equal to S", modify: startup(0, 5, 6), field: "spec.template.spec.containers[0].startupProbe.failureThreshold"},
+		{name: "startup budget one above S", modify: startup(1, 5, 6)},
+		{name: "startup threshold derived from a given period", modify: startup(0, 3, 0)},
+		{name: "startup threshold derived from a period longer than the start", modify: startup(0, 3600, 0)},
+		{name: "hook one below t2", modify: sleeps("sleep", "4"), field: "spec.template.spec.containers[0].lifecycle.preStop.exec.command"},
+		{name: "hook equal to t2", modify: sleeps("sleep", "5")},
+		{name: "hook one above t2", modify: sleeps("sleep", "6"), field: "spec.template.spec.containers[0].lifecycle.preStop.exec.command"},
+		{name: "hook of two waits that make t2", modify: sleeps("sh", "-c", "sleep 2 ; sleep 3s && nginx -s quit")},
+		{name: "hook that waits less than t2 beside another command", modify: sleeps("sh", "-c", "/app drain --wait=3; sleep 2")},
+		{name: "hook that waits longer than t2 beside another command", modify: sleeps("sh", "-c", "nginx -s quit && sleep 6"),
+			field: "spec.template.spec.containers[0].lifecycle.preStop.exec.command"},
+		{name: "hook of two waits that are not t2", modify: sleeps("sh", "-c", "sleep 2; sleep 2"), field: "spec.template.spec.containers[0].lifecycle.preStop.exec.command"},
+		{name: "hook in minutes", modify: sleeps("/bin/sh", "-c", "/bin/sleep 1m"), field: "spec.template.spec.containers[0].lifecycle.preStop.exec.command"},
+		{name: "hook that only mentions sleep", modify: sleeps("sh", "-c", "oversleep 9")},
+		{name: "hook that waits in a loop", modify: sleeps("sh", "-c", "while busy; do sleep 1; done")},
+		{name: "hook that waits in a branch", modify: sleeps("sh", "-c", "if busy; then sleep 60; fi")},
+		{name: "hook that waits in the background", modify: sleeps("sh", "-c", "sleep 60 & drain")},
+		{name: "hook that waits only after a failure", modify: sleeps("sh", "-c", "drain || sleep 1")},
+		{name: "hook that only prints the word sleep", modify: sleeps("sh", "-c", "echo 'then sleep 1 second'; drain")},
+		{name: "empty hook, which counts as left out", modify: func(app *v1alpha1.GracefulApp) {
+			testapp.Container(app).Lifecycle.PreStop = &corev1.LifecycleHandler{}
+		}},
+		{name: "name of 63 characters", modify: long(63)},
+		{name: "name of 64 characters", modify: long(64), field: "metadata.name"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, errs, _ := plan.For(hello(tt.modify), plan.Running{})
+			_, errs, _ := plan.For(testapp.New(tt.modify), plan.Running{})
 			var got []string
 			for _, err := range errs {
 				got = append(got, err.Field)
@@ -145,13 +115,13 @@ func TestBoundaries(t *testing.T) {
 func TestSpecSizeIsBounded(t *testing.T) {
 	fill := func(n int) func(*v1alpha1.GracefulApp) {
 		return func(app *v1alpha1.GracefulApp) {
-			container(app).Env = []corev1.EnvVar{{Name: "LARGE", Value: strings.Repeat("x", n)}}
+			testapp.Container(app).Env = []corev1.EnvVar{{Name: "LARGE", Value: strings.Repeat("x", n)}}
 		}
 	}
-	if _, errs, _ := plan.For(hello(fill(255<<10)), plan.Running{}); len(errs) > 0 {
+	if _, errs, _ := plan.For(testapp.New(fill(255<<10)), plan.Running{}); len(errs) > 0 {
 		t.Errorf("255 KiB: %v", errs)
 	}
-	_, errs, _ := plan.For(hello(fill(256<<10)), plan.Running{})
+	_, errs, _ := plan.For(testapp.New(fill(256<<10)), plan.Running{})
 	if len(errs) != 1 || errs[0].Field != "spec" {
 		t.Fatalf("256 KiB and the rest: %v, want one error on spec", errs)
 	}
@@ -162,13 +132,13 @@ func TestSpecSizeIsBounded(t *testing.T) {
 
 func TestChangeKeepsTargetedPortNames(t *testing.T) {
 	rename := func(app *v1alpha1.GracefulApp) {
-		container(app).Ports[0].Name = "web"
-		container(app).ReadinessProbe, container(app).LivenessProbe = nil, nil
+		testapp.Container(app).Ports[0].Name = "web"
+		testapp.Container(app).ReadinessProbe, testapp.Container(app).LivenessProbe = nil, nil
 	}
-	renumber := func(app *v1alpha1.GracefulApp) { container(app).Ports[0].ContainerPort = 9090 }
-	unnamed := func(app *v1alpha1.GracefulApp) { container(app).Ports[0].Name = "" }
+	renumber := func(app *v1alpha1.GracefulApp) { testapp.Container(app).Ports[0].ContainerPort = 9090 }
+	unnamed := func(app *v1alpha1.GracefulApp) { testapp.Container(app).Ports[0].Name = "" }
 	second := func(app *v1alpha1.GracefulApp) {
-		container(app).Ports = append(container(app).Ports, corev1.ContainerPort{Name: "admin", ContainerPort: 9091})
+		testapp.Container(app).Ports = append(testapp.Container(app).Ports, corev1.ContainerPort{Name: "admin", ContainerPort: 9091})
 		app.Spec.Service = service(corev1.ServicePort{Name: "http", Port: 80, TargetPort: intstr.FromString("http")},
 			corev1.ServicePort{Name: "admin", Port: 9091})
 	}
@@ -190,7 +160,7 @@ func TestChangeKeepsTargetedPortNames(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			errs := plan.CheckChange(hello(tt.old), hello(tt.new), plan.Running{})
+			errs := plan.CheckChange(testapp.New(tt.old), testapp.New(tt.new), plan.Running{})
 			if refused := len(errs) > 0; refused != tt.refused {
 				t.Errorf("refused = %v, want %v: %v", refused, tt.refused, errs)
 			}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // TestDerivationIsStable fails when the same spec gets another pod template by the same version, which would restart every such app at the
@@ -115,7 +116,7 @@ func ask(version string) func(*v1alpha1.GracefulApp) {
 // setVariable gives the app an environment variable.
 func setVariable(name, value string) func(*v1alpha1.GracefulApp) {
 	return func(app *v1alpha1.GracefulApp) {
-		container(app).Env = append(container(app).Env, corev1.EnvVar{Name: name, Value: value})
+		testapp.Container(app).Env = append(testapp.Container(app).Env, corev1.EnvVar{Name: name, Value: value})
 	}
 }
 
@@ -123,7 +124,7 @@ func setVariable(name, value string) func(*v1alpha1.GracefulApp) {
 // with a Deployment of an operator that knew one version only.
 func derivedBy(t *testing.T, version int32, modify ...func(*v1alpha1.GracefulApp)) (*v1alpha1.GracefulApp, plan.Running) {
 	t.Helper()
-	app := hello()
+	app := testapp.New()
 	app.UID, app.Generation, app.Status.ObservedGeneration = "of-hello", 1, 1
 	asking := app.DeepCopy()
 	ask(strconv.Itoa(int(version)))(asking)
@@ -162,9 +163,9 @@ func TestWhoMovesToTheNewestDerivation(t *testing.T) {
 	}{
 		{name: "nothing", change: func(*v1alpha1.GracefulApp) {}, want: 1},
 		{name: "timing", change: func(a *v1alpha1.GracefulApp) { a.Spec.Timing.RequestSeconds = 9 }, want: 2},
-		{name: "template, another value", change: func(a *v1alpha1.GracefulApp) { container(a).Image = "hello:0.2.0" }, want: 2},
+		{name: "template, another value", change: func(a *v1alpha1.GracefulApp) { testapp.Container(a).Image = "hello:0.2.0" }, want: 2},
 		{name: "template, one more variable", change: setVariable("COLOR", "blue"), want: 2},
-		{name: "replicas", change: func(a *v1alpha1.GracefulApp) { a.Spec.Replicas = new(int32(7)) }, want: 1},
+		{name: "replicas", change: testapp.Replicas(7), want: 1},
 		{name: "paused", change: func(a *v1alpha1.GracefulApp) { a.Spec.Paused = new(true) }, want: 1},
 		{name: "history", change: func(a *v1alpha1.GracefulApp) { a.Spec.RevisionHistoryLimit = new(int32(2)) }, want: 1},
 		{name: "strategy", change: rolls("0", "1"), want: 1},
@@ -301,11 +302,11 @@ func TestUnknownDerivation(t *testing.T) {
 
 func TestAskedDerivationIsKnown(t *testing.T) {
 	for text, refused := range map[string]bool{"1": false, "2": false, "3": true, "0": true, "-1": true, "": true, "two": true, "99999999999": true} {
-		if errs := plan.CheckRequestedDerivation(hello(ask(text))); (len(errs) > 0) != refused {
+		if errs := plan.CheckRequestedDerivation(testapp.New(ask(text))); (len(errs) > 0) != refused {
 			t.Errorf("%q: %v, refused = %v", text, errs, refused)
 		}
 	}
-	if errs := plan.CheckRequestedDerivation(hello()); len(errs) > 0 {
+	if errs := plan.CheckRequestedDerivation(testapp.New()); len(errs) > 0 {
 		t.Errorf("no annotation: %v", errs)
 	}
 }
@@ -314,19 +315,19 @@ func TestAskedDerivationIsKnown(t *testing.T) {
 func TestTightenedRule(t *testing.T) {
 	const field = "spec.template.spec.containers[0].env[0]"
 	wrong := setVariable("GRACEFUL_REQUEST_SEC", "99")
-	_, errs, _ := plan.For(hello(wrong), plan.Running{})
+	_, errs, _ := plan.For(testapp.New(wrong), plan.Running{})
 	if len(errs) != 1 || errs[0].Field != field || !strings.Contains(errs[0].Detail, "GRACEFUL_REQUEST_SEC=5") {
 		t.Errorf("a new app: %v, want one error on %s", errs, field)
 	}
-	p, errs, _ := plan.For(hello(wrong, ask("1")), plan.Running{})
+	p, errs, _ := plan.For(testapp.New(wrong, ask("1")), plan.Running{})
 	if len(errs) > 0 || len(p.NewerVersionErrors) != 1 || p.NewerVersionErrors[0].Field != field {
 		t.Errorf("version 1: errors %v, outdated %v, want no errors and one on %s", errs, p.NewerVersionErrors, field)
 	}
-	if p, _, _ := plan.For(hello(setVariable("GRACEFUL_REQUEST_SEC", "5"), ask("1")), plan.Running{}); len(p.NewerVersionErrors) > 0 {
+	if p, _, _ := plan.For(testapp.New(setVariable("GRACEFUL_REQUEST_SEC", "5"), ask("1")), plan.Running{}); len(p.NewerVersionErrors) > 0 {
 		t.Errorf("the right value: outdated %v", p.NewerVersionErrors)
 	}
 	app, running := derivedBy(t, 1, wrong)
-	record(t, hello(), running)
+	record(t, testapp.New(), running)
 	app.Generation = 2
 	if _, errs, _ := plan.For(app, running); len(errs) != 1 {
 		t.Errorf("the owner sets it now: %v, want one error", errs)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 const (
@@ -44,7 +45,7 @@ func TestLaunchersThatKeepSIGTERM(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(strings.Join(tt.command, " "), func(t *testing.T) {
-			_, errs, warnings := plan.For(hello(func(app *v1alpha1.GracefulApp) { container(app).Command = tt.command }), plan.Running{})
+			_, errs, warnings := plan.For(testapp.New(func(app *v1alpha1.GracefulApp) { testapp.Container(app).Command = tt.command }), plan.Running{})
 			switch {
 			case len(errs) > 0:
 				t.Fatal(errs)
@@ -64,9 +65,9 @@ func TestGRPCNeedsNoDrainEndpoint(t *testing.T) {
 		"grpc_health_probe":     {Exec: &corev1.ExecAction{Command: []string{"/bin/grpc_health_probe", "-addr=:8080"}}},
 		"a shell that calls it": {Exec: &corev1.ExecAction{Command: []string{"sh", "-c", "grpc-health-probe -addr=:8080"}}},
 	} {
-		_, errs, warnings := plan.For(hello(func(app *v1alpha1.GracefulApp) {
-			container(app).ReadinessProbe.ProbeHandler = handler
-			container(app).Lifecycle = nil
+		_, errs, warnings := plan.For(testapp.New(func(app *v1alpha1.GracefulApp) {
+			testapp.Container(app).ReadinessProbe.ProbeHandler = handler
+			testapp.Container(app).Lifecycle = nil
 		}), plan.Running{})
 		if len(errs) > 0 || len(warnings) > 0 {
 			t.Errorf("%s: errors %v, warnings %v, want none", name, errs, warnings)
@@ -77,7 +78,7 @@ func TestGRPCNeedsNoDrainEndpoint(t *testing.T) {
 // TestPlainSleepsLossIsTheLabs: the figure equals the one in docs/lab.md, which is its source.
 func TestPlainSleepsLossIsTheLabs(t *testing.T) {
 	const figure = "36 of 147,453"
-	_, _, warnings := plan.For(hello(func(app *v1alpha1.GracefulApp) { container(app).Lifecycle = nil }), plan.Running{})
+	_, _, warnings := plan.For(testapp.New(func(app *v1alpha1.GracefulApp) { testapp.Container(app).Lifecycle = nil }), plan.Running{})
 	if !strings.Contains(strings.Join(warnings, "\n"), "(measured: "+figure+")") {
 		t.Errorf("%v, want one that says %q", warnings, figure)
 	}

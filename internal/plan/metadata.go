@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -82,16 +81,7 @@ func withDefaults(values, defaults map[string]string) map[string]string {
 	return all
 }
 
-// podTemplateConfiguration goes through JSON, as the apply configuration is the same schema with every field a pointer.
 func podTemplateConfiguration(template *corev1.PodTemplateSpec) (*corev1ac.PodTemplateSpecApplyConfiguration, error) {
 	configuration := &corev1ac.PodTemplateSpecApplyConfiguration{}
-	return configuration, throughJSON(template, configuration)
-}
-
-func throughJSON(from, to any) error {
-	data, err := json.Marshal(from)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(data, to)
+	return configuration, Convert(template, configuration)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 func withCommonMetadata(labels, annotations map[string]string) func(*v1alpha1.GracefulApp) {
@@ -17,8 +18,8 @@ func withCommonMetadata(labels, annotations map[string]string) func(*v1alpha1.Gr
 
 // TestCommonMetadataChangesNoPod compares the specs of the Deployments: the metadata is outside of them.
 func TestCommonMetadataChangesNoPod(t *testing.T) {
-	before, _, _ := plan.For(hello(), plan.Running{})
-	after, errs, _ := plan.For(hello(withCommonMetadata(map[string]string{"team": "shop"}, map[string]string{"owner": "shop"})), plan.Running{})
+	before, _, _ := plan.For(testapp.New(), plan.Running{})
+	after, errs, _ := plan.For(testapp.New(withCommonMetadata(map[string]string{"team": "shop"}, map[string]string{"owner": "shop"})), plan.Running{})
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
@@ -46,7 +47,7 @@ func TestCommonMetadataIsValid(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, errs, _ := plan.For(hello(withCommonMetadata(test.labels, test.annotations)), plan.Running{})
+			_, errs, _ := plan.For(testapp.New(withCommonMetadata(test.labels, test.annotations)), plan.Running{})
 			var fields []string
 			for _, e := range errs {
 				fields = append(fields, e.Field)
@@ -60,7 +61,7 @@ func TestCommonMetadataIsValid(t *testing.T) {
 
 // TestSourceOfMetadata: an error of the API server or a policy about an owned object's metadata names the field of the app that sets it.
 func TestSourceOfMetadata(t *testing.T) {
-	p, _, _ := plan.For(hello(), plan.Running{})
+	p, _, _ := plan.For(testapp.New(), plan.Running{})
 	for _, test := range []struct{ kind, path, want string }{
 		{kind: "Deployment", path: "metadata.labels", want: "spec.commonMetadata.labels"},
 		{kind: "PodDisruptionBudget", path: "metadata.annotations[a]", want: "spec.commonMetadata.annotations[a]"},

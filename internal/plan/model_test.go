@@ -32,9 +32,9 @@ func TestModelIsTrue(t *testing.T) {
 		least int
 		check func(t *testing.T, row []string)
 	}{
-		{"Derived fields", 15, func(t *testing.T, row []string) { t.Helper(); derives(t, row[0], row[3]) }},
-		{"Rejected values", 12, func(t *testing.T, row []string) { t.Helper(); says(t, row[2], row[3], "errors") }},
-		{"What is warned about", len(plan.Warnings()), func(t *testing.T, row []string) { t.Helper(); says(t, row[1], row[2], "warnings") }},
+		{title: "Derived fields", least: 15, check: func(t *testing.T, row []string) { t.Helper(); derives(t, row[0], row[3]) }},
+		{title: "Rejected values", least: 12, check: func(t *testing.T, row []string) { t.Helper(); says(t, row[2], row[3], "errors") }},
+		{title: "What is warned about", least: len(plan.Warnings()), check: func(t *testing.T, row []string) { t.Helper(); says(t, row[1], row[2], "warnings") }},
 	} {
 		rows := rowsOf(section(t, s.title))
 		for _, row := range rows {

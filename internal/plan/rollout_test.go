@@ -14,6 +14,7 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // rolls sets the strategy; "" leaves a field out.
@@ -30,7 +31,7 @@ func rolls(maxSurge, maxUnavailable string) func(*v1alpha1.GracefulApp) {
 }
 
 func replicas(n int32) func(*v1alpha1.GracefulApp) {
-	return func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = &n }
+	return testapp.Replicas(n)
 }
 
 func preStop(t2 int32) func(*v1alpha1.GracefulApp) {
@@ -54,7 +55,7 @@ func repels(topologyKey string, labels map[string]string, modify ...func(*corev1
 	}
 }
 
-func hostPort(app *v1alpha1.GracefulApp) { container(app).Ports[0].HostPort = 8080 }
+func hostPort(app *v1alpha1.GracefulApp) { testapp.Container(app).Ports[0].HostPort = 8080 }
 
 func hostNetwork(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.HostNetwork = true }
 
@@ -74,44 +75,44 @@ func TestRolloutsThatCannotEnd(t *testing.T) {
 		modify []func(*v1alpha1.GracefulApp)
 		want   []string
 	}{
-		{"anti-affinity on as many nodes as pods", []func(*v1alpha1.GracefulApp){repels(hostname, own)}, []string{"share a node, and maxUnavailable is 0"}},
-		{"anti-affinity by zone", []func(*v1alpha1.GracefulApp){repels(zone, own)}, []string{"share a zone, and"}},
-		{"anti-affinity by another label", []func(*v1alpha1.GracefulApp){repels("rack", own)}, []string{"share a value of the node label rack, and"}},
-		{"anti-affinity to other pods", []func(*v1alpha1.GracefulApp){repels(hostname, map[string]string{"app": "cache"})}, nil},
-		{"anti-affinity within a revision", []func(*v1alpha1.GracefulApp){repels(hostname, own, func(t *corev1.PodAffinityTerm) { t.MatchLabelKeys = hash })}, nil},
-		{"anti-affinity to other revisions", []func(*v1alpha1.GracefulApp){repels(hostname, own, func(t *corev1.PodAffinityTerm) { t.MismatchLabelKeys = hash })},
-			[]string{"share a node"}},
-		{"anti-affinity to other tenants", []func(*v1alpha1.GracefulApp){repels(hostname, own, func(t *corev1.PodAffinityTerm) {
+		{name: "anti-affinity on as many nodes as pods", modify: []func(*v1alpha1.GracefulApp){repels(hostname, own)}, want: []string{"share a node, and maxUnavailable is 0"}},
+		{name: "anti-affinity by zone", modify: []func(*v1alpha1.GracefulApp){repels(zone, own)}, want: []string{"share a zone, and"}},
+		{name: "anti-affinity by another label", modify: []func(*v1alpha1.GracefulApp){repels("rack", own)}, want: []string{"share a value of the node label rack, and"}},
+		{name: "anti-affinity to other pods", modify: []func(*v1alpha1.GracefulApp){repels(hostname, map[string]string{"app": "cache"})}},
+		{name: "anti-affinity within a revision", modify: []func(*v1alpha1.GracefulApp){repels(hostname, own, func(t *corev1.PodAffinityTerm) { t.MatchLabelKeys = hash })}},
+		{name: "anti-affinity to other revisions", modify: []func(*v1alpha1.GracefulApp){repels(hostname, own, func(t *corev1.PodAffinityTerm) { t.MismatchLabelKeys = hash })},
+			want: []string{"share a node"}},
+		{name: "anti-affinity to other tenants", modify: []func(*v1alpha1.GracefulApp){repels(hostname, own, func(t *corev1.PodAffinityTerm) {
 			t.MismatchLabelKeys = []string{"apps.gracefulapp.dev/name"}
-		})}, nil},
-		{"anti-affinity in another namespace", []func(*v1alpha1.GracefulApp){repels(hostname, own, func(t *corev1.PodAffinityTerm) { t.Namespaces = []string{"other"} })}, nil},
-		{"anti-affinity in all namespaces", []func(*v1alpha1.GracefulApp){repels(hostname, own, func(t *corev1.PodAffinityTerm) {
+		})}},
+		{name: "anti-affinity in another namespace", modify: []func(*v1alpha1.GracefulApp){repels(hostname, own, func(t *corev1.PodAffinityTerm) { t.Namespaces = []string{"other"} })}},
+		{name: "anti-affinity in all namespaces", modify: []func(*v1alpha1.GracefulApp){repels(hostname, own, func(t *corev1.PodAffinityTerm) {
 			t.NamespaceSelector = &metav1.LabelSelector{}
-		})}, []string{"share a node"}},
-		{"a host port with anti-affinity", []func(*v1alpha1.GracefulApp){repels(hostname, own), hostPort}, []string{"share a node", "port 8080 of the node"}},
-		{"a host port", []func(*v1alpha1.GracefulApp){hostPort}, []string{"port 8080 of the node (hostPort or hostNetwork) is taken by one pod, and maxUnavailable is 0"}},
-		{"the host's network", []func(*v1alpha1.GracefulApp){hostNetwork}, []string{"port 8080 of the node"}},
-		{"one pod with a claim", []func(*v1alpha1.GracefulApp){replicas(1), rolls("", "0"), claim}, []string{"draining its node",
+		})}, want: []string{"share a node"}},
+		{name: "a host port with anti-affinity", modify: []func(*v1alpha1.GracefulApp){repels(hostname, own), hostPort}, want: []string{"share a node", "port 8080 of the node"}},
+		{name: "a host port", modify: []func(*v1alpha1.GracefulApp){hostPort}, want: []string{"port 8080 of the node (hostPort or hostNetwork) is taken by one pod, and maxUnavailable is 0"}},
+		{name: "the host's network", modify: []func(*v1alpha1.GracefulApp){hostNetwork}, want: []string{"port 8080 of the node"}},
+		{name: "one pod with a claim", modify: []func(*v1alpha1.GracefulApp){replicas(1), rolls("", "0"), claim}, want: []string{"draining its node",
 			"PersistentVolumeClaim grafana-pvc: if its access mode is ReadWriteOnce or ReadWriteOncePod"}},
-		{"a way out", []func(*v1alpha1.GracefulApp){repels(hostname, own), hostPort, claim, rolls("0", "1")}, []string{"up to 1 of 2 replicas are missing"}},
-		{"a way out with a surge", []func(*v1alpha1.GracefulApp){hostPort, rolls("", "1")}, []string{"up to 1 of 2 replicas are missing"}},
-		{"the only pod ends first", []func(*v1alpha1.GracefulApp){replicas(1), rolls("0", "1")}, []string{"draining its node",
+		{name: "a way out", modify: []func(*v1alpha1.GracefulApp){repels(hostname, own), hostPort, claim, rolls("0", "1")}, want: []string{"up to 1 of 2 replicas are missing"}},
+		{name: "a way out with a surge", modify: []func(*v1alpha1.GracefulApp){hostPort, rolls("", "1")}, want: []string{"up to 1 of 2 replicas are missing"}},
+		{name: "the only pod ends first", modify: []func(*v1alpha1.GracefulApp){replicas(1), rolls("0", "1")}, want: []string{"draining its node",
 			"up to 1 of 1 replicas are missing, and requests are lost for about 20 s"}},
-		{"the only pod ends first and has a volume", []func(*v1alpha1.GracefulApp){replicas(1), rolls("0", "1"), claim}, []string{"draining its node",
+		{name: "the only pod ends first and has a volume", modify: []func(*v1alpha1.GracefulApp){replicas(1), rolls("0", "1"), claim}, want: []string{"draining its node",
 			"up to 1 of 1 replicas are missing, and requests are lost for about 40 s (t3 20 - t2 5 + startupSeconds 25)"}},
-		{"the only pod ends first, and the hook bridges the start", []func(*v1alpha1.GracefulApp){replicas(1), rolls("0", "1"), preStop(26)}, []string{
+		{name: "the only pod ends first, and the hook bridges the start", modify: []func(*v1alpha1.GracefulApp){replicas(1), rolls("0", "1"), preStop(26)}, want: []string{
 			"if a start takes longer than preStopSeconds 26; use 2 replicas", "if a start takes longer than preStopSeconds 26; preStopSeconds 35 leaves room"}},
-		{"a deadline that ends before an old pod does", []func(*v1alpha1.GracefulApp){hostPort, rolls("0", "1"), deadline(75)}, []string{
+		{name: "a deadline that ends before an old pod does", modify: []func(*v1alpha1.GracefulApp){hostPort, rolls("0", "1"), deadline(75)}, want: []string{
 			"up to 1 of 2 replicas are missing", "spec.progressDeadlineSeconds 75 is not more than the startup budget 50 + minReadySeconds 5 + terminationGracePeriodSeconds (t3) 20 = 75: a new pod " +
 				"may have to wait for the end of an old one, and then the rollout counts as failed; set it to at least 76"}},
-		{"a deadline with room", []func(*v1alpha1.GracefulApp){hostPort, rolls("0", "1"), deadline(76)}, []string{"up to 1 of 2 replicas are missing"}},
-		{"a percentage that comes to nothing", []func(*v1alpha1.GracefulApp){hostPort, rolls("", "25%")}, []string{"maxUnavailable 25% comes to 0 of 2 replicas"}},
-		{"a percentage that must come to one pod", []func(*v1alpha1.GracefulApp){hostPort, rolls("0", "25%")}, []string{"up to 1 of 2 replicas are missing"}},
-		{"no pod yet", []func(*v1alpha1.GracefulApp){hostPort, replicas(0)}, []string{"spec.replicas is 0", "port 8080 of the node"}},
+		{name: "a deadline with room", modify: []func(*v1alpha1.GracefulApp){hostPort, rolls("0", "1"), deadline(76)}, want: []string{"up to 1 of 2 replicas are missing"}},
+		{name: "a percentage that comes to nothing", modify: []func(*v1alpha1.GracefulApp){hostPort, rolls("", "25%")}, want: []string{"maxUnavailable 25% comes to 0 of 2 replicas"}},
+		{name: "a percentage that must come to one pod", modify: []func(*v1alpha1.GracefulApp){hostPort, rolls("0", "25%")}, want: []string{"up to 1 of 2 replicas are missing"}},
+		{name: "no pod yet", modify: []func(*v1alpha1.GracefulApp){hostPort, replicas(0)}, want: []string{"spec.replicas is 0", "port 8080 of the node"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, errs, warnings := plan.For(hello(tt.modify...), plan.Running{})
+			_, errs, warnings := plan.For(testapp.New(tt.modify...), plan.Running{})
 			if len(errs) > 0 || len(warnings) != len(tt.want) {
 				t.Fatalf("errors %v, warnings %q, want %q", errs, warnings, tt.want)
 			}
@@ -130,7 +131,7 @@ func TestMissingPodsAreTheControllers(t *testing.T) {
 	for _, n := range []int32{1, 2, 3, 4, 10, 100} {
 		for _, surge := range counts {
 			for _, unavailable := range counts {
-				_, errs, warnings := plan.For(hello(replicas(n), rolls(surge, unavailable)), plan.Running{})
+				_, errs, warnings := plan.For(testapp.New(replicas(n), rolls(surge, unavailable)), plan.Running{})
 				s, u := intstr.Parse(surge), intstr.Parse(unavailable)
 				zero := strings.TrimSuffix(surge, "%") == "0" && strings.TrimSuffix(unavailable, "%") == "0"
 				if refused := len(errs) > 0; refused != zero {
@@ -152,7 +153,7 @@ func TestMissingPodsAreTheControllers(t *testing.T) {
 // TestProgressDeadline: hello's startup budget is 50 and minReadySeconds 5.
 func TestProgressDeadline(t *testing.T) {
 	for given, refused := range map[int32]bool{1: true, 54: true, 55: true, 56: false, 2_147_483_647: false} {
-		p, errs, _ := plan.For(hello(func(app *v1alpha1.GracefulApp) { app.Spec.ProgressDeadlineSeconds = &given }), plan.Running{})
+		p, errs, _ := plan.For(testapp.New(func(app *v1alpha1.GracefulApp) { app.Spec.ProgressDeadlineSeconds = &given }), plan.Running{})
 		if (len(errs) > 0) != refused {
 			t.Errorf("%d: %v, want refused %t", given, errs, refused)
 		}
@@ -167,8 +168,8 @@ func TestProgressDeadline(t *testing.T) {
 
 // TestStrategyChangesNoPod: a change of the strategy must not restart pods.
 func TestStrategyChangesNoPod(t *testing.T) {
-	before, _, _ := plan.For(hello(), plan.Running{})
-	after, errs, _ := plan.For(hello(rolls("0", "1"), func(app *v1alpha1.GracefulApp) { app.Spec.ProgressDeadlineSeconds = new(int32(900)) }), plan.Running{})
+	before, _, _ := plan.For(testapp.New(), plan.Running{})
+	after, errs, _ := plan.For(testapp.New(rolls("0", "1"), func(app *v1alpha1.GracefulApp) { app.Spec.ProgressDeadlineSeconds = new(int32(900)) }), plan.Running{})
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
@@ -201,7 +202,7 @@ func TestAdoptedStrategy(t *testing.T) {
 		"another rolling update":        {live: rolling(1, 1), modify: rolls("", "")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			app := hello(test.modify)
+			app := testapp.New(test.modify)
 			app.UID = "of-hello"
 			live := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "hello"}, Spec: appsv1.DeploymentSpec{
 				Replicas: app.Spec.Replicas, Strategy: test.live, Selector: &metav1.LabelSelector{MatchLabels: plan.SelectorLabels(app)},
@@ -231,7 +232,7 @@ func TestAntiAffinityOfTheTemplate(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p, errs, _ := plan.For(hello(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Affinity = tt.affinity }), plan.Running{})
+			p, errs, _ := plan.For(testapp.New(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Affinity = tt.affinity }), plan.Running{})
 			if len(errs) > 0 {
 				t.Fatal(errs)
 			}
@@ -254,7 +255,7 @@ func antiAffinity(labels map[string]string) *corev1.Affinity {
 
 func TestAdoptedDeadline(t *testing.T) {
 	for live, warned := range map[int32]bool{600: false, 3600: true} {
-		app := hello()
+		app := testapp.New()
 		app.UID = "of-hello"
 		d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "hello"}, Spec: appsv1.DeploymentSpec{
 			Replicas: app.Spec.Replicas, ProgressDeadlineSeconds: &live, Selector: &metav1.LabelSelector{MatchLabels: plan.SelectorLabels(app)},

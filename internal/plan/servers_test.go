@@ -10,6 +10,7 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // behindProxy puts a proxy in front of the app: the Service targets the proxy's port.
@@ -27,7 +28,7 @@ func behindProxy(modify ...func(*corev1.Container)) func(*v1alpha1.GracefulApp) 
 
 // TestOldestDerivationHasOneServer: version 1 derives nothing for a further container that the Service targets but the sleep.
 func TestOldestDerivationHasOneServer(t *testing.T) {
-	app := hello(behindProxy(), ask("1"))
+	app := testapp.New(behindProxy(), ask("1"))
 	p, errs, _ := plan.For(app, plan.Running{})
 	if len(errs) > 0 {
 		t.Fatal(errs)
@@ -45,11 +46,11 @@ func TestOldestDerivationHasOneServer(t *testing.T) {
 func TestFurtherServerIsATightenedRule(t *testing.T) {
 	broken := behindProxy(func(c *corev1.Container) { c.StartupProbe = &corev1.Probe{PeriodSeconds: 1, FailureThreshold: 3} })
 	const field = "spec.template.spec.containers[1].startupProbe.failureThreshold"
-	_, errs, _ := plan.For(hello(broken), plan.Running{})
+	_, errs, _ := plan.For(testapp.New(broken), plan.Running{})
 	if len(errs) != 1 || errs[0].Field != field {
 		t.Errorf("version 2: %v, want one error on %s", errs, field)
 	}
-	p, errs, _ := plan.For(hello(broken, ask("1")), plan.Running{})
+	p, errs, _ := plan.For(testapp.New(broken, ask("1")), plan.Running{})
 	if len(errs) > 0 || len(p.NewerVersionErrors) != 1 || p.NewerVersionErrors[0].Field != field {
 		t.Errorf("version 1: errors %v, outdated %v, want no errors and one on %s", errs, p.NewerVersionErrors, field)
 	}
@@ -68,24 +69,24 @@ func TestProbeWithoutAHandlerAsksTheTargetedPort(t *testing.T) {
 	}{
 		{name: "the proxy's", modify: behindProxy(func(c *corev1.Container) { c.Ports = metrics(c.Ports) }), server: 1, want: "proxy"},
 		{name: "the only container's", modify: func(app *v1alpha1.GracefulApp) {
-			container(app).Ports = metrics(container(app).Ports)
-			container(app).ReadinessProbe = nil
+			testapp.Container(app).Ports = metrics(testapp.Container(app).Ports)
+			testapp.Container(app).ReadinessProbe = nil
 			app.Spec.Service = service(corev1.ServicePort{Port: 80, TargetPort: intstr.FromString("http")})
 		}, server: 0, want: "http"},
 		{name: "as version 1 has it", modify: func(app *v1alpha1.GracefulApp) {
-			container(app).Ports = metrics(container(app).Ports)
-			container(app).ReadinessProbe = nil
+			testapp.Container(app).Ports = metrics(testapp.Container(app).Ports)
+			testapp.Container(app).ReadinessProbe = nil
 			app.Spec.Service = service(corev1.ServicePort{Port: 80, TargetPort: intstr.FromString("http")})
 			ask("1")(app)
 		}, server: 0, want: "metrics"},
 		{name: "the first port of an app behind a proxy", modify: func(app *v1alpha1.GracefulApp) {
 			behindProxy()(app)
-			container(app).ReadinessProbe = nil
+			testapp.Container(app).ReadinessProbe = nil
 		}, server: 0, want: "http"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p, errs, _ := plan.For(hello(tt.modify), plan.Running{})
+			p, errs, _ := plan.For(testapp.New(tt.modify), plan.Running{})
 			if len(errs) > 0 {
 				t.Fatal(errs)
 			}
@@ -99,7 +100,7 @@ func TestProbeWithoutAHandlerAsksTheTargetedPort(t *testing.T) {
 
 // TestHeadlessServiceHasServersToo: its clients know the targets' numbers.
 func TestHeadlessServiceHasServersToo(t *testing.T) {
-	p, errs, _ := plan.For(hello(behindProxy(), func(app *v1alpha1.GracefulApp) {
+	p, errs, _ := plan.For(testapp.New(behindProxy(), func(app *v1alpha1.GracefulApp) {
 		app.Spec.Service.Spec.ClusterIP = corev1.ClusterIPNone
 	}), plan.Running{})
 	if len(errs) > 0 || p.Deployment.Spec.Template.Spec.Containers[1].ReadinessProbe == nil {
@@ -110,8 +111,8 @@ func TestHeadlessServiceHasServersToo(t *testing.T) {
 // TestKeepAliveIsTheTargetsMatter: only the container that a Service port targets gets the warning, because the clients of an app behind a
 // proxy are in the same pod.
 func TestKeepAliveIsTheTargetsMatter(t *testing.T) {
-	noHook := func(app *v1alpha1.GracefulApp) { container(app).Lifecycle = nil }
-	_, _, warnings := plan.For(hello(noHook, behindProxy()), plan.Running{})
+	noHook := func(app *v1alpha1.GracefulApp) { testapp.Container(app).Lifecycle = nil }
+	_, _, warnings := plan.For(testapp.New(noHook, behindProxy()), plan.Running{})
 	var got []string
 	for _, w := range warnings {
 		if strings.Contains(w, "no drain-aware preStop hook") {
@@ -125,7 +126,7 @@ func TestKeepAliveIsTheTargetsMatter(t *testing.T) {
 
 // TestSourceOfAServersVariable: the API server counts the variables that were added.
 func TestSourceOfAServersVariable(t *testing.T) {
-	p, errs, _ := plan.For(hello(behindProxy(), func(app *v1alpha1.GracefulApp) {
+	p, errs, _ := plan.For(testapp.New(behindProxy(), func(app *v1alpha1.GracefulApp) {
 		pod := &app.Spec.Template.Spec
 		always := corev1.ContainerRestartPolicyAlways
 		sidecar := pod.Containers[1]
@@ -150,7 +151,7 @@ func TestSourceOfAServersVariable(t *testing.T) {
 // TestSleepOfAFurtherContainer: at least t2 (5), and less than t3 (20).
 func TestSleepOfAFurtherContainer(t *testing.T) {
 	for seconds, refused := range map[int64]bool{4: true, 5: false, 19: false, 20: true} {
-		_, errs, _ := plan.For(hello(behindProxy(func(c *corev1.Container) {
+		_, errs, _ := plan.For(testapp.New(behindProxy(func(c *corev1.Container) {
 			c.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: seconds}}}
 		})), plan.Running{})
 		if len(errs) > 1 || (len(errs) == 1) != refused ||
@@ -168,10 +169,10 @@ func TestProbeGraceOfAFurtherContainer(t *testing.T) {
 			TerminationGracePeriodSeconds: new(int64(10)),
 		}
 	}
-	if _, errs, _ := plan.For(hello(behindProxy(grace)), plan.Running{}); len(errs) != 1 {
+	if _, errs, _ := plan.For(testapp.New(behindProxy(grace)), plan.Running{}); len(errs) != 1 {
 		t.Errorf("targeted: %v, want one error", errs)
 	}
-	p, errs, _ := plan.For(hello(behindProxy(grace), func(app *v1alpha1.GracefulApp) { app.Spec.Service = nil }), plan.Running{})
+	p, errs, _ := plan.For(testapp.New(behindProxy(grace), func(app *v1alpha1.GracefulApp) { app.Spec.Service = nil }), plan.Running{})
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
@@ -185,8 +186,8 @@ func TestHookThatWaitsBesideAnotherCommand(t *testing.T) {
 	for script, warned := range map[string]bool{
 		"/app drain --wait=3; sleep 2": true, "/app drain; sleep 5": false, "sleep 2; sleep 3": false, "sleep 5": false,
 	} {
-		_, errs, warnings := plan.For(hello(func(app *v1alpha1.GracefulApp) {
-			container(app).Lifecycle.PreStop = exec("sh", "-c", script)
+		_, errs, warnings := plan.For(testapp.New(func(app *v1alpha1.GracefulApp) {
+			testapp.Container(app).Lifecycle.PreStop = exec("sh", "-c", script)
 		}), plan.Running{})
 		if len(errs) > 0 || strings.Contains(strings.Join(warnings, "\n"), "waits 2 s beside other commands; together they must last 5 s") != warned {
 			t.Errorf("%s: errors %v, warnings %v, warned = %v", script, errs, warnings, warned)
@@ -197,9 +198,9 @@ func TestHookThatWaitsBesideAnotherCommand(t *testing.T) {
 // TestContainerRestartIsATightenedRule: an app that keeps version 1 stays valid, and Outdated names the field that version 2 refuses.
 func TestContainerRestartIsATightenedRule(t *testing.T) {
 	never := func(app *v1alpha1.GracefulApp) {
-		container(app).RestartPolicy = new(corev1.ContainerRestartPolicyNever)
+		testapp.Container(app).RestartPolicy = new(corev1.ContainerRestartPolicyNever)
 	}
-	p, errs, _ := plan.For(hello(never, ask("1")), plan.Running{})
+	p, errs, _ := plan.For(testapp.New(never, ask("1")), plan.Running{})
 	if len(errs) > 0 || len(p.NewerVersionErrors) != 1 || p.NewerVersionErrors[0].Field != "spec.template.spec.containers[0].restartPolicy" {
 		t.Errorf("version 1: errors %v, outdated %v, want no errors and one on the container's restartPolicy", errs, p.NewerVersionErrors)
 	}

@@ -21,7 +21,7 @@ func serviceConfiguration(in *input) (*corev1ac.ServiceApplyConfiguration, error
 	if given := in.spec().Service; given != nil {
 		service.WithLabels(given.Metadata.Labels).WithAnnotations(given.Metadata.Annotations)
 	}
-	return service, throughJSON(in.serviceSpec(), spec)
+	return service, Convert(in.serviceSpec(), spec)
 }
 
 func (in *input) serviceSpec() corev1.ServiceSpec {

@@ -9,11 +9,12 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 func TestServiceTargets(t *testing.T) {
 	ports := func(all ...corev1.ContainerPort) func(*v1alpha1.GracefulApp) {
-		return func(app *v1alpha1.GracefulApp) { container(app).Ports = all }
+		return func(app *v1alpha1.GracefulApp) { testapp.Container(app).Ports = all }
 	}
 	serve := func(all ...corev1.ServicePort) func(*v1alpha1.GracefulApp) {
 		return func(app *v1alpha1.GracefulApp) { app.Spec.Service = service(all...) }
@@ -71,7 +72,7 @@ func TestServiceTargets(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p, errs, _ := plan.For(hello(tt.modify...), plan.Running{})
+			p, errs, _ := plan.For(testapp.New(tt.modify...), plan.Running{})
 			var fields, targets []string
 			for _, err := range errs {
 				fields = append(fields, err.Field)
@@ -96,7 +97,7 @@ func TestServiceTargets(t *testing.T) {
 func probesOn(name string) func(*v1alpha1.GracefulApp) {
 	return func(app *v1alpha1.GracefulApp) {
 		port := intstr.FromString(name)
-		c := container(app)
+		c := testapp.Container(app)
 		c.ReadinessProbe.HTTPGet.Port, c.LivenessProbe.HTTPGet.Port, c.Lifecycle.PreStop.HTTPGet.Port = port, port, port
 	}
 }

@@ -129,7 +129,7 @@ func (in *input) writtenServiceFields() map[string]any {
 	fields := map[string]any{}
 	if s := in.spec().Service; s != nil {
 		// It cannot fail: the spec was read from JSON.
-		_ = throughJSON(s.Spec, &fields)
+		_ = Convert(s.Spec, &fields)
 	}
 	return fields
 }
@@ -196,13 +196,10 @@ func (in *input) portsAsTheyAre() []corev1.ServicePort {
 // compactJSON of a value without the empty objects and targets that the types of Kubernetes write.
 func compactJSON(value any) string {
 	var tree any
-	data, err := json.Marshal(value)
-	if err == nil {
-		err = json.Unmarshal(data, &tree)
+	if err := Convert(value, &tree); err != nil {
+		return fmt.Sprint(value)
 	}
-	if err == nil {
-		data, err = json.Marshal(withoutUnset(tree))
-	}
+	data, err := json.Marshal(withoutUnset(tree))
 	if err != nil {
 		return fmt.Sprint(value)
 	}

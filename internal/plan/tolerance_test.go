@@ -7,6 +7,7 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // TestLivenessToleranceWithALongRequest checks that no warning follows if the owner sets a failureThreshold.
@@ -15,9 +16,9 @@ func TestLivenessToleranceWithALongRequest(t *testing.T) {
 		return func(app *v1alpha1.GracefulApp) { app.Spec.Timing.RequestSeconds = seconds }
 	}
 	threshold := func(n int32) func(*v1alpha1.GracefulApp) {
-		return func(app *v1alpha1.GracefulApp) { container(app).LivenessProbe.FailureThreshold = n }
+		return func(app *v1alpha1.GracefulApp) { testapp.Container(app).LivenessProbe.FailureThreshold = n }
 	}
-	openPort := func(app *v1alpha1.GracefulApp) { container(app).LivenessProbe = nil }
+	openPort := func(app *v1alpha1.GracefulApp) { testapp.Container(app).LivenessProbe = nil }
 	const bounded, short = "set failureThreshold in the livenessProbe", "may kill a server that is busy with its longest request"
 	tests := []struct {
 		name   string
@@ -35,7 +36,7 @@ func TestLivenessToleranceWithALongRequest(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p, errs, warnings := plan.For(hello(tt.modify...), plan.Running{})
+			p, errs, warnings := plan.For(testapp.New(tt.modify...), plan.Running{})
 			if len(errs) > 0 {
 				t.Fatal(errs)
 			}

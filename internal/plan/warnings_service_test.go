@@ -9,6 +9,7 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 func serviceSpec(spec corev1.ServiceSpec) func(*v1alpha1.GracefulApp) {
@@ -19,7 +20,7 @@ func serviceSpec(spec corev1.ServiceSpec) func(*v1alpha1.GracefulApp) {
 func TestAffinityConfig(t *testing.T) {
 	config := &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: new(int32(60))}}
 	for affinity, applied := range map[corev1.ServiceAffinity]bool{"": false, corev1.ServiceAffinityNone: false, corev1.ServiceAffinityClientIP: true} {
-		p, errs, warnings := plan.For(hello(serviceSpec(corev1.ServiceSpec{SessionAffinity: affinity, SessionAffinityConfig: config})), plan.Running{})
+		p, errs, warnings := plan.For(testapp.New(serviceSpec(corev1.ServiceSpec{SessionAffinity: affinity, SessionAffinityConfig: config})), plan.Running{})
 		if len(errs) > 0 {
 			t.Fatal(errs)
 		}
@@ -42,7 +43,7 @@ func TestKeptHeadless(t *testing.T) {
 		{name: "never headless", live: "10.0.0.7"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			app := hello(serviceSpec(corev1.ServiceSpec{ClusterIP: tt.written}))
+			app := testapp.New(serviceSpec(corev1.ServiceSpec{ClusterIP: tt.written}))
 			live := &corev1.Service{
 				ObjectMeta: metav1.ObjectMeta{
 					Name: app.Name, Namespace: app.Namespace,

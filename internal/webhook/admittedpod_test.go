@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // tried are the warnings of a dry run of the app.
@@ -25,7 +26,7 @@ func describeAdmittedPod() {
 
 	It("gets a warning about a missing CPU request, unless a LimitRange sets one", func() {
 		n := namespace(nil)
-		app := hello(in(n), func(app *v1alpha1.GracefulApp) {
+		app := testapp.New(in(n), func(app *v1alpha1.GracefulApp) {
 			app.Spec.Template.Spec.Containers[0].Resources = corev1.ResourceRequirements{}
 		})
 		Eventually(tried(app)).Should(ConsistOf(HavePrefix(`container "hello" serves requests and has no CPU request`)))
@@ -45,7 +46,7 @@ func describeAdmittedPod() {
 			JSONPatch{op: "add", path: "/spec/terminationGracePeriodSeconds", value: 15},
 			JSONPatch{op: "replace", path: "/spec/containers/0/readinessProbe/httpGet/path", value: "/app-health/hello/readyz"}
 		]`))
-		Eventually(tried(hello(in(n)))).Should(ConsistOf(
+		Eventually(tried(testapp.New(in(n)))).Should(ConsistOf(
 			HavePrefix(`container "istio-proxy" is injected into the pods and has no preStop hook`),
 			HavePrefix("a policy of the cluster sets the pods' terminationGracePeriodSeconds to 15 instead of t3 = 20, which is not more than t1 + t2 = 15"),
 			HavePrefix(`a policy of the cluster changes or removes readinessProbe of container "hello"`),
@@ -56,9 +57,9 @@ func describeAdmittedPod() {
 		n := namespace(nil)
 		mutatePods(n, jsonPatch(`[JSONPatch{op: "add", path: "/spec/initContainers", value: [
 			Object.spec.initContainers{name: "istio-proxy", image: "proxy:1", restartPolicy: "Always"}]}]`))
-		Eventually(tried(hello(in(n)))).Should(ConsistOf(And(
+		Eventually(tried(testapp.New(in(n)))).Should(ConsistOf(And(
 			HavePrefix("native sidecars are injected into the pods (istio-proxy)"), HaveSuffix("set spec.timing.terminationGracePeriodSeconds to 25"))))
-		heeded := hello(in(n), func(app *v1alpha1.GracefulApp) { app.Spec.Timing.TerminationGracePeriodSeconds = new(int32(25)) })
+		heeded := testapp.New(in(n), func(app *v1alpha1.GracefulApp) { app.Spec.Timing.TerminationGracePeriodSeconds = new(int32(25)) })
 		Expect(tried(heeded)()).To(BeEmpty())
 	})
 
@@ -72,7 +73,7 @@ func describeAdmittedPod() {
 			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "bare", Image: "bare:1"}}},
 		}
 		Eventually(func() error { return api.Create(ctx, bare.DeepCopy(), client.DryRunAll) }).Should(MatchError(ContainSubstring("no bare pods")))
-		Expect(tried(hello(in(n)))()).To(BeEmpty())
+		Expect(tried(testapp.New(in(n)))()).To(BeEmpty())
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 var shopLabels = map[string]string{"app": "shop"}
@@ -37,7 +38,7 @@ func runShop(namespace string) {
 
 // shop returns an app that can adopt the objects of runShop. It lacks the annotation.
 func shop(namespace string, modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp {
-	return hello(append([]func(*v1alpha1.GracefulApp){in(namespace), func(app *v1alpha1.GracefulApp) {
+	return testapp.New(append([]func(*v1alpha1.GracefulApp){in(namespace), func(app *v1alpha1.GracefulApp) {
 		app.Spec.Replicas = new(int32(4))
 		app.Spec.Selector = &v1alpha1.Selector{MatchLabels: shopLabels}
 		app.Spec.Template.Labels = shopLabels
@@ -130,7 +131,7 @@ func describeAdoption() {
 				ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "hello"}, MaxReplicas: 8,
 			},
 		})).To(Succeed())
-		app := shop(ns, adopting, func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(2)) })
+		app := shop(ns, adopting, testapp.Replicas(2))
 		warned.take()
 		Eventually(func() error { return api.Create(ctx, app.DeepCopy(), client.DryRunAll) }).Should(Succeed())
 		Expect(warned.take()).To(ContainElement(ContainSubstring("HorizontalPodAutoscaler busy targets Deployment hello")))

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // BenchmarkValidate measures the cost of validation with and without dry runs, and of one dry run. The operator reads from a cache, the benchmark
@@ -38,7 +39,7 @@ func BenchmarkValidate(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	app := hello(func(app *v1alpha1.GracefulApp) { app.UID = "8b0e5c1a-0000-4000-8000-000000000001" })
+	app := testapp.New(func(app *v1alpha1.GracefulApp) { app.UID = "8b0e5c1a-0000-4000-8000-000000000001" })
 	ports := utilnet.PortRange{Base: 30_000, Size: 2768}
 	for name, v := range map[string]Validator{"checks": {NodePorts: ports}, "checks and dry run": {NodePorts: ports, Client: api}} {
 		b.Run(name, func(b *testing.B) {

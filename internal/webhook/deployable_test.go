@@ -14,6 +14,7 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // refusedByServer lists specs that pass the checks of the operator and that the API server rejects, with the API server's message.
@@ -22,32 +23,32 @@ var refusedByServer = []struct {
 	modify func(*v1alpha1.GracefulApp)
 	says   string
 }{
-	{"an invalid image name", func(app *v1alpha1.GracefulApp) {
+	{name: "an invalid image name", modify: func(app *v1alpha1.GracefulApp) {
 		app.Spec.Template.Spec.Containers[0].Image = ""
-	}, "spec.template.spec.containers[0].image: Required value"},
-	{"a variable, at the place that it has in the user's template", func(app *v1alpha1.GracefulApp) {
+	}, says: "spec.template.spec.containers[0].image: Required value"},
+	{name: "a variable, at the place that it has in the user's template", modify: func(app *v1alpha1.GracefulApp) {
 		app.Spec.Template.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "A", Value: "1"}, {Name: "B="}}
-	}, "spec.template.spec.containers[0].env[1].name: Invalid value"},
-	{"a Service, by the field of the GracefulApp", func(app *v1alpha1.GracefulApp) {
+	}, says: "spec.template.spec.containers[0].env[1].name: Invalid value"},
+	{name: "a Service, by the field of the GracefulApp", modify: func(app *v1alpha1.GracefulApp) {
 		app.Spec.Service = &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{ClusterIP: "10.0.0.300"}}
-	}, "spec.service.spec.clusterIPs[0]: Invalid value"},
-	{"a label of the Service", func(app *v1alpha1.GracefulApp) {
+	}, says: "spec.service.spec.clusterIPs[0]: Invalid value"},
+	{name: "a label of the Service", modify: func(app *v1alpha1.GracefulApp) {
 		app.Spec.Service = &v1alpha1.ServiceTemplate{Metadata: v1alpha1.ServiceMetadata{Labels: map[string]string{"a": "b c"}}}
-	}, "spec.service.metadata.labels: Invalid value"},
-	{"a priority class, which is checked for pods only", func(app *v1alpha1.GracefulApp) {
+	}, says: "spec.service.metadata.labels: Invalid value"},
+	{name: "a priority class, which is checked for pods only", modify: func(app *v1alpha1.GracefulApp) {
 		app.Spec.Template.Spec.PriorityClassName = "no-such-class"
-	}, "no PriorityClass with name no-such-class was found"},
-	{"a node port out of the cluster's range, which no dry run allocates", func(app *v1alpha1.GracefulApp) {
+	}, says: "no PriorityClass with name no-such-class was found"},
+	{name: "a node port out of the cluster's range, which no dry run allocates", modify: func(app *v1alpha1.GracefulApp) {
 		app.Spec.Service = &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{
 			Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80, NodePort: 8080}},
 		}}
-	}, "spec.service.spec.ports[0].nodePort: Invalid value: 8080: the cluster's node ports are 30000-32767"},
-	{"limits below requests", func(app *v1alpha1.GracefulApp) {
+	}, says: "spec.service.spec.ports[0].nodePort: Invalid value: 8080: the cluster's node ports are 30000-32767"},
+	{name: "limits below requests", modify: func(app *v1alpha1.GracefulApp) {
 		app.Spec.Template.Spec.Containers[0].Resources = corev1.ResourceRequirements{
 			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2")},
 			Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")},
 		}
-	}, "spec.template.spec.containers[0].resources.requests: Invalid value"},
+	}, says: "spec.template.spec.containers[0].resources.requests: Invalid value"},
 }
 
 func namespace(labels map[string]string) string {
@@ -66,8 +67,8 @@ func describeDeployable() {
 
 	for _, r := range refusedByServer {
 		It("is rejected for "+r.name, func() {
-			Expect(api.Create(ctx, hello(r.modify))).To(MatchError(ContainSubstring(r.says)))
-			app := hello()
+			Expect(api.Create(ctx, testapp.New(r.modify))).To(MatchError(ContainSubstring(r.says)))
+			app := testapp.New()
 			Expect(api.Create(ctx, app)).To(Succeed())
 			Expect(patch(app, r.modify)).To(MatchError(ContainSubstring(r.says)))
 		})
@@ -83,21 +84,21 @@ func describeDeployable() {
 				Ports: []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromString("proxy")}},
 			}}
 		}
-		Expect(api.Create(ctx, hello(sidecar))).To(Succeed())
+		Expect(api.Create(ctx, testapp.New(sidecar))).To(Succeed())
 		broken := func(app *v1alpha1.GracefulApp) {
 			sidecar(app)
 			app.Spec.Template.Spec.InitContainers[0].Env = []corev1.EnvVar{{Name: "A="}}
 		}
-		Expect(api.Create(ctx, hello(broken), client.DryRunAll)).To(MatchError(
+		Expect(api.Create(ctx, testapp.New(broken), client.DryRunAll)).To(MatchError(
 			ContainSubstring("spec.template.spec.initContainers[0].env[0].name: Invalid value")))
 	})
 
 	It("is rejected if Pod Security forbids its pods", func() {
 		n := namespace(map[string]string{"pod-security.kubernetes.io/enforce": "baseline"})
 		host := func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.HostNetwork = true }
-		Expect(api.Create(ctx, hello(in(n), host))).To(MatchError(And(
+		Expect(api.Create(ctx, testapp.New(in(n), host))).To(MatchError(And(
 			ContainSubstring("spec.template.spec: Forbidden"), ContainSubstring(`violates PodSecurity "baseline:latest"`))))
-		Expect(api.Create(ctx, hello(in(n)))).To(Succeed())
+		Expect(api.Create(ctx, testapp.New(in(n)))).To(Succeed())
 	})
 
 	It("is accepted with a warning while a quota is exhausted, because no change of the spec helps", func() {
@@ -112,7 +113,7 @@ func describeDeployable() {
 		}
 		Expect(api.Status().Update(ctx, quota)).To(Succeed())
 		Eventually(func() []string {
-			Expect(api.Create(ctx, hello(in(n)), client.DryRunAll)).To(Succeed())
+			Expect(api.Create(ctx, testapp.New(in(n)), client.DryRunAll)).To(Succeed())
 			return warned.take()
 		}).Should(ContainElement(ContainSubstring("the API server currently rejects the Pod, and the operator will retry")))
 	})
@@ -124,12 +125,12 @@ func describeDeployable() {
 		Expect(api.Create(ctx, quota)).To(Succeed())
 		quota.Status = corev1.ResourceQuotaStatus{Hard: hard, Used: corev1.ResourceList{corev1.ResourceLimitsCPU: resource.MustParse("0")}}
 		Expect(api.Status().Update(ctx, quota)).To(Succeed())
-		Eventually(func() error { return api.Create(ctx, hello(in(n)), client.DryRunAll) }).Should(
+		Eventually(func() error { return api.Create(ctx, testapp.New(in(n)), client.DryRunAll) }).Should(
 			MatchError(ContainSubstring("failed quota: limits: must specify limits.cpu for: hello")))
 		limits := func(app *v1alpha1.GracefulApp) {
 			app.Spec.Template.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")}
 		}
-		Expect(api.Create(ctx, hello(in(n), limits), client.DryRunAll)).To(Succeed())
+		Expect(api.Create(ctx, testapp.New(in(n), limits), client.DryRunAll)).To(Succeed())
 	})
 
 	It("is accepted with a warning if the dry run fails", func() {
@@ -150,7 +151,7 @@ func describeDeployable() {
 		Expect(api.Create(ctx, hook)).To(Succeed())
 		DeferCleanup(func() { Expect(api.Delete(ctx, hook)).To(Succeed()) })
 		Eventually(func() []string {
-			Expect(api.Create(ctx, hello(in(n)), client.DryRunAll)).To(Succeed())
+			Expect(api.Create(ctx, testapp.New(in(n)), client.DryRunAll)).To(Succeed())
 			return warned.take()
 		}).Should(ContainElement(And(HavePrefix("the dry run failed for the Deployment, so the API server may still reject it"),
 			ContainSubstring("away.example.com"))))
@@ -185,13 +186,13 @@ func describeDeployable() {
 			Expect(api.Delete(ctx, binding)).To(Succeed())
 			Expect(api.Delete(ctx, policy)).To(Succeed())
 		})
-		Eventually(func() error { return api.Create(ctx, hello(in(n)), client.DryRunAll) }).
+		Eventually(func() error { return api.Create(ctx, testapp.New(in(n)), client.DryRunAll) }).
 			Should(MatchError(ContainSubstring("two is unlucky here")))
 	})
 
 	It("is rejected for a change of an immutable field, also after another client has annotated the Service", func() {
 		n := namespace(nil)
-		app := hello(in(n))
+		app := testapp.New(in(n))
 		Expect(api.Create(ctx, app)).To(Succeed())
 		p, errs, _ := plan.For(app, plan.Running{})
 		Expect(errs).To(BeEmpty())
@@ -235,14 +236,14 @@ func describeDeployable() {
 		Expect(api.Create(ctx, foreign)).To(Succeed())
 		Expect(api.Create(ctx, budget)).To(Succeed())
 		Eventually(func() []string {
-			Expect(api.Create(ctx, hello(in(n)), client.DryRunAll)).To(Succeed())
+			Expect(api.Create(ctx, testapp.New(in(n)), client.DryRunAll)).To(Succeed())
 			return warned.take()
 		}).Should(ConsistOf(
 			HavePrefix("Deployment hello (not controlled by anything) already exists"),
 			HavePrefix("PodDisruptionBudget theirs selects the app's pods already"),
 		))
 		By("the spec is still checked by a dry run")
-		bad := hello(in(n), func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Containers[0].Image = "" })
+		bad := testapp.New(in(n), testapp.Image(""))
 		Expect(api.Create(ctx, bad)).To(MatchError(ContainSubstring("spec.template.spec.containers[0].image: Required value")))
 	})
 }

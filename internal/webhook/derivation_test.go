@@ -11,6 +11,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/children"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 func askDerivation(version string) func(*v1alpha1.GracefulApp) {
@@ -42,7 +43,7 @@ func tryPatch(app *v1alpha1.GracefulApp, modify func(*v1alpha1.GracefulApp)) err
 // createDerived stores an app and its owned objects as version 1 derives them, and the derivation in the status. The app requests no version.
 func createDerived(modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp {
 	GinkgoHelper()
-	app := hello(append(modify, askDerivation("1"))...)
+	app := testapp.New(append(modify, askDerivation("1"))...)
 	Expect(api.Create(ctx, app)).To(Succeed())
 	p, errs, _ := plan.For(app, plan.Running{})
 	Expect(errs).To(BeEmpty())
@@ -67,19 +68,19 @@ func describeDerivation() {
 	AfterEach(cleanUp)
 
 	It("may request only versions that the operator knows", func() {
-		Expect(api.Create(ctx, hello(askDerivation("3")), client.DryRunAll)).To(MatchError(And(
+		Expect(api.Create(ctx, testapp.New(askDerivation("3")), client.DryRunAll)).To(MatchError(And(
 			ContainSubstring("metadata.annotations[apps.gracefulapp.dev/derivation]: Invalid value"),
 			ContainSubstring("this operator supports the versions 1 to 2"))))
 		for _, known := range []string{"1", "2"} {
-			Expect(api.Create(ctx, hello(askDerivation(known)), client.DryRunAll)).To(Succeed())
+			Expect(api.Create(ctx, testapp.New(askDerivation(known)), client.DryRunAll)).To(Succeed())
 		}
 	})
 
 	It("is rejected only by rules of the version by which it will be derived", func() {
 		wrong := setVariable("GRACEFUL_REQUEST_SEC", "99")
 		says := MatchError(ContainSubstring("spec.timing sets GRACEFUL_REQUEST_SEC="))
-		Expect(api.Create(ctx, hello(wrong), client.DryRunAll)).To(says)
-		Expect(api.Create(ctx, hello(wrong, askDerivation("1")), client.DryRunAll)).To(Succeed())
+		Expect(api.Create(ctx, testapp.New(wrong), client.DryRunAll)).To(says)
+		Expect(api.Create(ctx, testapp.New(wrong, askDerivation("1")), client.DryRunAll)).To(Succeed())
 
 		app := createDerived(wrong)
 		Expect(tryPatch(app, anotherServicePort)).To(Succeed(), "it keeps its version")

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // The CRD's CEL rules repeat the most important rules of internal/plan. The API server evaluates CEL first, so users read its text. Both must return
@@ -23,7 +24,7 @@ func describeParity() {
 	It("agree on every timing around every boundary", func() {
 		n := 0
 		for timing := range timings() {
-			app := hello(func(app *v1alpha1.GracefulApp) { app.Spec.Timing = timing })
+			app := testapp.New(func(app *v1alpha1.GracefulApp) { app.Spec.Timing = timing })
 			_, errs, _ := plan.For(app, plan.Running{})
 			want := []string{}
 			for _, err := range errs {
@@ -42,7 +43,7 @@ func describeParity() {
 	It("agree on every strategy around every boundary", func() {
 		for _, surge := range counts() {
 			for _, unavailable := range counts() {
-				app := hello(func(app *v1alpha1.GracefulApp) {
+				app := testapp.New(func(app *v1alpha1.GracefulApp) {
 					app.Spec.Strategy.RollingUpdate = v1alpha1.RollingUpdate{MaxSurge: surge, MaxUnavailable: unavailable}
 				})
 				_, errs, _ := plan.For(app, plan.Running{})
@@ -57,7 +58,7 @@ func describeParity() {
 
 	It("agree on the type of the strategy and on minReadySeconds", func() {
 		for _, kind := range []appsv1.DeploymentStrategyType{"", "RollingUpdate", "Recreate"} {
-			app := hello(func(app *v1alpha1.GracefulApp) {
+			app := testapp.New(func(app *v1alpha1.GracefulApp) {
 				app.Spec.Strategy.Type = kind
 				if kind != "" {
 					app.Spec.MinReadySeconds = new(int32(5))
@@ -75,7 +76,7 @@ func describeParity() {
 	It("agree on names", func() {
 		// All of these are valid names of custom resources. The API server rejects other names before it evaluates CEL.
 		for _, name := range []string{"a", "a-b", "a1", "a.b", "1a", strings.Repeat("a", 63), strings.Repeat("a", 64)} {
-			app := hello(func(app *v1alpha1.GracefulApp) { app.Name = name })
+			app := testapp.New(func(app *v1alpha1.GracefulApp) { app.Name = name })
 			_, errs, _ := plan.For(app, plan.Running{})
 			got := causes(api.Create(ctx, app, client.DryRunAll))
 			if len(errs) == 0 {

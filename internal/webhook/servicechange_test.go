@@ -9,6 +9,7 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 func serviceSpec(spec corev1.ServiceSpec) func(*v1alpha1.GracefulApp) {
@@ -76,7 +77,7 @@ func describeServiceChange() {
 			if after.Type == "" {
 				after = clusterIP(e.before)
 			}
-			app := hello(in(namespace(nil)), serviceSpec(e.before))
+			app := testapp.New(in(namespace(nil)), serviceSpec(e.before))
 			runService(app)
 			Eventually(func() error { return patch(app.DeepCopy(), serviceSpec(after), client.DryRunAll) }).Should(
 				MatchError(ContainSubstring(e.field)))
@@ -88,7 +89,7 @@ func describeServiceChange() {
 	It("is accepted with the node port that the Service has, where a policy changes the Service", func() {
 		n := namespace(nil)
 		ports := corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80, NodePort: 30_182}}}
-		app := hello(in(n), serviceSpec(ports))
+		app := testapp.New(in(n), serviceSpec(ports))
 		runService(app)
 		mutate(n, updatesServices, jsonPatch(`[JSONPatch{op: "replace", path: "/spec/sessionAffinity", value: "None"}]`))
 		sticky := *ports.DeepCopy()

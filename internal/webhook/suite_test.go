@@ -13,11 +13,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -26,6 +22,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 var (
@@ -97,7 +94,7 @@ var _ = BeforeSuite(func() {
 		net.JoinHostPort(installed.LocalServingHost, strconv.Itoa(installed.LocalServingPort)) + newPath())
 	Expect(api.Update(ctx, configuration)).To(Succeed())
 	Eventually(func(g Gomega) {
-		g.Expect(api.Create(ctx, hello(), client.DryRunAll)).To(Succeed())
+		g.Expect(api.Create(ctx, testapp.New(), client.DryRunAll)).To(Succeed())
 		g.Expect(warned.take()).To(BeEmpty())
 	}).Should(Succeed(), "the webhook must make dry runs")
 })
@@ -112,31 +109,4 @@ func (w *warnings) take() []string {
 	all := w.all
 	w.all = nil
 	return all
-}
-
-// hello returns an app that is accepted without a warning, after the given modifications.
-func hello(modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp {
-	get := func(path string) *corev1.HTTPGetAction {
-		return &corev1.HTTPGetAction{Path: path, Port: intstr.FromString("http")}
-	}
-	app := &v1alpha1.GracefulApp{
-		ObjectMeta: metav1.ObjectMeta{Name: "hello", Namespace: "default"},
-		Spec: v1alpha1.GracefulAppSpec{
-			Replicas: new(int32(2)),
-			Timing:   v1alpha1.TimingSpec{StartupSeconds: 25, RequestSeconds: 5},
-			Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{
-				Name:           "hello",
-				Image:          "hello:0.1.0",
-				Ports:          []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}},
-				ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: get("/readyz")}},
-				LivenessProbe:  &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: get("/livez")}},
-				Lifecycle:      &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{HTTPGet: get("/drain")}},
-				Resources:      corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m")}},
-			}}}},
-		},
-	}
-	for _, m := range modify {
-		m(app)
-	}
-	return app
 }

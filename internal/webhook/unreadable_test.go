@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // TestUnreadableAppMayBeCorrected checks the update of an app that has a number beyond int32, which the schema forbids now. An update to a valid
@@ -25,8 +26,8 @@ func TestUnreadableAppMayBeCorrected(t *testing.T) {
 		updated *v1alpha1.GracefulApp
 		allowed bool
 	}{
-		{"a good app", hello(), true},
-		{"an app that breaks an invariant", hello(times(20, 5, 25)), false},
+		{name: "a good app", updated: testapp.New(), allowed: true},
+		{name: "an app that breaks an invariant", updated: testapp.New(times(20, 5, 25))},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			data, err := json.Marshal(tt.updated)

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 const arithmetic = "t3 > t1 + t2 does not hold: terminationGracePeriodSeconds 25 is not more than " +
@@ -57,12 +58,12 @@ func describeAdmission() {
 	AfterEach(cleanUp)
 
 	It("accepts a good spec without a warning", func() {
-		Expect(api.Create(ctx, hello())).To(Succeed())
+		Expect(api.Create(ctx, testapp.New())).To(Succeed())
 		Expect(warned.take()).To(BeEmpty())
 	})
 
 	It("accepts the template of an exported manifest, with creationTimestamp null, from a strict client", func() {
-		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(hello())
+		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(testapp.New())
 		Expect(err).NotTo(HaveOccurred())
 		app := &unstructured.Unstructured{Object: content}
 		app.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("GracefulApp"))
@@ -73,8 +74,8 @@ func describeAdmission() {
 	})
 
 	It("rejects t3 = t1 + t2 with the arithmetic, on create, update and patch, and accepts t3 = t1 + t2 + 1", func() {
-		Expect(api.Create(ctx, hello(times(20, 5, 25)))).To(MatchError(ContainSubstring(arithmetic)))
-		app := hello(times(20, 5, 26))
+		Expect(api.Create(ctx, testapp.New(times(20, 5, 25)))).To(MatchError(ContainSubstring(arithmetic)))
+		app := testapp.New(times(20, 5, 26))
 		Expect(api.Create(ctx, app)).To(Succeed())
 		Expect(patch(app.DeepCopy(), times(20, 5, 25))).To(MatchError(ContainSubstring(arithmetic)))
 		times(20, 5, 25)(app)
@@ -82,18 +83,18 @@ func describeAdmission() {
 	})
 
 	It("rejects a spec that only Go checks, in the API server's own error format", func() {
-		err := api.Create(ctx, hello(ownedField))
+		err := api.Create(ctx, testapp.New(ownedField))
 		Expect(err).To(MatchError(ContainSubstring(`GracefulApp.apps.gracefulapp.dev "hello" is invalid: ` +
 			`spec.template.spec.terminationGracePeriodSeconds: Forbidden: it is derived`)))
 	})
 
 	It("returns a warning for a risky spec", func() {
-		Expect(api.Create(ctx, hello(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(1)) }))).To(Succeed())
+		Expect(api.Create(ctx, testapp.New(testapp.Replicas(1)))).To(Succeed())
 		Expect(warned.take()).To(ConsistOf(HavePrefix("spec.replicas is 1: draining its node loses about 20 s of requests")))
 	})
 
 	It("defaults replicas to 1, without which GET /scale would fail", func() {
-		app := hello(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = nil })
+		app := testapp.New(func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = nil })
 		Expect(api.Create(ctx, app)).To(Succeed())
 		scale := &autoscalingv1.Scale{}
 		Expect(api.SubResource("scale").Get(ctx, app, scale)).To(Succeed())
@@ -101,14 +102,14 @@ func describeAdmission() {
 	})
 
 	It("keeps the selector", func() {
-		app := hello()
+		app := testapp.New()
 		Expect(api.Create(ctx, app)).To(Succeed())
 		add := func(app *v1alpha1.GracefulApp) {
 			app.Spec.Template.Labels = map[string]string{"app": "hello"}
 			app.Spec.Selector = &v1alpha1.Selector{MatchLabels: map[string]string{"app": "hello"}}
 		}
 		Expect(patch(app.DeepCopy(), add)).To(MatchError(ContainSubstring("the selector is immutable")))
-		other := hello(named("other"), add)
+		other := testapp.New(named("other"), add)
 		Expect(api.Create(ctx, other)).To(Succeed())
 		Expect(patch(other.DeepCopy(), func(app *v1alpha1.GracefulApp) { app.Spec.Selector = nil })).
 			To(MatchError(ContainSubstring("the selector is immutable")))
@@ -116,7 +117,7 @@ func describeAdmission() {
 	})
 
 	It("keeps the name of a port that the Service targets", func() {
-		app := hello()
+		app := testapp.New()
 		Expect(api.Create(ctx, app)).To(Succeed())
 		Expect(patch(app, func(app *v1alpha1.GracefulApp) {
 			container := &app.Spec.Template.Spec.Containers[0]
@@ -128,7 +129,7 @@ func describeAdmission() {
 	})
 
 	It("allows the removal of a finalizer from a terminating app with an invalid spec", func() {
-		app := hello(func(app *v1alpha1.GracefulApp) { app.Finalizers = []string{"example.com/wait"} })
+		app := testapp.New(func(app *v1alpha1.GracefulApp) { app.Finalizers = []string{"example.com/wait"} })
 		Expect(api.Create(ctx, app)).To(Succeed())
 		Expect(api.Delete(ctx, app)).To(Succeed())
 		Expect(api.Get(ctx, client.ObjectKeyFromObject(app), app)).To(Succeed())
@@ -141,12 +142,12 @@ func describeAbsence() {
 	AfterEach(cleanUp)
 
 	It("rejects invalid specs by CEL, and allows scaling", func() {
-		app := hello()
+		app := testapp.New()
 		Expect(api.Create(ctx, app)).To(Succeed())
 		stopWebhook()
 
 		By("CEL rejects a broken invariant")
-		Expect(api.Create(ctx, hello(named("other"), times(20, 5, 25)))).To(MatchError(ContainSubstring(arithmetic)))
+		Expect(api.Create(ctx, testapp.New(named("other"), times(20, 5, 25)))).To(MatchError(ContainSubstring(arithmetic)))
 		Expect(patch(app.DeepCopy(), times(20, 5, 25))).To(MatchError(ContainSubstring(arithmetic)))
 
 		By("a change of the spec needs the webhook")
@@ -154,7 +155,7 @@ func describeAbsence() {
 		Expect(err).To(MatchError(ContainSubstring("failed calling webhook")))
 
 		By("a change of replicas or labels does not")
-		Expect(patch(app.DeepCopy(), func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = new(int32(5)) })).To(Succeed())
+		Expect(patch(app.DeepCopy(), testapp.Replicas(5))).To(Succeed())
 		Expect(patch(app.DeepCopy(), func(app *v1alpha1.GracefulApp) { app.Labels = map[string]string{"a": "b"} })).To(Succeed())
 		scale := &autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Name: app.Name, Namespace: app.Namespace},
 			Spec: autoscalingv1.ScaleSpec{Replicas: 3}}

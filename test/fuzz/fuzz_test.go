@@ -2,7 +2,6 @@ package fuzz
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"maps"
 	"os"
@@ -231,11 +230,7 @@ func (j *judges) store(ctx context.Context, a *v1alpha1.GracefulApp) error {
 	if err != nil {
 		return err
 	}
-	data, err := object.MarshalJSON()
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(data, &v1alpha1.GracefulApp{})
+	return plan.Convert(object, &v1alpha1.GracefulApp{})
 }
 
 // repeatedByCEL are the fields that both CEL and Go judge, so both or none must refuse them.

@@ -1,8 +1,6 @@
 package fuzz
 
 import (
-	"encoding/json"
-
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -12,6 +10,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // selector is that of a GracefulApp without spec.selector.
@@ -21,23 +21,11 @@ var selector = map[string]string{"apps.gracefulapp.dev/name": appName}
 const user = client.FieldOwner("kubectl-edit")
 
 func newApp(namespace string, choice int) *v1alpha1.GracefulApp {
-	a := &v1alpha1.GracefulApp{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: appName},
-		Spec: v1alpha1.GracefulAppSpec{
-			Replicas: new(int32(choice % 4)),
-			Timing:   v1alpha1.TimingSpec{StartupSeconds: 25, RequestSeconds: 5},
-			Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
-				ImagePullSecrets: []corev1.LocalObjectReference{{Name: "registry"}},
-				Containers: []corev1.Container{{
-					Name: appName, Image: image(choice), Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}},
-					Env: []corev1.EnvVar{{Name: "A", Value: "1"}},
-					ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{
-						HTTPGet: &corev1.HTTPGetAction{Path: "/readyz", Port: intstr.FromString("http")},
-					}},
-				}},
-			}},
-		},
-	}
+	a := testapp.New(testapp.Name(namespace, appName), testapp.Replicas(int32(choice%4)), testapp.Image(image(choice)))
+	a.Spec.Template.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "registry"}}
+	c := testapp.Container(a)
+	c.Env = []corev1.EnvVar{{Name: "A", Value: "1"}}
+	c.LivenessProbe, c.Lifecycle = nil, nil
 	changeServiceTemplate(a, choice/4)
 	return a
 }
@@ -157,10 +145,6 @@ func ownedKinds() []client.Object {
 
 // copyOfApp is the app as its user would write it into another namespace.
 func copyOfApp(a *v1alpha1.GracefulApp, namespace string) (*v1alpha1.GracefulApp, error) {
-	data, err := json.Marshal(a.Spec)
-	if err != nil {
-		return nil, err
-	}
 	fresh := &v1alpha1.GracefulApp{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: a.Name}}
-	return fresh, json.Unmarshal(data, &fresh.Spec)
+	return fresh, plan.Convert(a.Spec, &fresh.Spec)
 }

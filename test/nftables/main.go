@@ -56,9 +56,9 @@ const (
 type form struct{ name, rule, change string }
 
 var forms = []form{
-	{"anonymous map, left alone", anonymousMap, ""},
-	{"anonymous map, replaced", anonymousMap, anonymousMap},
-	{"named map, replaced", namedMap, namedMap},
+	{name: "anonymous map, left alone", rule: anonymousMap, change: ""},
+	{name: "anonymous map, replaced", rule: anonymousMap, change: anonymousMap},
+	{name: "named map, replaced", rule: namedMap, change: namedMap},
 }
 
 func main() {

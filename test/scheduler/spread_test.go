@@ -3,7 +3,6 @@ package scheduler
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -23,6 +22,7 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // apps of two pods each. The scheduler chooses among equal nodes at random, so one app proves nothing.
@@ -43,8 +43,8 @@ func TestSpread(t *testing.T) {
 			version     int32
 			sharesZones bool
 		}{
-			{"by the newest version", plan.NewestDerivation, false},
-			{"by version 1, the control", 1, true},
+			{name: "by the newest version", version: plan.NewestDerivation},
+			{name: "by version 1, the control", version: 1, sharesZones: true},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				nodes, zones := c.shared(t, tt.version)
@@ -173,26 +173,16 @@ func (c cluster) zones(t *testing.T) map[string]string {
 // planOf returns the ReplicaSet that the Deployment controller would make from the derived Deployment.
 func (c cluster) planOf(t *testing.T, name, namespace string, version int32) *appsv1.ReplicaSet {
 	t.Helper()
-	app := &v1alpha1.GracefulApp{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace, UID: "8b0e5c1a-0000-4000-8000-000000000001",
-			Annotations: map[string]string{v1alpha1.AnnotationDerivation: fmt.Sprint(version)}},
-		Spec: v1alpha1.GracefulAppSpec{
-			Replicas: new(int32(2)),
-			Timing:   v1alpha1.TimingSpec{StartupSeconds: 5, RequestSeconds: 5},
-			Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{
-				Name: "hello", Image: "hello:0.1.0", Ports: []corev1.ContainerPort{{ContainerPort: 8080}},
-				Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m")}},
-			}}}},
-		},
-	}
+	app := testapp.New(testapp.Name(namespace, name), func(app *v1alpha1.GracefulApp) {
+		app.UID = "8b0e5c1a-0000-4000-8000-000000000001"
+		app.Annotations = map[string]string{v1alpha1.AnnotationDerivation: fmt.Sprint(version)}
+	})
 	p, errs, _ := plan.For(app, plan.Running{})
 	if len(errs) > 0 {
 		t.Fatal(errs.ToAggregate())
 	}
 	deployment := &appsv1.Deployment{}
-	if data, err := json.Marshal(p.Deployment); err != nil {
-		t.Fatal(err)
-	} else if err := json.Unmarshal(data, deployment); err != nil {
+	if err := plan.Convert(p.Deployment, deployment); err != nil {
 		t.Fatal(err)
 	}
 	set := &appsv1.ReplicaSet{

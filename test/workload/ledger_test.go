@@ -155,21 +155,21 @@ func TestLedgerKeepsEachID(t *testing.T) {
 		name, id string
 		wantLine string // "": not recorded
 	}{
-		{"a number after the last dash", "a-b-7", `"begun":{"a-b":[7]}`},
-		{"zero", "a-0", `"begun":{"a":[0]}`},
-		{"a number of its own", "-7", `"begun":{"":[7]}`},
-		{"as large as a float64 keeps exactly", "a-999999999999999", `"begun":{"a":[999999999999999]}`},
-		{"a larger number is a word", "a-1000000000000000", `"begun":{"a-1000000000000000":[]}`},
-		{"leading zeros would be lost", "a-07", `"begun":{"a-07":[]}`},
-		{"a sign would be lost", "a-+7", `"begun":{"a-+7":[]}`},
-		{"a dash without a number", "a-", `"begun":{"a-":[]}`},
-		{"a UUID that ends in a letter", "8a6e-0f1c", `"begun":{"8a6e-0f1c":[]}`},
-		{"only digits", "7", `"begun":{"7":[]}`},
-		{"characters that JSON must escape", "\"\x01\\-7", `"begun":{"\"\u0001\\":[7]}`},
-		{"no id", "", ""},
-		{"as long as may be", strings.Repeat("x", maxID), `"begun":{"` + strings.Repeat("x", maxID) + `":[]}`},
-		{"too long", strings.Repeat("x", maxID+1), ""},
-		{"not UTF-8", "a\xff-7", ""},
+		{name: "a number after the last dash", id: "a-b-7", wantLine: `"begun":{"a-b":[7]}`},
+		{name: "zero", id: "a-0", wantLine: `"begun":{"a":[0]}`},
+		{name: "a number of its own", id: "-7", wantLine: `"begun":{"":[7]}`},
+		{name: "as large as a float64 keeps exactly", id: "a-999999999999999", wantLine: `"begun":{"a":[999999999999999]}`},
+		{name: "a larger number is a word", id: "a-1000000000000000", wantLine: `"begun":{"a-1000000000000000":[]}`},
+		{name: "leading zeros would be lost", id: "a-07", wantLine: `"begun":{"a-07":[]}`},
+		{name: "a sign would be lost", id: "a-+7", wantLine: `"begun":{"a-+7":[]}`},
+		{name: "a dash without a number", id: "a-", wantLine: `"begun":{"a-":[]}`},
+		{name: "a UUID that ends in a letter", id: "8a6e-0f1c", wantLine: `"begun":{"8a6e-0f1c":[]}`},
+		{name: "only digits", id: "7", wantLine: `"begun":{"7":[]}`},
+		{name: "characters that JSON must escape", id: "\"\x01\\-7", wantLine: `"begun":{"\"\u0001\\":[7]}`},
+		{name: "no id", id: "", wantLine: ""},
+		{name: "as long as may be", id: strings.Repeat("x", maxID), wantLine: `"begun":{"` + strings.Repeat("x", maxID) + `":[]}`},
+		{name: "too long", id: strings.Repeat("x", maxID+1), wantLine: ""},
+		{name: "not UTF-8", id: "a\xff-7", wantLine: ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var out bytes.Buffer

@@ -43,10 +43,10 @@ func TestStream(t *testing.T) {
 		name, path string
 		want       []line
 	}{
-		{"writes a line each 100 ms, at once", "/stream?seconds=0.3",
-			[]line{{"line 1", 0}, {"line 2", 100 * ms}, {"line 3", 200 * ms}, {"end", 300 * ms}}},
-		{"ends when it was asked to", "/stream?seconds=0.25", []line{{"line 1", 0}, {"line 2", 100 * ms}, {"line 3", 200 * ms}, {"end", 250 * ms}}},
-		{"may be as short as its end", "/stream?seconds=0", []line{{"end", 0}}},
+		{name: "writes a line each 100 ms, at once", path: "/stream?seconds=0.3",
+			want: []line{{"line 1", 0}, {"line 2", 100 * ms}, {"line 3", 200 * ms}, {"end", 300 * ms}}},
+		{name: "ends when it was asked to", path: "/stream?seconds=0.25", want: []line{{"line 1", 0}, {"line 2", 100 * ms}, {"line 3", 200 * ms}, {"end", 250 * ms}}},
+		{name: "may be as short as its end", path: "/stream?seconds=0", want: []line{{"end", 0}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -113,10 +113,10 @@ func TestPost(t *testing.T) {
 		body io.Reader
 		want string
 	}{
-		{"reads a small body", strings.NewReader("hello"), ", 5 bytes read"},
-		{"reads a body that no buffer holds", strings.NewReader(big), fmt.Sprintf(", %d bytes read", len(big))},
-		{"reads a body without Content-Length", io.MultiReader(strings.NewReader("hel"), strings.NewReader("lo")), ", 5 bytes read"},
-		{"needs no body", nil, "hello after 5s"},
+		{name: "reads a small body", body: strings.NewReader("hello"), want: ", 5 bytes read"},
+		{name: "reads a body that no buffer holds", body: strings.NewReader(big), want: fmt.Sprintf(", %d bytes read", len(big))},
+		{name: "reads a body without Content-Length", body: io.MultiReader(strings.NewReader("hel"), strings.NewReader("lo")), want: ", 5 bytes read"},
+		{name: "needs no body", body: nil, want: "hello after 5s"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
