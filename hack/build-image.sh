@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds an image without a Docker engine and writes it as a tar: hack/build-image.sh NAME TAG DOCKERFILE TAR
-# buildah reads the same Dockerfile as `docker build`. Without buildah the script uses a Docker engine. The Dockerfile copies a binary that was
-# built before. The script does nothing if TAR is newer than that binary and the Dockerfile.
+# buildah reads the same Dockerfile as `docker build`. Without buildah the script uses a Docker engine. The script compiles nothing: bin has the binary
+# that the Dockerfile would copy from its stage builder, and a build context of that name replaces the stage. A Dockerfile without this stage adds a
+# file of bin. The script does nothing if TAR is newer than that file and the Dockerfile.
 set -euo pipefail
 
 die() { echo "build-image: $*" >&2; exit 1; }
@@ -11,7 +12,8 @@ name=$1 tag=$2 dockerfile=$3 tar=$4
 cd "$(dirname "$0")/.."
 
 [ -f "$dockerfile" ] || die "no $dockerfile"
-binary=$(awk '$1 ~ /^(ADD|COPY)$/ { print $2; exit }' "$dockerfile")
+file=$(awk '$1 == "ADD" { print $2; exit } $1 == "COPY" && $2 == "--from=builder" { print substr($3, 2); exit }' "$dockerfile")
+binary=bin/$(basename "$file")
 [ -f "$binary" ] || die "$dockerfile copies $binary, which is not built yet"
 if [ -f "$tar" ] && [ "$tar" -nt "$binary" ] && [ "$tar" -nt "$dockerfile" ] && [ "$tar" -nt "$0" ]; then
   echo "$tar is up to date"
@@ -35,20 +37,21 @@ clean() {
 }
 trap clean EXIT
 # The build context has only the binary: other files of the repository do not slow the build down and cannot change the image.
-mkdir -p "$work/context/$(dirname "$binary")" "$(dirname "$tar")"
-cp "$binary" "$work/context/$binary"
-chmod 0755 "$work/context/$binary"
+mkdir -p "$work/context/$(dirname "$file")" "$(dirname "$tar")"
+cp "$binary" "$work/context/$file"
+chmod 0755 "$work/context/$file"
+build=(build --build-arg "VERSION=$tag" --build-context "builder=$work/context" -f "$dockerfile" -t "$name:$tag")
 
 if command -v buildah >/dev/null; then
   # With its own store buildah leaves nothing in /var/lib/containers. vfs and chroot need no overlay mount and no user namespace.
   store=(--root "$work/root" --runroot "$work/run" --storage-driver vfs)
   # Timestamp 0 makes the same binary the same image.
-  buildah "${store[@]}" build --isolation chroot --timestamp 0 --build-arg "VERSION=$tag" -f "$dockerfile" -t "$name:$tag" \
-    "$work/context" >"$work/log" 2>&1 || { cat "$work/log" >&2; die "building $name:$tag"; }
+  buildah "${store[@]}" "${build[@]}" --isolation chroot --timestamp 0 "$work/context" >"$work/log" 2>&1 ||
+    { cat "$work/log" >&2; die "building $name:$tag"; }
   buildah "${store[@]}" push "$name:$tag" "oci-archive:$work/image.tar:$name:$tag" >"$work/log" 2>&1 ||
     { cat "$work/log" >&2; die "writing $name:$tag"; }
 else
-  docker build --quiet --build-arg "VERSION=$tag" -f "$dockerfile" -t "$name:$tag" "$work/context" >/dev/null
+  docker "${build[@]}" --quiet "$work/context" >/dev/null
   docker save -o "$work/image.tar" "$name:$tag"
 fi
 mv "$work/image.tar" "$tar.tmp" && mv "$tar.tmp" "$tar" # complete or absent

@@ -1,0 +1,55 @@
+package docs_test
+
+import (
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var (
+	goDirective = regexp.MustCompile(`(?m)^go (\d+\.\d+)`)
+	// builderStage is the stage of a Dockerfile that compiles a program. Its group is the base image's version of Go.
+	builderStage = regexp.MustCompile(`(?ms)^FROM --platform=\$BUILDPLATFORM golang:(\S+) AS builder\n.*?\n\n`)
+	// program matches the output and the package of `go build`, in which the stages differ.
+	program = regexp.MustCompile(`-o bin/\S+ \./\S+`)
+)
+
+// TestDockerfiles: each Dockerfile that compiles a program has the same stage builder, with the Go version of go.mod.
+func TestDockerfiles(t *testing.T) {
+	version := goDirective.FindStringSubmatch(read(t, "go.mod"))
+	if version == nil {
+		t.Fatal("go.mod has no go directive")
+	}
+	operators := program.ReplaceAllString(builderStage.FindString(read(t, "Dockerfile")), "")
+	for _, file := range dockerfiles(t) {
+		text := read(t, file)
+		stage := builderStage.FindStringSubmatch(text)
+		switch {
+		case !strings.Contains(text, "--from=builder"): // it adds programs of Debian
+		case stage == nil:
+			t.Errorf("%s has no stage builder", file)
+		case stage[1] != version[1]:
+			t.Errorf("%s builds with Go %s, but go.mod has Go %s", file, stage[1], version[1])
+		case program.ReplaceAllString(stage[0], "") != operators:
+			t.Errorf("the stage builder of %s is not that of Dockerfile:\n%s", file, stage[0])
+		}
+	}
+}
+
+// dockerfiles returns the Dockerfiles' paths from the root of the repository.
+func dockerfiles(t *testing.T) []string {
+	t.Helper()
+	var files []string
+	for _, pattern := range []string{"Dockerfile", "*/Dockerfile", "test/*/Dockerfile", "test/lab/images/*/Dockerfile"} {
+		found, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil || found == nil {
+			t.Fatalf("%s: %v, %v", pattern, found, err)
+		}
+		for _, file := range found {
+			relative, _ := filepath.Rel(root, file)
+			files = append(files, relative)
+		}
+	}
+	return files
+}
