@@ -11,7 +11,7 @@ ARG TARGETOS
 ARG TARGETARCH
 ARG VERSION=dev
 RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
-    go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o bin/manager ./cmd/manager
+    go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o bin/manager ./cmd
 
 FROM scratch
 ARG VERSION=dev
