@@ -121,9 +121,9 @@ func TestRolesForUsers(t *testing.T) {
 func TestSamplesAreAccepted(t *testing.T) {
 	// No webhook runs here. The API server checks schema and CEL rules.
 	setWebhook(t, admissionregistrationv1.Ignore)
-	for _, file := range []string{"samples", "samples/autoscaling", "samples/tutorial"} {
-		if output, err := kubectl("apply", "--dry-run=server", "-n", "default", "-f", file); err != nil {
-			t.Errorf("%s: %v: %s", file, err, output)
+	for _, files := range []string{"--kustomize=samples", "--filename=samples/autoscaling", "--filename=samples/tutorial"} {
+		if output, err := kubectl("apply", "--dry-run=server", "-n", "default", files); err != nil {
+			t.Errorf("%s: %v: %s", files, err, output)
 		}
 	}
 }
