@@ -140,7 +140,7 @@ bench: $(ASSETS) ## Measure the cost of the webhook and of the admission policie
 	@$(with-assets) go test ./internal/webhook ./config -run '^$$' -bench .
 
 .PHONY: test-kubebuilder
-test-kubebuilder: $(ASSETS) bin/kubebuilder bin/controller-gen bin/crd-ref-docs bin/kustomize ## Prove that kubebuilder can add a second kind.
+test-kubebuilder: $(ASSETS) bin/kubebuilder bin/controller-gen bin/crd-ref-docs bin/kustomize bin/golangci-lint ## Prove that kubebuilder can add a second kind.
 	@$(with-assets) hack/test-kubebuilder.sh
 
 .PHONY: test-e2e

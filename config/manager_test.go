@@ -121,9 +121,9 @@ func TestRolesForUsers(t *testing.T) {
 func TestSamplesAreAccepted(t *testing.T) {
 	// No webhook runs here. The API server checks schema and CEL rules.
 	setWebhook(t, admissionregistrationv1.Ignore)
-	for _, source := range [][]string{{"-k", "samples"}, {"-f", "samples/autoscaling"}, {"-f", "samples/tutorial"}} {
-		if output, err := kubectl(append([]string{"apply", "--dry-run=server", "-n", "default"}, source...)...); err != nil {
-			t.Errorf("%v: %v: %s", source, err, output)
+	for _, files := range []string{"--kustomize=samples", "--filename=samples/autoscaling", "--filename=samples/tutorial"} {
+		if output, err := kubectl("apply", "--dry-run=server", "-n", "default", files); err != nil {
+			t.Errorf("%s: %v: %s", files, err, output)
 		}
 	}
 }

@@ -17,15 +17,17 @@ step "copying the working tree"
 git ls-files -z --cached --others --exclude-standard | xargs -0 sh -c 'for f; do [ ! -e "$f" ] || printf "%s\0" "$f"; done' sh |
   tar -c --null -T - | tar -x -C "$copy"
 mkdir -p "$copy/bin"
-cp -p bin/kubebuilder bin/controller-gen bin/crd-ref-docs bin/kustomize "$copy/bin/"
+cp -p bin/kubebuilder bin/controller-gen bin/crd-ref-docs bin/kustomize bin/golangci-lint "$copy/bin/"
 cd "$copy"
 
 # The steps of CONTRIBUTING.md.
 scaffold create api --group apps --version v1alpha1 --kind Backup --resource --controller
 scaffold create webhook --group apps --version v1alpha1 --kind Backup --defaulting --programmatic-validation
 step "make fmt generate manifests"
-gofmt -w cmd api internal
-make --no-print-directory generate manifests
+make --no-print-directory fmt generate manifests
+for file in cmd/main.go internal/controller/suite_test.go internal/webhook/v1alpha1/webhook_suite_test.go; do
+  grep -q '+kubebuilder:scaffold:imports' "$file" || die "make fmt has removed a scaffold marker of $file"
+done
 
 step "a reconciler and tests"
 cp "$root"/hack/kubebuilder/testdata/controller/*.go internal/controller/
