@@ -22,7 +22,7 @@ import (
 const onlyStatus = "Patch status GracefulApp"
 
 // createOld stores an app and its owned objects as an operator that knew only version 1 wrote them (commit f94e937). The status has no derivation.
-func (w *testEnv) createOld(modify ...func(*v1alpha1.GracefulApp)) {
+func (w *testEnv) createOld(modify ...testapp.Modifier) {
 	GinkgoHelper()
 	w.create(append(modify, askDerivation("1"))...)
 	w.settle()
@@ -34,7 +34,7 @@ func (w *testEnv) createOld(modify ...func(*v1alpha1.GracefulApp)) {
 	w.events.take()
 }
 
-func askDerivation(version string) func(*v1alpha1.GracefulApp) {
+func askDerivation(version string) testapp.Modifier {
 	return func(app *v1alpha1.GracefulApp) {
 		app.Annotations = map[string]string{v1alpha1.AnnotationDerivation: version}
 	}
@@ -73,14 +73,14 @@ func withSecondContainer(app *v1alpha1.GracefulApp) {
 func longerRequests(app *v1alpha1.GracefulApp) { app.Spec.Timing.RequestSeconds = 9 }
 
 // setVariable sets an environment variable of the serving container, the only one that the user writes.
-func setVariable(name, value string) func(*v1alpha1.GracefulApp) {
+func setVariable(name, value string) testapp.Modifier {
 	return func(app *v1alpha1.GracefulApp) {
 		app.Spec.Template.Spec.Containers[0].Env = []corev1.EnvVar{{Name: name, Value: value}}
 	}
 }
 
 var _ = Describe("An app that was derived by version 1", func() {
-	for name, modify := range map[string]func(*v1alpha1.GracefulApp){
+	for name, modify := range map[string]testapp.Modifier{
 		"drain-aware":        func(*v1alpha1.GracefulApp) {},
 		"sleeping":           withoutHook,
 		"several containers": withSecondContainer,

@@ -17,7 +17,7 @@ import (
 var _ = Describe("A restart of an app that has restartedAt in its template", func() {
 	const first, second, third = "2030-01-01T00:00:00Z", "2030-01-01T01:00:00Z", "2030-01-01T02:00:00Z"
 	var w *testEnv
-	restartedAt := func(value string) func(*v1alpha1.GracefulApp) {
+	restartedAt := func(value string) testapp.Modifier {
 		return func(app *v1alpha1.GracefulApp) {
 			app.Spec.Template.Annotations = map[string]string{plan.RestartedAt: value}
 		}

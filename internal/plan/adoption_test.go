@@ -48,8 +48,8 @@ func live(modify ...func(*plan.Running)) plan.Running {
 }
 
 // adopting is an app that fits the live objects.
-func adopting(modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp {
-	return testapp.New(append([]func(*v1alpha1.GracefulApp){func(app *v1alpha1.GracefulApp) {
+func adopting(modify ...testapp.Modifier) *v1alpha1.GracefulApp {
+	return testapp.New(append([]testapp.Modifier{func(app *v1alpha1.GracefulApp) {
 		app.UID = "8b0e5c1a-0000-4000-8000-000000000001"
 		app.Annotations = map[string]string{v1alpha1.AnnotationAdopt: "true"}
 		app.Spec.Replicas = new(int32(3))
@@ -60,7 +60,7 @@ func adopting(modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp {
 
 func paused(app *v1alpha1.GracefulApp) { app.Spec.Paused = new(true) }
 
-func given(spec corev1.ServiceSpec) func(*v1alpha1.GracefulApp) {
+func given(spec corev1.ServiceSpec) testapp.Modifier {
 	return func(app *v1alpha1.GracefulApp) { app.Spec.Service = &v1alpha1.ServiceTemplate{Spec: spec} }
 }
 

@@ -30,28 +30,28 @@ func TestHelloIsAcceptedWithoutAWarning(t *testing.T) {
 
 // TestBoundaries sets each number that is compared with a bound to one below it, equal to it and one above it.
 func TestBoundaries(t *testing.T) {
-	times := func(t1, t2, t3 int32) func(*v1alpha1.GracefulApp) {
+	times := func(t1, t2, t3 int32) testapp.Modifier {
 		return func(app *v1alpha1.GracefulApp) {
 			app.Spec.Timing.ShutdownSeconds, app.Spec.Timing.PreStopSeconds = &t1, &t2
 			app.Spec.Timing.TerminationGracePeriodSeconds = &t3
 		}
 	}
-	startup := func(delay, period, threshold int32) func(*v1alpha1.GracefulApp) {
+	startup := func(delay, period, threshold int32) testapp.Modifier {
 		return func(app *v1alpha1.GracefulApp) {
 			testapp.Container(app).StartupProbe = &corev1.Probe{
 				InitialDelaySeconds: delay, PeriodSeconds: period, FailureThreshold: threshold,
 			}
 		}
 	}
-	sleeps := func(command ...string) func(*v1alpha1.GracefulApp) {
+	sleeps := func(command ...string) testapp.Modifier {
 		return func(app *v1alpha1.GracefulApp) { testapp.Container(app).Lifecycle.PreStop = exec(command...) }
 	}
-	long := func(n int) func(*v1alpha1.GracefulApp) {
+	long := func(n int) testapp.Modifier {
 		return func(app *v1alpha1.GracefulApp) { app.Name = strings.Repeat("a", n) }
 	}
 	tests := []struct {
 		name   string
-		modify func(*v1alpha1.GracefulApp)
+		modify testapp.Modifier
 		field  string // of the one expected error; "" if none is expected
 	}{
 		{name: "t3 one below t1 + t2", modify: times(20, 5, 24), field: "spec.timing.terminationGracePeriodSeconds"},
@@ -113,7 +113,7 @@ func TestBoundaries(t *testing.T) {
 }
 
 func TestSpecSizeIsBounded(t *testing.T) {
-	fill := func(n int) func(*v1alpha1.GracefulApp) {
+	fill := func(n int) testapp.Modifier {
 		return func(app *v1alpha1.GracefulApp) {
 			testapp.Container(app).Env = []corev1.EnvVar{{Name: "LARGE", Value: strings.Repeat("x", n)}}
 		}
@@ -148,7 +148,7 @@ func TestChangeKeepsTargetedPortNames(t *testing.T) {
 	}
 	tests := []struct {
 		name     string
-		old, new func(*v1alpha1.GracefulApp)
+		old, new testapp.Modifier
 		refused  bool
 	}{
 		{name: "a new number under the old name rolls out", old: renumber, new: func(*v1alpha1.GracefulApp) {}, refused: false},

@@ -107,14 +107,14 @@ func readYAML(t *testing.T, file string, into any) {
 }
 
 // ask sets the annotation that asks for a version.
-func ask(version string) func(*v1alpha1.GracefulApp) {
+func ask(version string) testapp.Modifier {
 	return func(app *v1alpha1.GracefulApp) {
 		app.Annotations = map[string]string{v1alpha1.AnnotationDerivation: version}
 	}
 }
 
 // setVariable gives the app an environment variable.
-func setVariable(name, value string) func(*v1alpha1.GracefulApp) {
+func setVariable(name, value string) testapp.Modifier {
 	return func(app *v1alpha1.GracefulApp) {
 		testapp.Container(app).Env = append(testapp.Container(app).Env, corev1.EnvVar{Name: name, Value: value})
 	}
@@ -122,7 +122,7 @@ func setVariable(name, value string) func(*v1alpha1.GracefulApp) {
 
 // derivedBy is an app with its Deployment as a version derived it, before the app is modified. Nothing records the version in the status, as
 // with a Deployment of an operator that knew one version only.
-func derivedBy(t *testing.T, version int32, modify ...func(*v1alpha1.GracefulApp)) (*v1alpha1.GracefulApp, plan.Running) {
+func derivedBy(t *testing.T, version int32, modify ...testapp.Modifier) (*v1alpha1.GracefulApp, plan.Running) {
 	t.Helper()
 	app := testapp.New()
 	app.UID, app.Generation, app.Status.ObservedGeneration = "of-hello", 1, 1
@@ -158,7 +158,7 @@ func record(t *testing.T, app *v1alpha1.GracefulApp, running plan.Running) {
 func TestWhoMovesToTheNewestDerivation(t *testing.T) {
 	tests := []struct {
 		name   string
-		change func(*v1alpha1.GracefulApp)
+		change testapp.Modifier
 		want   int32
 	}{
 		{name: "nothing", change: func(*v1alpha1.GracefulApp) {}, want: 1},

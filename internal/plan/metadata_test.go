@@ -10,7 +10,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
-func withCommonMetadata(labels, annotations map[string]string) func(*v1alpha1.GracefulApp) {
+func withCommonMetadata(labels, annotations map[string]string) testapp.Modifier {
 	return func(app *v1alpha1.GracefulApp) {
 		app.Spec.CommonMetadata = v1alpha1.CommonMetadata{Labels: labels, Annotations: annotations}
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // rolls sets the strategy; "" leaves a field out.
-func rolls(maxSurge, maxUnavailable string) func(*v1alpha1.GracefulApp) {
+func rolls(maxSurge, maxUnavailable string) testapp.Modifier {
 	parse := func(text string) *intstr.IntOrString {
 		if text == "" {
 			return nil
@@ -30,20 +30,16 @@ func rolls(maxSurge, maxUnavailable string) func(*v1alpha1.GracefulApp) {
 	}
 }
 
-func replicas(n int32) func(*v1alpha1.GracefulApp) {
-	return testapp.Replicas(n)
-}
-
-func preStop(t2 int32) func(*v1alpha1.GracefulApp) {
+func preStop(t2 int32) testapp.Modifier {
 	return func(app *v1alpha1.GracefulApp) { app.Spec.Timing.PreStopSeconds = &t2 }
 }
 
-func deadline(seconds int32) func(*v1alpha1.GracefulApp) {
+func deadline(seconds int32) testapp.Modifier {
 	return func(app *v1alpha1.GracefulApp) { app.Spec.ProgressDeadlineSeconds = &seconds }
 }
 
 // repels requires that the app's pods keep a distance from pods that have the labels.
-func repels(topologyKey string, labels map[string]string, modify ...func(*corev1.PodAffinityTerm)) func(*v1alpha1.GracefulApp) {
+func repels(topologyKey string, labels map[string]string, modify ...func(*corev1.PodAffinityTerm)) testapp.Modifier {
 	term := corev1.PodAffinityTerm{TopologyKey: topologyKey, LabelSelector: &metav1.LabelSelector{MatchLabels: labels}}
 	for _, m := range modify {
 		m(&term)
@@ -72,43 +68,43 @@ func TestRolloutsThatCannotEnd(t *testing.T) {
 	hash := []string{appsv1.DefaultDeploymentUniqueLabelKey}
 	tests := []struct {
 		name   string
-		modify []func(*v1alpha1.GracefulApp)
+		modify []testapp.Modifier
 		want   []string
 	}{
-		{name: "anti-affinity on as many nodes as pods", modify: []func(*v1alpha1.GracefulApp){repels(hostname, own)}, want: []string{"share a node, and maxUnavailable is 0"}},
-		{name: "anti-affinity by zone", modify: []func(*v1alpha1.GracefulApp){repels(zone, own)}, want: []string{"share a zone, and"}},
-		{name: "anti-affinity by another label", modify: []func(*v1alpha1.GracefulApp){repels("rack", own)}, want: []string{"share a value of the node label rack, and"}},
-		{name: "anti-affinity to other pods", modify: []func(*v1alpha1.GracefulApp){repels(hostname, map[string]string{"app": "cache"})}},
-		{name: "anti-affinity within a revision", modify: []func(*v1alpha1.GracefulApp){repels(hostname, own, func(t *corev1.PodAffinityTerm) { t.MatchLabelKeys = hash })}},
-		{name: "anti-affinity to other revisions", modify: []func(*v1alpha1.GracefulApp){repels(hostname, own, func(t *corev1.PodAffinityTerm) { t.MismatchLabelKeys = hash })},
+		{name: "anti-affinity on as many nodes as pods", modify: []testapp.Modifier{repels(hostname, own)}, want: []string{"share a node, and maxUnavailable is 0"}},
+		{name: "anti-affinity by zone", modify: []testapp.Modifier{repels(zone, own)}, want: []string{"share a zone, and"}},
+		{name: "anti-affinity by another label", modify: []testapp.Modifier{repels("rack", own)}, want: []string{"share a value of the node label rack, and"}},
+		{name: "anti-affinity to other pods", modify: []testapp.Modifier{repels(hostname, map[string]string{"app": "cache"})}},
+		{name: "anti-affinity within a revision", modify: []testapp.Modifier{repels(hostname, own, func(t *corev1.PodAffinityTerm) { t.MatchLabelKeys = hash })}},
+		{name: "anti-affinity to other revisions", modify: []testapp.Modifier{repels(hostname, own, func(t *corev1.PodAffinityTerm) { t.MismatchLabelKeys = hash })},
 			want: []string{"share a node"}},
-		{name: "anti-affinity to other tenants", modify: []func(*v1alpha1.GracefulApp){repels(hostname, own, func(t *corev1.PodAffinityTerm) {
+		{name: "anti-affinity to other tenants", modify: []testapp.Modifier{repels(hostname, own, func(t *corev1.PodAffinityTerm) {
 			t.MismatchLabelKeys = []string{"apps.gracefulapp.dev/name"}
 		})}},
-		{name: "anti-affinity in another namespace", modify: []func(*v1alpha1.GracefulApp){repels(hostname, own, func(t *corev1.PodAffinityTerm) { t.Namespaces = []string{"other"} })}},
-		{name: "anti-affinity in all namespaces", modify: []func(*v1alpha1.GracefulApp){repels(hostname, own, func(t *corev1.PodAffinityTerm) {
+		{name: "anti-affinity in another namespace", modify: []testapp.Modifier{repels(hostname, own, func(t *corev1.PodAffinityTerm) { t.Namespaces = []string{"other"} })}},
+		{name: "anti-affinity in all namespaces", modify: []testapp.Modifier{repels(hostname, own, func(t *corev1.PodAffinityTerm) {
 			t.NamespaceSelector = &metav1.LabelSelector{}
 		})}, want: []string{"share a node"}},
-		{name: "a host port with anti-affinity", modify: []func(*v1alpha1.GracefulApp){repels(hostname, own), hostPort}, want: []string{"share a node", "port 8080 of the node"}},
-		{name: "a host port", modify: []func(*v1alpha1.GracefulApp){hostPort}, want: []string{"port 8080 of the node (hostPort or hostNetwork) is taken by one pod, and maxUnavailable is 0"}},
-		{name: "the host's network", modify: []func(*v1alpha1.GracefulApp){hostNetwork}, want: []string{"port 8080 of the node"}},
-		{name: "one pod with a claim", modify: []func(*v1alpha1.GracefulApp){replicas(1), rolls("", "0"), claim}, want: []string{"draining its node",
+		{name: "a host port with anti-affinity", modify: []testapp.Modifier{repels(hostname, own), hostPort}, want: []string{"share a node", "port 8080 of the node"}},
+		{name: "a host port", modify: []testapp.Modifier{hostPort}, want: []string{"port 8080 of the node (hostPort or hostNetwork) is taken by one pod, and maxUnavailable is 0"}},
+		{name: "the host's network", modify: []testapp.Modifier{hostNetwork}, want: []string{"port 8080 of the node"}},
+		{name: "one pod with a claim", modify: []testapp.Modifier{testapp.Replicas(1), rolls("", "0"), claim}, want: []string{"draining its node",
 			"PersistentVolumeClaim grafana-pvc: if its access mode is ReadWriteOnce or ReadWriteOncePod"}},
-		{name: "a way out", modify: []func(*v1alpha1.GracefulApp){repels(hostname, own), hostPort, claim, rolls("0", "1")}, want: []string{"up to 1 of 2 replicas are missing"}},
-		{name: "a way out with a surge", modify: []func(*v1alpha1.GracefulApp){hostPort, rolls("", "1")}, want: []string{"up to 1 of 2 replicas are missing"}},
-		{name: "the only pod ends first", modify: []func(*v1alpha1.GracefulApp){replicas(1), rolls("0", "1")}, want: []string{"draining its node",
+		{name: "a way out", modify: []testapp.Modifier{repels(hostname, own), hostPort, claim, rolls("0", "1")}, want: []string{"up to 1 of 2 replicas are missing"}},
+		{name: "a way out with a surge", modify: []testapp.Modifier{hostPort, rolls("", "1")}, want: []string{"up to 1 of 2 replicas are missing"}},
+		{name: "the only pod ends first", modify: []testapp.Modifier{testapp.Replicas(1), rolls("0", "1")}, want: []string{"draining its node",
 			"up to 1 of 1 replicas are missing, and requests are lost for about 20 s"}},
-		{name: "the only pod ends first and has a volume", modify: []func(*v1alpha1.GracefulApp){replicas(1), rolls("0", "1"), claim}, want: []string{"draining its node",
+		{name: "the only pod ends first and has a volume", modify: []testapp.Modifier{testapp.Replicas(1), rolls("0", "1"), claim}, want: []string{"draining its node",
 			"up to 1 of 1 replicas are missing, and requests are lost for about 40 s (t3 20 - t2 5 + startupSeconds 25)"}},
-		{name: "the only pod ends first, and the hook bridges the start", modify: []func(*v1alpha1.GracefulApp){replicas(1), rolls("0", "1"), preStop(26)}, want: []string{
+		{name: "the only pod ends first, and the hook bridges the start", modify: []testapp.Modifier{testapp.Replicas(1), rolls("0", "1"), preStop(26)}, want: []string{
 			"if a start takes longer than preStopSeconds 26; use 2 replicas", "if a start takes longer than preStopSeconds 26; preStopSeconds 35 leaves room"}},
-		{name: "a deadline that ends before an old pod does", modify: []func(*v1alpha1.GracefulApp){hostPort, rolls("0", "1"), deadline(75)}, want: []string{
+		{name: "a deadline that ends before an old pod does", modify: []testapp.Modifier{hostPort, rolls("0", "1"), deadline(75)}, want: []string{
 			"up to 1 of 2 replicas are missing", "spec.progressDeadlineSeconds 75 is not more than the startup budget 50 + minReadySeconds 5 + terminationGracePeriodSeconds (t3) 20 = 75: a new pod " +
 				"may have to wait for the end of an old one, and then the rollout counts as failed; set it to at least 76"}},
-		{name: "a deadline with room", modify: []func(*v1alpha1.GracefulApp){hostPort, rolls("0", "1"), deadline(76)}, want: []string{"up to 1 of 2 replicas are missing"}},
-		{name: "a percentage that comes to nothing", modify: []func(*v1alpha1.GracefulApp){hostPort, rolls("", "25%")}, want: []string{"maxUnavailable 25% comes to 0 of 2 replicas"}},
-		{name: "a percentage that must come to one pod", modify: []func(*v1alpha1.GracefulApp){hostPort, rolls("0", "25%")}, want: []string{"up to 1 of 2 replicas are missing"}},
-		{name: "no pod yet", modify: []func(*v1alpha1.GracefulApp){hostPort, replicas(0)}, want: []string{"spec.replicas is 0", "port 8080 of the node"}},
+		{name: "a deadline with room", modify: []testapp.Modifier{hostPort, rolls("0", "1"), deadline(76)}, want: []string{"up to 1 of 2 replicas are missing"}},
+		{name: "a percentage that comes to nothing", modify: []testapp.Modifier{hostPort, rolls("", "25%")}, want: []string{"maxUnavailable 25% comes to 0 of 2 replicas"}},
+		{name: "a percentage that must come to one pod", modify: []testapp.Modifier{hostPort, rolls("0", "25%")}, want: []string{"up to 1 of 2 replicas are missing"}},
+		{name: "no pod yet", modify: []testapp.Modifier{hostPort, testapp.Replicas(0)}, want: []string{"spec.replicas is 0", "port 8080 of the node"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -131,7 +127,7 @@ func TestMissingPodsAreTheControllers(t *testing.T) {
 	for _, n := range []int32{1, 2, 3, 4, 10, 100} {
 		for _, surge := range counts {
 			for _, unavailable := range counts {
-				_, errs, warnings := plan.For(testapp.New(replicas(n), rolls(surge, unavailable)), plan.Running{})
+				_, errs, warnings := plan.For(testapp.New(testapp.Replicas(n), rolls(surge, unavailable)), plan.Running{})
 				s, u := intstr.Parse(surge), intstr.Parse(unavailable)
 				zero := strings.TrimSuffix(surge, "%") == "0" && strings.TrimSuffix(unavailable, "%") == "0"
 				if refused := len(errs) > 0; refused != zero {
@@ -193,7 +189,7 @@ func TestAdoptedStrategy(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		live   appsv1.DeploymentStrategy
-		modify func(*v1alpha1.GracefulApp)
+		modify testapp.Modifier
 		warned string
 	}{
 		"Recreate":                      {live: appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType}, modify: rolls("", ""), warned: "has strategy Recreate"},

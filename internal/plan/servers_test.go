@@ -14,7 +14,7 @@ import (
 )
 
 // behindProxy puts a proxy in front of the app: the Service targets the proxy's port.
-func behindProxy(modify ...func(*corev1.Container)) func(*v1alpha1.GracefulApp) {
+func behindProxy(modify ...func(*corev1.Container)) testapp.Modifier {
 	return func(app *v1alpha1.GracefulApp) {
 		proxy := corev1.Container{Name: "proxy", Image: "proxy:1", Ports: []corev1.ContainerPort{{Name: "proxy", ContainerPort: 4180}}}
 		for _, m := range modify {
@@ -63,7 +63,7 @@ func TestProbeWithoutAHandlerAsksTheTargetedPort(t *testing.T) {
 	}
 	tests := []struct {
 		name   string
-		modify func(*v1alpha1.GracefulApp)
+		modify testapp.Modifier
 		server int
 		want   string
 	}{

@@ -12,7 +12,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
-func serviceSpec(spec corev1.ServiceSpec) func(*v1alpha1.GracefulApp) {
+func serviceSpec(spec corev1.ServiceSpec) testapp.Modifier {
 	return func(app *v1alpha1.GracefulApp) { app.Spec.Service = &v1alpha1.ServiceTemplate{Spec: spec} }
 }
 

@@ -37,8 +37,8 @@ func runShop(namespace string) {
 }
 
 // shop returns an app that can adopt the objects of runShop. It lacks the annotation.
-func shop(namespace string, modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp {
-	return testapp.New(append([]func(*v1alpha1.GracefulApp){in(namespace), func(app *v1alpha1.GracefulApp) {
+func shop(namespace string, modify ...testapp.Modifier) *v1alpha1.GracefulApp {
+	return testapp.New(append([]testapp.Modifier{in(namespace), func(app *v1alpha1.GracefulApp) {
 		app.Spec.Replicas = new(int32(4))
 		app.Spec.Selector = &v1alpha1.Selector{MatchLabels: shopLabels}
 		app.Spec.Template.Labels = shopLabels

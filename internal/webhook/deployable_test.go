@@ -20,7 +20,7 @@ import (
 // refusedByServer lists specs that pass the checks of the operator and that the API server rejects, with the API server's message.
 var refusedByServer = []struct {
 	name   string
-	modify func(*v1alpha1.GracefulApp)
+	modify testapp.Modifier
 	says   string
 }{
 	{name: "an invalid image name", modify: func(app *v1alpha1.GracefulApp) {
@@ -58,7 +58,7 @@ func namespace(labels map[string]string) string {
 	return n.Name
 }
 
-func in(namespace string) func(*v1alpha1.GracefulApp) {
+func in(namespace string) testapp.Modifier {
 	return func(app *v1alpha1.GracefulApp) { app.Namespace = namespace }
 }
 

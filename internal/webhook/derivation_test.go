@@ -14,14 +14,14 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
-func askDerivation(version string) func(*v1alpha1.GracefulApp) {
+func askDerivation(version string) testapp.Modifier {
 	return func(app *v1alpha1.GracefulApp) {
 		app.Annotations = map[string]string{v1alpha1.AnnotationDerivation: version}
 	}
 }
 
 // setVariable sets the only environment variable in the template of the serving container.
-func setVariable(name, value string) func(*v1alpha1.GracefulApp) {
+func setVariable(name, value string) testapp.Modifier {
 	return func(app *v1alpha1.GracefulApp) {
 		app.Spec.Template.Spec.Containers[0].Env = []corev1.EnvVar{{Name: name, Value: value}}
 	}
@@ -34,14 +34,14 @@ func anotherServicePort(app *v1alpha1.GracefulApp) {
 }
 
 // tryPatch makes a dry run of patch with a copy of the app.
-func tryPatch(app *v1alpha1.GracefulApp, modify func(*v1alpha1.GracefulApp)) error {
+func tryPatch(app *v1alpha1.GracefulApp, modify testapp.Modifier) error {
 	changed := app.DeepCopy()
 	modify(changed)
 	return api.Patch(ctx, changed, client.MergeFrom(app), client.DryRunAll)
 }
 
 // createDerived stores an app and its owned objects as version 1 derives them, and the derivation in the status. The app requests no version.
-func createDerived(modify ...func(*v1alpha1.GracefulApp)) *v1alpha1.GracefulApp {
+func createDerived(modify ...testapp.Modifier) *v1alpha1.GracefulApp {
 	GinkgoHelper()
 	app := testapp.New(append(modify, askDerivation("1"))...)
 	Expect(api.Create(ctx, app)).To(Succeed())

@@ -20,14 +20,14 @@ func ownedField(app *v1alpha1.GracefulApp) {
 	app.Spec.Template.Spec.TerminationGracePeriodSeconds = new(int64(30))
 }
 
-func times(t1, t2, t3 int32) func(*v1alpha1.GracefulApp) {
+func times(t1, t2, t3 int32) testapp.Modifier {
 	return func(app *v1alpha1.GracefulApp) {
 		app.Spec.Timing.ShutdownSeconds, app.Spec.Timing.PreStopSeconds = &t1, &t2
 		app.Spec.Timing.TerminationGracePeriodSeconds = &t3
 	}
 }
 
-func named(name string) func(*v1alpha1.GracefulApp) {
+func named(name string) testapp.Modifier {
 	return func(app *v1alpha1.GracefulApp) { app.Name = name }
 }
 
@@ -43,7 +43,7 @@ var _ = Describe("A GracefulApp", Ordered, func() {
 	Context("while the operator is down", describeAbsence)
 })
 
-func patch(app *v1alpha1.GracefulApp, modify func(*v1alpha1.GracefulApp), opts ...client.PatchOption) error {
+func patch(app *v1alpha1.GracefulApp, modify testapp.Modifier, opts ...client.PatchOption) error {
 	before := app.DeepCopy()
 	modify(app)
 	return api.Patch(ctx, app, client.MergeFrom(before), opts...)
