@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // Sieve (OSDI 2022) found 46 bugs in ten operators with three patterns: the operator crashes between two writes, it reads a stale state, and it
@@ -34,7 +35,7 @@ var journeys = []struct {
 	atRest bool
 	begin  func(w *testEnv)
 }{
-	{name: "creation", atRest: false, begin: func(w *testEnv) { w.create(everything) }},
+	{name: "creation", atRest: false, begin: func(w *testEnv) { w.create(testapp.Everything) }},
 	{name: "adoption", atRest: false, begin: func(w *testEnv) {
 		Expect(api.Create(ctx, w.running())).To(Succeed())
 		w.create(adopting)
@@ -62,7 +63,7 @@ func start(atRest bool) *testEnv {
 	GinkgoHelper()
 	w := newTestEnv()
 	if atRest {
-		w.create(everything)
+		w.create(testapp.Everything)
 		w.settle()
 	}
 	return w

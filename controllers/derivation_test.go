@@ -84,7 +84,7 @@ var _ = Describe("An app that was derived by version 1", func() {
 		"drain-aware":        func(*v1alpha1.GracefulApp) {},
 		"sleeping":           withoutHook,
 		"several containers": withSecondContainer,
-		"everything":         everything,
+		"everything":         testapp.Everything,
 	} {
 		It("gets no write but the status at an upgrade: "+name, func() {
 			w := newTestEnv()

@@ -54,7 +54,7 @@ var _ = Describe("A GracefulApp", func() {
 	})
 
 	It("causes no write and no event when nothing changed", func() {
-		w.create(everything)
+		w.create(testapp.Everything)
 		w.reconcile()
 		w.rollOut()
 		w.reconcile()

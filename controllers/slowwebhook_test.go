@@ -116,7 +116,7 @@ var _ = Describe("A webhook that does not answer", func() {
 
 		webhook := silence(blocked.namespace)
 		for i := range 3 * maxConcurrentReconciles {
-			blocked.create(everything, func(app *v1alpha1.GracefulApp) {
+			blocked.create(testapp.Everything, func(app *v1alpha1.GracefulApp) {
 				app.Name = fmt.Sprintf("app-%d", i)
 				app.Spec.Service.Spec.Type = ""
 			})

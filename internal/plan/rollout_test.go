@@ -1,7 +1,6 @@
 package plan_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -10,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	deploymentutil "k8s.io/kubectl/pkg/util/deployment"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
@@ -118,31 +116,6 @@ func TestRolloutsThatCannotEnd(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// TestMissingPodsAreTheControllers compares with the arithmetic of Kubernetes.
-func TestMissingPodsAreTheControllers(t *testing.T) {
-	counts := []string{"0", "1", "2", "5", "0%", "1%", "25%", "50%", "100%"}
-	for _, n := range []int32{1, 2, 3, 4, 10, 100} {
-		for _, surge := range counts {
-			for _, unavailable := range counts {
-				_, errs, warnings := plan.For(testapp.New(testapp.Replicas(n), rolls(surge, unavailable)), plan.Running{})
-				s, u := intstr.Parse(surge), intstr.Parse(unavailable)
-				zero := strings.TrimSuffix(surge, "%") == "0" && strings.TrimSuffix(unavailable, "%") == "0"
-				if refused := len(errs) > 0; refused != zero {
-					t.Errorf("maxSurge %s, maxUnavailable %s: %v, want refused %t", surge, unavailable, errs, zero)
-				}
-				_, missing, err := deploymentutil.ResolveFenceposts(&s, &u, n)
-				if err != nil {
-					t.Fatal(err)
-				}
-				want := fmt.Sprintf("up to %d of %d replicas are missing", min(missing, n), n)
-				if got := strings.Contains(strings.Join(warnings, "\n"), want); got != (missing > 0 && !zero) {
-					t.Errorf("%d replicas, maxSurge %s, maxUnavailable %s: warnings %q, Kubernetes says %d", n, surge, unavailable, warnings, missing)
-				}
-			}
-		}
 	}
 }
 

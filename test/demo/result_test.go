@@ -9,9 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gracefulapp/gracefulapp/internal/load"
 	"github.com/gracefulapp/gracefulapp/test/lab"
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
+	"github.com/gracefulapp/gracefulapp/test/load"
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 

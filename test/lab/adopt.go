@@ -9,8 +9,8 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/gracefulapp/gracefulapp/internal/load"
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
+	"github.com/gracefulapp/gracefulapp/test/load"
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 

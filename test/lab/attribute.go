@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gracefulapp/gracefulapp/internal/load"
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
+	"github.com/gracefulapp/gracefulapp/test/load"
 )
 
 // podMoment is an event in the life of a pod.

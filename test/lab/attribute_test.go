@@ -6,8 +6,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gracefulapp/gracefulapp/internal/load"
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
+	"github.com/gracefulapp/gracefulapp/test/load"
 )
 
 var zero = time.Unix(1_800_000_000, 0)

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gracefulapp/gracefulapp/internal/load"
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
+	"github.com/gracefulapp/gracefulapp/test/load"
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 

@@ -12,8 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/gracefulapp/gracefulapp/internal/load"
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
+	"github.com/gracefulapp/gracefulapp/test/load"
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/load"
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gracefulapp/gracefulapp/internal/load"
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
+	"github.com/gracefulapp/gracefulapp/test/load"
 )
 
 // ledgerLimit bounds the wait for the servers' last log lines.

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
-	"github.com/gracefulapp/gracefulapp/internal/load"
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
+	"github.com/gracefulapp/gracefulapp/test/load"
 )
 
 // lateProxyScenario returns the scenario in which a proxy hears of a deleted pod later than t2. It runs only by name, because all workloads but the

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/load"
 )
 
 // tutorialProfile has the times that the manifests of the tutorial declare.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/config/samples/tutorial"
-	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/load"
 )
 
 func TestTheTutorialRunsEachManifest(t *testing.T) {

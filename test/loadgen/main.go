@@ -1,4 +1,4 @@
-// Command loadgen runs the load clients of internal/load in a pod. It sends requests to one or more targets and prints lines of JSON (load.Line):
+// Command loadgen runs the load clients of test/load in a pod. It sends requests to one or more targets and prints lines of JSON (load.Line):
 // progress once per second, each lost request at once, and a summary at the end.
 //
 //	loadgen --duration 2m --target slow=http://198.18.0.1/?seconds=0.5,rate=50,mode=new --target fast=http://198.18.0.1/status,rate=100,mode=keep-alive
@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/load"
 )
 
 // progressPeriod is the interval at which progress is printed.

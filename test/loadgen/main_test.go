@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/load"
 )
 
 func TestBadArguments(t *testing.T) {

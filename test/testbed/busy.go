@@ -3,7 +3,7 @@ package testbed
 import (
 	"errors"
 
-	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/load"
 )
 
 // ErrTooBusy is the third result besides passed and failed: the machine was too slow for the load, so a lost request does not prove a fault.

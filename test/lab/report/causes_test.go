@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/load"
 )
 
 func TestCauses(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/load"
 )
 
 // Run has the results of one run of the lab.

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/load"
 )
 
 // PlainSuffix is the suffix of the workload that runs a recipe's server as a plain Deployment.

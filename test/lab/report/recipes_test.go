@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/load"
 )
 
 func TestRecipes(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/load"
 )
 
 // hostile is a text that would inject markup or escape sequences into the page, the terminal or a document.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/load"
 )
 
 // smallRun returns a run with numbers that can be checked by hand.

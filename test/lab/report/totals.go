@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gracefulapp/gracefulapp/internal/load"
+	"github.com/gracefulapp/gracefulapp/test/load"
 )
 
 // Total returns the sum of the counts of all clients.

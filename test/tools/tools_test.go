@@ -1,4 +1,5 @@
-package controllers
+// Package tools_test checks that the tools that wait for a GracefulApp interpret its status correctly: kstatus (Flux, helm --wait, kpt) and Argo CD.
+package tools_test
 
 import (
 	"os"
@@ -9,28 +10,46 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// healthScript is the health check that Argo CD runs for every GracefulApp.
-const healthScript = "../config/argocd/health.lua"
+const (
+	// healthScript is the health check that Argo CD runs for every GracefulApp.
+	healthScript = "../../config/argocd/health.lua"
+	// statuses has the statuses of the controller's unit tests, by case.
+	statuses = "../../controllers/testdata/statuses.yaml"
+)
 
-// checkTools checks that the tools that wait for an app interpret its status correctly: kstatus (Flux, helm --wait, kpt) and Argo CD.
-func checkTools(t *testing.T, app *v1alpha1.GracefulApp) {
+func TestToolsReadTheStatus(t *testing.T) {
+	data, err := os.ReadFile(statuses)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases := map[string]v1alpha1.GracefulAppStatus{}
+	if err := yaml.UnmarshalStrict(data, &cases); err != nil || len(cases) < 20 {
+		t.Fatalf("%d statuses, %v", len(cases), err)
+	}
+	for name, s := range cases {
+		t.Run(name, func(t *testing.T) { checkTools(t, s) })
+	}
+}
+
+func checkTools(t *testing.T, s v1alpha1.GracefulAppStatus) {
 	t.Helper()
 	wantStatus, wantHealth := status.InProgressStatus, "Progressing"
-	ready := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionReady)
+	ready := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionReady)
 	switch {
-	case meta.IsStatusConditionTrue(app.Status.Conditions, v1alpha1.ConditionStalled):
+	case meta.IsStatusConditionTrue(s.Conditions, v1alpha1.ConditionStalled):
 		wantStatus, wantHealth = status.FailedStatus, "Degraded"
 	case ready.Status == metav1.ConditionTrue:
 		wantStatus, wantHealth = status.CurrentStatus, "Healthy"
 	case ready.Reason == v1alpha1.ReasonPaused:
 		wantHealth = "Suspended"
 	}
-	content := asMap(t, app)
+	content := withStatus(t, s.ObservedGeneration, s)
 	result, err := status.Compute(&unstructured.Unstructured{Object: content})
 	if err != nil {
 		t.Fatal(err)
@@ -44,24 +63,27 @@ func checkTools(t *testing.T, app *v1alpha1.GracefulApp) {
 }
 
 func TestToolsWaitForAStatusOfThisSpec(t *testing.T) {
-	app := &v1alpha1.GracefulApp{ObjectMeta: metav1.ObjectMeta{Name: "hello", Generation: 7}}
-	for name, status := range map[string]v1alpha1.GracefulAppStatus{
+	for name, s := range map[string]v1alpha1.GracefulAppStatus{
 		"no status yet": {},
 		"a status of the spec before": {ObservedGeneration: 6, Conditions: []metav1.Condition{
 			{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAvailable},
 		}},
 	} {
-		app.Status = status
-		if health, message := argoHealth(t, asMap(t, app)); health != "Progressing" || message == "" {
+		if health, message := argoHealth(t, withStatus(t, 7, s)); health != "Progressing" || message == "" {
 			t.Errorf("%s: Argo CD says %s (%s), want Progressing", name, health, message)
 		}
 	}
 }
 
-func asMap(t *testing.T, app *v1alpha1.GracefulApp) map[string]any {
+// withStatus returns an app of two replicas. Its numbers are int64, as kstatus wants them.
+func withStatus(t *testing.T, generation int64, s v1alpha1.GracefulAppStatus) map[string]any {
 	t.Helper()
-	app.TypeMeta = metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "GracefulApp"}
-	// Not into a plain map: kstatus wants integers as integers.
+	app := &v1alpha1.GracefulApp{
+		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "GracefulApp"},
+		ObjectMeta: metav1.ObjectMeta{Name: "hello", Generation: generation},
+		Spec:       v1alpha1.GracefulAppSpec{Replicas: new(int32(2))},
+		Status:     s,
+	}
 	object := &unstructured.Unstructured{}
 	if err := plan.Convert(app, object); err != nil {
 		t.Fatal(err)

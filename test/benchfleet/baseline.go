@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+// baseline has the seconds that a bare client needs for the same writes, with as many workers as the operator and without a limit of its own.
+type baseline struct {
+	Floor float64 `json:"floorSeconds"` // applies the owned objects of all apps
+	Limit float64 `json:"limitSeconds"` // creates the apps, applies their owned objects and writes one status each
+	Patch float64 `json:"patchSeconds"` // patches the replicas of all Deployments
+}
+
+// measureBaseline measures a bare client on a control plane of its own.
+func measureBaseline(ctx context.Context, o options, n, namespaces int) (b baseline, err error) {
+	c, err := startControlPlane(o.crds)
+	if err != nil {
+		return b, err
+	}
+	defer func() { err = errors.Join(err, c.stop()) }()
+	floor, err := c.createNamespaces(ctx, "floor", namespaces)
+	if err != nil {
+		return b, err
+	}
+	limit, err := c.createNamespaces(ctx, "limit", namespaces)
+	if err != nil {
+		return b, err
+	}
+	if err := c.warmUp(ctx, floor[0]); err != nil {
+		return b, err
+	}
+	if b.Floor, err = forEach(ctx, makeApps(n, floor), c.applyOwned); err != nil {
+		return b, fmt.Errorf("floor: %w", err)
+	}
+	apps := makeApps(n, limit)
+	if b.Limit, err = forEach(ctx, apps, c.createAll); err != nil {
+		return b, fmt.Errorf("limit: %w", err)
+	}
+	b.Patch, err = forEach(ctx, apps, func(ctx context.Context, app *v1alpha1.GracefulApp) error {
+		deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: app.Namespace, Name: app.Name}}
+		return c.Patch(ctx, deployment, replicasPatch(endReplicas))
+	})
+	return b, err
+}
+
+// createAll makes all writes that an app needs: the app, its owned objects and one status.
+func (c *controlPlane) createAll(ctx context.Context, app *v1alpha1.GracefulApp) error {
+	app = app.DeepCopy()
+	if err := c.Create(ctx, app); err != nil {
+		return err
+	}
+	if err := c.applyOwned(ctx, app); err != nil {
+		return err
+	}
+	before := app.DeepCopy()
+	app.Status.ObservedGeneration = app.Generation
+	return c.Status().Patch(ctx, app, client.MergeFrom(before))
+}
+
+// warmUp opens connections and lets the API server load what it needs for the kinds.
+func (c *controlPlane) warmUp(ctx context.Context, namespace string) error {
+	if _, err := forEach(ctx, warmUpApps(namespace), c.createAll); err != nil {
+		return fmt.Errorf("warming up: %w", err)
+	}
+	return nil
+}
+
+func warmUpApps(namespace string) []*v1alpha1.GracefulApp {
+	apps := makeApps(2*workers, []string{namespace})
+	for _, app := range apps {
+		app.Name = warmUpPrefix + app.Name
+	}
+	return apps
+}
+
+// isObserved reports whether the operator has written the status of the app's generation.
+func isObserved(object client.Object) bool {
+	app, ok := object.(*v1alpha1.GracefulApp)
+	return ok && app.Status.ObservedGeneration == app.Generation
+}
+
+// hasReplicas returns a condition for Deployments.
+func hasReplicas(n int32) func(client.Object) bool {
+	return func(object client.Object) bool {
+		d, ok := object.(*appsv1.Deployment)
+		return ok && d.Spec.Replicas != nil && *d.Spec.Replicas == n
+	}
+}

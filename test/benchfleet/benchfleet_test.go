@@ -1,0 +1,61 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestUsageIsParsedBehindANameWithSpaces(t *testing.T) {
+	stat := "42 (a manager) S 1 42 42 0 -1 4194560 5 0 0 0 150 50 0 0 20 0 9 0 100 1 1"
+	got, err := parseUsage(stat, "Name:\tmanager\nVmHWM:\t  204800 kB\nVmRSS:\t  102400 kB\nThreads:\t9\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(usage{CPUSeconds: 2, RSS: 100, PeakRSS: 200}, got); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := parseUsage("42 (gone", ""); err == nil {
+		t.Error("an incomplete file is no usage")
+	}
+}
+
+func TestRequestsAreThoseOfWatchedKinds(t *testing.T) {
+	families, err := parseMetrics(strings.NewReader(`# TYPE apiserver_request_total counter
+apiserver_request_total{verb="APPLY",resource="deployments",code="201"} 5
+apiserver_request_total{verb="POST",resource="gracefulapps",code="409"} 2
+apiserver_request_total{verb="LIST",resource="services",code="200"} 3
+apiserver_request_total{verb="WATCH",resource="services",code="200"} 7
+apiserver_request_total{verb="PUT",resource="leases",code="200"} 11
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(requests{Reads: 3, Writes: 7, Failed: 2}, countRequests(families["apiserver_request_total"])); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTableShowsMedianAndRange(t *testing.T) {
+	var all []measurement
+	for i, seconds := range []float64{9, 3, 6} {
+		all = append(all, measurement{Apps: 100, Namespaces: 1, Run: i + 1, Baseline: baseline{Floor: 1, Limit: 3, Patch: 1}, Operator: operator{Create: seconds}})
+	}
+	text := table(all)
+	if !strings.Contains(text, "create / limit  2.00 (1.00-3.00)") {
+		t.Errorf("no median with its range in\n%s", text)
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	got, err := numbers("100,3000")
+	if diff := cmp.Diff([]int{100, 3000}, got); diff != "" || err != nil {
+		t.Error(diff, err)
+	}
+	for _, bad := range []string{"", "100,", "0", "a"} {
+		if _, err := numbers(bad); err == nil {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+)
+
+// measurement has the figures of one run with a number of apps.
+type measurement struct {
+	Apps       int      `json:"apps"`
+	Namespaces int      `json:"namespaces"`
+	Run        int      `json:"run"`
+	Baseline   baseline `json:"baseline"`
+	Operator   operator `json:"operator"`
+}
+
+// run measures everything, prints the table, and writes the file. A file with what was measured exists also after an error.
+func run(ctx context.Context, o options) error {
+	var all []measurement
+	for i := range o.runs {
+		for _, n := range o.sizes {
+			for _, namespaces := range o.namespaces {
+				m, err := measure(ctx, o, n, namespaces, i+1)
+				if err != nil {
+					return err
+				}
+				all = append(all, m)
+				if err := write(o.jsonFile, all); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	fmt.Print(table(all))
+	return nil
+}
+
+func measure(ctx context.Context, o options, n, namespaces, number int) (m measurement, err error) {
+	start := time.Now()
+	m = measurement{Apps: n, Namespaces: namespaces, Run: number}
+	if m.Baseline, err = measureBaseline(ctx, o, n, namespaces); err != nil {
+		return m, err
+	}
+	if m.Operator, err = measureOperator(ctx, o, n, namespaces); err != nil {
+		return m, err
+	}
+	fmt.Fprintf(os.Stderr, "run %d, %d apps in %d namespaces: created in %.1f s (bare client %.1f s); %.0f s in all\n",
+		number, n, namespaces, m.Operator.Create, m.Baseline.Limit, time.Since(start).Seconds())
+	return m, nil
+}
+
+func write(file string, all []measurement) error {
+	if file == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(all, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(text, '\n'), 0o644)
+}
