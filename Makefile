@@ -165,6 +165,11 @@ images: bin/manager bin/hello bin/loadgen bin/workload ## Build the images as ta
 	@hack/build-image.sh gracefulapp-loadgen $(VERSION) test/loadgen/Dockerfile dist/loadgen-$(VERSION).tar
 	@hack/build-image.sh gracefulapp-workload $(VERSION) test/workload/Dockerfile dist/workload-$(VERSION).tar
 
+.PHONY: test-images
+test-images: ## Prove that docker build works in a fresh clone, for amd64 and arm64; without Docker, with buildah.
+	@mkdir -p bin
+	hack/test-images.sh
+
 .PHONY: lab-images
 lab-images: ## Build the lab's proxies and load tools as image tars, from Debian packages.
 	@mkdir -p dist bin

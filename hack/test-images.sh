@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# Proves that `docker build` works in a fresh clone, for amd64 and arm64: builds the Dockerfiles of the operator, hello and the load generator from
+# HEAD's files with buildah, checks each image, and runs the images of this machine's architecture. It needs no registry and no Docker: an image
+# from a Debian package replaces the golang image, and the builds use the machine's Go toolchain, downloaded modules and build cache.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+die() { echo "test-images: $*" >&2; exit 1; }
+[ "$(id -u)" = 0 ] || die "needs root, to run the programs as an image's user"
+
+work=$(mktemp -d)
+version=test-$(basename "$work") # in no binary that was built before
+had_store=$([ -e /var/lib/containers ] && echo yes || true)
+hello_pid=""
+clean() {
+  if [ -n "$hello_pid" ]; then kill "$hello_pid" 2>/dev/null || true; fi
+  rm -rf "$work"
+  # buildah always keeps a cache of blob locations in this folder, even with another store.
+  if [ -z "$had_store" ]; then rm -rf /var/lib/containers/cache; rmdir /var/lib/containers 2>/dev/null || true; fi
+}
+trap clean EXIT
+quietly() { "$@" >"$work/log" 2>&1 || { cat "$work/log" >&2; die "failed: $*"; } }
+buildah() { command buildah --root "$work/root" --runroot "$work/run" --storage-driver vfs "$@"; }
+
+# base makes an image with the name of the golang image.
+base() {
+  local name
+  name=$(awk '$NF == "builder" { print $3 }' Dockerfile)
+  hack/build-debian-image.sh golang "$version" "$work/golang.tar"
+  quietly buildah pull "oci-archive:$work/golang.tar"
+  quietly buildah tag "gracefulapp-lab-golang:$version" "docker.io/library/$name"
+  go mod download
+  volumes=(--volume "$(go env GOROOT):/usr/local/go:ro" --volume "$(go env GOMODCACHE)/cache/download:/modules:ro" --volume "$(go env GOCACHE):/cache")
+}
+
+# build builds the Dockerfile of a program for an architecture, in the clone, as a user would. buildah 1.28, that of Debian 12, does not set BUILDPLATFORM.
+build() {
+  (cd "$work/clone" && quietly buildah build --isolation chroot --pull=never "${volumes[@]}" --platform "linux/$2" \
+    --build-arg "BUILDPLATFORM=linux/$host" --build-arg "VERSION=$version" -f "$3" -t "$1:$2" .)
+}
+
+# check compares the image's metadata, its files and the binary with what the architecture needs, and sets root to the image's files.
+check() {
+  local program=$1 arch=$2 machine=$3 got container settings
+  got=$(buildah inspect --type image --format '{{.OCIv1.OS}}/{{.OCIv1.Architecture}} {{.OCIv1.Config.User}} {{.OCIv1.Config.Entrypoint}}' "$program:$arch")
+  [ "$got" = "linux/$arch $user [/$program]" ] || die "the image $program:$arch has $got"
+  container=$(buildah from --pull=never --arch "$arch" "$program:$arch")
+  root=$(buildah mount "$container")
+  got=$(cd "$root" && find . -type f)
+  [ "$got" = "./$program" ] || die "the image $program:$arch has the files $got"
+  # The field e_machine of the ELF header.
+  got=$(od -An -t x2 --endian=little -j 18 -N 2 "$root/$program" | tr -d ' ')
+  [ "$got" = "$machine" ] || die "the program in $program:$arch is for machine 0x$got"
+  settings=$(go version -m "$root/$program")
+  for got in CGO_ENABLED=0 -trimpath=true "GOARCH=$arch"; do
+    [[ $settings == *"$got"* ]] || die "the program in $program:$arch was not built with $got: $settings"
+  done
+  echo "$program for $arch: $(du -h "$root/$program" | cut -f1)"
+}
+
+# run_image runs a program as the image does, in its files and as its user.
+run_image() { chroot --userspec="$user" "$root" "$@"; }
+
+run_manager() {
+  [[ $(run_image /manager --help 2>&1) == *-graceful-shutdown-timeout* ]] || die "manager --help does not show its flags"
+  # The manager prints its version only when it reaches a cluster.
+  grep -qa "$version" "$root/manager" || die "the manager does not have the version of the build argument"
+}
+run_loadgen() { run_image /loadgen --help >/dev/null 2>&1 || die "loadgen --help fails"; }
+run_hello() {
+  local line="" log=""
+  [ "$(run_image /hello version)" = "$version" ] || die "hello version does not print $version"
+  exec {output}< <(PORT=18080 STARTUP_SEC=0 exec chroot --userspec="$user" "$root" /hello 2>&1)
+  hello_pid=$!
+  # The output ends when hello ends.
+  until [[ $line == *'"serving"'* ]]; do
+    read -r line <&"$output" || die "hello does not serve: $log$line"
+    log+=$line$'\n'
+  done
+  run_image /hello get http://127.0.0.1:18080/livez >"$work/log" 2>&1 || die "hello does not answer: $(cat "$work/log")"
+  kill "$hello_pid"
+  wait "$hello_pid" || die "hello fails on SIGTERM: $(cat <&"$output")"
+  hello_pid=""
+}
+
+user=65532:65532 host=$(go env GOHOSTARCH)
+mkdir "$work/clone"
+git archive HEAD | tar -x -C "$work/clone"
+base
+for image in manager:Dockerfile hello:hello/Dockerfile loadgen:test/loadgen/Dockerfile; do
+  program=${image%:*}
+  for machine in amd64:003e arm64:00b7; do
+    arch=${machine%:*}
+    build "$program" "$arch" "${image#*:}"
+    check "$program" "$arch" "${machine#*:}"
+    if [ "$arch" = "$host" ]; then "run_$program"; fi
+  done
+done
