@@ -93,9 +93,9 @@ check-generated: generate manifests ## Fail if generated files are stale.
 lint: bin/golangci-lint ## Check style, API conventions, the imports of each package and the wording.
 	go run ./hack/wording
 	bin/golangci-lint run
-	cd drain && ../bin/golangci-lint run --config ../.golangci.yml
+	for module in drain test test/cluster; do (cd $$module && $(CURDIR)/bin/golangci-lint run --config $(CURDIR)/.golangci.yml) || exit 1; done
+	GOOS=darwin go vet ./...
 	for os in darwin windows; do GOOS=$$os go vet ./hello && GOOS=$$os go vet -C drain . || exit 1; done
-	cd test/cluster && ../../bin/golangci-lint run --config ../../.golangci.yml
 
 .PHONY: lint-fix
 lint-fix: bin/golangci-lint ## Correct what golangci-lint can correct.
@@ -107,7 +107,7 @@ fmt: bin/golangci-lint ## Format the Go code.
 
 .PHONY: vet
 vet: ## Run go vet.
-	go vet ./...
+	for module in . drain test test/cluster; do go vet -C $$module ./... || exit 1; done
 
 .PHONY: run
 run: ## Run the manager on this machine, against the cluster of KUBECONFIG, without its webhook.
@@ -119,13 +119,14 @@ browser: $(ECHARTS)
 
 .PHONY: test-unit
 test-unit: ## Run the unit tests: those of the packages whose tests start no API server.
-	go list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... | awk '!/controller-runtime\/pkg\/envtest/ { print $$1 }' | xargs go test
+	for module in . test; do go list -C $$module -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... | \
+		awk '!/controller-runtime\/pkg\/envtest/ { print $$1 }' | xargs go test -C $$module || exit 1; done
 	go test -C drain ./...
 
 .PHONY: test-go
 test-go: $(ASSETS) bin/kube-score bin/kustomize browser ## Run the unit tests and the tests that need an API server. As root on Debian, installs chromium.
 	@export $(with-assets); echo "API server of the tests: $$KUBEBUILDER_ASSETS"; \
-		KUBE_SCORE="$(CURDIR)/bin/kube-score" KUSTOMIZE="$(CURDIR)/bin/kustomize" go test ./...
+		KUBE_SCORE="$(CURDIR)/bin/kube-score" KUSTOMIZE="$(CURDIR)/bin/kustomize" go test ./... && go test -C test ./...
 	go test -C drain ./...
 	go test -C test/cluster ./...
 
@@ -133,11 +134,17 @@ test-go: $(ASSETS) bin/kube-score bin/kustomize browser ## Run the unit tests an
 fuzz: $(ASSETS) ## Test 50,000 random specs (FUZZ_SPECS) and 2,000 random sequences of client requests (FUZZ_SEQUENCES, from FUZZ_SEED on).
 	@$(with-assets) FUZZ_SPECS=$(or $(FUZZ_SPECS),50000) \
 		FUZZ_SEQUENCES=$(or $(FUZZ_SEQUENCES),2000) FUZZ_SEED=$(or $(FUZZ_SEED),1) \
-		go test ./test/fuzz -run 'TestSpecs|TestSequences' -v -count=1 -timeout 4h | grep -v -e '^===' -e 'passed 100 tests'
+		go test -C test ./fuzz -run 'TestSpecs|TestSequences' -v -count=1 -timeout 4h | grep -v -e '^===' -e 'passed 100 tests'
 
 .PHONY: bench
 bench: $(ASSETS) ## Measure the cost of the webhook and of the admission policies.
 	@$(with-assets) go test ./internal/webhook ./config -run '^$$' -bench .
+
+FLEET_ARGS ?=
+.PHONY: bench-fleet
+bench-fleet: $(ASSETS) bin/manager ## Compare the operator with a bare client for up to 3,000 apps (two hours): FLEET_ARGS="--sizes 100 --runs 1".
+	@mkdir -p dist
+	@$(with-assets) go run -C test ./benchfleet --manager $(CURDIR)/bin/manager --crds $(CURDIR)/config/crd/bases --json $(CURDIR)/dist/fleet.json $(FLEET_ARGS)
 
 .PHONY: test-kubebuilder
 test-kubebuilder: $(ASSETS) bin/kubebuilder bin/controller-gen bin/crd-ref-docs bin/kustomize bin/golangci-lint ## Prove that kubebuilder can add a second kind.
@@ -165,13 +172,13 @@ bin/manager: FORCE
 bin/hello: FORCE
 	@go build $(LDFLAGS) -o $@ ./hello
 bin/loadgen: FORCE
-	@go build $(LDFLAGS) -o $@ ./test/loadgen
+	@go build -C test $(LDFLAGS) -o ../$@ ./loadgen
 bin/workload: FORCE
-	@go build $(LDFLAGS) -o $@ ./test/workload
+	@go build -C test $(LDFLAGS) -o ../$@ ./workload
 bin/demo: FORCE
-	@go build $(LDFLAGS) -o $@ ./test/demo
+	@go build -C test $(LDFLAGS) -o ../$@ ./demo
 bin/lab: FORCE
-	@go build $(LDFLAGS) -o $@ ./test/lab/cmd
+	@go build -C test $(LDFLAGS) -o ../$@ ./lab/cmd
 bin/cluster: FORCE
 	@go build -C test/cluster $(LDFLAGS) -o ../../$@ .
 bin/controller-gen: hack/tools/go.mod
@@ -232,7 +239,7 @@ lab-images: ## Build the lab's proxies and load tools as image tars. Downloads D
 recipe-images: ## Build the recipes' servers as image tars. Downloads Debian packages and installs none.
 	@mkdir -p dist bin
 	@for i in web-nginx web-node web-gunicorn web-jvm; do hack/build-debian-image.sh $$i $(VERSION) dist/lab-$$i-$(VERSION).tar; done
-	@go build $(LDFLAGS) -o bin/lab-web-grpc ./test/lab/images/web-grpc
+	@go build -C test $(LDFLAGS) -o ../bin/lab-web-grpc ./lab/images/web-grpc
 	@hack/build-image.sh gracefulapp-lab-web-grpc $(VERSION) test/lab/images/web-grpc/Dockerfile dist/lab-web-grpc-$(VERSION).tar
 
 ##@ Embedded cluster (CLUSTER=name, default dev)

@@ -60,7 +60,7 @@ func TestProblemOfCommand(t *testing.T) {
 		"kubectl get gapp": false, "kubectl gte gapp": true, "kubectl -n a get pods": false, "kubectl": false,
 		"A=b kubectl get gapp": false, "A=b kubectl gte gapp": true,
 		"helm --wait": false, "helm isntall": true, "podman build .": true,
-		"go test ./docs": false, "go run ./test/notfables": true, "go test ./...": false,
+		"go test ./docs": false, "go run -C test ./notfables": true, "go test ./...": false,
 		"bin/lab render": false, "bin/bal render": true, "hack/deploy.sh": false, "hack/delpoy.sh": true, "bash .ci/run": false,
 	} {
 		if problem := problemOf(command, targets); fails != (problem != "") {
@@ -150,11 +150,15 @@ func problemOfMake(arguments, targets []string) string {
 	return ""
 }
 
-// problemOfPackages checks the packages of this module that a go command names.
+// problemOfPackages checks the packages that a go command names. -C names the folder of another module.
 func problemOfPackages(arguments []string) string {
-	for _, word := range arguments {
+	folder := ""
+	for i, word := range arguments {
+		if word == "-C" && i+1 < len(arguments) {
+			folder = arguments[i+1]
+		}
 		if strings.HasPrefix(word, "./") {
-			if problem := problemOfFile(strings.TrimSuffix(word, "...")); problem != "" {
+			if problem := problemOfFile(filepath.Join(folder, strings.TrimSuffix(word, "..."))); problem != "" {
 				return problem
 			}
 		}

@@ -11,4 +11,4 @@ bin/cluster load dist/*.tar
 eval "$(bin/cluster env)"
 make --no-print-directory deploy
 # Without -v, go test prints nothing until the last spec has ended.
-go test -v -count=1 -tags e2e -timeout 30m ./test/e2e
+go test -C test -v -count=1 -tags e2e -timeout 30m ./e2e
