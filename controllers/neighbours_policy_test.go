@@ -133,7 +133,7 @@ var _ = Describe("Neighbour Kyverno", func() {
 		func(own []corev1.Toleration) {
 			w := newTestEnv()
 			w.mutateBy(nil, func(d *appsv1.Deployment) bool { return isTolerated(d) && isAdded(d) }, added, secretAdded, tolerated)
-			w.create(func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Tolerations = own })
+			w.create(testapp.NoResources, func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.Tolerations = own })
 			w.settleUnderPolicy()
 			Expect(w.conditions()).To(ConsistOf(available))
 			w.scaler(hpaAgent).set(5)
@@ -185,7 +185,7 @@ var _ = Describe("Neighbour Kyverno", func() {
 		reasons := map[string]string{"capped": v1alpha1.ReasonAltered, "added": v1alpha1.ReasonAvailable}
 		for name, reason := range reasons {
 			w.key.Name = name
-			w.create(func(app *v1alpha1.GracefulApp) {
+			w.create(testapp.NoResources, func(app *v1alpha1.GracefulApp) {
 				app.Name = name
 				app.Spec.Template.Spec.Tolerations = []corev1.Toleration{{Key: "spot", Operator: corev1.TolerationOpExists}}
 				if reason == v1alpha1.ReasonAltered {

@@ -53,8 +53,7 @@ func TestNoCPURequest(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := admitted(t, testapp.New(behindProxy(), func(app *v1alpha1.GracefulApp) {
-				testapp.Container(app).Resources = corev1.ResourceRequirements{}
+			got := admitted(t, testapp.New(testapp.NoResources, behindProxy(), func(app *v1alpha1.GracefulApp) {
 				app.Spec.Template.Spec.Containers = append(app.Spec.Template.Spec.Containers, corev1.Container{Name: "meter", Image: "meter:1"})
 			}), tt.change)
 			if len(got) != len(tt.want) {

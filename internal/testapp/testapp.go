@@ -55,6 +55,11 @@ func Replicas(n int32) Modifier {
 	return func(app *v1alpha1.GracefulApp) { app.Spec.Replicas = &n }
 }
 
+// NoResources removes the resources of the first container.
+func NoResources(app *v1alpha1.GracefulApp) {
+	Container(app).Resources = corev1.ResourceRequirements{}
+}
+
 // Image sets the image of the first container.
 func Image(image string) Modifier {
 	return func(app *v1alpha1.GracefulApp) { Container(app).Image = image }

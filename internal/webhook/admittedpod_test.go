@@ -26,9 +26,7 @@ func describeAdmittedPod() {
 
 	It("gets a warning about a missing CPU request, unless a LimitRange sets one", func() {
 		n := namespace(nil)
-		app := testapp.New(in(n), func(app *v1alpha1.GracefulApp) {
-			app.Spec.Template.Spec.Containers[0].Resources = corev1.ResourceRequirements{}
-		})
+		app := testapp.New(in(n), testapp.NoResources)
 		Eventually(tried(app)).Should(ConsistOf(HavePrefix(`container "hello" serves requests and has no CPU request`)))
 		Expect(api.Create(ctx, &corev1.LimitRange{
 			ObjectMeta: metav1.ObjectMeta{Name: "requests", Namespace: n},
