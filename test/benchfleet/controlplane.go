@@ -96,7 +96,7 @@ func (c *controlPlane) requests(ctx context.Context) (requests, error) {
 	if err != nil {
 		return requests{}, fmt.Errorf("reading the API server's metrics: %w", err)
 	}
-	defer body.Close()
+	defer func() { _ = body.Close() }()
 	families, err := parseMetrics(body)
 	return countRequests(families["apiserver_request_total"]), err
 }

@@ -57,7 +57,7 @@ func (m *managerMetrics) read(ctx context.Context) (map[string]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the manager's metrics: %s", response.Status)
 	}

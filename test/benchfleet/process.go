@@ -45,7 +45,7 @@ func startManager(ctx context.Context, o options, c *controlPlane, dir string, f
 
 // end sends the signal and waits until the process has ended.
 func (p *process) end(signal syscall.Signal) error {
-	defer p.log.Close()
+	defer func() { _ = p.log.Close() }()
 	if err := p.cmd.Process.Signal(signal); err != nil {
 		text, _ := os.ReadFile(p.log.Name())
 		return fmt.Errorf("the manager ended early: %w\n%s", err, text)

@@ -34,10 +34,7 @@ func (f *fleet) restart(ctx context.Context, out *operator) error {
 		return err
 	}
 	err = poll(ctx, func() (bool, error) {
-		values, err := metrics.read(ctx)
-		if err != nil {
-			return false, nil // it does not listen yet
-		}
+		values, _ := metrics.read(ctx) // an error means that it does not listen yet
 		return values["controller_runtime_reconcile_total"] >= float64(len(f.apps)) &&
 			values["workqueue_depth"]+values["controller_runtime_active_workers"] == 0, nil
 	})
@@ -89,9 +86,9 @@ func (f *fleet) replaceLeader(ctx context.Context, signal syscall.Signal, replic
 		return 0, err
 	}
 	err = poll(ctx, func() (bool, error) {
-		response, err := http.Get("http://" + health + "/healthz")
-		if err != nil {
-			return false, nil // it does not listen yet
+		response, _ := http.Get("http://" + health + "/healthz") // an error means that it does not listen yet
+		if response == nil {
+			return false, nil
 		}
 		return response.StatusCode == http.StatusOK, response.Body.Close()
 	})
