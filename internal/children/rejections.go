@@ -11,8 +11,9 @@ import (
 )
 
 // immutableMessages are the texts with which the API server rejects a change of an immutable field (ValidateImmutableField, ValidateServiceUpdate). It would
-// accept the same value in a new object.
-var immutableMessages = []string{"field is immutable", "may not change once set", "can not be unset"}
+// accept the same value in a new object. The last one is for a headless Service that gets another type: the API server keeps its clusterIP None
+// (patchAllocatedValues), which only the type ClusterIP may have.
+var immutableMessages = []string{"field is immutable", "may not change once set", "can not be unset", "may not be set to 'None' for"}
 
 func changesImmutable(err error) bool {
 	status := apierrors.APIStatus(nil)

@@ -79,6 +79,7 @@ func TestRejections(t *testing.T) {
 		{name: "another selector", want: spec, immutable: true, err: apierrors.NewInvalid(deploymentType, "hello", selector)},
 		{name: "another cluster IP", want: spec, immutable: true, err: invalidService("clusterIPs", "may not change once set")},
 		{name: "no cluster IP", want: spec, immutable: true, err: invalidService("clusterIPs", "primary clusterIP can not be unset")},
+		{name: "another type for a headless Service", want: spec, immutable: true, err: invalidService("clusterIPs[0]", "may not be set to 'None' for NodePort services")},
 		{name: "a node port of another Service", want: spec, err: invalidService("ports", "provided port is already allocated")},
 		{name: "a value of another type", want: spec, err: apierrors.NewBadRequest("failed to create typed patch object")},
 		{name: "a large object", want: spec, err: apierrors.NewRequestEntityTooLargeError("limit is 3145728")},
