@@ -99,7 +99,7 @@ lint: bin/golangci-lint ## Check style, API conventions, the imports of each pac
 
 .PHONY: lint-fix
 lint-fix: bin/golangci-lint ## Correct what golangci-lint can correct.
-	bin/golangci-lint run --fix
+	for module in . drain test test/cluster; do (cd $$module && $(CURDIR)/bin/golangci-lint run --fix --config $(CURDIR)/.golangci.yml) || exit 1; done
 
 .PHONY: fmt
 fmt: bin/golangci-lint ## Format the Go code.
@@ -119,7 +119,7 @@ browser: $(ECHARTS)
 
 .PHONY: test-unit
 test-unit: ## Run the unit tests: those of the packages whose tests start no API server.
-	for module in . test; do go list -C $$module -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... | \
+	for module in . test; do go list -C $$module -f '{{.ImportPath}} {{.Imports}} {{.TestImports}} {{.XTestImports}}' ./... | \
 		awk '!/controller-runtime\/pkg\/envtest/ { print $$1 }' | xargs go test -C $$module || exit 1; done
 	go test -C drain ./...
 
@@ -198,7 +198,7 @@ bin/golangci-lint: hack/lint/go.mod hack/lint/main.go
 
 .PHONY: docker-build
 docker-build: ## Build the operator's image with CONTAINER_TOOL=docker.
-	$(CONTAINER_TOOL) build -t $(IMG) .
+	$(CONTAINER_TOOL) build --build-arg VERSION=$(VERSION) -t $(IMG) .
 
 .PHONY: docker-push
 docker-push: ## Push the operator's image.
@@ -207,13 +207,14 @@ docker-push: ## Push the operator's image.
 .PHONY: docker-buildx
 docker-buildx: ## Build and push the operator's image for PLATFORMS=linux/amd64,linux/arm64.
 	$(CONTAINER_TOOL) buildx inspect gracefulapp-builder >/dev/null 2>&1 || $(CONTAINER_TOOL) buildx create --name gracefulapp-builder
-	$(CONTAINER_TOOL) buildx build --builder gracefulapp-builder --push --platform=$(PLATFORMS) -t $(IMG) .
+	$(CONTAINER_TOOL) buildx build --builder gracefulapp-builder --push --platform=$(PLATFORMS) --build-arg VERSION=$(VERSION) -t $(IMG) .
 
 .PHONY: build-installer
-build-installer: bin/kustomize ## Write dist/crds.yaml (the CRD and the admission policies) and dist/install.yaml (the operator, IMG=...).
+build-installer: bin/kustomize ## Write dist/crds.yaml (the CRD and the admission policies) and dist/install.yaml (the operator, IMG=..., without components).
 	@mkdir -p dist
 	bin/kustomize build config/crd > dist/crds.yaml
-	KUSTOMIZE=bin/kustomize IMG='$(IMG)' hack/render.sh config/operator > dist/install.yaml
+	KUSTOMIZE=bin/kustomize IMG='$(IMG)' hack/render.sh config/operator > dist/install.yaml.tmp
+	mv dist/install.yaml.tmp dist/install.yaml
 
 TARS := dist/gracefulapp-$(VERSION).tar dist/hello-$(VERSION).tar dist/loadgen-$(VERSION).tar dist/workload-$(VERSION).tar
 
@@ -277,7 +278,7 @@ install: bin/kustomize ## Install the CRD and the admission policies.
 	bin/kustomize build config/crd | $(KUBECTL) apply --server-side --force-conflicts --field-manager=gracefulapp-deploy -f -
 
 .PHONY: uninstall
-uninstall: bin/kustomize ## Remove the CRD and the policies, and with it every GracefulApp and its pods (ignore-not-found=true).
+uninstall: bin/kustomize ## Remove the CRD and the policies, and with them every GracefulApp and its pods (ignore-not-found=true).
 	bin/kustomize build config/crd | $(KUBECTL) delete --ignore-not-found=$(ignore-not-found) -f -
 
 .PHONY: deploy

@@ -73,6 +73,8 @@ func run(o options) error {
 		if err := setupWebhook(ctx, mgr, o, certificates); err != nil {
 			return err
 		}
+	} else if err := os.Setenv("ENABLE_WEBHOOKS", "false"); err != nil { // the code that kubebuilder inserts reads it
+		return err
 	}
 	// +kubebuilder:scaffold:builder
 

@@ -56,9 +56,9 @@ const (
 	maxHeaderBytes    = 1 << 20
 )
 
-// Start serves until ctx is done and every review is answered. It accepts connections for 2 s or more after that: the kube-proxy of a control-plane node may
-// hear of the pod's end late, and a refused review fails a user's write. The manager releases its Lease after that, so the next leader begins up to 2 s
-// later; the apps run meanwhile.
+// Start serves until ctx is done and every review is answered. It accepts connections for 2 s or more after ctx is done: the kube-proxy of a control-plane
+// node may hear of the pod's end late, and a refused review fails a user's write. The manager releases its Lease when Start has returned, so the next leader
+// begins up to 2 s later; the apps run meanwhile.
 func (s *server) Start(ctx context.Context) error {
 	certificates, err := certwatcher.New(filepath.Join(s.options.CertDir, "tls.crt"), filepath.Join(s.options.CertDir, "tls.key"))
 	if err != nil {

@@ -52,7 +52,8 @@ type Options struct {
 	NodePorts utilnet.PortRange
 }
 
-// SetupWithManager registers the webhook with the manager. The returned readiness check fails until the webhook answers reviews. Reviews include dry runs as soon as the leader has written the secret path.
+// SetupWithManager registers the webhook with the manager. The returned readiness check fails until the webhook answers reviews. Reviews include dry runs
+// as soon as the leader has written the secret path.
 func SetupWithManager(ctx context.Context, mgr ctrl.Manager, o Options) (healthz.Checker, error) {
 	// Start the informers on every replica. Otherwise only the leader's controller starts them, and the first review waits for the caches.
 	for _, kind := range children.Kinds() {

@@ -60,10 +60,14 @@ func (w *waiting) count(watcher watch.Interface, seen map[client.ObjectKey]bool,
 	return false
 }
 
-// since waits until the watch has ended and returns the seconds from start to the moment of the last object.
-func (w *waiting) since(start time.Time) (float64, error) {
-	err := <-w.ended
-	return w.at.Sub(start).Seconds(), err
+// since waits until the watch has ended, or the manager, and returns the seconds from start to the moment of the last object.
+func (w *waiting) since(start time.Time, manager *process) (float64, error) {
+	select {
+	case err := <-w.ended:
+		return w.at.Sub(start).Seconds(), err
+	case <-manager.ended:
+		return 0, manager.check()
+	}
 }
 
 // pollInterval is short beside each time that the bench measures by polling.

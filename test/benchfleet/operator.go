@@ -49,6 +49,10 @@ type fleet struct {
 	namespaces []string
 	apps       []*v1alpha1.GracefulApp
 	manager    *process
+	// before and eventsBefore are read when the measured apps are created.
+	before       usage
+	eventsBefore int
+	leader       *process // the other manager while replaceLeader has two
 }
 
 // measureOperator measures the manager program on a control plane of its own.
@@ -98,11 +102,14 @@ func startFleet(ctx context.Context, o options, namespaces int) (*fleet, func() 
 }
 
 func (f *fleet) stopManager() error {
-	if f.manager == nil {
-		return nil
+	var errs []error
+	for _, p := range []*process{f.leader, f.manager} {
+		if p != nil {
+			errs = append(errs, p.end(syscall.SIGTERM))
+		}
 	}
-	defer func() { f.manager = nil }()
-	return f.manager.end(syscall.SIGTERM)
+	f.leader, f.manager = nil, nil
+	return errors.Join(errs...)
 }
 
 func (f *fleet) startFirst(ctx context.Context) (err error) {
@@ -126,6 +133,12 @@ func (f *fleet) create(ctx context.Context, out *operator) error {
 	if err != nil {
 		return err
 	}
+	if f.before, err = f.manager.usage(); err != nil {
+		return err
+	}
+	if f.eventsBefore, err = f.operatorEvents(ctx); err != nil {
+		return err
+	}
 	observed, err := f.await(ctx, &v1alpha1.GracefulAppList{}, len(f.apps), isObserved)
 	if err != nil {
 		return err
@@ -134,7 +147,7 @@ func (f *fleet) create(ctx context.Context, out *operator) error {
 	if _, err := forEach(ctx, f.apps, func(ctx context.Context, app *v1alpha1.GracefulApp) error { return f.Create(ctx, app) }); err != nil {
 		return err
 	}
-	if out.Create, err = observed.since(start); err != nil {
+	if out.Create, err = observed.since(start, f.manager); err != nil {
 		return err
 	}
 	n, err := f.perApp(ctx, before, len(f.apps))
@@ -160,9 +173,9 @@ func (f *fleet) settle(ctx context.Context, out *operator) error {
 	if err != nil {
 		return err
 	}
-	out.Events = float64(events) / float64(len(f.apps)+len(warmUpApps("")))
+	out.Events = float64(events-f.eventsBefore) / float64(len(f.apps))
 	used, err := f.manager.usage()
-	out.CPUSeconds, out.PeakRSS = used.CPUSeconds/float64(len(f.apps)), used.PeakRSS
+	out.CPUSeconds, out.PeakRSS = (used.CPUSeconds-f.before.CPUSeconds)/float64(len(f.apps)), used.PeakRSS
 	return err
 }
 
@@ -188,7 +201,7 @@ func (f *fleet) rollOut(ctx context.Context, replicas int32, generation int64) e
 	if err != nil {
 		return err
 	}
-	_, err = ready.since(time.Now())
+	_, err = ready.since(time.Now(), f.manager)
 	return err
 }
 
@@ -205,7 +218,7 @@ func (f *fleet) patch(ctx context.Context, out *operator) error {
 	if err != nil {
 		return err
 	}
-	if out.Patch, err = scaled.since(start); err != nil {
+	if out.Patch, err = scaled.since(start, f.manager); err != nil {
 		return err
 	}
 	return f.rollOut(ctx, endReplicas, 2)

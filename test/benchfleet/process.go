@@ -15,8 +15,10 @@ import (
 
 // process is a running manager program.
 type process struct {
-	cmd *exec.Cmd
-	log *os.File
+	cmd   *exec.Cmd
+	log   *os.File
+	ended chan struct{} // closed when the process has ended
+	err   error         // of cmd.Wait, once ended is closed
 }
 
 // startManager starts the manager program against the control plane. It writes its log into dir.
@@ -40,17 +42,37 @@ func startManager(ctx context.Context, o options, c *controlPlane, dir string, f
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting %s (make build): %w", o.manager, err), log.Close())
 	}
-	return &process{cmd: cmd, log: log}, nil
+	p := &process{cmd: cmd, log: log, ended: make(chan struct{})}
+	go func() {
+		defer close(p.ended)
+		p.err = errors.Join(cmd.Wait(), log.Close())
+	}()
+	return p, nil
 }
 
-// end sends the signal and waits until the process has ended.
-func (p *process) end(signal syscall.Signal) error {
-	defer func() { _ = p.log.Close() }()
-	if err := p.cmd.Process.Signal(signal); err != nil {
-		text, _ := os.ReadFile(p.log.Name())
-		return fmt.Errorf("the manager ended early: %w\n%s", err, text)
+// check returns an error with the log if the process has ended.
+func (p *process) check() error {
+	select {
+	case <-p.ended:
+		text, err := os.ReadFile(p.log.Name())
+		return fmt.Errorf("the manager ended early: %w\n%s", errors.Join(p.err, err), text)
+	default:
+		return nil
 	}
-	_ = p.cmd.Wait() // after SIGKILL it returns an error
+}
+
+// end sends the signal and waits until the process has ended. After SIGTERM the manager must end without an error.
+func (p *process) end(signal syscall.Signal) error {
+	if err := p.check(); err != nil {
+		return err
+	}
+	if err := p.cmd.Process.Signal(signal); err != nil {
+		return err
+	}
+	<-p.ended
+	if signal == syscall.SIGTERM {
+		return p.err
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"syscall"
@@ -33,13 +34,15 @@ func (f *fleet) restart(ctx context.Context, out *operator) error {
 	if f.manager, err = startManager(ctx, f.options, f.controlPlane, f.dir, "--metrics-bind-address="+metrics.address); err != nil {
 		return err
 	}
+	var lastErr error
 	err = poll(ctx, func() (bool, error) {
-		values, _ := metrics.read(ctx) // an error means that it does not listen yet
+		var values map[string]float64
+		values, lastErr = metrics.read(ctx) // fails until the manager listens
 		return values["controller_runtime_reconcile_total"] >= float64(len(f.apps)) &&
-			values["workqueue_depth"]+values["controller_runtime_active_workers"] == 0, nil
+			values["workqueue_depth"]+values["controller_runtime_active_workers"] == 0, f.manager.check()
 	})
 	if err != nil {
-		return fmt.Errorf("waiting until the queue is empty: %w", err)
+		return fmt.Errorf("waiting until the queue is empty: %w", errors.Join(err, lastErr))
 	}
 	out.Restart.Seconds = time.Since(start).Seconds()
 	used, err := f.manager.usage()
@@ -75,6 +78,7 @@ func (f *fleet) replaceLeader(ctx context.Context, signal syscall.Signal, replic
 	if err != nil {
 		return 0, err
 	}
+	f.leader = leader // until it ends, so that stop ends it after an error
 	if err := f.scaleOne(ctx, replicas); err != nil {
 		return 0, err
 	}
@@ -96,6 +100,7 @@ func (f *fleet) replaceLeader(ctx context.Context, signal syscall.Signal, replic
 		return 0, err
 	}
 	start := time.Now()
+	f.leader = nil
 	if err := leader.end(signal); err != nil {
 		return 0, err
 	}

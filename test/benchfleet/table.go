@@ -38,8 +38,8 @@ func figures() []figure {
 		{name: "restart: reads", format: "%.0f", value: func(m measurement) float64 { return m.Operator.Restart.Requests.Reads }},
 		{name: "restart: memory, MB", format: "%.0f", value: func(m measurement) float64 { return m.Operator.Restart.RSS }},
 		{name: "restart: peak memory, MB", format: "%.0f", value: func(m measurement) float64 { return m.Operator.Restart.PeakRSS }},
-		{name: "next leader after SIGTERM, s", format: "%.1f", value: func(m measurement) float64 { return m.Operator.ReleasedLease }},
-		{name: "next leader after SIGKILL, s", format: "%.1f", value: func(m measurement) float64 { return m.Operator.ExpiredLease }},
+		{name: "next leader (without webhook) after SIGTERM, s", format: "%.1f", value: func(m measurement) float64 { return m.Operator.ReleasedLease }},
+		{name: "next leader (without webhook) after SIGKILL, s", format: "%.1f", value: func(m measurement) float64 { return m.Operator.ExpiredLease }},
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/test/lab"
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
+	"github.com/gracefulapp/gracefulapp/test/load"
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
@@ -93,8 +94,8 @@ func lostLine(l report.Loss) string {
 	return strings.Join([]string{"lost: " + pod, strings.TrimSpace(string(l.Class) + " " + l.Error), row}, "; ")
 }
 
-// failure returns the verdict of the lab as an error, or nil if the run passed. It is testbed.ErrTooBusy if the machine was too busy to prove a fault, and
-// also if nothing was lost but so many requests were late: they were not sent while the pods ended.
+// failure returns the verdict of the lab as an error, or nil if the run passed. It is testbed.ErrTooBusy if the machine was too busy to prove a fault. It is
+// testbed.ErrTooBusy as well if nothing was lost, but so many requests were late: they may not have met the pods that ended.
 func failure(s report.Scenario) error {
 	const separator = "\n      "
 	switch s.Result() {
@@ -103,7 +104,11 @@ func failure(s report.Scenario) error {
 	case report.Failed:
 		return errors.New(strings.Join(s.Faults, separator))
 	case report.Passed:
-		if late := testbed.LateShare(s.Workloads[0].Total().Add(s.Workloads[1].Total())); late > testbed.MaxLateShare {
+		sum := load.Count{}
+		for _, w := range s.Workloads {
+			sum = sum.Add(w.Total())
+		}
+		if late := testbed.LateShare(sum); late > testbed.MaxLateShare {
 			return fmt.Errorf("%w: %.1f %% of the requests were sent late (limit %.0f %%)", testbed.ErrTooBusy, 100*late, 100*testbed.MaxLateShare)
 		}
 	}

@@ -67,9 +67,10 @@ type DemoView interface {
 
 // Demo is the scenario that `make demo` shows: a GracefulApp and a plain Deployment of the same image, with the same load.
 type Demo struct {
-	lab  *lab
-	view DemoView
-	step string // the current one; "" under steady load
+	lab     *lab
+	view    DemoView
+	machine report.Machine
+	step    string // the current one; "" under steady load
 }
 
 // NewDemo returns a demo in the namespace of t. It does not change the cluster yet.
@@ -100,18 +101,19 @@ func (d *Demo) Deploy(ctx context.Context) (*v1alpha1.GracefulApp, error) {
 	if err := (&round{lab: d.lab, scenario: d.scenario()}).prepare(ctx); err != nil {
 		return nil, err
 	}
+	var err error
+	if d.machine, err = d.lab.machine(ctx); err != nil {
+		return nil, err
+	}
 	app := &v1alpha1.GracefulApp{}
 	return app, d.lab.testbed.Get(ctx, client.ObjectKey{Name: DemoApp}, app)
 }
 
-// Run runs the steps under load and returns a run with one scenario. If it returns an error, the scenario has the result so far.
+// Run runs the steps under load and returns a run with one scenario. If it returns an error, the scenario has the result so far, without workloads if the
+// load did not begin or end.
 func (d *Demo) Run(ctx context.Context) (report.Run, error) {
 	result, err := d.lab.run(ctx, d.scenario())
-	found := report.Run{Begin: result.Begin, End: result.End, Version: version, Scenarios: []report.Scenario{result}}
-	if err == nil {
-		found.Machine, err = d.lab.machine(ctx)
-	}
-	return found, err
+	return report.Run{Begin: result.Begin, End: result.End, Version: version, Machine: d.machine, Scenarios: []report.Scenario{result}}, err
 }
 
 const demoReplicas = 2

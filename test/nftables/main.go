@@ -2,7 +2,7 @@
 //
 // It runs as root, in its own network namespace, and connects only to the loopback interface of that namespace:
 //
-//	go run ./test/nftables
+//	go run -C test ./nftables
 package main
 
 import (

@@ -136,7 +136,7 @@ type Workload struct {
 	Timing  Timing `json:"timing"`
 	Rows    []Row  `json:"rows"`
 	Pods    []Pod  `json:"pods"`
-	// Losses are the first MaxLosses lost requests in the order of sending. Rows count all.
+	// Losses are the lost requests in the order of sending; a stored run of the lab has the first MaxLosses of them. Rows count all.
 	Losses []Loss `json:"losses,omitempty"`
 	// Causes counts all lost requests by row of docs/failure-modes.md; the key is "" if no row fits.
 	Causes map[string]int `json:"causes,omitempty"`
