@@ -27,12 +27,12 @@ func withComponent(t *testing.T, component string) string {
 		t.Fatal(err)
 	}
 	lines := strings.Split(string(text), "\n")
-	for _, wanted := range []string{"#components:", "#- ../" + component} {
+	for _, wanted := range []string{"# components:", "# - ../" + component} {
 		i := slices.Index(lines, wanted)
 		if i < 0 {
 			t.Fatalf("config/default/kustomization.yaml has no line %q", wanted)
 		}
-		lines[i] = strings.TrimPrefix(wanted, "#")
+		lines[i] = strings.TrimPrefix(wanted, "# ")
 	}
 	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
 		t.Fatal(err)
