@@ -104,6 +104,8 @@ func managerOptions(o options, certificates <-chan struct{}) ctrl.Options {
 		HealthProbeBindAddress: o.probeAddress,
 		LeaderElection:         o.leaderElect,
 		LeaderElectionID:       "gracefulapp.apps.gracefulapp.dev",
+		// Outside of a pod, controller-runtime knows no namespace.
+		LeaderElectionNamespace: o.namespace,
 		// The process exits right after the manager stops, so it can release the Lease, and the next leader need not wait until it expires.
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &o.gracefulShutdownTimeout,

@@ -54,7 +54,7 @@ func (o *options) bind(flags *flag.FlagSet) {
 	flags.StringVar(&o.webhookConfiguration, "webhook-configuration", "gracefulapp-validating-webhook-configuration",
 		"Name of the ValidatingWebhookConfiguration into which the operator writes the CA certificate.")
 	flags.StringVar(&o.namespace, "namespace", namespaceOr("gracefulapp-system"),
-		"Namespace of the Secret and the Service. The environment variable POD_NAMESPACE sets the default.")
+		"Namespace of the Secret, the Service and the Lease. The environment variable POD_NAMESPACE sets the default.")
 }
 
 func namespaceOr(fallback string) string {

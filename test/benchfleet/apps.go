@@ -73,8 +73,15 @@ func forEach(ctx context.Context, apps []*v1alpha1.GracefulApp, do func(context.
 	return time.Since(start).Seconds(), err
 }
 
+// noOwner is the UID of apps that are not stored. Owner references need one, and no garbage collector runs.
+const noOwner = "00000000-0000-4000-8000-000000000000"
+
 // applyOwned writes an app's objects as a client without an operator does.
 func (c *controlPlane) applyOwned(ctx context.Context, app *v1alpha1.GracefulApp) error {
+	if app.UID == "" {
+		app = app.DeepCopy()
+		app.UID = noOwner
+	}
 	objects, err := ownedBy(app)
 	if err != nil {
 		return err

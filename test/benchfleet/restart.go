@@ -78,10 +78,11 @@ func (f *fleet) replaceLeader(ctx context.Context, signal syscall.Signal, replic
 	if err != nil {
 		return 0, err
 	}
-	f.leader = leader // until it ends, so that stop ends it after an error
+	f.manager = leader
 	if err := f.scaleOne(ctx, replicas); err != nil {
 		return 0, err
 	}
+	f.leader = leader // until it ends, so that stop ends it after an error
 	health, err := freeAddress()
 	if err != nil {
 		return 0, err
@@ -120,6 +121,6 @@ func (f *fleet) scaleOne(ctx context.Context, replicas int32) error {
 	deployment := &appsv1.Deployment{}
 	return poll(ctx, func() (bool, error) {
 		err := f.Get(ctx, client.ObjectKeyFromObject(app), deployment)
-		return hasReplicas(replicas)(deployment), err
+		return hasReplicas(replicas)(deployment), errors.Join(err, f.manager.check())
 	})
 }
