@@ -30,6 +30,7 @@ base() {
   quietly buildah pull "oci-archive:$work/golang.tar"
   quietly buildah tag "gracefulapp-lab-golang:$version" "docker.io/library/$name"
   go mod download
+  go -C test mod download
   volumes=(--volume "$(go env GOROOT):/usr/local/go:ro" --volume "$(go env GOMODCACHE)/cache/download:/modules:ro" --volume "$(go env GOCACHE):/cache")
 }
 
