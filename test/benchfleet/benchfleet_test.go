@@ -7,20 +7,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestUsageIsParsedBehindANameWithSpaces(t *testing.T) {
-	stat := "42 (a manager) S 1 42 42 0 -1 4194560 5 0 0 0 150 50 0 0 20 0 9 0 100 1 1"
-	got, err := parseUsage(stat, "Name:\tmanager\nVmHWM:\t  204800 kB\nVmRSS:\t  102400 kB\nThreads:\t9\n")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(usage{CPUSeconds: 2, RSS: 100, PeakRSS: 200}, got); diff != "" {
-		t.Error(diff)
-	}
-	if _, err := parseUsage("42 (gone", ""); err == nil {
-		t.Error("an incomplete file is no usage")
-	}
-}
-
 func TestRequestsAreThoseOfWatchedKinds(t *testing.T) {
 	families, err := parseMetrics(strings.NewReader(`# TYPE apiserver_request_total counter
 apiserver_request_total{verb="APPLY",resource="deployments",code="201"} 5

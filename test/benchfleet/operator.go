@@ -112,6 +112,7 @@ func (f *fleet) stopManager() error {
 	return errors.Join(errs...)
 }
 
+// startFirst starts the manager and waits until it has handled the apps of the warm-up.
 func (f *fleet) startFirst(ctx context.Context) (err error) {
 	if f.manager, err = startManager(ctx, f.options, f.controlPlane, f.dir); err != nil {
 		return err
@@ -120,7 +121,11 @@ func (f *fleet) startFirst(ctx context.Context) (err error) {
 		if err := f.Create(ctx, app); err != nil {
 			return err
 		}
-		if err := f.waitFor(ctx, app, isObserved); err != nil {
+		err := poll(ctx, func() (bool, error) {
+			err := f.Get(ctx, client.ObjectKeyFromObject(app), app)
+			return isObserved(app), errors.Join(err, f.manager.check())
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -246,11 +251,4 @@ func (f *fleet) rest(ctx context.Context, out *operator) error {
 	end, err := f.manager.usage()
 	out.Rest, out.RestCPU = after.minus(before), end.CPUSeconds-used.CPUSeconds
 	return err
-}
-
-func (f *fleet) waitFor(ctx context.Context, app *v1alpha1.GracefulApp, met func(client.Object) bool) error {
-	return poll(ctx, func() (bool, error) {
-		err := f.Get(ctx, client.ObjectKeyFromObject(app), app)
-		return met(app), err
-	})
 }

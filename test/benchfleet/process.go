@@ -7,10 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
+
+	"github.com/prometheus/procfs"
 )
 
 // process is a running manager program.
@@ -38,7 +38,6 @@ func startManager(ctx context.Context, o options, c *controlPlane, dir string, f
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 20 * time.Second
-	// A GOMEMLIMIT as in the operator's Deployment would hide how much memory it needs.
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting %s (make build): %w", o.manager, err), log.Close())
 	}
@@ -83,45 +82,17 @@ type usage struct {
 	PeakRSS    float64 // highest resident memory in MB since its start
 }
 
-// clockTicks is the unit of the times in /proc/PID/stat: USER_HZ is 100 on every architecture of Linux that Go supports.
-const clockTicks = 100
-
 // usage reads /proc.
 func (p *process) usage() (usage, error) {
-	dir := filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid))
-	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+	proc, err := procfs.NewProc(p.cmd.Process.Pid)
 	if err != nil {
 		return usage{}, err
 	}
-	status, err := os.ReadFile(filepath.Join(dir, "status"))
+	stat, err := proc.Stat()
 	if err != nil {
 		return usage{}, err
 	}
-	return parseUsage(string(stat), string(status))
-}
-
-// parseUsage parses the files stat and status of /proc/PID, see proc_pid_stat(5) and proc_pid_status(5). Pure.
-func parseUsage(stat, status string) (usage, error) {
-	_, after, found := strings.Cut(stat, ") ") // the name of the program stands in parentheses and may have spaces
-	fields := strings.Fields(after)
-	if !found || len(fields) < 13 {
-		return usage{}, fmt.Errorf("unexpected /proc/PID/stat: %q", stat)
-	}
-	user, err1 := strconv.ParseFloat(fields[11], 64)
-	system, err2 := strconv.ParseFloat(fields[12], 64)
-	u := usage{CPUSeconds: (user + system) / clockTicks}
-	for line := range strings.Lines(status) {
-		name, value, _ := strings.Cut(line, ":")
-		var kilobytes float64
-		if _, err := fmt.Sscanf(value, "%f kB", &kilobytes); err != nil {
-			continue
-		}
-		switch name {
-		case "VmRSS":
-			u.RSS = kilobytes / 1024
-		case "VmHWM":
-			u.PeakRSS = kilobytes / 1024
-		}
-	}
-	return u, errors.Join(err1, err2)
+	status, err := proc.NewStatus()
+	const megabyte = 1 << 20
+	return usage{CPUSeconds: stat.CPUTime(), RSS: float64(status.VmRSS) / megabyte, PeakRSS: float64(status.VmHWM) / megabyte}, err
 }
