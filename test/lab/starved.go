@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"time"
+
+	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
 // starvedScenario returns the scenario in which other processes take the CPU time. It runs only by name, because its run often proves nothing.
@@ -14,8 +17,11 @@ func starvedScenario() scenario {
 	}
 }
 
-// busyLoops raise the load average above 20 on a machine with two cores.
-const busyLoops = 24
+const (
+	busyLoops = 32
+	// starvedLoad is the load average over one minute above which the changes begin. The loops reach it after a minute.
+	starvedLoad = 20
+)
 
 // changeBesideBusyLoops scales down and rolls out while processes outside of the cluster use all CPU time that they get.
 func changeBesideBusyLoops(ctx context.Context, r *round) error {
@@ -25,10 +31,23 @@ func changeBesideBusyLoops(ctx context.Context, r *round) error {
 	if err != nil {
 		return err
 	}
+	if err := r.awaitLoad(ctx, starvedLoad); err != nil {
+		return err
+	}
 	if err := r.scaleTo(ctx, 1); err != nil {
 		return err
 	}
 	return r.patch(ctx, "roll out", versionPatch(r.lab.version()))
+}
+
+// awaitLoad waits until the load average exceeds a number.
+func (r *round) awaitLoad(ctx context.Context, load float64) error {
+	return r.lab.testbed.WaitFor(ctx, fmt.Sprintf("a load average above %.0f", load), 5*time.Minute, func(context.Context) (testbed.Pending, error) {
+		if now := r.lab.loadAverage(); now <= load {
+			return testbed.Pending(fmt.Sprintf("load average %.1f", now)), nil
+		}
+		return testbed.Done, nil
+	})
 }
 
 // startBusyLoops starts the processes. stop ends them and must be called also after an error.
