@@ -137,8 +137,8 @@ fuzz: $(ASSETS) ## Test 50,000 random specs (FUZZ_SPECS) and 2,000 random sequen
 		go test -C test ./fuzz -run 'TestSpecs|TestSequences' -v -count=1 -timeout 4h | grep -v -e '^===' -e 'passed 100 tests'
 
 .PHONY: bench
-bench: $(ASSETS) ## Measure the cost of the webhook and of the admission policies.
-	@$(with-assets) go test ./internal/webhook ./config -run '^$$' -bench .
+bench: $(ASSETS) ## Measure the cost of the webhook, of the admission policies and of the steps of a reconcile.
+	@$(with-assets) go test ./internal/timing ./internal/plan ./internal/children ./controllers ./internal/webhook ./config -run '^$$' -bench . -benchmem
 
 FLEET_ARGS ?=
 .PHONY: bench-fleet

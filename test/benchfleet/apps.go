@@ -78,6 +78,10 @@ const noOwner = "00000000-0000-4000-8000-000000000000"
 
 // applyOwned writes an app's objects as a client without an operator does.
 func (c *controlPlane) applyOwned(ctx context.Context, app *v1alpha1.GracefulApp) error {
+	return c.applyOwnedWith(ctx, app)
+}
+
+func (c *controlPlane) applyOwnedWith(ctx context.Context, app *v1alpha1.GracefulApp, opts ...client.ApplyOption) error {
 	if app.UID == "" {
 		app = app.DeepCopy()
 		app.UID = noOwner
@@ -87,7 +91,7 @@ func (c *controlPlane) applyOwned(ctx context.Context, app *v1alpha1.GracefulApp
 		return err
 	}
 	for _, object := range objects {
-		if err := c.Apply(ctx, object, client.FieldOwner("bench"), client.ForceOwnership); err != nil {
+		if err := c.Apply(ctx, object, append(opts, client.FieldOwner("bench"), client.ForceOwnership)...); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -17,6 +19,10 @@ type baseline struct {
 	Floor float64 `json:"floorSeconds"` // applies the owned objects of all apps
 	Limit float64 `json:"limitSeconds"` // creates the apps, applies their owned objects and writes one status each
 	Patch float64 `json:"patchSeconds"` // patches the replicas of all Deployments
+	// PatchLimit is for all writes that a change of the replicas needs: of the app, of the scale of its Deployment and of the status.
+	PatchLimit float64 `json:"patchLimitSeconds"`
+	// Admitted is Limit with a dry run of each owned object and of a pod before it.
+	Admitted float64 `json:"admittedSeconds"`
 }
 
 // measureBaseline measures a bare client on a control plane of its own.
@@ -40,15 +46,43 @@ func measureBaseline(ctx context.Context, o options, n, namespaces int) (b basel
 	if b.Floor, err = forEach(ctx, makeApps(n, floor), c.applyOwned); err != nil {
 		return b, fmt.Errorf("floor: %w", err)
 	}
+	if o.admission {
+		admitted, err := c.createNamespaces(ctx, "admitted", namespaces)
+		if err != nil {
+			return b, err
+		}
+		if b.Admitted, err = forEach(ctx, makeApps(n, admitted), c.createAdmitted); err != nil {
+			return b, fmt.Errorf("limit with dry runs: %w", err)
+		}
+	}
 	apps := makeApps(n, limit)
 	if b.Limit, err = forEach(ctx, apps, c.createAll); err != nil {
 		return b, fmt.Errorf("limit: %w", err)
 	}
-	b.Patch, err = forEach(ctx, apps, func(ctx context.Context, app *v1alpha1.GracefulApp) error {
+	if b.Patch, err = forEach(ctx, apps, func(ctx context.Context, app *v1alpha1.GracefulApp) error {
 		deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: app.Namespace, Name: app.Name}}
 		return c.Patch(ctx, deployment, replicasPatch(endReplicas))
-	})
+	}); err != nil {
+		return b, fmt.Errorf("patch: %w", err)
+	}
+	b.PatchLimit, err = forEach(ctx, apps, c.patchAll)
 	return b, err
+}
+
+// patchAll makes all writes that a change of an app's replicas needs.
+func (c *controlPlane) patchAll(ctx context.Context, app *v1alpha1.GracefulApp) error {
+	changed := &v1alpha1.GracefulApp{ObjectMeta: objectMeta(app)}
+	if err := c.Patch(ctx, changed, replicasPatch(endReplicas+1)); err != nil {
+		return err
+	}
+	deployment := &appsv1.Deployment{ObjectMeta: objectMeta(app)}
+	err := c.SubResource("scale").Patch(ctx, deployment, replicasPatch(endReplicas+1), &client.SubResourcePatchOptions{SubResourceBody: &autoscalingv1.Scale{}})
+	if err != nil {
+		return err
+	}
+	before := changed.DeepCopy()
+	changed.Status.ObservedGeneration = changed.Generation
+	return c.Status().Patch(ctx, changed, client.MergeFrom(before))
 }
 
 // createAll makes all writes that an app needs: the app, its owned objects and one status.
@@ -63,6 +97,18 @@ func (c *controlPlane) createAll(ctx context.Context, app *v1alpha1.GracefulApp)
 	before := app.DeepCopy()
 	app.Status.ObservedGeneration = app.Generation
 	return c.Status().Patch(ctx, app, client.MergeFrom(before))
+}
+
+// createAdmitted makes a dry run of each object that the webhook tries, and then all writes.
+func (c *controlPlane) createAdmitted(ctx context.Context, app *v1alpha1.GracefulApp) error {
+	if err := c.applyOwnedWith(ctx, app, client.DryRunAll); err != nil {
+		return err
+	}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: app.Namespace, GenerateName: app.Name + "-"}, Spec: app.Spec.Template.Spec}
+	if err := c.Create(ctx, pod, client.DryRunAll); err != nil {
+		return err
+	}
+	return c.createAll(ctx, app)
 }
 
 // warmUp opens connections and lets the API server load what it needs for the kinds.

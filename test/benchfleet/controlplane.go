@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -29,6 +31,17 @@ type controlPlane struct {
 	clientset  *kubernetes.Clientset
 	kubeconfig []byte
 	stop       func() error
+	skipped    *skippedDryRuns
+}
+
+// skippedDryRuns counts the webhook's warnings about dry runs.
+type skippedDryRuns struct{ atomic.Int64 }
+
+// HandleWarningHeaderWithContext counts a warning.
+func (s *skippedDryRuns) HandleWarningHeaderWithContext(_ context.Context, _ int, _, text string) {
+	if strings.Contains(text, "dry run") {
+		s.Add(1)
+	}
 }
 
 // startControlPlane starts a control plane with empty storage.
@@ -42,7 +55,8 @@ func startControlPlane(crds string) (*controlPlane, error) {
 		return nil, errors.Join(fmt.Errorf("starting the control plane: %w", err), environment.Stop())
 	}
 	config.QPS = -1 // no limit in the client
-	c := &controlPlane{stop: environment.Stop, kubeconfig: environment.KubeConfig}
+	c := &controlPlane{stop: environment.Stop, kubeconfig: environment.KubeConfig, skipped: &skippedDryRuns{}}
+	config.WarningHandlerWithContext = c.skipped
 	if c.WithWatch, err = client.NewWithWatch(config, client.Options{Scheme: newScheme()}); err == nil {
 		c.clientset, err = kubernetes.NewForConfig(config)
 	}

@@ -1,7 +1,8 @@
 // Command benchfleet measures what the operator costs a cluster with many apps. It starts its own etcd and API server for each measurement, runs the
 // real manager program, and compares it with a bare client that makes the same writes. `make bench-fleet` runs it.
 //
-//	benchfleet [--sizes 100,300,1000,3000] [--namespaces 1,100] [--runs 3] [--json FILE]
+//	benchfleet [--sizes 100,300,1000,3000] [--namespaces 1,100] [--runs 3] [--json FILE] [--plot FILE]
+//	benchfleet --from FILE [--plot FILE]
 //
 // All times are of one machine and one run: compare only ratios.
 package main
@@ -32,7 +33,14 @@ type options struct {
 	manager    string        // path of the manager program
 	crds       string        // folder with the CRD
 	jsonFile   string
-	foreign    int // foreign objects of each kind at the restart
+	plotFile   string
+	from       string // file with earlier figures, which are shown instead of new ones
+	foreign    int    // foreign objects of each kind at the restart
+	admission  bool   // measure with the webhook, too
+
+	pprof           string // loopback address of the manager's profiles
+	webhookManifest string // path of the webhook configuration
+	webhook         bool   // the manager serves its webhook
 }
 
 func main() {
@@ -63,6 +71,11 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.manager, "manager", "bin/manager", "manager program")
 	flags.StringVar(&o.crds, "crds", "config/crd/bases", "folder with the CRD")
 	flags.StringVar(&o.jsonFile, "json", "", "write all figures to this file")
+	flags.StringVar(&o.plotFile, "plot", "", "draw the cost per app into this SVG file")
+	flags.StringVar(&o.from, "from", "", "show the figures of this JSON file instead of measuring")
+	flags.BoolVar(&o.admission, "admission", true, "measure with the webhook, too")
+	flags.StringVar(&o.webhookManifest, "webhook", "config/webhook/manifests.yaml", "file with the webhook configuration")
+	flags.StringVar(&o.pprof, "pprof", "", "loopback address at which the first manager of a measurement serves its profiles")
 	flags.IntVar(&o.foreign, "foreign", 0, "foreign Deployments, Services, PodDisruptionBudgets and autoscalers (20 KB each) at the restart")
 	if err := flags.Parse(args); err != nil {
 		return o, err

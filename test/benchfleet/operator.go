@@ -114,8 +114,21 @@ func (f *fleet) stopManager() error {
 
 // startFirst starts the manager and waits until it has handled the apps of the warm-up.
 func (f *fleet) startFirst(ctx context.Context) (err error) {
-	if f.manager, err = startManager(ctx, f.options, f.controlPlane, f.dir); err != nil {
+	flags := []string{"--pprof-bind-address=" + f.pprof}
+	if f.webhook {
+		webhookFlags, err := f.installWebhook(ctx)
+		if err != nil {
+			return err
+		}
+		flags = append(flags, webhookFlags...)
+	}
+	if f.manager, err = startManager(ctx, f.options, f.controlPlane, f.dir, flags...); err != nil {
 		return err
+	}
+	if f.webhook {
+		if err := f.awaitWebhook(ctx); err != nil {
+			return fmt.Errorf("waiting for the webhook: %w", err)
+		}
 	}
 	for _, app := range warmUpApps(f.namespaces[0]) {
 		if err := f.Create(ctx, app); err != nil {

@@ -48,8 +48,19 @@ func TestAFleetAtRestCausesNoWrite(t *testing.T) {
 	ctx := t.Context()
 	run("create", func() error { return f.create(ctx, &out) })
 	run("settle", func() error { return f.settle(ctx, &out) })
-	if out.CreateWrites < 4 || out.SettleWrites < 1 {
-		t.Errorf("the counter must see the operator's writes: %+v", out)
+	// On a busy machine the cache may show a write so late that the operator repeats it.
+	const tolerance = 0.5
+	for _, count := range []struct {
+		name      string
+		got, want float64
+	}{
+		{name: "writes until the status is observed: three objects and a status", got: out.CreateWrites, want: 4},
+		{name: "writes until the app is Ready: a status", got: out.SettleWrites, want: 1},
+		{name: "events: the objects were created, and the app is available", got: out.Events, want: 2},
+	} {
+		if count.got < count.want || count.got > count.want+tolerance {
+			t.Errorf("%.3f %s per app, want %.0f", count.got, count.name, count.want)
+		}
 	}
 	for _, phase := range []string{"at rest", "at rest after a restart"} {
 		before, err := f.postedEvents(ctx)

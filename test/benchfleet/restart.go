@@ -93,7 +93,7 @@ func (f *fleet) replaceLeader(ctx context.Context, signal syscall.Signal, replic
 	err = poll(ctx, func() (bool, error) {
 		response, _ := http.Get("http://" + health + "/healthz") // an error means that it does not listen yet
 		if response == nil {
-			return false, nil
+			return false, f.manager.check()
 		}
 		return response.StatusCode == http.StatusOK, response.Body.Close()
 	})

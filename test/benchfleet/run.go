@@ -15,27 +15,54 @@ type measurement struct {
 	Run        int      `json:"run"`
 	Baseline   baseline `json:"baseline"`
 	Operator   operator `json:"operator"`
+	// Admission is zero without options.admission.
+	Admission admission `json:"admission"`
 }
 
-// run measures everything, prints the table, and writes the file. A file with what was measured exists also after an error.
+// run measures everything or reads earlier figures, and shows them.
 func run(ctx context.Context, o options) error {
+	source := func() ([]measurement, error) { return measureAll(ctx, o) }
+	if o.from != "" {
+		source = func() ([]measurement, error) { return read(o.from) }
+	}
+	all, err := source()
+	if err != nil {
+		return err
+	}
+	fmt.Print(table(all))
+	if o.plotFile == "" {
+		return nil
+	}
+	return draw(o.plotFile, all)
+}
+
+// measureAll writes the file after each measurement, so that it exists also after an error.
+func measureAll(ctx context.Context, o options) ([]measurement, error) {
 	var all []measurement
 	for i := range o.runs {
 		for _, n := range o.sizes {
 			for _, namespaces := range o.namespaces {
 				m, err := measure(ctx, o, n, namespaces, i+1)
 				if err != nil {
-					return err
+					return all, err
 				}
 				all = append(all, m)
 				if err := write(o.jsonFile, all); err != nil {
-					return err
+					return all, err
 				}
 			}
 		}
 	}
-	fmt.Print(table(all))
-	return nil
+	return all, nil
+}
+
+func read(file string) ([]measurement, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var all []measurement
+	return all, json.Unmarshal(text, &all)
 }
 
 func measure(ctx context.Context, o options, n, namespaces, number int) (m measurement, err error) {
@@ -46,6 +73,11 @@ func measure(ctx context.Context, o options, n, namespaces, number int) (m measu
 	}
 	if m.Operator, err = measureOperator(ctx, o, n, namespaces); err != nil {
 		return m, err
+	}
+	if o.admission {
+		if m.Admission, err = measureAdmission(ctx, o, n, namespaces); err != nil {
+			return m, err
+		}
 	}
 	fmt.Fprintf(os.Stderr, "run %d, %d apps in %d namespaces: created in %.1f s (bare client %.1f s); %.0f s in all\n",
 		number, n, namespaces, m.Operator.Create, m.Baseline.Limit, time.Since(start).Seconds())

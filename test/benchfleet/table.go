@@ -23,6 +23,17 @@ func figures() []figure {
 		{name: "create / limit", format: "%.2f", value: func(m measurement) float64 { return m.Operator.Create / m.Baseline.Limit }},
 		{name: "create / floor", format: "%.2f", value: func(m measurement) float64 { return m.Operator.Create / m.Baseline.Floor }},
 		{name: "patch / direct patch", format: "%.2f", value: func(m measurement) float64 { return m.Operator.Patch / m.Baseline.Patch }},
+		{name: "patch / bare client that patches app, scale and status", format: "%.2f", value: func(m measurement) float64 {
+			return m.Operator.Patch / max(m.Baseline.PatchLimit, 1e-9)
+		}},
+		{name: "create with admission / bare client with 4 dry runs", format: "%.2f", value: func(m measurement) float64 {
+			return m.Admission.Create / max(m.Baseline.Admitted, 1e-9)
+		}},
+		{name: "creation of one app, p50, ms", format: "%.0f", value: func(m measurement) float64 { return m.Admission.Without.P50 }},
+		{name: "creation of one app, p99, ms", format: "%.0f", value: func(m measurement) float64 { return m.Admission.Without.P99 }},
+		{name: "creation of one app with admission, p50, ms", format: "%.0f", value: func(m measurement) float64 { return m.Admission.With.P50 }},
+		{name: "creation of one app with admission, p99, ms", format: "%.0f", value: func(m measurement) float64 { return m.Admission.With.P99 }},
+		{name: "50 concurrent kubectl apply with admission, s", format: "%.1f", value: func(m measurement) float64 { return m.Admission.Kubectl }},
 		{name: "create, ms per app", format: "%.1f", value: perApp(create)},
 		{name: "CPU, ms per app", format: "%.1f", value: func(m measurement) float64 { return 1000 * m.Operator.CPUSeconds }},
 		{name: "writes per app until observed", format: "%.2f", value: func(m measurement) float64 { return m.Operator.CreateWrites }},
