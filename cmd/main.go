@@ -19,6 +19,7 @@ import (
 
 	appsv1alpha1 "github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/controllers"
+	"github.com/gracefulapp/gracefulapp/internal/children"
 	"github.com/gracefulapp/gracefulapp/internal/webhook"
 	// +kubebuilder:scaffold:imports
 )
@@ -60,6 +61,9 @@ func run(o options) error {
 	if err != nil {
 		return err
 	}
+	if err := children.IndexFields(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
 	reconciler := &controllers.GracefulAppReconciler{
 		Client:   mgr.GetClient(),
 		Recorder: mgr.GetEventRecorder("gracefulapp-controller"),
@@ -91,6 +95,7 @@ func run(o options) error {
 func managerOptions(o options, certificates <-chan struct{}) ctrl.Options {
 	return ctrl.Options{
 		Scheme: scheme,
+		Cache:  controllers.CacheOptions(),
 		Client: client.Options{Cache: &client.CacheOptions{Unstructured: true}}, // GracefulApps are read unstructured, as etcd has them
 		Metrics: metricsserver.Options{
 			BindAddress:    o.metricsAddress,
@@ -102,6 +107,7 @@ func managerOptions(o options, certificates <-chan struct{}) ctrl.Options {
 			Port: o.webhookPort, CertDir: o.webhookCertDir, Shutdown: o.gracefulShutdownTimeout - time.Second,
 		})},
 		HealthProbeBindAddress: o.probeAddress,
+		PprofBindAddress:       o.pprofAddress.String(),
 		LeaderElection:         o.leaderElect,
 		LeaderElectionID:       "gracefulapp.apps.gracefulapp.dev",
 		// Outside of a pod, controller-runtime knows no namespace.

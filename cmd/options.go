@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"flag"
+	"net/netip"
 	"os"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 type options struct {
 	metricsAddress          string
 	probeAddress            string
+	pprofAddress            loopbackAddress
 	leaderElect             bool
 	gracefulShutdownTimeout time.Duration
 
@@ -35,6 +38,9 @@ func (o *options) bind(flags *flag.FlagSet) {
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443",
 		"Address of the metrics endpoint (HTTPS, with authentication and authorization). 0 disables it.")
 	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address of /healthz and /readyz.")
+	flags.Var(&o.pprofAddress, "pprof-bind-address",
+		"Address of the profiles (/debug/pprof) on loopback, for example 127.0.0.1:6060. Profiles have no authentication, so other addresses are rejected. "+
+			"Empty disables them.")
 	flags.BoolVar(&o.leaderElect, "leader-elect", false,
 		"Elect a leader, which alone reconciles. Every replica answers admission reviews.")
 	flags.DurationVar(&o.gracefulShutdownTimeout, "graceful-shutdown-timeout", 10*time.Second,
@@ -62,4 +68,23 @@ func namespaceOr(fallback string) string {
 		return namespace
 	}
 	return fallback
+}
+
+// loopbackAddress is the value of a flag: an address on loopback, or "".
+type loopbackAddress string
+
+func (a *loopbackAddress) String() string { return string(*a) }
+
+// Set rejects an address that other machines can reach.
+func (a *loopbackAddress) Set(value string) error {
+	if value == "" || value == "0" {
+		*a = ""
+		return nil
+	}
+	address, err := netip.ParseAddrPort(value)
+	if err != nil || !address.Addr().IsLoopback() {
+		return errors.New("want a loopback address and a port, for example 127.0.0.1:6060; reach it with kubectl port-forward")
+	}
+	*a = loopbackAddress(value)
+	return nil
 }

@@ -5,8 +5,10 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/children"
@@ -15,6 +17,8 @@ import (
 // appState holds the values of an app that the operator keeps between reconciles. After a restart of the operator it is empty, which costs a few additional writes.
 type appState struct {
 	uid types.UID
+	// decoded is the revision of the app that was decoded last.
+	decoded decodedApp
 	// generation is the app's generation at the last reconcile.
 	generation int64
 	budget     writeBudget
@@ -26,6 +30,8 @@ type appState struct {
 	statusVersion string
 	statusTime    time.Time
 	stuck         stuckState
+	// countsChanged is the time since which only the counts in the status differ, zero if they do not.
+	countsChanged time.Time
 }
 
 // maxCacheDelay is longer than a cache needs to show a write. An app that is older for longer was restored from a backup of etcd.
@@ -48,23 +54,32 @@ type appStates struct {
 	byApp map[types.NamespacedName]*appState
 }
 
-// forApp returns the state of an app and whether the app's generation has changed since the last call. The state needs no lock, because
-// controller-runtime runs one reconcile of an app at a time.
-func (s *appStates) forApp(app *v1alpha1.GracefulApp) (state *appState, changed bool) {
+// forApp returns the app in typed form, and its state. An app is decoded once per revision, because several reconciles read the same one. The state needs
+// no lock, because controller-runtime runs one reconcile of an app at a time.
+func (s *appStates) forApp(stored *unstructured.Unstructured) (decodedApp, *appState) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	key := types.NamespacedName{Namespace: app.Namespace, Name: app.Name}
-	state = s.byApp[key]
-	if state == nil || state.uid != app.UID {
-		state = &appState{uid: app.UID, budget: newWriteBudget()}
+	key := client.ObjectKeyFromObject(stored)
+	state := s.byApp[key]
+	if state == nil || state.uid != stored.GetUID() {
+		state = &appState{uid: stored.GetUID(), budget: newWriteBudget()}
 		if s.byApp == nil {
 			s.byApp = map[types.NamespacedName]*appState{}
 		}
 		s.byApp[key] = state
 	}
-	changed = state.generation != app.Generation
-	state.generation = app.Generation
-	return state, changed
+	s.mu.Unlock()
+	if version := stored.GetResourceVersion(); state.decoded.app == nil || state.decoded.app.ResourceVersion != version {
+		state.decoded.app, state.decoded.errs = decode(stored)
+	}
+	app := *state.decoded.app // a copy, because correctStatus changes the status
+	return decodedApp{app: &app, errs: state.decoded.errs}, state
+}
+
+// isNewGeneration reports whether the app's generation has changed since the last call.
+func (s *appState) isNewGeneration(app *v1alpha1.GracefulApp) bool {
+	changed := s.generation != app.Generation
+	s.generation = app.Generation
+	return changed
 }
 
 func (s *appStates) forget(key types.NamespacedName) {

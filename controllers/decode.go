@@ -22,6 +22,12 @@ func newUnstructuredApp() *unstructured.Unstructured {
 	return object
 }
 
+// decodedApp is an app in typed form. If its spec cannot be decoded, errs is not empty.
+type decodedApp struct {
+	app  *v1alpha1.GracefulApp
+	errs field.ErrorList
+}
+
 // decode returns the typed app. If the spec cannot be decoded, it returns an error and an app that has only the metadata, the status and the
 // replicas, so that the operator can report the error and continue to scale the app.
 func decode(stored *unstructured.Unstructured) (*v1alpha1.GracefulApp, field.ErrorList) {
@@ -34,6 +40,7 @@ func decode(stored *unstructured.Unstructured) (*v1alpha1.GracefulApp, field.Err
 	if plan.Convert(map[string]any{"metadata": stored.Object["metadata"], "status": stored.Object["status"]}, app) != nil {
 		app = &v1alpha1.GracefulApp{ObjectMeta: metav1.ObjectMeta{
 			Name: stored.GetName(), Namespace: stored.GetNamespace(), UID: stored.GetUID(), Generation: stored.GetGeneration(),
+			ResourceVersion: stored.GetResourceVersion(),
 		}}
 	}
 	if n, ok, _ := unstructured.NestedInt64(stored.Object, "spec", "replicas"); ok && n >= 0 && n <= math.MaxInt32 {

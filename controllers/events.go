@@ -3,9 +3,12 @@ package controllers
 import (
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/children"
@@ -17,6 +20,9 @@ type event struct {
 	reason string
 	action string
 	note   string
+	// related is the first object that the event is about besides the app, nil if there is none. The recorder combines events of one reason into a series,
+	// and drops the later notes, only if their related objects are equal.
+	related *corev1.ObjectReference
 }
 
 // maxNoteBytes is the maximum length of a note in the events.k8s.io API.
@@ -25,18 +31,24 @@ const maxNoteBytes = 1024
 // eventsOf returns the events for the changes of the status and of the owned objects. A reconcile that changes neither makes no event.
 func eventsOf(old, updated v1alpha1.GracefulAppStatus, changes []children.Change, last lastApply) []event {
 	var all []event
+	var created []children.Change
 	for _, change := range changes {
 		switch {
-		case change.Action == children.Create, change.Action == children.Delete:
+		case change.Action == children.Create:
+			created = append(created, change)
+		case change.Action == children.Delete:
 			all = append(all, objectChanged(change))
 		case change.Action == children.Update && isRevert(change, last, old.ObservedGeneration == updated.ObservedGeneration):
 			all = append(all, reverted(change))
 		}
 	}
+	if len(created) > 0 {
+		all = append(all, objectsCreated(created))
+	}
 	before := meta.FindStatusCondition(old.Conditions, v1alpha1.ConditionReady)
 	after := meta.FindStatusCondition(updated.Conditions, v1alpha1.ConditionReady)
 	stalled := meta.IsStatusConditionTrue(updated.Conditions, v1alpha1.ConditionStalled)
-	if after != nil && needsEvent(before, after, stalled) {
+	if after != nil && needsEvent(before, after, stalled, len(created) > 0) {
 		all = append(all, readyChanged(*after, stalled))
 	}
 	all = append(all, newConflict(old, updated, v1alpha1.ConditionScaleConflict, "Scale")...)
@@ -69,16 +81,36 @@ func newConflict(old, updated v1alpha1.GracefulAppStatus, kind, action string) [
 	return []event{{kind: corev1.EventTypeWarning, reason: conflict.Reason, action: action, note: conflict.Message}}
 }
 
-// needsEvent reports whether a change of Ready is worth an event: a new reason, or a new message of a stalled app. Progress within one reason is not.
-func needsEvent(before, after *metav1.Condition, stalled bool) bool {
+// needsEvent reports whether a change of Ready is worth an event: a new reason, or a new message of a stalled app. Progress within one reason is not, nor
+// the first progress of an app whose objects were created just now, because that has an event of its own.
+func needsEvent(before, after *metav1.Condition, stalled, created bool) bool {
+	if before == nil && created && after.Reason == v1alpha1.ReasonProgressing {
+		return false
+	}
 	return before == nil || before.Reason != after.Reason || stalled && before.Message != after.Message
+}
+
+// apiVersions are those of the owned objects, by kind.
+var apiVersions = map[string]string{
+	"Deployment": appsv1.SchemeGroupVersion.String(), "Service": corev1.SchemeGroupVersion.String(),
+	"PodDisruptionBudget": policyv1.SchemeGroupVersion.String(),
 }
 
 func objectChanged(change children.Change) event {
 	return event{
 		kind: corev1.EventTypeNormal, reason: string(change.Action), action: "Apply",
-		note: string(change.Action) + " " + change.Kind + " " + change.Name,
+		note:    string(change.Action) + " " + change.Kind + " " + change.Name,
+		related: &corev1.ObjectReference{APIVersion: apiVersions[change.Kind], Kind: change.Kind, Name: change.Name},
 	}
+}
+
+// objectsCreated returns one event for all objects that a reconcile has created.
+func objectsCreated(created []children.Change) event {
+	e := objectChanged(created[0])
+	for _, change := range created[1:] {
+		e.note += ", " + change.Kind + " " + change.Name
+	}
+	return e
 }
 
 func readyChanged(ready metav1.Condition, stalled bool) event {
@@ -91,6 +123,11 @@ func readyChanged(ready metav1.Condition, stalled bool) event {
 
 func (r *GracefulAppReconciler) record(app *v1alpha1.GracefulApp, all []event) {
 	for _, e := range all {
-		r.Recorder.Eventf(app, nil, e.kind, e.reason, e.action, "%s", truncate(e.note, maxNoteBytes))
+		var related runtime.Object
+		if e.related != nil {
+			e.related.Namespace = app.Namespace
+			related = e.related
+		}
+		r.Recorder.Eventf(app, related, e.kind, e.reason, e.action, "%s", truncate(e.note, maxNoteBytes))
 	}
 }

@@ -42,10 +42,10 @@ type GracefulAppReconciler struct {
 // +kubebuilder:rbac:groups=apps.gracefulapp.dev,resources=gracefulapps,verbs=list;watch
 // +kubebuilder:rbac:groups=apps.gracefulapp.dev,resources=gracefulapps/status,verbs=patch
 // +kubebuilder:rbac:groups=apps.gracefulapp.dev,resources=gracefulapps/finalizers,verbs=update
-// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=list;watch;create;patch
+// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups=apps,resources=deployments/scale,verbs=patch
-// +kubebuilder:rbac:groups="",resources=services,verbs=list;watch;create;patch
-// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=list;watch;create;patch;delete
+// +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=autoscaling,resources=horizontalpodautoscalers,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=resourcequotas,verbs=list;watch
 // +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingadmissionpolicies;validatingadmissionpolicybindings,verbs=list;watch
@@ -54,7 +54,7 @@ type GracefulAppReconciler struct {
 // +kubebuilder:rbac:groups="",resources=pods,verbs=create;list
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// The operator needs no verb get, because it reads from the cache. It only watches quotas, admission policies and webhook configurations: see
+// The operator reads from the cache. It gets an object only to adopt it, because the cache has not the whole of it. It only watches quotas, admission policies and webhook configurations: see
 // watchCauses. It creates pods only as dry runs, at admission, and lists pods only while an app is not Ready: see observeStuckPod.
 
 // Reconcile changes the owned objects of an app to match its spec, and updates its status. The garbage collector deletes the owned objects of a
@@ -73,18 +73,18 @@ func (r *GracefulAppReconciler) Reconcile(ctx context.Context, req ctrl.Request)
 
 func (r *GracefulAppReconciler) reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	stored := newUnstructuredApp()
-	if err := r.Get(ctx, req.NamespacedName, stored); err != nil || stored.GetDeletionTimestamp() != nil {
+	if err := r.Get(ctx, req.NamespacedName, stored, client.UnsafeDisableDeepCopy); err != nil || stored.GetDeletionTimestamp() != nil {
 		r.states.forget(req.NamespacedName)
 		r.failing.set(req.NamespacedName, false)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	app, undecodable := decode(stored)
-	s := reconcileState{app: app, specErrors: undecodable, now: r.Clock.Now()}
-	s.state, s.specChanged = r.states.forApp(app)
+	decoded, state := r.states.forApp(stored)
+	app := decoded.app
+	s := reconcileState{app: app, state: state, specErrors: decoded.errs, specChanged: state.isNewGeneration(app), now: r.Clock.Now()}
 	s.state.correctStatus(app, s.now)
-	s.observed, s.err = children.Observe(ctx, r.Client, app)
+	s.observed, s.err = children.Observe(ctx, children.Reader{Cache: r.Client, Live: r.live()}, app)
 	s.observeFailed = s.err != nil
-	if !s.observeFailed && len(undecodable) == 0 {
+	if !s.observeFailed && len(decoded.errs) == 0 {
 		s.plan, s.specErrors, _ = plan.For(app, s.observed.Running())
 	}
 	api := guardedClient{Client: r.Client, guard: s.limitWrite}
@@ -139,10 +139,10 @@ func (r *GracefulAppReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WithOptions(controllerOptions()).
 		For(newUnstructuredApp()).
 		Watches(newUnstructuredApp(), r.interruptChanged()).
-		Watches(&appsv1.Deployment{}, byName).
-		Watches(&corev1.Service{}, byName).
-		Watches(&policyv1.PodDisruptionBudget{}, handler.EnqueueRequestsFromMapFunc(r.appsOfDisruptionBudget)).
-		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, handler.EnqueueRequestsFromMapFunc(appOfAutoscaler))
+		Watches(&appsv1.Deployment{}, byName, relevantChanges()).
+		Watches(&corev1.Service{}, byName, relevantChanges()).
+		Watches(&policyv1.PodDisruptionBudget{}, handler.EnqueueRequestsFromMapFunc(r.appsOfDisruptionBudget), relevantChanges()).
+		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, handler.EnqueueRequestsFromMapFunc(appOfAutoscaler), relevantChanges())
 	if err := watchCauses(b, mgr, &r.failing, r.Clock); err != nil {
 		return err
 	}

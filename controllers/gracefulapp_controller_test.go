@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -27,9 +28,10 @@ var _ = Describe("A GracefulApp", func() {
 
 	It("gets a Service, a Deployment and a PodDisruptionBudget of its name, and becomes Ready", func() {
 		app := w.create()
-		Expect(w.reconcile()).To(Equal([]string{
-			"Apply Service", "Apply Deployment", "Apply PodDisruptionBudget", "Patch status GracefulApp",
-		}))
+		writes := w.reconcile()
+		Expect(writes).To(ConsistOf("Apply Service", "Apply Deployment", "Apply PodDisruptionBudget", "Patch status GracefulApp"))
+		Expect(slices.Index(writes, "Apply Service")).To(BeNumerically("<", slices.Index(writes, "Apply Deployment")), "pods read the Services at their start")
+		Expect(writes[3]).To(Equal("Patch status GracefulApp"))
 		Expect(w.conditions()).To(ConsistOf(progressing, "Reconciling=True Progressing"))
 		for _, object := range []client.Object{w.deployment(), fetch(w, &corev1.Service{}), w.budget()} {
 			Expect(metav1.IsControlledBy(object, app)).To(BeTrue(), "%T", object)
@@ -45,10 +47,7 @@ var _ = Describe("A GracefulApp", func() {
 		Expect([]int32{status.Timing.ShutdownSeconds, status.Timing.PreStopSeconds, status.Timing.TerminationGracePeriodSeconds}).
 			To(Equal([]int32{10, 5, 20}))
 		Expect(w.events.take()).To(Equal([]string{
-			"Normal Created: Created Service hello",
-			"Normal Created: Created Deployment hello",
-			"Normal Created: Created PodDisruptionBudget hello",
-			"Normal Progressing: 0 of 2 replicas are available, 0 ready, 0 up to date",
+			"Normal Created: Created Service hello, Deployment hello, PodDisruptionBudget hello",
 			"Normal Available: 2 of 2 replicas are available, 2 ready, 2 up to date",
 		}))
 	})

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -33,7 +34,8 @@ type testEnv struct {
 	key       client.ObjectKey
 	events    *recordedEvents
 	clock     *clocktesting.FakePassiveClock
-	// writes are the writes of the last reconcile, for example "Apply Deployment".
+	// writes are the writes of the last reconcile, for example "Apply Deployment". Some of them run at the same time, so mu is held while one is added.
+	mu     sync.Mutex
 	writes []string
 	// fail returns the error of a write; nil means that every write succeeds.
 	fail func(verb, kind string) error
@@ -54,7 +56,7 @@ func newTestEnv() *testEnv {
 	w.key = client.ObjectKey{Namespace: namespace.Name, Name: "hello"}
 	w.clock = clocktesting.NewFakePassiveClock(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))
 	w.GracefulAppReconciler = &GracefulAppReconciler{
-		Client:   interceptor.NewClient(api, w.interceptors()),
+		Client:   interceptor.NewClient(testapp.Unindexed(api), w.interceptors()),
 		Recorder: w.events,
 		Clock:    w.clock,
 	}
@@ -71,6 +73,8 @@ func (w *testEnv) write(verb string, object any) error {
 	case interface{ GetKind() *string }:
 		kind = *o.GetKind()
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.writes = append(w.writes, verb+" "+kind)
 	if w.fail != nil {
 		return w.fail(verb, kind)
@@ -136,10 +140,18 @@ func (w *testEnv) reconcile() []string {
 	return w.writes
 }
 
-// try advances the clock by a minute, so that earlier writes no longer count, and reconciles the app.
+// try advances the clock by a minute, so that earlier writes no longer count, and reconciles the app. As the work queue does, it reconciles once more if
+// only the counts in the status differed.
 func (w *testEnv) try() (ctrl.Result, error) {
 	w.clock.SetTime(w.clock.Now().Add(time.Minute))
-	return w.tryNow()
+	result, err := w.tryNow()
+	if state := w.states.byApp[w.key]; err == nil && state != nil && !state.countsChanged.IsZero() {
+		writes := w.writes
+		w.clock.SetTime(w.clock.Now().Add(result.RequeueAfter))
+		result, err = w.tryNow()
+		w.writes = append(writes, w.writes...)
+	}
+	return result, err
 }
 
 func (w *testEnv) tryNow() (ctrl.Result, error) {

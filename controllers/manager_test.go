@@ -10,6 +10,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
@@ -19,17 +21,20 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/children"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // startManager runs the controller with a manager, as the operator does, until stop is called or the spec ends.
 func startManager(modify ...func(*GracefulAppReconciler)) (stop func()) {
 	GinkgoHelper()
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"},
+		Scheme: scheme, Cache: CacheOptions(), Metrics: metricsserver.Options{BindAddress: "0"},
 		Client:     client.Options{Cache: &client.CacheOptions{Unstructured: true}},
 		Controller: ctrlconfig.Controller{SkipNameValidation: new(true)}, // one after another, each with the same name
 	})
 	Expect(err).NotTo(HaveOccurred())
+	Expect(children.IndexFields(ctx, mgr.GetFieldIndexer())).To(Succeed())
 	reconciler := &GracefulAppReconciler{Client: mgr.GetClient(), Recorder: events.NewFakeRecorder(10_000), Clock: clock.RealClock{},
 		Live: mgr.GetAPIReader()}
 	for _, m := range modify {
@@ -57,6 +62,18 @@ func (c hurriedClock) Now() time.Time { return c.began.Add(6000 * c.Since(c.bega
 
 // With a manager, the reconciler reads from caches, which may be stale.
 var _ = Describe("The manager", func() {
+	// The cache has little of an object without a controller, so the event of a change may show no difference.
+	It("adopts an object as soon as it can be adopted", func() {
+		startManager()
+		w := newTestEnv()
+		Expect(api.Create(ctx, w.running())).To(Succeed())
+		w.create(adopting, testapp.Replicas(5))
+		Eventually(w.conditions).Should(ContainElement("Stalled=True InvalidSpec"), "the Deployment has 3 replicas")
+		Expect(api.Patch(ctx, w.deployment(), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"replicas":5}}`)))).To(Succeed())
+		Eventually(w.conditions).ShouldNot(ContainElement("Stalled=True InvalidSpec"))
+		Eventually(func() bool { return metav1.IsControlledBy(w.deployment(), w.app()) }).Should(BeTrue(), w.readyMessage)
+	})
+
 	It("always becomes Ready again after an owned object was restored", func() {
 		startManager(func(r *GracefulAppReconciler) { r.Clock = hurriedClock{began: r.Clock.Now()} }) // the repairs are more than a minute's writes
 		w := newTestEnv()

@@ -205,7 +205,7 @@ var _ = Describe("Neighbour Kyverno", func() {
 			last := before
 			before = writes.Load()
 			g.Expect(before).To(And(Equal(last), BeNumerically(">=", 2*4)), "two apps with three objects and a status each")
-		}).WithTimeout(10 * time.Second).WithPolling(200 * time.Millisecond).Should(Succeed())
+		}).WithTimeout(10*time.Second).WithPolling(2*countsDelay).Should(Succeed(), "counts are written a second later")
 		Consistently(writes.Load).WithTimeout(time.Second).WithPolling(200 * time.Millisecond).Should(Equal(before))
 	})
 

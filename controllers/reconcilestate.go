@@ -48,9 +48,12 @@ func (r *GracefulAppReconciler) apply(ctx context.Context, api client.Client, s 
 		return
 	}
 	var observed children.Observed
-	observed, s.changes, s.err = children.Scale(ctx, api, s.app, s.observed)
+	observed, s.changes, s.err = children.Scale(ctx, api, s.app, s.observed, &s.state.answers)
 	if len(s.specErrors) == 0 && len(s.observed.Foreign) == 0 && len(s.observed.Terminating) == 0 {
 		s.err = errors.Join(s.err, r.applyObjects(ctx, api, s, observed))
+	}
+	if s.specChanged && errors.Is(s.err, children.ErrBehind) {
+		s.state.generation = 0 // the next reconcile makes the writes of this change
 	}
 	for _, change := range s.changes {
 		log.FromContext(ctx).Info("Changed an owned object", "action", change.Action, "kind", change.Kind, "name", change.Name)
@@ -65,7 +68,8 @@ func (r *GracefulAppReconciler) applyObjects(ctx context.Context, api client.Cli
 	}
 	digest := planDigest(s.plan)
 	s.lastApply = s.state.comparePlan(digest)
-	changes, err := children.Apply(ctx, api, s.plan, observed, &s.state.answers)
+	// Writes that count against the limit come one after another, so that the most important ones come first.
+	changes, err := children.Apply(ctx, api, s.plan, observed, &s.state.answers, s.specChanged)
 	s.changes = append(s.changes, changes...)
 	if !anyError(err, isNotAltered) {
 		s.state.appliedDigest = digest
@@ -90,19 +94,21 @@ func (s *reconcileState) requeueWithin(wait time.Duration) {
 	}
 }
 
-// writeStatus patches the status if it differs. It returns false if the write is delayed. A change of the counts alone never uses the last write that
-// the limit allows: that one is reserved for a condition. A deleted app is no error. The response is read as an unstructured object, because the app may
+// writeStatus patches the status if it differs. It returns false if the write is delayed. A change of the counts alone waits for countsDelay, and never
+// uses the last write that the limit allows: that one is reserved for a condition. A deleted app is no error. The response is read as an unstructured object, because the app may
 // not be decodable.
 func (s *reconcileState) writeStatus(ctx context.Context, api client.Client, status v1alpha1.GracefulAppStatus) (bool, error) {
 	if apiequality.Semantic.DeepEqual(s.app.Status, status) {
+		s.state.countsChanged = time.Time{}
 		return true, nil
 	}
 	if !s.specChanged && differOnlyInCounts(s.app.Status, status) {
-		if wait := waitFor(s.state.budget.status, s.now, 2); wait > 0 {
+		if wait := max(s.untilCountsSettle(status), waitFor(s.state.budget.status, s.now, 2)); wait > 0 {
 			s.requeueWithin(wait)
 			return false, nil
 		}
 	}
+	s.state.countsChanged = time.Time{}
 	updated := s.app.DeepCopy()
 	updated.Status = status
 	patch, err := client.MergeFrom(s.app).Data(updated)
@@ -120,6 +126,20 @@ func (s *reconcileState) writeStatus(ctx context.Context, api client.Client, sta
 		s.state.status, s.state.statusVersion, s.state.statusTime = status, answer.GetResourceVersion(), s.now
 	}
 	return true, client.IgnoreNotFound(err)
+}
+
+// countsDelay is the wait before a status is written in which only the counts differ. While pods start and end, the counts change several times a second.
+const countsDelay = time.Second
+
+// untilCountsSettle returns the wait before a status that differs only in counts and messages may be written, 0 if only messages differ.
+func (s *reconcileState) untilCountsSettle(status v1alpha1.GracefulAppStatus) time.Duration {
+	if !countsDiffer(s.app.Status, status) {
+		return 0
+	}
+	if s.state.countsChanged.IsZero() {
+		s.state.countsChanged = s.now
+	}
+	return s.state.countsChanged.Add(countsDelay).Sub(s.now)
 }
 
 // result returns the time of the next reconcile. Transient errors are retried with backoff. After a rejected request, the next reconcile comes with a

@@ -123,6 +123,28 @@ var _ = Describe("Scaling", func() {
 	})
 })
 
+var _ = Describe("A status in which only the counts differ", func() {
+	It("is written a second later, with the counts of then", func() {
+		w := settled()
+		drains := func(n int32) {
+			d := w.deployment()
+			d.Status.TerminatingReplicas = &n
+			Expect(api.Status().Update(ctx, d)).To(Succeed())
+		}
+		drains(1)
+		result, err := w.tryNow()
+		Expect(err).NotTo(HaveOccurred())
+		Expect(w.writes).To(BeEmpty())
+		Expect(result.RequeueAfter).To(Equal(countsDelay))
+		drains(2)
+		w.clock.SetTime(w.clock.Now().Add(countsDelay))
+		_, err = w.tryNow()
+		Expect(err).NotTo(HaveOccurred())
+		Expect(w.writes).To(Equal([]string{onlyStatus}))
+		Expect(w.app().Status.TerminatingReplicas).To(HaveValue(BeEquivalentTo(2)))
+	})
+})
+
 var _ = Describe("An owned object that has lost its owner reference", func() {
 	for _, d := range derivedFields {
 		It("is still the app's own: the "+d.kind+" gets it back", func() {

@@ -58,6 +58,18 @@ func differOnlyInCounts(a, b v1alpha1.GracefulAppStatus) bool {
 	return apiequality.Semantic.DeepEqual(withoutCounts(a), withoutCounts(b))
 }
 
+// countsDiffer reports whether two statuses differ in the numbers of pods. The condition Draining follows from them.
+func countsDiffer(a, b v1alpha1.GracefulAppStatus) bool {
+	numbers := func(s v1alpha1.GracefulAppStatus) [5]int32 {
+		terminating := int32(0)
+		if s.TerminatingReplicas != nil {
+			terminating = *s.TerminatingReplicas
+		}
+		return [5]int32{s.Replicas, s.UpdatedReplicas, s.ReadyReplicas, s.AvailableReplicas, terminating}
+	}
+	return numbers(a) != numbers(b)
+}
+
 func withoutCounts(status v1alpha1.GracefulAppStatus) v1alpha1.GracefulAppStatus {
 	status = *status.DeepCopy()
 	copyCounts(&status, nil)

@@ -288,7 +288,11 @@ var _ = Describe("A rollout that is stuck", func() {
 			_, err := w.Reconcile(ctx, ctrl.Request{NamespacedName: other.key})
 			Expect(err).NotTo(HaveOccurred())
 			other.surge()
-			w.clock.SetTime(w.clock.Now().Add(stuckAfter))
+			for range 2 { // the new counts are written a second later
+				_, err := w.Reconcile(ctx, ctrl.Request{NamespacedName: other.key})
+				Expect(err).NotTo(HaveOccurred())
+				w.clock.SetTime(w.clock.Now().Add(stuckAfter))
+			}
 			result, err := w.Reconcile(ctx, ctrl.Request{NamespacedName: other.key})
 			Expect(err).NotTo(HaveOccurred())
 			Expect(result.RequeueAfter).To(Equal(podListRetry))

@@ -1,6 +1,9 @@
 package children
 
 import (
+	"crypto/sha256"
+	"encoding/json"
+	"sync"
 	"time"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
@@ -10,10 +13,51 @@ import (
 
 // Answers remembers, for each owned object of one app, the API server's answer if it differs from the applied configuration because a mutating
 // policy adds or changes fields. The operator does not apply the same configuration again: it would change nothing, or, if the policy writes the
-// current time, would repeat forever. The zero value is ready to use.
+// current time, would repeat forever. It also remembers which revisions were equal to the plan, because most reconciles compare the same ones again. The
+// zero value is ready to use.
 type Answers struct {
+	mu     sync.Mutex
 	byKind map[string]answer
-	now    time.Time
+	equal  map[string]comparison
+	// written is the last write of each owned object, by kind, and of the Deployment's scale.
+	written map[string]lastWrite
+	now     time.Time
+}
+
+// comparison identifies a revision of a live object and the configuration that it was compared with.
+type comparison struct {
+	uid             types.UID
+	resourceVersion string
+	digest          [sha256.Size]byte // of the configuration
+}
+
+func comparisonOf(o ownedObject) comparison {
+	data, err := json.Marshal(o.desired)
+	if err != nil { // apply configurations can always be marshaled
+		return comparison{}
+	}
+	return comparison{uid: o.live.GetUID(), resourceVersion: o.live.GetResourceVersion(), digest: sha256.Sum256(data)}
+}
+
+// isEqual calls compare, unless an earlier call with the same revision and configuration has returned true. A comparison takes a millisecond.
+func (a *Answers) isEqual(o ownedObject, compare func() bool) bool {
+	if a == nil {
+		return compare()
+	}
+	this := comparisonOf(o)
+	a.mu.Lock()
+	known := a.equal[o.kind] == this && this != comparison{}
+	a.mu.Unlock()
+	if known || !compare() {
+		return known
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.equal == nil {
+		a.equal = map[string]comparison{}
+	}
+	a.equal[o.kind] = this
+	return true
 }
 
 type answer struct {
@@ -31,6 +75,8 @@ func (a *Answers) keep(kind string, given answer) {
 	if a == nil {
 		return
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	given.at = a.now
 	delete(a.byKind, kind)
 	if apiequality.Semantic.DeepEqual(given.stored, given.applied) {
@@ -47,7 +93,9 @@ func (a *Answers) find(o ownedObject) (answer, bool) {
 	if a == nil {
 		return answer{}, false
 	}
+	a.mu.Lock()
 	last, ok := a.byKind[o.kind]
+	a.mu.Unlock()
 	if !ok || o.live == nil || last.uid != o.live.GetUID() || !apiequality.Semantic.DeepEqual(last.applied, o.desired) {
 		return answer{}, false
 	}
@@ -57,6 +105,8 @@ func (a *Answers) find(o ownedObject) (answer, bool) {
 
 // Begin starts a reconcile. It forgets changed answers that are not newer than expired, so that the operator applies those objects again.
 func (a *Answers) Begin(now, expired time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.now = now
 	for kind, last := range a.byKind {
 		if last.altered != nil && !last.at.After(expired) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -13,30 +12,46 @@ import (
 )
 
 // Apply creates, updates and deletes the owned objects as the plan says, and returns the changes. It calls the API server only for objects that
-// differ. If the write of one object fails, it continues with the next. There is one exception: after an error of the Service, it does not update the
-// Deployment if the new pods lack a port that the live Service targets. Do not call it for a plan that has field errors. The answers may be nil.
-func Apply(ctx context.Context, c client.Client, p plan.Plan, o Observed, answers *Answers) ([]Change, error) {
-	var changes []Change
-	var errs []error
-	for _, object := range ownedObjects(p, o) {
-		if object.kind == deploymentKind && slices.ContainsFunc(errs, isNotAltered) && removesTargetPort(p, o) {
-			continue
-		}
-		object.answers = answers
-		action := object.requiredAction()
-		change, err := object.execute(ctx, c, action)
-		if change != nil {
-			changes = append(changes, *change)
-		}
-		if err != nil {
-			errs = append(errs, err)
+// differ. The Service comes before the Deployment: pods get the environment variables only of Services that exist when they start. After an error of
+// the Service, it does not update the Deployment if the new pods lack a port that the live Service targets. The PodDisruptionBudget needs neither, so with
+// atOnce its write runs at the same time; otherwise it is the last. Do not call Apply for a plan that has field errors. The answers may be nil.
+func Apply(ctx context.Context, c client.Client, p plan.Plan, o Observed, answers *Answers, atOnce bool) ([]Change, error) {
+	objects := ownedObjects(p, o)
+	changes, errs := make([]*Change, len(objects)), make([]error, len(objects))
+	apply := func(i int) {
+		objects[i].answers = answers
+		changes[i], errs[i] = objects[i].execute(ctx, c, objects[i].requiredAction())
+	}
+	applyServing := func() {
+		apply(serviceIndex)
+		if err := errs[serviceIndex]; err == nil || !isNotAltered(err) || !removesTargetPort(p, o) {
+			apply(deploymentIndex)
 		}
 	}
-	return changes, errors.Join(errs...)
+	applyBudget := func() { apply(budgetIndex) }
+	if atOnce {
+		parallel(applyServing, applyBudget)
+	} else {
+		applyServing()
+		applyBudget()
+	}
+	var made []Change
+	for _, change := range changes {
+		if change != nil {
+			made = append(made, *change)
+		}
+	}
+	return made, errors.Join(errs...)
 }
 
 // execute sends the write for the action and returns the change, or nil if the object did not change.
 func (o ownedObject) execute(ctx context.Context, api client.Client, action Action) (*Change, error) {
+	if action == Nothing || action == Wait {
+		return nil, nil
+	}
+	if _, ok := o.answers.writeNotShown(o.kind, o.live); ok {
+		return nil, o.answers.resultNotShown(o)
+	}
 	change := &Change{Action: action, Kind: o.kind, Name: o.name()}
 	switch action {
 	case Create:
@@ -48,37 +63,43 @@ func (o ownedObject) execute(ctx context.Context, api client.Client, action Acti
 		}
 		return change, o.checkAnswer(answer)
 	case Update:
-		if last, ok := o.answers.find(o); ok {
-			return nil, last.altered
-		}
-		version, err := transferOwnership(ctx, api, o)
-		if err != nil {
-			return nil, err
-		}
-		if !o.mustBeCurrent {
-			version = ""
-		}
-		answer, err := o.apply(ctx, api, version)
-		if err != nil {
-			return nil, fmt.Errorf("applying %s %s: %w", o.kind, o.name(), o.withAdvice(err))
-		}
-		if answer.GetResourceVersion() == o.live.GetResourceVersion() {
-			change = nil
-		} else if !o.adopted { // an adoption is not a revert
-			change.By = revertedManagers(o.live.GetManagedFields(), answer.GetManagedFields())
-		}
-		if err := o.checkAnswer(answer); err != nil {
-			return nil, err // a policy changed the object again, so nothing was reverted
-		}
-		return change, nil
+		return o.update(ctx, api, change)
 	case Delete:
 		uid := o.live.GetUID()
 		if err := api.Delete(ctx, o.live, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
 			return nil, fmt.Errorf("deleting %s %s: %w", o.kind, o.name(), err)
 		}
+		o.answers.keepWrite(o.kind, lastWrite{uid: uid, isDeleted: true})
 		return change, nil
 	}
 	return nil, nil
+}
+
+// update applies an object that exists, and adds to the change what it reverts.
+func (o ownedObject) update(ctx context.Context, api client.Client, change *Change) (*Change, error) {
+	if last, ok := o.answers.find(o); ok {
+		return nil, last.altered
+	}
+	version, err := transferOwnership(ctx, api, o)
+	if err != nil {
+		return nil, err
+	}
+	if !o.mustBeCurrent {
+		version = ""
+	}
+	answer, err := o.apply(ctx, api, version)
+	if err != nil {
+		return nil, fmt.Errorf("applying %s %s: %w", o.kind, o.name(), o.withAdvice(err))
+	}
+	if answer.GetResourceVersion() == o.live.GetResourceVersion() {
+		change = nil
+	} else if !o.adopted { // an adoption is not a revert
+		change.By = revertedManagers(o.live.GetManagedFields(), answer.GetManagedFields())
+	}
+	if err := o.checkAnswer(answer); err != nil {
+		return nil, err // a policy changed the object again, so nothing was reverted
+	}
+	return change, nil
 }
 
 // apply sends the configuration and returns the stored object. If resourceVersion is set and the live object has another one, the API server
@@ -113,6 +134,7 @@ func send(ctx context.Context, api client.Client, want *unstructured.Unstructure
 
 // checkAnswer returns an AlteredError if the stored object differs from the applied configuration, and remembers the answer if it differs.
 func (o ownedObject) checkAnswer(stored *unstructured.Unstructured) error {
+	o.answers.keepWrite(o.kind, lastWrite{uid: stored.GetUID(), resourceVersion: stored.GetResourceVersion()})
 	given := answer{uid: stored.GetUID(), applied: o.desired}
 	fields, err := differences(o.desired, stored)
 	if err != nil {

@@ -81,18 +81,18 @@ func TestWritesKeepTheirArguments(t *testing.T) {
 		write    func(client.Client, Observed) error
 	}{
 		{name: "Apply creates", observed: none, write: func(c client.Client, o Observed) error {
-			_, err := Apply(t.Context(), c, p, o, nil)
+			_, err := Apply(t.Context(), c, p, o, nil, true)
 			return err
 		}},
 		{name: "Apply updates and takes fields over", observed: edited, write: func(c client.Client, o Observed) error {
-			_, err := Apply(t.Context(), c, p, o, &Answers{})
+			_, err := Apply(t.Context(), c, p, o, &Answers{}, false)
 			return err
 		}},
 		{name: "DryRun", observed: edited, write: func(c client.Client, o Observed) error {
 			return DryRun(t.Context(), c, p, o).Errors.ToAggregate()
 		}},
 		{name: "Scale", observed: edited, write: func(c client.Client, o Observed) error {
-			_, _, err := Scale(t.Context(), c, app, o)
+			_, _, err := Scale(t.Context(), c, app, o, nil)
 			return err
 		}},
 	}

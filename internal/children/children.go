@@ -56,8 +56,16 @@ type ownedObject struct {
 	answers *Answers
 }
 
-// ownedObjects returns the owned objects in the order of creation: the Service comes before the pods that it selects.
-func ownedObjects(p plan.Plan, o Observed) []ownedObject {
+// The indexes of the owned objects, in the order in which users see them.
+const (
+	serviceIndex = iota
+	deploymentIndex
+	budgetIndex
+	ownedCount
+)
+
+// ownedObjects returns the owned objects.
+func ownedObjects(p plan.Plan, o Observed) [ownedCount]ownedObject {
 	service := ownedObject{kind: serviceKind}
 	if o.Service != nil {
 		service.setLive(o.app, o.Service)
@@ -83,7 +91,7 @@ func ownedObjects(p plan.Plan, o Observed) []ownedObject {
 	if p.PodDisruptionBudget != nil && o.ForeignDisruptionBudget == "" {
 		budget.desired, budget.metadata = p.PodDisruptionBudget, p.PodDisruptionBudget.ObjectMetaApplyConfiguration
 	}
-	return []ownedObject{service, deployment, budget}
+	return [ownedCount]ownedObject{serviceIndex: service, deploymentIndex: deployment, budgetIndex: budget}
 }
 
 // setLive sets the live object. An adoption must not change a newer version, because the webhook and the plan checked this one.
@@ -116,8 +124,14 @@ func (o ownedObject) requiredAction() Action {
 	case o.desired == nil:
 		return Delete
 	}
-	if last, err := lastApplied(o.live); err == nil && apiequality.Semantic.DeepEqual(last, o.desired) {
+	if o.answers.isEqual(o, o.isLastApplied) {
 		return Nothing
 	}
 	return Update
+}
+
+// isLastApplied reports whether the configuration that the operator applied last is the desired one, and no other manager has overwritten it since.
+func (o ownedObject) isLastApplied() bool {
+	last, err := lastApplied(o.live)
+	return err == nil && apiequality.Semantic.DeepEqual(last, o.desired)
 }

@@ -27,33 +27,46 @@ type DryRunResult struct {
 // dryRunSuffix is appended to the name of an object for a dry run under an unused name. No object with the suffix is ever stored.
 const dryRunSuffix = "-dry-run"
 
-// DryRun sends the owned objects and a pod made from the template to the API server as dry runs. The pod is needed because the API server checks
-// Pod Security and priority classes for pods only. Do not call it for a plan that has field errors.
+// DryRun sends the owned objects and a pod made from the template to the API server as dry runs, all at the same time, because the user waits. The pod is
+// needed because the API server checks Pod Security and priority classes for pods only. Do not call it for a plan that has field errors.
 func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) DryRunResult {
 	result := DryRunResult{}
 	for _, name := range o.Foreign {
 		result.warn("%s already exists, and the operator does not change it; the operator creates nothing for this app until you delete or rename it", name)
 	}
-	for _, object := range ownedObjects(p, o) {
-		var err error
+	objects := ownedObjects(p, o)
+	errs := make([]error, len(objects))
+	var podWarnings []string
+	var podErr error
+	dryRuns := []func(){func() { podWarnings, podErr = createPodDryRun(ctx, api, p) }}
+	for i, object := range objects {
 		if action := object.requiredAction(); action == Create || action == Update {
-			err = object.dryRun(ctx, api, len(o.Foreign) > 0 || len(o.Terminating) > 0)
+			dryRuns = append(dryRuns, func() { errs[i] = object.dryRun(ctx, api, len(o.Foreign) > 0 || len(o.Terminating) > 0) })
 		}
-		result.add(p, object.kind, err)
 	}
-	if len(result.Errors) > 0 { // the pod would cause the same errors again
+	parallel(dryRuns...)
+	for i, object := range objects {
+		result.add(p, object.kind, errs[i])
+	}
+	if len(result.Errors) > 0 { // the pod has the same errors again
 		return result
 	}
-	pod, err := dryRunPod(p)
-	sent := pod.DeepCopy()
-	if err == nil {
-		err = api.Create(ctx, pod, client.DryRunAll, client.FieldOwner(plan.FieldManager))
-	}
-	result.add(p, "Pod", err)
-	if err == nil {
-		result.Warnings = append(result.Warnings, p.AdmittedPodWarnings(sent.Spec, pod.Spec)...)
-	}
+	result.add(p, "Pod", podErr)
+	result.Warnings = append(result.Warnings, podWarnings...)
 	return result
+}
+
+// createPodDryRun makes a dry run of the creation of a pod, and returns the warnings about what the API server changed in it.
+func createPodDryRun(ctx context.Context, api client.Client, p plan.Plan) ([]string, error) {
+	pod, err := dryRunPod(p)
+	if err != nil {
+		return nil, err
+	}
+	sent := pod.DeepCopy()
+	if err := api.Create(ctx, pod, client.DryRunAll, client.FieldOwner(plan.FieldManager)); err != nil {
+		return nil, err
+	}
+	return p.AdmittedPodWarnings(sent.Spec, pod.Spec), nil
 }
 
 // dryRun makes a dry run of the apply. It uses an unused name in three cases, because the error would not be caused by the spec: the name is taken;

@@ -11,7 +11,6 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -74,20 +73,28 @@ func Kinds() []client.Object {
 	}
 }
 
-// Observe reads the live objects. The reader may be a cache.
-func Observe(ctx context.Context, reader client.Reader, app *v1alpha1.GracefulApp) (Observed, error) {
+// Reader reads the objects that Observe needs.
+type Reader struct {
+	// Cache has the settings of CacheByObject and the indexes of IndexFields.
+	Cache client.Reader
+	// Live reads from the API server, because the cache does not have the whole of an object that an app may adopt.
+	Live client.Reader
+}
+
+// Observe reads the live objects. The caller must not change them, because most of them are those of the cache.
+func Observe(ctx context.Context, reader Reader, app *v1alpha1.GracefulApp) (Observed, error) {
 	o := Observed{app: app}
 	var err error
-	if o.Deployment, err = observe(ctx, reader, &appsv1.Deployment{}, &o); err != nil {
+	if o.Deployment, err = observe[appsv1.Deployment](ctx, reader, &o); err != nil {
 		return o, err
 	}
-	if o.Service, err = observe(ctx, reader, &corev1.Service{}, &o); err != nil {
+	if o.Service, err = observe[corev1.Service](ctx, reader, &o); err != nil {
 		return o, err
 	}
-	if o.ForeignDisruptionBudget, err = foreignDisruptionBudget(ctx, reader, app); err != nil {
+	if o.ForeignDisruptionBudget, err = foreignDisruptionBudget(ctx, reader.Cache, app); err != nil {
 		return o, err
 	}
-	if o.Autoscaler, err = autoscalerOfDeployment(ctx, reader, app); err != nil {
+	if o.Autoscaler, err = autoscalerOfDeployment(ctx, reader.Cache, app); err != nil {
 		return o, err
 	}
 	if o.Deployment != nil {
@@ -97,41 +104,60 @@ func Observe(ctx context.Context, reader client.Reader, app *v1alpha1.GracefulAp
 		// The app needs no budget of its own, so this one is not reported as a foreign object.
 		return o, nil
 	}
-	o.PodDisruptionBudget, err = observe(ctx, reader, &policyv1.PodDisruptionBudget{}, &o)
+	o.PodDisruptionBudget, err = observe[policyv1.PodDisruptionBudget](ctx, reader, &o)
 	return o, err
 }
 
 // observe returns the object if the app owns or may adopt it, else nil. It adds an object of another owner to Foreign or Terminating.
-func observe[T client.Object](ctx context.Context, reader client.Reader, object T, o *Observed) (T, error) {
-	var none T
-	app := o.app
-	gvk, err := apiutil.GVKForObject(object, clientgoscheme.Scheme)
-	if err != nil {
-		return none, err
+func observe[T any, P objectPointer[T]](ctx context.Context, reader Reader, o *Observed) (P, error) {
+	object, err := read[T, P](ctx, reader.Cache, o.app, client.UnsafeDisableDeepCopy)
+	if object != nil && mayAdopt(o.app, object) {
+		object, err = read[T, P](ctx, reader.Live, o.app)
 	}
-	kind := gvk.Kind
-	if err := reader.Get(ctx, client.ObjectKeyFromObject(app), object); err != nil {
-		if apierrors.IsNotFound(err) {
-			return none, nil
-		}
-		return none, fmt.Errorf("reading %s %s: %w", kind, app.Name, err)
+	if err != nil || object == nil {
+		return nil, err
 	}
-	object.GetObjectKind().SetGroupVersionKind(gvk) // the cache does not set it
-	if plan.Owns(app, object) {
+	if plan.Owns(o.app, object) || mayAdopt(o.app, object) { // internal/plan checks whether the app can adopt it
 		return object, nil
 	}
-	name, owner := kind+" "+app.Name, metav1.GetControllerOf(object)
+	name, owner := object.GetObjectKind().GroupVersionKind().Kind+" "+o.app.Name, metav1.GetControllerOf(object)
 	switch {
-	case owner == nil && plan.Adopts(app) && object.GetDeletionTimestamp().IsZero():
-		return object, nil // internal/plan checks whether the app can adopt it
 	case owner == nil:
 		o.Foreign = append(o.Foreign, name+" (not controlled by anything)")
-	case isTerminating(object, app):
+	case isTerminating(object, o.app):
 		o.Terminating = append(o.Terminating, name)
 	default:
 		o.Foreign = append(o.Foreign, fmt.Sprintf("%s (controlled by %s %s)", name, owner.Kind, owner.Name))
 	}
-	return none, nil
+	return nil, nil
+}
+
+// objectPointer is the pointer to an object of type T.
+type objectPointer[T any] interface {
+	*T
+	client.Object
+}
+
+// read returns the object with the app's name, or nil if there is none. It sets the kind, which neither a cache nor a client sets.
+func read[T any, P objectPointer[T]](ctx context.Context, reader client.Reader, app *v1alpha1.GracefulApp, opts ...client.GetOption) (P, error) {
+	object := P(new(T))
+	gvk, err := apiutil.GVKForObject(object, clientgoscheme.Scheme)
+	if err != nil {
+		return nil, err
+	}
+	if err := reader.Get(ctx, client.ObjectKeyFromObject(app), object, opts...); err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("reading %s %s: %w", gvk.Kind, app.Name, err)
+	}
+	object.GetObjectKind().SetGroupVersionKind(gvk)
+	return object, nil
+}
+
+// mayAdopt reports whether the object has no controller, is not the app's own, and the app asks to adopt it.
+func mayAdopt(app *v1alpha1.GracefulApp, object client.Object) bool {
+	return plan.Adopts(app) && metav1.GetControllerOfNoCopy(object) == nil && !plan.Owns(app, object) && object.GetDeletionTimestamp().IsZero()
 }
 
 // isTerminating reports whether the owner is an earlier GracefulApp with the app's name. It was deleted, so the garbage collector will delete the
@@ -140,28 +166,4 @@ func isTerminating(object client.Object, app *v1alpha1.GracefulApp) bool {
 	owner := metav1.GetControllerOf(object)
 	return owner != nil && owner.Kind == "GracefulApp" && owner.APIVersion == v1alpha1.GroupVersion.String() &&
 		owner.Name == app.Name && owner.UID != app.UID
-}
-
-func foreignDisruptionBudget(ctx context.Context, reader client.Reader, app *v1alpha1.GracefulApp) (string, error) {
-	budgets := &policyv1.PodDisruptionBudgetList{}
-	if err := reader.List(ctx, budgets, client.InNamespace(app.Namespace)); err != nil {
-		return "", fmt.Errorf("listing PodDisruptionBudgets: %w", err)
-	}
-	for i := range budgets.Items {
-		budget := &budgets.Items[i]
-		if budget.Name == app.Name && plan.Adopts(app) && metav1.GetControllerOf(budget) == nil {
-			continue
-		}
-		if !plan.Owns(app, budget) && !isTerminating(budget, app) && Selects(budget, app) {
-			return budget.Name, nil
-		}
-	}
-	return "", nil
-}
-
-// Selects reports whether a PodDisruptionBudget selects the app's pods.
-func Selects(budget *policyv1.PodDisruptionBudget, app *v1alpha1.GracefulApp) bool {
-	selector, err := metav1.LabelSelectorAsSelector(budget.Spec.Selector)
-	// The API server rejects a selector that fails here. If one is stored nevertheless, it selects no pod.
-	return err == nil && selector.Matches(labels.Set(plan.PodLabels(app)))
 }

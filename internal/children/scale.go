@@ -21,14 +21,18 @@ const scaleSubresource = "scale"
 // subresource as an autoscaler does: admission webhooks and policies that select Deployments are not called, and it works even if the API server
 // rejects the rest of the Deployment. It does not scale a Deployment that the app does not own, even if the app may adopt it.
 //
-// It returns the observed objects with the new number, and the change.
-func Scale(ctx context.Context, c client.Client, app *v1alpha1.GracefulApp, o Observed) (Observed, []Change, error) {
+// It returns the observed objects with the new number, and the change. The answers may be nil.
+func Scale(ctx context.Context, c client.Client, app *v1alpha1.GracefulApp, o Observed, answers *Answers) (Observed, []Change, error) {
 	d := o.Deployment
 	if d == nil || !d.DeletionTimestamp.IsZero() || !plan.Owns(app, d) {
 		return o, nil, nil
 	}
 	replicas := plan.Replicas(app, o.Running())
 	if d.Spec.Replicas != nil && *d.Spec.Replicas == replicas {
+		return o, nil, nil
+	}
+	if answers.isScaledTo(d, replicas) {
+		o.Deployment = scaled(d, replicas)
 		return o, nil, nil
 	}
 	patch, err := json.Marshal(map[string]any{
@@ -38,11 +42,13 @@ func Scale(ctx context.Context, c client.Client, app *v1alpha1.GracefulApp, o Ob
 	if err != nil {
 		return o, nil, err
 	}
+	answer := &autoscalingv1.Scale{}
 	err = c.SubResource(scaleSubresource).Patch(ctx, d.DeepCopy(), client.RawPatch(types.MergePatchType, patch), client.FieldOwner(plan.FieldManager),
-		&client.SubResourcePatchOptions{SubResourceBody: &autoscalingv1.Scale{}})
+		&client.SubResourcePatchOptions{SubResourceBody: answer})
 	if err != nil {
 		return o, nil, fmt.Errorf("scaling Deployment %s: %w", d.Name, err)
 	}
+	answers.keepWrite(scaleKey, lastWrite{uid: d.UID, resourceVersion: answer.ResourceVersion, replicas: replicas})
 	change := Change{Action: Update, Kind: deploymentKind, Name: d.Name}
 	if o.Scaler != "" {
 		change.By = []string{o.Scaler}

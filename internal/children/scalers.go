@@ -1,17 +1,12 @@
 package children
 
 import (
-	"context"
-	"fmt"
-
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
-	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
@@ -50,18 +45,4 @@ func ScaledDeployment(a *autoscalingv2.HorizontalPodAutoscaler) string {
 		return ""
 	}
 	return target.Name
-}
-
-// autoscalerOfDeployment returns the name of a HorizontalPodAutoscaler that targets the app's Deployment instead of the GracefulApp, or "".
-func autoscalerOfDeployment(ctx context.Context, reader client.Reader, app *v1alpha1.GracefulApp) (string, error) {
-	all := &autoscalingv2.HorizontalPodAutoscalerList{}
-	if err := reader.List(ctx, all, client.InNamespace(app.Namespace)); err != nil {
-		return "", fmt.Errorf("listing HorizontalPodAutoscalers: %w", err)
-	}
-	for i := range all.Items {
-		if ScaledDeployment(&all.Items[i]) == app.Name {
-			return all.Items[i].Name, nil
-		}
-	}
-	return "", nil
 }

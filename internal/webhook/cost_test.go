@@ -35,13 +35,13 @@ func BenchmarkValidate(b *testing.B) {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
-	api, err := client.New(config, client.Options{Scheme: scheme})
+	api, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
 	if err != nil {
 		b.Fatal(err)
 	}
 	app := testapp.New(func(app *v1alpha1.GracefulApp) { app.UID = "8b0e5c1a-0000-4000-8000-000000000001" })
 	ports := utilnet.PortRange{Base: 30_000, Size: 2768}
-	for name, v := range map[string]Validator{"checks": {NodePorts: ports}, "checks and dry run": {NodePorts: ports, Client: api}} {
+	for name, v := range map[string]Validator{"checks": {NodePorts: ports}, "checks and dry run": {NodePorts: ports, Client: testapp.Unindexed(api), Live: api}} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				if warnings, err := v.ValidateCreate(b.Context(), app); err != nil || v.Client != nil && len(warnings) > 0 {

@@ -47,7 +47,7 @@ func createDerived(modify ...testapp.Modifier) *v1alpha1.GracefulApp {
 	Expect(api.Create(ctx, app)).To(Succeed())
 	p, errs, _ := plan.For(app, plan.Running{})
 	Expect(errs).To(BeEmpty())
-	_, err := children.Apply(ctx, api, p, children.Observed{}, nil)
+	_, err := children.Apply(ctx, api, p, children.Observed{}, nil, true)
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(deleteChildren, app)
 	app.Status.Derivation = &p.Derivation
@@ -57,7 +57,7 @@ func createDerived(modify ...testapp.Modifier) *v1alpha1.GracefulApp {
 }
 
 func deleteChildren(app *v1alpha1.GracefulApp) {
-	observed, err := children.Observe(ctx, api, app)
+	observed, err := children.Observe(ctx, children.Reader{Cache: testapp.Unindexed(api), Live: api}, app)
 	Expect(err).NotTo(HaveOccurred())
 	for _, child := range []client.Object{observed.Deployment, observed.Service, observed.PodDisruptionBudget} {
 		Expect(api.Delete(ctx, child)).To(Succeed())

@@ -17,11 +17,13 @@ import (
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/children"
 	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
@@ -64,10 +66,12 @@ var _ = BeforeSuite(func() {
 	installed := environment.WebhookInstallOptions
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:        scheme,
+		Cache:         cache.Options{ByObject: children.CacheByObject()},
 		Metrics:       metricsserver.Options{BindAddress: "0"},
 		WebhookServer: NewServer(ServerOptions{Host: installed.LocalServingHost, Port: installed.LocalServingPort, CertDir: installed.LocalServingCertDir, Shutdown: time.Second}),
 	})
 	Expect(err).NotTo(HaveOccurred())
+	Expect(children.IndexFields(ctx, mgr.GetFieldIndexer())).To(Succeed())
 	serves, err := SetupWithManager(ctx, mgr, Options{
 		Configuration: configurationName, NodePorts: utilnet.PortRange{Base: 30_000, Size: 2768},
 	})

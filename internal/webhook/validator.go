@@ -33,8 +33,10 @@ import (
 // Validator rejects a GracefulApp that breaks an invariant and returns warnings about risky fields. It is called for writes of the object, not of
 // the subresources scale and status.
 type Validator struct {
-	// Client reads live objects from a cache and makes dry runs. If it is nil, the validator checks the spec only.
+	// Client reads from the cache and makes dry runs. If it is nil, the validator checks the spec only.
 	Client client.Client
+	// Live reads from the API server.
+	Live client.Reader
 	// NodePorts is the cluster's node port range. The zero value allows no node port.
 	NodePorts utilnet.PortRange
 }
@@ -53,7 +55,7 @@ type Options struct {
 }
 
 // SetupWithManager registers the webhook with the manager. The returned readiness check fails until the webhook answers reviews. Reviews include dry runs
-// as soon as the leader has written the secret path.
+// as soon as the leader has written the secret path. The manager's cache must have the indexes of children.IndexFields.
 func SetupWithManager(ctx context.Context, mgr ctrl.Manager, o Options) (healthz.Checker, error) {
 	// Start the informers on every replica. Otherwise only the leader's controller starts them, and the first review waits for the caches.
 	for _, kind := range children.Kinds() {
@@ -66,7 +68,7 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, o Options) (healthz
 	if err != nil {
 		return nil, err
 	}
-	withDryRun := newWebhook(mgr.GetScheme(), Validator{Client: mgr.GetClient(), NodePorts: o.NodePorts})
+	withDryRun := newWebhook(mgr.GetScheme(), Validator{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), NodePorts: o.NodePorts})
 	withoutDryRun := newWebhook(mgr.GetScheme(), Validator{NodePorts: o.NodePorts})
 	server := mgr.GetWebhookServer()
 	server.Register("/", guarded(guard, withDryRun, withoutDryRun))
@@ -118,7 +120,7 @@ func (v Validator) observe(ctx context.Context, app *v1alpha1.GracefulApp) (chil
 	if v.Client == nil {
 		return children.Observed{}, admission.Warnings{"the dry run was skipped, so the API server may still reject the owned objects; see the status"}
 	}
-	observed, err := children.Observe(ctx, v.Client, app)
+	observed, err := children.Observe(ctx, children.Reader{Cache: v.Client, Live: v.Live}, app)
 	if err != nil {
 		return children.Observed{}, admission.Warnings{"the dry run failed, so the API server may still reject the owned objects: " + err.Error()}
 	}

@@ -34,6 +34,13 @@ metadata: {name: shop, labels: {app.kubernetes.io/part-of: shop}}
 spec:
   selector: {app: shop}
   ports: [{name: http, port: 80, targetPort: 8080}]
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: shop, labels: {app.kubernetes.io/part-of: shop}}
+spec:
+  selector: {matchLabels: {app: shop}}
+  maxUnavailable: 1
 `
 
 // shopApp adopts the objects of shopManifests. It is paused, so no pod restarts.
@@ -123,7 +130,7 @@ var _ = Describe("An object that a GracefulApp controls", Ordered, func() {
 	It("is not deleted by kubectl apply --prune, which succeeds after the objects are excluded", func() {
 		Expect(prune("-l", "app.kubernetes.io/part-of=shop")).To(deny())
 		unchanged()
-		kubectl("annotate", "-n", namespace, "deploy/shop", "svc/shop", "kubectl.kubernetes.io/last-applied-configuration-")
+		kubectl("annotate", "-n", namespace, "deploy/shop", "svc/shop", "pdb/shop", "kubectl.kubernetes.io/last-applied-configuration-")
 		Expect(prune("-l", "app.kubernetes.io/part-of=shop")).To(Succeed())
 		unchanged()
 	})
@@ -134,7 +141,7 @@ var _ = Describe("An object that a GracefulApp controls", Ordered, func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(prune("--applyset=shop")).To(deny())
 		unchanged()
-		kubectl("label", "-n", namespace, "deploy/shop", "svc/shop", "applyset.kubernetes.io/part-of-")
+		kubectl("label", "-n", namespace, "deploy/shop", "svc/shop", "pdb/shop", "applyset.kubernetes.io/part-of-")
 		Expect(prune("--applyset=shop")).To(Succeed())
 		unchanged()
 	})
@@ -180,7 +187,7 @@ var _ = Describe("An object that a GracefulApp has adopted from a Helm release",
 		Expect(helm("upgrade", "shop", chart(shopApp))).To(deny())
 		Expect(identities(namespace)).To(Equal(before))
 
-		kubectl("annotate", "-n", namespace, "deploy/shop", "svc/shop", "helm.sh/resource-policy=keep")
+		kubectl("annotate", "-n", namespace, "deploy/shop", "svc/shop", "pdb/shop", "helm.sh/resource-policy=keep")
 		Expect(helm("upgrade", "shop", chart(shopApp))).To(Succeed())
 		Expect(identities(namespace)).To(Equal(before))
 		Expect(helm("uninstall", "shop")).To(Succeed())

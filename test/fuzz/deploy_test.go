@@ -42,7 +42,7 @@ func (j *judges) deployBefore(ctx context.Context, t rapid.TB, c trial) children
 		}
 	}
 	c.App.Namespace, c.App.UID, c.App.ResourceVersion = before.Namespace, before.UID, before.ResourceVersion
-	observed, err := children.Observe(ctx, j.api, c.App)
+	observed, err := children.Observe(ctx, children.Reader{Cache: j.api, Live: j.api}, c.App)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func (j *judges) applyAll(ctx context.Context, t rapid.TB, c trial, a *v1alpha1.
 	const passes = 3
 	answers := &children.Answers{}
 	for pass := range passes {
-		observed, err := children.Observe(ctx, j.api, a)
+		observed, err := children.Observe(ctx, children.Reader{Cache: j.api, Live: j.api}, a)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +62,7 @@ func (j *judges) applyAll(ctx context.Context, t rapid.TB, c trial, a *v1alpha1.
 		if len(errs) > 0 {
 			t.Fatalf("accepted, and refused in pass %d: %v\n%s", pass, errs, printed(c))
 		}
-		changes, err := children.Apply(ctx, j.api, p, observed, answers)
+		changes, err := children.Apply(ctx, j.api, p, observed, answers, true)
 		switch {
 		case err != nil && strings.Contains(err.Error(), "provided port is already allocated"):
 			return false // one node port, and two apps that want it

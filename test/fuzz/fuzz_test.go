@@ -31,6 +31,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/children"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // specsVariable is the total number of specs to draw.
@@ -101,7 +102,7 @@ func startAPIServer(t *testing.T) client.WithWatch {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return api
+	return testapp.Unindexed(api)
 }
 
 func (j *judges) count(verdict string) int {

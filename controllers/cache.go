@@ -1,0 +1,60 @@
+package controllers
+
+import (
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlevent "sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"github.com/gracefulapp/gracefulapp/internal/children"
+)
+
+// CacheOptions returns the options of the manager's cache. It keeps only what the operator reads.
+func CacheOptions() cache.Options {
+	// An entry for GracefulApps in ByObject would stop the manager at once if the CRD is not installed yet.
+	return cache.Options{ByObject: children.CacheByObject(), DefaultTransform: reduceApp}
+}
+
+// reduceApp removes the managed fields of apps, which are the only objects that the operator reads unstructured.
+func reduceApp(in any) (any, error) {
+	if app, ok := in.(*unstructured.Unstructured); ok {
+		app.SetManagedFields(nil)
+	}
+	return in, nil
+}
+
+// relevantChanges ignores updates of an object that change nothing that the operator reads, for example the status of a PodDisruptionBudget.
+func relevantChanges() builder.Predicates {
+	return builder.WithPredicates(predicate.Funcs{UpdateFunc: func(e ctrlevent.UpdateEvent) bool {
+		return isReadForAdoption(e.ObjectNew) || !apiequality.Semantic.DeepEqual(withoutVersion(e.ObjectOld), withoutVersion(e.ObjectNew))
+	}})
+}
+
+// isReadForAdoption reports whether an app may wait until it can adopt the object. Then it reads more of the object than the cache keeps.
+func isReadForAdoption(object client.Object) bool {
+	switch object.(type) {
+	case *appsv1.Deployment, *corev1.Service:
+		return metav1.GetControllerOfNoCopy(object) == nil
+	}
+	return false
+}
+
+// withoutVersion returns a copy without the values that every write changes.
+func withoutVersion(object client.Object) client.Object {
+	object = object.DeepCopyObject().(client.Object)
+	object.SetResourceVersion("")
+	var fields []metav1.ManagedFieldsEntry
+	for _, entry := range object.GetManagedFields() {
+		if entry.Subresource != "status" {
+			fields = append(fields, entry)
+		}
+	}
+	object.SetManagedFields(fields)
+	return object
+}
