@@ -15,13 +15,13 @@ var subcommands = map[string][]string{
 	"docker":    {"build", "push"},
 	"flux":      {"reconcile"},
 	"git":       {"revert"},
-	"go":        {"build", "run", "test"},
+	"go":        {"build", "run", "test", "tool"},
 	"helm":      {"rollback", "uninstall", "upgrade"},
 	"kind":      {"create", "delete", "load"},
 	"kustomize": {"build", "edit"},
 	"kubectl": {
 		"annotate", "apply", "create", "delete", "describe", "drain", "edit", "events", "explain", "expose", "get", "label", "logs", "patch", "replace",
-		"rollout", "run", "scale", "set", "wait",
+		"port-forward", "rollout", "run", "scale", "set", "wait",
 	},
 }
 
