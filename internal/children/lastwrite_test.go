@@ -55,16 +55,21 @@ func TestAWriteIsNotRepeatedBeforeTheCacheShowsIt(t *testing.T) {
 	}
 }
 
-func TestAnotherNumberOfReplicasIsWrittenAtOnce(t *testing.T) {
-	writes := 0
-	c := interceptor.NewClient(fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).Build(), interceptor.Funcs{
+// countScalings returns a client that accepts each scaling, with resource version 8, and counts it.
+func countScalings(scalings *int) client.Client {
+	return interceptor.NewClient(fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).Build(), interceptor.Funcs{
 		SubResourcePatch: func(_ context.Context, _ client.Client, _ string, _ client.Object, _ client.Patch, opts ...client.SubResourcePatchOption) error {
-			writes++
+			*scalings++
 			options := (&client.SubResourcePatchOptions{}).ApplyOptions(opts)
 			options.SubResourceBody.(*autoscalingv1.Scale).ResourceVersion = "8"
 			return nil
 		},
 	})
+}
+
+func TestAnotherNumberOfReplicasIsWrittenAtOnce(t *testing.T) {
+	writes := 0
+	c := countScalings(&writes)
 	app := testapp.New(func(app *v1alpha1.GracefulApp) { app.UID = "1" })
 	stale := &appsv1.Deployment{ // as the cache shows it all the time
 		ObjectMeta: metav1.ObjectMeta{
@@ -96,14 +101,7 @@ func TestAnotherNumberOfReplicasIsWrittenAtOnce(t *testing.T) {
 // Deployment.
 func TestAScalingAndAnApplyAreBothRemembered(t *testing.T) {
 	writes := 0
-	c := interceptor.NewClient(fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).Build(), interceptor.Funcs{
-		SubResourcePatch: func(_ context.Context, _ client.Client, _ string, _ client.Object, _ client.Patch, opts ...client.SubResourcePatchOption) error {
-			writes++
-			options := (&client.SubResourcePatchOptions{}).ApplyOptions(opts)
-			options.SubResourceBody.(*autoscalingv1.Scale).ResourceVersion = "8"
-			return nil
-		},
-	})
+	c := countScalings(&writes)
 	app := testapp.New(func(app *v1alpha1.GracefulApp) { app.UID, app.Spec.Replicas = "1", new(int32(5)) })
 	stale := &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: "hello", UID: "2", ResourceVersion: "7", OwnerReferences: []metav1.OwnerReference{{UID: app.UID, Controller: new(true)}}},
