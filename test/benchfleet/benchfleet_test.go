@@ -32,6 +32,9 @@ func TestTableShowsMedianAndRange(t *testing.T) {
 	if !strings.Contains(text, "create / limit  2.00 (1.00-3.00)") {
 		t.Errorf("no median with its range in\n%s", text)
 	}
+	if !strings.Contains(text, "with admission, p50, ms                 -\n") {
+		t.Errorf("what was not measured has no dash in\n%s", text)
+	}
 }
 
 func TestNumbers(t *testing.T) {

@@ -15,8 +15,8 @@ type measurement struct {
 	Run        int      `json:"run"`
 	Baseline   baseline `json:"baseline"`
 	Operator   operator `json:"operator"`
-	// Admission is zero without options.admission.
-	Admission admission `json:"admission"`
+	// Admission is nil without options.admission.
+	Admission *admission `json:"admission,omitempty"`
 }
 
 // run measures everything or reads earlier figures, and shows them.
@@ -75,9 +75,11 @@ func measure(ctx context.Context, o options, n, namespaces, number int) (m measu
 		return m, err
 	}
 	if o.admission {
-		if m.Admission, err = measureAdmission(ctx, o, n, namespaces); err != nil {
+		figures, err := measureAdmission(ctx, o, n, namespaces)
+		if err != nil {
 			return m, err
 		}
+		m.Admission = &figures
 	}
 	fmt.Fprintf(os.Stderr, "run %d, %d apps in %d namespaces: created in %.1f s (bare client %.1f s); %.0f s in all\n",
 		number, n, namespaces, m.Operator.Create, m.Baseline.Limit, time.Since(start).Seconds())

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -10,8 +11,8 @@ import (
 // figure is a line of the table: what was measured, and how a run's value is found.
 type figure struct {
 	name   string
-	format string // of one number
-	value  func(measurement) float64
+	format string                    // of one number
+	value  func(measurement) float64 // NaN if the run did not measure it
 }
 
 func figures() []figure {
@@ -19,21 +20,32 @@ func figures() []figure {
 		return func(m measurement) float64 { return 1000 * seconds(m) / float64(m.Apps) }
 	}
 	create := func(m measurement) float64 { return m.Operator.Create }
+	admitted := func(value func(admission) float64) func(measurement) float64 {
+		return func(m measurement) float64 {
+			if m.Admission == nil {
+				return math.NaN()
+			}
+			return value(*m.Admission)
+		}
+	}
 	return []figure{
 		{name: "create / limit", format: "%.2f", value: func(m measurement) float64 { return m.Operator.Create / m.Baseline.Limit }},
 		{name: "create / floor", format: "%.2f", value: func(m measurement) float64 { return m.Operator.Create / m.Baseline.Floor }},
 		{name: "patch / direct patch", format: "%.2f", value: func(m measurement) float64 { return m.Operator.Patch / m.Baseline.Patch }},
 		{name: "patch / bare client that patches app, scale and status", format: "%.2f", value: func(m measurement) float64 {
-			return m.Operator.Patch / max(m.Baseline.PatchLimit, 1e-9)
+			return m.Operator.Patch / m.Baseline.PatchLimit
 		}},
 		{name: "create with admission / bare client with 4 dry runs", format: "%.2f", value: func(m measurement) float64 {
-			return m.Admission.Create / max(m.Baseline.Admitted, 1e-9)
+			if m.Admission == nil {
+				return math.NaN()
+			}
+			return m.Admission.Create / m.Baseline.Admitted
 		}},
-		{name: "creation of one app, p50, ms", format: "%.0f", value: func(m measurement) float64 { return m.Admission.Without.P50 }},
-		{name: "creation of one app, p99, ms", format: "%.0f", value: func(m measurement) float64 { return m.Admission.Without.P99 }},
-		{name: "creation of one app with admission, p50, ms", format: "%.0f", value: func(m measurement) float64 { return m.Admission.With.P50 }},
-		{name: "creation of one app with admission, p99, ms", format: "%.0f", value: func(m measurement) float64 { return m.Admission.With.P99 }},
-		{name: "50 concurrent kubectl apply with admission, s", format: "%.1f", value: func(m measurement) float64 { return m.Admission.Kubectl }},
+		{name: "creation of one app, p50, ms", format: "%.0f", value: admitted(func(a admission) float64 { return a.Without.P50 })},
+		{name: "creation of one app, p99, ms", format: "%.0f", value: admitted(func(a admission) float64 { return a.Without.P99 })},
+		{name: "creation of one app with admission, p50, ms", format: "%.0f", value: admitted(func(a admission) float64 { return a.With.P50 })},
+		{name: "creation of one app with admission, p99, ms", format: "%.0f", value: admitted(func(a admission) float64 { return a.With.P99 })},
+		{name: "50 concurrent kubectl apply with admission, s", format: "%.1f", value: admitted(func(a admission) float64 { return a.Kubectl })},
 		{name: "create, ms per app", format: "%.1f", value: perApp(create)},
 		{name: "CPU, ms per app", format: "%.1f", value: func(m measurement) float64 { return 1000 * m.Operator.CPUSeconds }},
 		{name: "writes per app until observed", format: "%.2f", value: func(m measurement) float64 { return m.Operator.CreateWrites }},
@@ -84,11 +96,16 @@ func table(all []measurement) string {
 	return out.String()
 }
 
-// summary returns the median, and the range in parentheses if a run differs.
+// summary returns the median, with the range in parentheses if a run differs, or a dash if no run measured it.
 func (f figure) summary(runs []measurement) string {
 	var values []float64
 	for _, m := range runs {
-		values = append(values, f.value(m))
+		if v := f.value(m); !math.IsNaN(v) {
+			values = append(values, v)
+		}
+	}
+	if len(values) == 0 {
+		return "-"
 	}
 	slices.Sort(values)
 	text := func(v float64) string { return fmt.Sprintf(f.format, v) }

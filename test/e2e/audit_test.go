@@ -29,8 +29,7 @@ var notAudited = map[string]string{
 	"update apps.gracefulapp.dev gracefulapps/finalizers": "only a cluster with the admission plugin OwnerReferencesPermissionEnforcement requires it",
 	"create authentication.k8s.io tokenreviews":           "used when Prometheus scrapes the metrics",
 	"create authorization.k8s.io subjectaccessreviews":    "used when Prometheus scrapes the metrics",
-	"patch  events":              "used only when the leader changes repeatedly",
-	"patch events.k8s.io events": "used only when an event repeats while the app's resource version stays the same",
+	"patch  events": "used only when the leader changes repeatedly",
 }
 
 // The audit log of the API server, after all other tests, shows that the operator uses every permission that it has and that no request of the

@@ -67,6 +67,21 @@ var _ = Describe("An app", Ordered, func() {
 		waitReady(namespace)
 	})
 
+	It("combines the events of repeated reverts into a series", func() {
+		manager := func() string {
+			return field(namespace, "pdb/hello", `{.metadata.labels.app\.kubernetes\.io/managed-by}`)
+		}
+		count := func() string {
+			return kubectl("get", "events.events.k8s.io", "-n", namespace, "-o", `jsonpath={.items[?(@.reason=="Updated")].series.count}`)
+		}
+		Expect(count()).To(BeEmpty())
+		for range 2 {
+			kubectl("label", "pdb", "hello", "-n", namespace, "app.kubernetes.io/managed-by=somebody-else", "--overwrite")
+			Eventually(manager).Should(Equal("gracefulapp"))
+		}
+		Eventually(count).Should(Equal("2"))
+	})
+
 	It("shows which pod does not start and why", func() {
 		pod := kubectl("get", "pods", "-n", stuck, "-o", "jsonpath={.items[0].metadata.name}")
 		other := kubectl("get", "pods", "-n", stuck, "-o", "jsonpath={.items[1].metadata.name}")
