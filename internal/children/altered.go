@@ -34,12 +34,12 @@ const maxAlteredFields = 4
 // differences lists the fields of want that are missing from the API server's answer or have another value there, and the list entries that
 // the answer repeats. It ignores all other fields of the answer: they are defaults, or belong to other field managers.
 func differences(want runtime.ApplyConfiguration, answer *unstructured.Unstructured) ([]string, error) {
-	var wanted, stored any
-	if err := errors.Join(plan.Convert(want, &wanted), plan.Convert(answer, &stored)); err != nil {
+	wanted := unstructured.Unstructured{} // its numbers have the same types as the answer's
+	if err := plan.Convert(want, &wanted); err != nil {
 		return nil, err
 	}
 	var found []string
-	compare("", wanted, stored, &found)
+	compare("", wanted.Object, answer.Object, &found)
 	slices.Sort(found)
 	return found[:min(len(found), maxAlteredFields)], nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -26,38 +27,72 @@ type Answers struct {
 
 // comparison identifies a revision of a live object and the configuration that it was compared with.
 type comparison struct {
-	uid             types.UID
-	resourceVersion string
-	digest          [sha256.Size]byte // of the configuration
+	uid           types.UID
+	revision      digest
+	configuration digest
 }
 
-func comparisonOf(o ownedObject) comparison {
-	data, err := json.Marshal(o.desired)
+type digest [sha256.Size]byte
+
+func comparisonOf(live metav1.Object, desired runtime.ApplyConfiguration) comparison {
+	data, err := json.Marshal(desired)
 	if err != nil { // apply configurations can always be marshaled
 		return comparison{}
 	}
-	return comparison{uid: o.live.GetUID(), resourceVersion: o.live.GetResourceVersion(), digest: sha256.Sum256(data)}
+	return comparison{uid: live.GetUID(), revision: revisionOf(live), configuration: sha256.Sum256(data)}
 }
 
-// isEqual calls compare, unless an earlier call with the same revision and configuration has returned true. A comparison takes a millisecond.
+// revisionOf returns a digest of what a comparison reads. A Deployment has a new resource version for each change of its status; its generation counts the
+// changes of its spec. A Service has no generation.
+func revisionOf(live metav1.Object) digest {
+	if live.GetGeneration() == 0 {
+		return sha256.Sum256([]byte(live.GetResourceVersion()))
+	}
+	content := struct {
+		Generation          int64
+		Labels, Annotations map[string]string
+		Owners              []metav1.OwnerReference
+		Finalizers          []string
+		Fields              []metav1.ManagedFieldsEntry
+	}{
+		Generation: live.GetGeneration(), Labels: live.GetLabels(), Annotations: live.GetAnnotations(), Owners: live.GetOwnerReferences(),
+		Finalizers: live.GetFinalizers(),
+	}
+	for _, entry := range live.GetManagedFields() {
+		if entry.Subresource != "status" {
+			content.Fields = append(content.Fields, entry)
+		}
+	}
+	data, err := json.Marshal(content)
+	if err != nil { // managed fields that are not JSON
+		return sha256.Sum256([]byte(live.GetResourceVersion()))
+	}
+	return sha256.Sum256(data)
+}
+
+// isEqual calls compare, unless the same revision and configuration are known to be equal. A comparison takes a millisecond.
 func (a *Answers) isEqual(o ownedObject, compare func() bool) bool {
 	if a == nil {
 		return compare()
 	}
-	this := comparisonOf(o)
+	this := comparisonOf(o.live, o.desired)
 	a.mu.Lock()
 	known := a.equal[o.kind] == this && this != comparison{}
 	a.mu.Unlock()
 	if known || !compare() {
 		return known
 	}
+	a.keepEqual(o.kind, this)
+	return true
+}
+
+func (a *Answers) keepEqual(kind string, c comparison) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.equal == nil {
 		a.equal = map[string]comparison{}
 	}
-	a.equal[o.kind] = this
-	return true
+	a.equal[kind] = c
 }
 
 type answer struct {
@@ -70,22 +105,29 @@ type answer struct {
 	at      time.Time
 }
 
-// keep stores an answer that differs from the applied configuration.
-func (a *Answers) keep(kind string, given answer) {
+// keep remembers an answer: that its revision is equal to the applied configuration, or how it differs.
+func (a *Answers) keep(kind string, revision metav1.Object, given answer) {
 	if a == nil {
+		return
+	}
+	if apiequality.Semantic.DeepEqual(given.stored, given.applied) {
+		a.keepEqual(kind, comparisonOf(revision, given.applied))
+		a.forget(kind)
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	given.at = a.now
-	delete(a.byKind, kind)
-	if apiequality.Semantic.DeepEqual(given.stored, given.applied) {
-		return
-	}
 	if a.byKind == nil {
 		a.byKind = map[string]answer{}
 	}
 	a.byKind[kind] = given
+}
+
+func (a *Answers) forget(kind string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.byKind, kind)
 }
 
 // find returns the answer to an earlier apply of the same configuration to the same object, if the object has not changed since.

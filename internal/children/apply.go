@@ -144,7 +144,7 @@ func (o ownedObject) checkAnswer(stored *unstructured.Unstructured) error {
 		given.altered = &AlteredError{Kind: o.kind, Name: o.name(), Fields: fields}
 	}
 	if given.stored, err = lastApplied(stored); err == nil {
-		o.answers.keep(o.kind, given)
+		o.answers.keep(o.kind, stored, given)
 	}
 	return given.altered
 }
