@@ -43,8 +43,8 @@ func TestARevisionIsComparedOnceWithAConfiguration(t *testing.T) {
 func TestAChangeOfTheStatusIsTheSameRevision(t *testing.T) {
 	owned := func(raw string) []metav1.ManagedFieldsEntry {
 		return []metav1.ManagedFieldsEntry{
-			{Manager: "gracefulapp", Operation: metav1.ManagedFieldsOperationApply, FieldsV1: &metav1.FieldsV1{Raw: []byte(raw)}},
-			{Manager: "kube-controller-manager", Operation: metav1.ManagedFieldsOperationUpdate, Subresource: "status", FieldsV1: &metav1.FieldsV1{Raw: []byte(raw)}},
+			{Manager: "gracefulapp", Operation: metav1.ManagedFieldsOperationApply, FieldsV1: metav1.NewFieldsV1(raw)},
+			{Manager: "kube-controller-manager", Operation: metav1.ManagedFieldsOperationUpdate, Subresource: "status", FieldsV1: metav1.NewFieldsV1(raw)},
 		}
 	}
 	live := func(change func(*appsv1.Deployment)) digest {
@@ -61,21 +61,23 @@ func TestAChangeOfTheStatusIsTheSameRevision(t *testing.T) {
 		same   bool
 	}{
 		{name: "status", same: true, change: func(d *appsv1.Deployment) {
-			d.ResourceVersion, d.Status.Replicas, d.ManagedFields[1].FieldsV1.Raw = "8", 3, []byte(`{"f:status":{}}`)
+			d.ResourceVersion, d.Status.Replicas, d.ManagedFields[1].FieldsV1 = "8", 3, metav1.NewFieldsV1(`{"f:status":{}}`)
 		}},
 		{name: "spec", change: func(d *appsv1.Deployment) { d.Generation = 3 }},
 		{name: "labels", change: func(d *appsv1.Deployment) { d.Labels["a"] = "y" }},
 		{name: "annotations", change: func(d *appsv1.Deployment) { d.Annotations = map[string]string{"a": "y"} }},
 		{name: "owners", change: func(d *appsv1.Deployment) { d.OwnerReferences = []metav1.OwnerReference{{UID: "1"}} }},
 		{name: "finalizers", change: func(d *appsv1.Deployment) { d.Finalizers = []string{"example.com/wait"} }},
-		{name: "the operator's fields", change: func(d *appsv1.Deployment) { d.ManagedFields[0].FieldsV1.Raw = []byte(`{}`) }},
+		{name: "the operator's fields", change: func(d *appsv1.Deployment) { d.ManagedFields[0].FieldsV1 = metav1.NewFieldsV1(`{}`) }},
 		{name: "another field manager", change: func(d *appsv1.Deployment) { d.ManagedFields[0].Manager = "kubectl" }},
 	} {
 		if got := live(c.change) == first; got != c.same {
 			t.Errorf("%s: the same revision: %t, want %t", c.name, got, c.same)
 		}
 	}
-	service := func(version string) digest { return revisionOf(&corev1.Service{ObjectMeta: metav1.ObjectMeta{ResourceVersion: version}}) }
+	service := func(version string) digest {
+		return revisionOf(&corev1.Service{ObjectMeta: metav1.ObjectMeta{ResourceVersion: version}})
+	}
 	if service("7") == service("8") {
 		t.Error("two resource versions of a Service are the same revision")
 	}
