@@ -20,10 +20,7 @@ import (
 // connection. After SIGTERM the server closes the connections that are still idle.
 func (d *Drainer) PreStop() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if d.extend() {
-			d.sayGoodbye()
-			d.log.Info("draining", append(d.Stats().attrs(), "client", r.RemoteAddr, "preStopSeconds", d.config.PreStop.Seconds())...)
-		}
+		d.beginDrain("client", r.RemoteAddr)
 		hold := time.NewTimer(d.config.PreStop)
 		defer hold.Stop()
 		select {
@@ -35,4 +32,15 @@ func (d *Drainer) PreStop() http.Handler {
 		case <-r.Context().Done():
 		}
 	})
+}
+
+// Begin begins the drain, as a call of the hook does, and returns at once. It is for a program that learns of its pod's end in another way than by an
+// httpGet hook that blocks for t2.
+func (d *Drainer) Begin() { d.beginDrain() }
+
+func (d *Drainer) beginDrain(attrs ...any) {
+	if d.extend() {
+		d.sayGoodbye()
+		d.log.Info("draining", append(append(d.Stats().attrs(), "preStopSeconds", d.config.PreStop.Seconds()), attrs...)...)
+	}
 }

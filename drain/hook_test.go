@@ -32,6 +32,25 @@ func TestEachCallOfTheHookHoldsForAllOfPreStop(t *testing.T) {
 	})
 }
 
+func TestBeginIsAHookThatReturnsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := start(t, tutorial)
+		asked := p.openHTTP2()
+		asked.wantAnswer("before the drain", asked.ask("/livez"))
+		called := time.Now()
+		p.drainer.Begin()
+		if took := time.Since(called); took != 0 || p.drainer.State() != Draining {
+			t.Errorf("Begin took %s, and the state is %s", took, p.drainer.State())
+		}
+		asked.wantGoAway("in the drain", maxStream)
+		p.get("/livez").check(t, "in the drain", http.StatusOK, true)
+		if err := asked.conn.Close(); err != nil {
+			t.Error(err)
+		}
+		p.end()
+	})
+}
+
 func TestDrainThatNoSignalFollowsEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := start(t, tutorial)
