@@ -1,0 +1,80 @@
+package drainproxy
+
+import (
+	"context"
+	"crypto/subtle"
+	"flag"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// TokenHeader is the header in which the kubelet sends the token to the hooks.
+const TokenHeader = "Graceful-Drain-Token"
+
+// admin returns the handler of the admin port, which the Service does not target.
+func (p *Proxy) admin() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, p.gate.state()) })
+	mux.Handle("GET /metrics", promhttp.HandlerFor(p.metrics.registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /drain", p.authorized(p.drain))
+	mux.Handle("GET /leaving", p.authorized(p.leaving))
+	return mux
+}
+
+// authorized lets only callers with the token through: a call of a hook ends the pod's service.
+func (p *Proxy) authorized(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if subtle.ConstantTimeCompare([]byte(r.Header.Get(TokenHeader)), []byte(p.config.Token)) != 1 {
+			http.Error(w, "only the kubelet may call this hook", http.StatusForbidden)
+			return
+		}
+		next(w, r)
+	})
+}
+
+// drain is the preStop hook of the app's container. It returns when the app may get SIGTERM.
+func (p *Proxy) drain(w http.ResponseWriter, r *http.Request) {
+	p.change((*Machine).AppHook)
+	select {
+	case <-p.gate.whenReleased():
+		_, _ = fmt.Fprintln(w, p.gate.state())
+	case <-r.Context().Done():
+	}
+}
+
+// leaving is the preStop hook of the proxy's own container. It returns at once.
+func (p *Proxy) leaving(w http.ResponseWriter, _ *http.Request) {
+	p.change((*Machine).ProxyHook)
+	_, _ = fmt.Fprintln(w, p.gate.state())
+}
+
+// callTimeout bounds the call of the hook of the proxy's own container: it returns at once, and the kubelet waits for it.
+const callTimeout = 5 * time.Second
+
+// CallLeaving is the preStop hook of the proxy's own container, a second process in it: it calls the hook of the running proxy.
+func CallLeaving(ctx context.Context, args []string, env func(string) string) error {
+	flags := flag.NewFlagSet("drain-proxy leaving", flag.ContinueOnError)
+	port := flags.Int("admin-port", defaultAdminPort, "port of the running proxy's hooks")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/leaving", *port), nil)
+	if err != nil {
+		return err
+	}
+	request.Header.Set(TokenHeader, env(tokenVariable))
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", request.URL, response.Status)
+	}
+	return nil
+}

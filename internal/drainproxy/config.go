@@ -1,0 +1,125 @@
+package drainproxy
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gracefulapp/gracefulapp/drain"
+)
+
+// Config has the settings of a proxy.
+type Config struct {
+	Ports []Port
+	// Admin is the port of the hooks, the probes and the metrics.
+	Admin int
+	// App is the host of the app's ports: the pod's address and not 127.0.0.1, because an app may grant more to clients on loopback.
+	App string
+	// Token is the secret that a caller of the hooks must send in the header TokenHeader.
+	Token string
+	Times Times
+	// Shutdown is t1, how long the requests in flight may take after the listeners are closed.
+	Shutdown time.Duration
+}
+
+// Port is a port of the proxy and the app's port behind it.
+type Port struct {
+	Listen, Target int
+	// HTTP2 means HTTP/2 without TLS, which the Service's port declares by appProtocol.
+	HTTP2 bool
+}
+
+const (
+	// tokenVariable and addressVariable are the names of variables in the container's environment.
+	tokenVariable   = "DRAIN_PROXY_TOKEN"
+	addressVariable = "POD_IP"
+
+	defaultAdminPort = 18081
+)
+
+const (
+	// acceptDuration is how long the proxy accepts connections after t2 if they keep coming.
+	acceptDuration = 10 * time.Second
+	// retireDuration is how long the proxy waits for requests on idle connections before it closes them.
+	retireDuration = time.Second
+)
+
+// drainConfig returns the times of package drain. Its shutdown begins at t2, when the proxy begins to close, and not at SIGTERM.
+func (c Config) drainConfig() drain.Config {
+	request := retireDuration + c.Shutdown
+	return drain.Config{PreStop: c.Times.PreStop, Shutdown: acceptDuration + request, Request: request}
+}
+
+// ParseConfig reads the arguments of the program, and the environment: POD_IP and DRAIN_PROXY_TOKEN.
+func ParseConfig(args []string, env func(string) string) (Config, error) {
+	c := Config{App: env(addressVariable), Token: env(tokenVariable)}
+	flags := flag.NewFlagSet("drain-proxy", flag.ContinueOnError)
+	flags.Func("port", "LISTEN:TARGET or LISTEN:TARGET/h2c: a port and the app's port behind it; repeat it for further ports", func(text string) error {
+		port, err := parsePort(text)
+		c.Ports = append(c.Ports, port)
+		return err
+	})
+	flags.IntVar(&c.Admin, "admin-port", defaultAdminPort, "port of the hooks, the probes and the metrics")
+	for _, f := range []struct {
+		name, usage string
+		value       *time.Duration
+		seconds     int
+	}{
+		{name: "request-seconds", usage: "R, the longest request", value: &c.Times.Request, seconds: 15},
+		{name: "prestop-seconds", usage: "t2, how long proxies may need to learn of the pod's deletion", value: &c.Times.PreStop, seconds: 5},
+		{name: "shutdown-seconds", usage: "t1, how long requests may take after the last one was accepted", value: &c.Shutdown, seconds: 20},
+		{name: "exit-seconds", usage: "s, how long the app takes to exit when no request is in flight", value: &c.Times.Exit, seconds: 5},
+	} {
+		*f.value = time.Duration(f.seconds) * time.Second
+		flags.Func(f.name, fmt.Sprintf("%s (default %d)", f.usage, f.seconds), func(text string) error {
+			seconds, err := strconv.ParseUint(text, 10, 31)
+			*f.value = time.Duration(seconds) * time.Second
+			return err
+		})
+	}
+	if err := flags.Parse(args); err != nil {
+		return c, err
+	}
+	return c, c.check()
+}
+
+func (c Config) check() error {
+	var errs []error
+	if len(c.Ports) == 0 {
+		errs = append(errs, errors.New("no port to listen on: set --port LISTEN:TARGET"))
+	}
+	if net.ParseIP(c.App) == nil {
+		errs = append(errs, fmt.Errorf("POD_IP=%q is not an IP address: set it from the field status.podIP", c.App))
+	}
+	if c.Token == "" {
+		errs = append(errs, errors.New("DRAIN_PROXY_TOKEN is empty: without it, every client in the cluster could end the pod's service"))
+	}
+	return errors.Join(errs...)
+}
+
+func parsePort(text string) (Port, error) {
+	numbers, protocol, hasProtocol := strings.Cut(text, "/")
+	listen, target, ok := strings.Cut(numbers, ":")
+	if !ok || hasProtocol && protocol != "h2c" {
+		return Port{}, errors.New("want LISTEN:TARGET or LISTEN:TARGET/h2c")
+	}
+	p := Port{HTTP2: hasProtocol}
+	var err error
+	if p.Listen, err = parseNumber(listen); err != nil {
+		return p, err
+	}
+	p.Target, err = parseNumber(target)
+	return p, err
+}
+
+func parseNumber(text string) (int, error) {
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("%q is not a port from 1 to 65535", text)
+	}
+	return int(n), nil
+}

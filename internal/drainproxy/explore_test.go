@@ -1,0 +1,335 @@
+package drainproxy
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+)
+
+// The model has a pod with the kubelet's hooks, an app that drops its requests at SIGTERM, and a client. Time goes by in seconds. A test visits every state that
+// any sequence of events can reach.
+
+// exploredTimes are small, so that the number of states is.
+var exploredTimes = Times{Request: 2 * time.Second, PreStop: 2 * time.Second, Exit: time.Second}
+
+type appState string
+
+const (
+	up       appState = "up"
+	stopping appState = "stopping" // it has got SIGTERM and drops every request
+	down     appState = "down"     // its port refuses
+)
+
+// world is a state of the model. It is comparable.
+type world struct {
+	machine State
+	inState time.Duration
+
+	app      appState
+	appSince int // seconds since SIGTERM
+	// request is 0 if the app works on none, or 1 plus its age in seconds.
+	request    int
+	held       bool // a request waits
+	heldSince  int
+	hook       bool // the app's hook has not returned
+	hookSince  int
+	ofDeletion bool // the kubelet has called the hook because of the deletion, while no container restarted
+	deleted    bool
+	drainDue   bool // the kubelet has yet to call the app's hook
+	leaveDue   bool // the kubelet has yet to call the proxy's hook
+	accepting  bool
+	age        int // seconds since the deletion, at most maxAge
+}
+
+const (
+	// maxAge is more than every bound of the model in seconds.
+	maxAge = 12
+	// maxQuiet is the longest time in seconds until a server without requests ends.
+	maxQuiet = 3
+)
+
+// model has what a test may break.
+type model struct {
+	rules    []transition
+	holds    func(*Machine) bool
+	releases func(*Machine) bool
+}
+
+func newModel() model {
+	return model{rules: slices.Clone(transitions), holds: (*Machine).HoldsRequests, releases: (*Machine).ReleasesApp}
+}
+
+// event changes the world. It returns false if it cannot happen.
+type event struct {
+	name string
+	do   func(model, *world) (possible bool, fault string)
+}
+
+func (md model) machine(w *world) *Machine {
+	return &Machine{times: exploredTimes, rules: md.rules, state: w.machine, inState: w.inState}
+}
+
+// act changes the machine and lets the world follow.
+func (md model) act(w *world, f func(*Machine)) (fault string) {
+	m := md.machine(w)
+	f(m)
+	w.machine, w.inState = m.state, m.inState
+	if w.machine == Serving || w.machine == Drained {
+		w.inState = 0 // time changes nothing there
+	}
+	if w.machine == Closing && w.inState > maxAge*time.Second {
+		w.inState = maxAge * time.Second
+	}
+	if w.hook && md.releases(m) {
+		w.hook = false
+		fault = w.sigterm()
+	}
+	switch {
+	case !w.held || md.holds(m):
+	case w.app != down:
+		w.held = false
+		return first(fault, w.forward())
+	case w.deleted: // it gets 502 after holdRefused: the contract names a pod that is deleted while its container restarts
+		w.held = false
+	}
+	return fault
+}
+
+func first(texts ...string) string {
+	for _, text := range texts {
+		if text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// sigterm is what the kubelet does when the app's hook has returned.
+func (w *world) sigterm() (fault string) {
+	if w.app != up {
+		return ""
+	}
+	w.app, w.appSince = stopping, 0
+	switch {
+	case w.request > 0:
+		return "the app gets SIGTERM while it works on a request"
+	case w.ofDeletion && w.machine != Drained:
+		return "the app of a deleted pod gets SIGTERM before the drain has ended"
+	}
+	return ""
+}
+
+// forward sends a request to the app.
+func (w *world) forward() (fault string) {
+	// A pod that is deleted while its container restarts has no app any more: the contract names this.
+	if w.app == stopping && !w.deleted {
+		return "a request reaches the app after its SIGTERM"
+	}
+	if w.app == up {
+		w.request = max(w.request, 1)
+	}
+	return ""
+}
+
+var events = []event{
+	{name: "request", do: func(md model, w *world) (bool, string) {
+		switch {
+		case w.request > 0 || w.held || w.app == down:
+			return false, ""
+		case !w.accepting && w.age < int(exploredTimes.PreStop/time.Second):
+			return true, "a connection is refused before t2"
+		case !w.accepting:
+			return false, ""
+		case md.holds(md.machine(w)):
+			w.held = true
+			return true, ""
+		}
+		return true, w.forward()
+	}},
+	{name: "response", do: func(_ model, w *world) (bool, string) {
+		possible := w.request > 0
+		w.request = 0
+		return possible, ""
+	}},
+	{name: "container restart", do: func(md model, w *world) (bool, string) {
+		if w.deleted || w.hook || w.app != up {
+			return false, ""
+		}
+		w.hook, w.hookSince = true, 0
+		w.heldSince = 0 // the model has no backoff between restarts, the kubelet has one of 10 s and more
+		return true, md.act(w, (*Machine).AppHook)
+	}},
+	{name: "deletion", do: func(_ model, w *world) (bool, string) {
+		if w.deleted {
+			return false, ""
+		}
+		w.deleted, w.drainDue, w.leaveDue = true, w.app == up, true
+		return true, ""
+	}},
+	{name: "app's hook", do: func(md model, w *world) (bool, string) {
+		if !w.drainDue {
+			return false, ""
+		}
+		w.drainDue, w.hook, w.hookSince, w.ofDeletion = false, true, 0, w.machine == Serving
+		return true, md.act(w, (*Machine).AppHook)
+	}},
+	{name: "proxy's hook", do: func(md model, w *world) (bool, string) {
+		if !w.leaveDue {
+			return false, ""
+		}
+		w.leaveDue = false
+		return true, md.act(w, (*Machine).ProxyHook)
+	}},
+	{name: "a hook again", do: func(md model, w *world) (bool, string) {
+		if !w.deleted || w.drainDue || w.leaveDue {
+			return false, ""
+		}
+		return true, first(md.act(w, (*Machine).AppHook), md.act(w, (*Machine).ProxyHook))
+	}},
+	{name: "second", do: second},
+	{name: "observation", do: func(md model, w *world) (bool, string) {
+		return true, md.act(w, func(m *Machine) { m.Observe(Observation{InFlight: w.request > 0, AppRefuses: w.app == down}) })
+	}},
+	{name: "app exits", do: func(_ model, w *world) (bool, string) {
+		possible := w.app == stopping
+		if possible {
+			w.app, w.appSince = down, 0
+		}
+		return possible, ""
+	}},
+	{name: "app starts", do: func(md model, w *world) (bool, string) {
+		if w.app != down || w.deleted {
+			return false, ""
+		}
+		w.app = up
+		return true, md.act(w, func(*Machine) {})
+	}},
+	{name: "servers end", do: func(md model, w *world) (bool, string) {
+		// Package drain ends a server when it has answered what came, which its own tests prove.
+		if w.machine != Closing || w.request > 0 || w.held {
+			return false, ""
+		}
+		w.accepting = false
+		return true, md.act(w, func(m *Machine) { m.Observe(Observation{Ended: true, AppRefuses: w.app == down}) })
+	}},
+}
+
+// second lets a second go by. Bounds of the contract end what takes longer.
+func second(md model, w *world) (bool, string) {
+	r, s := int(exploredTimes.Request/time.Second), int(exploredTimes.Exit/time.Second)
+	switch {
+	case w.drainDue || w.leaveDue: // both hooks are called in the same second
+		return false, ""
+	case w.request > r || w.app == stopping && w.appSince >= s:
+		return false, ""
+	case w.machine == Closing && w.accepting && w.request == 0 && !w.held && w.inState >= maxQuiet*time.Second:
+		return false, ""
+	}
+	if w.request > 0 {
+		w.request++
+	}
+	if w.app == stopping {
+		w.appSince++
+	}
+	if w.deleted {
+		w.age = min(w.age+1, maxAge)
+	}
+	count(&w.hookSince, w.hook)
+	count(&w.heldSince, w.held && w.app == up)
+	switch {
+	case w.hookSince >= maxAge && w.request == 0:
+		return true, "the app's hook does not return"
+	case w.heldSince >= maxAge:
+		return true, "a request waits forever"
+	}
+	return true, md.act(w, func(m *Machine) {
+		m.Observe(Observation{Elapsed: time.Second, InFlight: w.request > 0, AppRefuses: w.app == down})
+	})
+}
+
+// count counts the seconds while a condition holds.
+func count(seconds *int, holds bool) {
+	if !holds {
+		*seconds = 0
+		return
+	}
+	*seconds = min(*seconds+1, maxAge)
+}
+
+// step is a state and how it was reached.
+type step struct {
+	from  world
+	event string
+}
+
+// explore visits every state, and returns the shortest sequence of events to a fault.
+func (md model) explore() (visited int, trace []string, fault string) {
+	start := world{machine: Serving, app: up, accepting: true}
+	reached := map[world]step{start: {}}
+	for queue := []world{start}; len(queue) > 0; queue = queue[1:] {
+		for _, e := range events {
+			next := queue[0]
+			possible, fault := e.do(md, &next)
+			if !possible {
+				continue
+			}
+			if fault != "" {
+				return len(reached), append(traceTo(reached, queue[0]), e.name), fault
+			}
+			if _, known := reached[next]; !known {
+				reached[next] = step{from: queue[0], event: e.name}
+				queue = append(queue, next)
+			}
+		}
+	}
+	return len(reached), nil, ""
+}
+
+func traceTo(reached map[world]step, w world) []string {
+	var trace []string
+	for s := reached[w]; s.event != ""; s = reached[s.from] {
+		trace = append(trace, s.event)
+	}
+	slices.Reverse(trace)
+	return trace
+}
+
+func TestNoSequenceOfEventsDropsARequest(t *testing.T) {
+	visited, trace, fault := newModel().explore()
+	if fault != "" {
+		t.Fatalf("%s: %q", fault, trace)
+	}
+	t.Logf("%d states", visited)
+	if visited < 100 {
+		t.Errorf("only %d states: the model does not move", visited)
+	}
+}
+
+// Each guard is needed: without it, some sequence of events drops a request or never ends.
+func TestEachGuardIsNeeded(t *testing.T) {
+	never := func(*Machine) bool { return false }
+	mutants := map[string]func(*model){
+		"requests are held":             func(md *model) { md.holds = never },
+		"the app waits for its SIGTERM": func(md *model) { md.releases = func(*Machine) bool { return true } },
+		"the app gets SIGTERM":          func(md *model) { md.releases = never },
+	}
+	for i, rule := range transitions {
+		name := fmt.Sprintf("%s -> %s", rule.from, rule.to)
+		mutants[name+" waits"] = func(md *model) {
+			md.rules[i].when = func(Times, time.Duration, Observation) bool { return true }
+		}
+		mutants[name+" happens"] = func(md *model) {
+			md.rules[i].when = func(Times, time.Duration, Observation) bool { return false }
+		}
+	}
+	for name, mutate := range mutants {
+		md := newModel()
+		mutate(&md)
+		if visited, trace, fault := md.explore(); fault == "" {
+			t.Errorf("without the guard that %s, no fault in %d states", name, visited)
+		} else {
+			t.Logf("without the guard that %s: %s after %q", name, fault, trace)
+		}
+	}
+}

@@ -1,0 +1,75 @@
+package drainproxy
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// seen is what an app sees of a request, and a client of a response.
+type seen struct {
+	Method, URI, Host, Body string
+	Header                  http.Header
+	Trailer                 http.Header
+}
+
+func TestRequestsAndResponsesStayAsTheyAre(t *testing.T) {
+	t.Parallel()
+	for _, http2 := range []bool{false, true} {
+		t.Run(map[bool]string{false: "HTTP/1", true: "HTTP/2"}[http2], func(t *testing.T) {
+			t.Parallel()
+			got := make(chan seen, 1)
+			var protocol atomic.Int64
+			p := startPod(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				protocol.Store(int64(r.ProtoMajor))
+				body, _ := io.ReadAll(r.Body)
+				got <- seen{Method: r.Method, URI: r.RequestURI, Host: r.Host, Body: string(body), Header: r.Header, Trailer: r.Trailer}
+				w.Header().Set("Trailer", "Sum")
+				w.Header().Set("Content-Encoding", "none")
+				w.WriteHeader(http.StatusTeapot)
+				_, _ = io.WriteString(w, "tea")
+				w.Header().Set("Sum", "3")
+			}), func(c *Config) { c.Ports[0].HTTP2 = http2 })
+			for _, uri := range []string{"/", "/a%2Fb//c", "/?", "/?a=1;b=2&c=%zz", "//x"} {
+				transport := &http.Transport{Protocols: &http.Protocols{}, DisableCompression: true}
+				transport.Protocols.SetHTTP1(!http2)
+				transport.Protocols.SetUnencryptedHTTP2(http2)
+				request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, p.url+uri, io.MultiReader(strings.NewReader("body")))
+				if err != nil {
+					t.Fatal(err)
+				}
+				request.Host = "example.com"
+				request.Header = http.Header{
+					"X-Forwarded-For": {"192.0.2.1"}, "X-Forwarded-Proto": {"https"}, "Forwarded": {"for=192.0.2.1"}, "User-Agent": {""}, "Te": {"trailers"},
+				}
+				request.Trailer = http.Header{"Digest": {"4"}}
+				response, err := transport.RoundTrip(request)
+				if err != nil {
+					t.Fatalf("%s: %v", uri, err)
+				}
+				body, err := io.ReadAll(response.Body)
+				_ = response.Body.Close()
+				if err != nil || response.StatusCode != http.StatusTeapot || string(body) != "tea" || response.Trailer.Get("Sum") != "3" {
+					t.Errorf("%s: %s, %q, %v, trailer %v", uri, response.Status, body, err, response.Trailer)
+				}
+				want := seen{
+					Method: http.MethodPut, URI: uri, Host: "example.com", Body: "body", Trailer: http.Header{"Digest": {"4"}},
+					Header: http.Header{
+						"X-Forwarded-For": {"192.0.2.1, 127.0.0.1"}, "X-Forwarded-Proto": {"https"}, "Forwarded": {"for=192.0.2.1"}, "Te": {"trailers"},
+					},
+				}
+				if diff := cmp.Diff(want, <-got); diff != "" {
+					t.Errorf("%s: %s", uri, diff)
+				}
+				transport.CloseIdleConnections()
+			}
+			if want := map[bool]int64{false: 1, true: 2}[http2]; protocol.Load() != want {
+				t.Errorf("the app gets HTTP/%d, want %d", protocol.Load(), want)
+			}
+		})
+	}
+}

@@ -1,0 +1,142 @@
+package drainproxy
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// maxHeld is the number of requests that may wait at a time: for the restart of the app's container, or for the app's port. Each of them holds a connection
+// and some memory.
+const maxHeld = 1000
+
+// tick is the time between two observations.
+const tick = 20 * time.Millisecond
+
+var errTooManyHeld = errors.New("too many requests wait for the app")
+
+// gate lets requests through as the Machine decides, and counts them.
+type gate struct {
+	mu       sync.Mutex
+	machine  Machine
+	inFlight int // requests that were let through and have not ended
+	held     int // requests that wait
+
+	open     chan struct{} // closed while requests need not wait
+	released chan struct{} // closed while the app may get SIGTERM
+}
+
+func newGate(m Machine) *gate {
+	g := &gate{machine: m, open: make(chan struct{}), released: make(chan struct{})}
+	close(g.open)
+	return g
+}
+
+// change calls f, which changes the machine, and tells those who wait.
+func (g *gate) change(f func(*Machine)) (before, after State) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	before = g.machine.State()
+	f(&g.machine)
+	set(&g.open, !g.machine.HoldsRequests())
+	set(&g.released, g.machine.ReleasesApp())
+	return before, g.machine.State()
+}
+
+// set closes the channel, or replaces a closed one.
+func set(ch *chan struct{}, closed bool) {
+	select {
+	case <-*ch:
+		if !closed {
+			*ch = make(chan struct{})
+		}
+	default:
+		if closed {
+			close(*ch)
+		}
+	}
+}
+
+// observe lets time pass.
+func (g *gate) observe(o Observation) (before, after State) {
+	return g.change(func(m *Machine) {
+		o.InFlight = g.inFlight > 0
+		m.Observe(o)
+	})
+}
+
+// whenReleased returns a channel that is closed when the app may get SIGTERM.
+func (g *gate) whenReleased() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.released
+}
+
+func (g *gate) state() State {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.machine.State()
+}
+
+func (g *gate) counts() (inFlight, held int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.inFlight, g.held
+}
+
+// enter waits until a request may go to the app. The caller must call exit if the error is nil.
+func (g *gate) enter(ctx context.Context) error {
+	for {
+		open, err := g.tryEnter()
+		if open == nil {
+			return err
+		}
+		select {
+		case <-open:
+		case <-ctx.Done():
+		}
+		g.unhold()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+// tryEnter counts the request as in flight, or as held: then it returns the channel to wait for.
+func (g *gate) tryEnter() (<-chan struct{}, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.machine.HoldsRequests() {
+		g.inFlight++
+		return nil, nil
+	}
+	if g.held >= maxHeld {
+		return nil, errTooManyHeld
+	}
+	g.held++
+	return g.open, nil
+}
+
+func (g *gate) exit() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inFlight--
+}
+
+// hold counts a request that waits for the app's port. The caller must call unhold if the error is nil.
+func (g *gate) hold() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.held >= maxHeld {
+		return errTooManyHeld
+	}
+	g.held++
+	return nil
+}
+
+func (g *gate) unhold() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.held--
+}
