@@ -15,6 +15,14 @@ type figure struct {
 	value  func(measurement) float64 // NaN if the run did not measure it
 }
 
+// ratio returns NaN if nothing was measured.
+func ratio(a, b float64) float64 {
+	if b == 0 {
+		return math.NaN()
+	}
+	return a / b
+}
+
 func figures() []figure {
 	perApp := func(seconds func(measurement) float64) func(measurement) float64 {
 		return func(m measurement) float64 { return 1000 * seconds(m) / float64(m.Apps) }
@@ -29,17 +37,17 @@ func figures() []figure {
 		}
 	}
 	return []figure{
-		{name: "create / limit", format: "%.2f", value: func(m measurement) float64 { return m.Operator.Create / m.Baseline.Limit }},
-		{name: "create / floor", format: "%.2f", value: func(m measurement) float64 { return m.Operator.Create / m.Baseline.Floor }},
-		{name: "patch / direct patch", format: "%.2f", value: func(m measurement) float64 { return m.Operator.Patch / m.Baseline.Patch }},
+		{name: "create / limit", format: "%.2f", value: func(m measurement) float64 { return ratio(m.Operator.Create, m.Baseline.Limit) }},
+		{name: "create / floor", format: "%.2f", value: func(m measurement) float64 { return ratio(m.Operator.Create, m.Baseline.Floor) }},
+		{name: "patch / direct patch", format: "%.2f", value: func(m measurement) float64 { return ratio(m.Operator.Patch, m.Baseline.Patch) }},
 		{name: "patch / bare client that patches app, scale and status", format: "%.2f", value: func(m measurement) float64 {
-			return m.Operator.Patch / m.Baseline.PatchLimit
+			return ratio(m.Operator.Patch, m.Baseline.PatchLimit)
 		}},
 		{name: "create with admission / bare client with 4 dry runs", format: "%.2f", value: func(m measurement) float64 {
 			if m.Admission == nil {
 				return math.NaN()
 			}
-			return m.Admission.Create / m.Baseline.Admitted
+			return ratio(m.Admission.Create, m.Baseline.Admitted)
 		}},
 		{name: "creation of one app, p50, ms", format: "%.0f", value: admitted(func(a admission) float64 { return a.Without.P50 })},
 		{name: "creation of one app, p99, ms", format: "%.0f", value: admitted(func(a admission) float64 { return a.Without.P99 })},

@@ -3,6 +3,7 @@ package fuzz
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -51,18 +52,26 @@ var errorsOfCalls = []error{
 
 // recorder records the reconciler's writes and lets some of them fail.
 type recorder struct {
-	clock    clock.PassiveClock
+	clock clock.PassiveClock
+	// mu guards the fields below while the reconciler runs: it makes some writes at the same time.
+	mu       sync.Mutex
 	failures []*failure
 	writes   []write
 }
 
-func (r *recorder) do(verb, kind string, dryRun []string, call func() error) error {
-	w := write{verb: verb, kind: kind, at: r.clock.Now()}
+// record records a write, and returns the failure that answers it, or nil.
+func (r *recorder) record(verb, kind string, dryRun []string) *failure {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	f := r.failureOf(kind)
-	w.injected = f != nil
 	if len(dryRun) == 0 {
-		r.writes = append(r.writes, w)
+		r.writes = append(r.writes, write{verb: verb, kind: kind, at: r.clock.Now(), injected: f != nil})
 	}
+	return f
+}
+
+func (r *recorder) do(verb, kind string, dryRun []string, call func() error) error {
+	f := r.record(verb, kind, dryRun)
 	if f == nil {
 		return call()
 	}
