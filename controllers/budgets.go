@@ -28,6 +28,9 @@ func podLabelKeys(object client.Object) []string {
 	return keys
 }
 
+// podLabelPaths are the paths of the fields that podLabels reads.
+var podLabelPaths = [][]string{{"spec", "template", "metadata", "labels"}, {"spec", "selector", "matchLabels"}}
+
 // podLabels returns the labels of an app's pods. It decodes only the fields that determine them, so it also works if the spec cannot be decoded.
 func podLabels(object client.Object) labels.Set {
 	stored, ok := object.(*unstructured.Unstructured)
@@ -36,8 +39,8 @@ func podLabels(object client.Object) labels.Set {
 	}
 	app := &v1alpha1.GracefulApp{}
 	app.Name = stored.GetName()
-	app.Spec.Template.Labels, _, _ = unstructured.NestedStringMap(stored.Object, "spec", "template", "metadata", "labels")
-	if selector, ok, _ := unstructured.NestedStringMap(stored.Object, "spec", "selector", "matchLabels"); ok {
+	app.Spec.Template.Labels, _, _ = unstructured.NestedStringMap(stored.Object, podLabelPaths[0]...)
+	if selector, ok, _ := unstructured.NestedStringMap(stored.Object, podLabelPaths[1]...); ok {
 		app.Spec.Selector = &v1alpha1.Selector{MatchLabels: selector}
 	}
 	return plan.PodLabels(app)

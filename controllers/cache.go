@@ -5,7 +5,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -18,15 +17,7 @@ import (
 // CacheOptions returns the options of the manager's cache. It keeps only what the operator reads.
 func CacheOptions() cache.Options {
 	// An entry for GracefulApps in ByObject would stop the manager at once if the CRD is not installed yet.
-	return cache.Options{ByObject: children.CacheByObject(), DefaultTransform: reduceApp}
-}
-
-// reduceApp removes the managed fields of apps, which are the only objects that the operator reads unstructured.
-func reduceApp(in any) (any, error) {
-	if app, ok := in.(*unstructured.Unstructured); ok {
-		app.SetManagedFields(nil)
-	}
-	return in, nil
+	return cache.Options{ByObject: children.CacheByObject(), DefaultTransform: packApp}
 }
 
 // relevantChanges ignores updates of an object that change nothing that the operator reads, for example the status of a PodDisruptionBudget.

@@ -1,11 +1,13 @@
 package controllers
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
@@ -32,18 +34,23 @@ type decodedApp struct {
 // replicas, so that the operator can report the error and continue to scale the app.
 func decode(stored *unstructured.Unstructured) (*v1alpha1.GracefulApp, field.ErrorList) {
 	app := &v1alpha1.GracefulApp{}
-	err := plan.Convert(stored.Object, app)
+	data, err := jsonOf(stored)
+	if err == nil {
+		err = json.Unmarshal(data, app) // it fails on a number that overflows its Go type
+	}
 	if err == nil {
 		return app, nil
 	}
+	var content map[string]any
+	_ = utiljson.Unmarshal(data, &content) // the API server has sent it as JSON
 	app = &v1alpha1.GracefulApp{}
-	if plan.Convert(map[string]any{"metadata": stored.Object["metadata"], "status": stored.Object["status"]}, app) != nil {
+	if plan.Convert(map[string]any{"metadata": content["metadata"], "status": content["status"]}, app) != nil {
 		app = &v1alpha1.GracefulApp{ObjectMeta: metav1.ObjectMeta{
 			Name: stored.GetName(), Namespace: stored.GetNamespace(), UID: stored.GetUID(), Generation: stored.GetGeneration(),
 			ResourceVersion: stored.GetResourceVersion(),
 		}}
 	}
-	if n, ok, _ := unstructured.NestedInt64(stored.Object, "spec", "replicas"); ok && n >= 0 && n <= math.MaxInt32 {
+	if n, ok, _ := unstructured.NestedInt64(content, "spec", "replicas"); ok && n >= 0 && n <= math.MaxInt32 {
 		app.Spec.Replicas = new(int32(n))
 	}
 	return app, field.ErrorList{field.Invalid(field.NewPath("spec"), field.OmitValueType{}, fmt.Sprintf(

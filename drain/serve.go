@@ -130,7 +130,8 @@ func (d *Drainer) finish(ctx context.Context, srv *http.Server, s *server) error
 	upgraded := make(chan error, 1)
 	go func() { upgraded <- d.upgraded.close(ctx) }()
 	s.http1.closeIdle(ctx)
-	err := errors.Join(srv.Shutdown(ctx), <-upgraded)
+	// A connection that was idle until now may have been upgraded meanwhile.
+	err := errors.Join(srv.Shutdown(ctx), <-upgraded, d.upgraded.close(ctx))
 	stats, took := d.Stats(), time.Since(d.stopped).Round(time.Millisecond)
 	cutOff := errors.Is(err, context.DeadlineExceeded) // otherwise requests in flight are those of another server
 	switch {

@@ -51,8 +51,9 @@ type chat struct {
 	in *bufio.Reader
 }
 
-func (p *process) openChat() chat {
-	c := p.open()
+func (p *process) openChat() chat { return p.upgrade(p.open()) }
+
+func (p *process) upgrade(c rawConn) chat {
 	if _, err := io.WriteString(c, "GET /chat HTTP/1.1\r\nHost: hello\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n"); err != nil {
 		p.t.Fatal(err)
 	}
@@ -100,6 +101,26 @@ func TestUpgradedConnectionSaysGoodbyeAndIsStillServed(t *testing.T) {
 		c.want(t, "when the listener is closed", "closed")
 		c.say(t, "one more")
 		synctest.Wait()
+		select {
+		case err := <-p.exit:
+			t.Fatalf("Serve returned %v while the connection was open", err)
+		default:
+		}
+		_ = c.Close()
+		p.wantEnded()
+	})
+}
+
+func TestConnectionUpgradedAfterTheLastAcceptIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := startChat(t, tutorial)
+		late := p.open()
+		p.term()
+		time.Sleep(quiet + 5*tick) // the listener is closed, and the connection without a request still open
+		c := p.upgrade(late)
+		c.want(t, "the listener is closed", "closed")
+		time.Sleep(5 * time.Second)
+		c.say(t, "still there?")
 		select {
 		case err := <-p.exit:
 			t.Fatalf("Serve returned %v while the connection was open", err)

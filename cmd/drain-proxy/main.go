@@ -36,5 +36,19 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	return drainproxy.New(config, slog.New(slog.NewJSONHandler(os.Stdout, nil))).Run(ctx)
+	proxy := drainproxy.New(config, slog.New(slog.NewJSONHandler(os.Stdout, nil)))
+	defer func() { writeTerminationMessage(proxy.Summary()) }()
+	return proxy.Run(ctx)
+}
+
+// terminationLog is the default terminationMessagePath of a container. The kubelet creates the file.
+const terminationLog = "/dev/termination-log"
+
+func writeTerminationMessage(text string) {
+	file, err := os.OpenFile(terminationLog, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return // not in a pod
+	}
+	_, _ = fmt.Fprintln(file, text)
+	_ = file.Close()
 }

@@ -42,8 +42,8 @@ func comparisonOf(live metav1.Object, desired runtime.ApplyConfiguration) compar
 	return comparison{uid: live.GetUID(), revision: revisionOf(live), configuration: sha256.Sum256(data)}
 }
 
-// revisionOf returns a digest of what a comparison reads. A Deployment has a new resource version for each change of its status; its generation counts the
-// changes of its spec. A Service has no generation.
+// revisionOf returns a digest of the fields that a comparison reads. A Deployment has a new resource version for each change of its status; its generation
+// counts the changes of its spec and its annotations. A Service has no generation.
 func revisionOf(live metav1.Object) digest {
 	if live.GetGeneration() == 0 {
 		return sha256.Sum256([]byte(live.GetResourceVersion()))

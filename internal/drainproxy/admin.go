@@ -57,13 +57,14 @@ const callTimeout = 5 * time.Second
 // CallLeaving is the preStop hook of the proxy's own container, a second process in it: it calls the hook of the running proxy.
 func CallLeaving(ctx context.Context, args []string, env func(string) string) error {
 	flags := flag.NewFlagSet("drain-proxy leaving", flag.ContinueOnError)
-	port := flags.Int("admin-port", defaultAdminPort, "port of the running proxy's hooks")
-	if err := flags.Parse(args); err != nil {
+	var port int
+	adminPort(flags, &port)
+	if err := parse(flags, args); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/leaving", *port), nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/leaving", port), nil)
 	if err != nil {
 		return err
 	}

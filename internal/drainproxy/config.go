@@ -4,7 +4,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -63,7 +65,7 @@ func ParseConfig(args []string, env func(string) string) (Config, error) {
 		c.Ports = append(c.Ports, port)
 		return err
 	})
-	flags.IntVar(&c.Admin, "admin-port", defaultAdminPort, "port of the hooks, the probes and the metrics")
+	adminPort(flags, &c.Admin)
 	for _, f := range []struct {
 		name, usage string
 		value       *time.Duration
@@ -81,10 +83,32 @@ func ParseConfig(args []string, env func(string) string) (Config, error) {
 			return err
 		})
 	}
-	if err := flags.Parse(args); err != nil {
+	if err := parse(flags, args); err != nil {
 		return c, err
 	}
 	return c, c.check()
+}
+
+func adminPort(flags *flag.FlagSet, port *int) {
+	*port = defaultAdminPort
+	flags.Func("admin-port", fmt.Sprintf("port of the hooks, the probes and the metrics (default %d)", defaultAdminPort), func(text string) (err error) {
+		*port, err = parseNumber(text)
+		return err
+	})
+}
+
+// parse leaves errors to the caller, and prints the flags only if the user asks for help.
+func parse(flags *flag.FlagSet, args []string) error {
+	flags.SetOutput(io.Discard)
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		flags.SetOutput(os.Stdout)
+		flags.PrintDefaults()
+	}
+	if err == nil && flags.NArg() > 0 {
+		return fmt.Errorf("unknown argument %q: see --help", flags.Arg(0))
+	}
+	return err
 }
 
 func (c Config) check() error {

@@ -25,6 +25,8 @@ func TestParseConfig(t *testing.T) {
 		"--port=1:2/tls":              "want LISTEN:TARGET",
 		"--port=0:8080":               "not a port",
 		"--port=1:70000":              "not a port",
+		"--port=1:2 leaving":          "unknown argument",
+		"--port=1:2 --admin-port=0":   "not a port",
 		"--port=1:2 --exit-seconds=x": "invalid value",
 	} {
 		if _, err := ParseConfig(strings.Fields(args), get); err == nil || !strings.Contains(err.Error(), want) {

@@ -21,8 +21,8 @@ const (
 	down     appState = "down"     // its port refuses
 )
 
-// world is a state of the model. It is comparable.
-type world struct {
+// modelState is a state of the model. It is comparable.
+type modelState struct {
 	machine State
 	inState time.Duration
 
@@ -49,7 +49,7 @@ const (
 	maxQuiet = 3
 )
 
-// model has what a test may break.
+// model has the decisions that a test may break.
 type model struct {
 	rules    []transition
 	holds    func(*Machine) bool
@@ -60,18 +60,18 @@ func newModel() model {
 	return model{rules: slices.Clone(transitions), holds: (*Machine).HoldsRequests, releases: (*Machine).ReleasesApp}
 }
 
-// event changes the world. It returns false if it cannot happen.
+// event changes the modelState. It returns false if it cannot happen.
 type event struct {
 	name string
-	do   func(model, *world) (possible bool, fault string)
+	do   func(model, *modelState) (possible bool, fault string)
 }
 
-func (md model) machine(w *world) *Machine {
+func (md model) machine(w *modelState) *Machine {
 	return &Machine{times: exploredTimes, rules: md.rules, state: w.machine, inState: w.inState}
 }
 
-// act changes the machine and lets the world follow.
-func (md model) act(w *world, f func(*Machine)) (fault string) {
+// act changes the machine and lets the modelState follow.
+func (md model) act(w *modelState, f func(*Machine)) (fault string) {
 	m := md.machine(w)
 	f(m)
 	w.machine, w.inState = m.state, m.inState
@@ -105,8 +105,11 @@ func first(texts ...string) string {
 	return ""
 }
 
-// sigterm is what the kubelet does when the app's hook has returned.
-func (w *world) sigterm() (fault string) {
+// duringRestart are the states in which the app may get SIGTERM because its container restarts.
+var duringRestart = map[State]bool{HookCalled: true, Stopping: true, Restarting: true}
+
+// sigterm sends SIGTERM to the app, as the kubelet does when the hook has returned.
+func (w *modelState) sigterm() (fault string) {
 	if w.app != up {
 		return ""
 	}
@@ -121,7 +124,7 @@ func (w *world) sigterm() (fault string) {
 }
 
 // forward sends a request to the app.
-func (w *world) forward() (fault string) {
+func (w *modelState) forward() (fault string) {
 	// A pod that is deleted while its container restarts has no app any more: the contract names this.
 	if w.app == stopping && !w.deleted {
 		return "a request reaches the app after its SIGTERM"
@@ -133,7 +136,7 @@ func (w *world) forward() (fault string) {
 }
 
 var events = []event{
-	{name: "request", do: func(md model, w *world) (bool, string) {
+	{name: "request", do: func(md model, w *modelState) (bool, string) {
 		switch {
 		case w.request > 0 || w.held || w.app == down:
 			return false, ""
@@ -147,12 +150,12 @@ var events = []event{
 		}
 		return true, w.forward()
 	}},
-	{name: "response", do: func(_ model, w *world) (bool, string) {
+	{name: "response", do: func(_ model, w *modelState) (bool, string) {
 		possible := w.request > 0
 		w.request = 0
 		return possible, ""
 	}},
-	{name: "container restart", do: func(md model, w *world) (bool, string) {
+	{name: "container restart", do: func(md model, w *modelState) (bool, string) {
 		if w.deleted || w.hook || w.app != up {
 			return false, ""
 		}
@@ -160,52 +163,52 @@ var events = []event{
 		w.heldSince = 0 // the model has no backoff between restarts, the kubelet has one of 10 s and more
 		return true, md.act(w, (*Machine).AppHook)
 	}},
-	{name: "deletion", do: func(_ model, w *world) (bool, string) {
+	{name: "deletion", do: func(_ model, w *modelState) (bool, string) {
 		if w.deleted {
 			return false, ""
 		}
 		w.deleted, w.drainDue, w.leaveDue = true, w.app == up, true
 		return true, ""
 	}},
-	{name: "app's hook", do: func(md model, w *world) (bool, string) {
+	{name: "app's hook", do: func(md model, w *modelState) (bool, string) {
 		if !w.drainDue {
 			return false, ""
 		}
-		w.drainDue, w.hook, w.hookSince, w.ofDeletion = false, true, 0, w.machine == Serving
+		w.drainDue, w.hook, w.hookSince, w.ofDeletion = false, true, 0, !duringRestart[w.machine]
 		return true, md.act(w, (*Machine).AppHook)
 	}},
-	{name: "proxy's hook", do: func(md model, w *world) (bool, string) {
+	{name: "proxy's hook", do: func(md model, w *modelState) (bool, string) {
 		if !w.leaveDue {
 			return false, ""
 		}
 		w.leaveDue = false
 		return true, md.act(w, (*Machine).ProxyHook)
 	}},
-	{name: "a hook again", do: func(md model, w *world) (bool, string) {
+	{name: "a hook again", do: func(md model, w *modelState) (bool, string) {
 		if !w.deleted || w.drainDue || w.leaveDue {
 			return false, ""
 		}
 		return true, first(md.act(w, (*Machine).AppHook), md.act(w, (*Machine).ProxyHook))
 	}},
-	{name: "second", do: second},
-	{name: "observation", do: func(md model, w *world) (bool, string) {
+	{name: "second", do: passSecond},
+	{name: "observation", do: func(md model, w *modelState) (bool, string) {
 		return true, md.act(w, func(m *Machine) { m.Observe(Observation{InFlight: w.request > 0, AppRefuses: w.app == down}) })
 	}},
-	{name: "app exits", do: func(_ model, w *world) (bool, string) {
+	{name: "app exits", do: func(_ model, w *modelState) (bool, string) {
 		possible := w.app == stopping
 		if possible {
 			w.app, w.appSince = down, 0
 		}
 		return possible, ""
 	}},
-	{name: "app starts", do: func(md model, w *world) (bool, string) {
+	{name: "app starts", do: func(md model, w *modelState) (bool, string) {
 		if w.app != down || w.deleted {
 			return false, ""
 		}
 		w.app = up
 		return true, md.act(w, func(*Machine) {})
 	}},
-	{name: "servers end", do: func(md model, w *world) (bool, string) {
+	{name: "servers end", do: func(md model, w *modelState) (bool, string) {
 		// Package drain ends a server when it has answered what came, which its own tests prove.
 		if w.machine != Closing || w.request > 0 || w.held {
 			return false, ""
@@ -215,8 +218,8 @@ var events = []event{
 	}},
 }
 
-// second lets a second go by. Bounds of the contract end what takes longer.
-func second(md model, w *world) (bool, string) {
+// passSecond lets a second go by. Requests and exits take no longer than the contract says.
+func passSecond(md model, w *modelState) (bool, string) {
 	r, s := int(exploredTimes.Request/time.Second), int(exploredTimes.Exit/time.Second)
 	switch {
 	case w.drainDue || w.leaveDue: // both hooks are called in the same second
@@ -259,15 +262,15 @@ func count(seconds *int, holds bool) {
 
 // step is a state and how it was reached.
 type step struct {
-	from  world
+	from  modelState
 	event string
 }
 
 // explore visits every state, and returns the shortest sequence of events to a fault.
 func (md model) explore() (visited int, trace []string, fault string) {
-	start := world{machine: Serving, app: up, accepting: true}
-	reached := map[world]step{start: {}}
-	for queue := []world{start}; len(queue) > 0; queue = queue[1:] {
+	start := modelState{machine: Serving, app: up, accepting: true}
+	reached := map[modelState]step{start: {}}
+	for queue := []modelState{start}; len(queue) > 0; queue = queue[1:] {
 		for _, e := range events {
 			next := queue[0]
 			possible, fault := e.do(md, &next)
@@ -286,7 +289,7 @@ func (md model) explore() (visited int, trace []string, fault string) {
 	return len(reached), nil, ""
 }
 
-func traceTo(reached map[world]step, w world) []string {
+func traceTo(reached map[modelState]step, w modelState) []string {
 	var trace []string
 	for s := reached[w]; s.event != ""; s = reached[s.from] {
 		trace = append(trace, s.event)

@@ -1,7 +1,9 @@
 package drainproxy
 
 import (
+	"bufio"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -10,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// seen is what an app sees of a request, and a client of a response.
-type seen struct {
+// received is a request as the app gets it.
+type received struct {
 	Method, URI, Host, Body string
 	Header                  http.Header
 	Trailer                 http.Header
@@ -22,12 +24,12 @@ func TestRequestsAndResponsesStayAsTheyAre(t *testing.T) {
 	for _, http2 := range []bool{false, true} {
 		t.Run(map[bool]string{false: "HTTP/1", true: "HTTP/2"}[http2], func(t *testing.T) {
 			t.Parallel()
-			got := make(chan seen, 1)
+			got := make(chan received, 1)
 			var protocol atomic.Int64
 			p := startPod(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				protocol.Store(int64(r.ProtoMajor))
 				body, _ := io.ReadAll(r.Body)
-				got <- seen{Method: r.Method, URI: r.RequestURI, Host: r.Host, Body: string(body), Header: r.Header, Trailer: r.Trailer}
+				got <- received{Method: r.Method, URI: r.RequestURI, Host: r.Host, Body: string(body), Header: r.Header, Trailer: r.Trailer}
 				w.Header().Set("Trailer", "Sum")
 				w.Header().Set("Content-Encoding", "none")
 				w.WriteHeader(http.StatusTeapot)
@@ -56,7 +58,7 @@ func TestRequestsAndResponsesStayAsTheyAre(t *testing.T) {
 				if err != nil || response.StatusCode != http.StatusTeapot || string(body) != "tea" || response.Trailer.Get("Sum") != "3" {
 					t.Errorf("%s: %s, %q, %v, trailer %v", uri, response.Status, body, err, response.Trailer)
 				}
-				want := seen{
+				want := received{
 					Method: http.MethodPut, URI: uri, Host: "example.com", Body: "body", Trailer: http.Header{"Digest": {"4"}},
 					Header: http.Header{
 						"X-Forwarded-For": {"192.0.2.1, 127.0.0.1"}, "X-Forwarded-Proto": {"https"}, "Forwarded": {"for=192.0.2.1"}, "Te": {"trailers"},
@@ -71,5 +73,63 @@ func TestRequestsAndResponsesStayAsTheyAre(t *testing.T) {
 				t.Errorf("the app gets HTTP/%d, want %d", protocol.Load(), want)
 			}
 		})
+	}
+}
+
+// A client may send a request target that net/url would write in another way.
+func TestTheRequestTargetStaysByteByByte(t *testing.T) {
+	t.Parallel()
+	targets := make(chan string, 1)
+	p := startPod(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { targets <- r.Method + " " + r.RequestURI }))
+	for _, target := range []string{"GET /a|b\"c^{d}?x=|^\"", "GET /%7e/%41", "GET //x/y", "OPTIONS *", "GET /?"} {
+		c := p.raw(target + " HTTP/1.1\r\nHost: hello\r\nConnection: close\r\n\r\n")
+		if response, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || response.StatusCode != http.StatusOK {
+			t.Errorf("%s: %+v, %v", target, response, err)
+			continue
+		}
+		select {
+		case got := <-targets:
+			if got != target {
+				t.Errorf("the app gets %q, want %q", got, target)
+			}
+		default:
+			t.Errorf("%s: the app has not answered", target)
+		}
+	}
+}
+
+// net/http adds headers to a response that has none.
+func TestAResponseGetsNoHeader(t *testing.T) {
+	t.Parallel()
+	for _, header := range []http.Header{
+		{"Content-Type": nil, "Date": nil}, {"Content-Type": {"text/x"}, "Date": {"Thu, 01 Jan 1970 00:00:00 GMT"}, "X-Two": {"a", "b"}, "Set-Cookie": {"a=1", "b=2"}},
+	} {
+		p := startPod(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			maps.Copy(w.Header(), header)
+			_, _ = io.WriteString(w, "<html>")
+		}))
+		response, err := http.ReadResponse(bufio.NewReader(p.raw("GET / HTTP/1.1\r\nHost: hello\r\n\r\n")), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := http.Header{"Content-Length": {"6"}}
+		for name, values := range header {
+			if values != nil {
+				want[name] = values
+			}
+		}
+		if diff := cmp.Diff(want, response.Header); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+func TestAnHTTP1ClientOfAnHTTP2Port(t *testing.T) {
+	t.Parallel()
+	p := startPod(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }), func(c *Config) {
+		c.Ports[0].HTTP2 = true
+	})
+	if a := p.send(http.MethodGet, "/"); a.status != http.StatusBadGateway {
+		t.Errorf("%+v, want 502: this app accepts HTTP/2 only", a)
 	}
 }

@@ -21,7 +21,8 @@ type gate struct {
 	mu       sync.Mutex
 	machine  Machine
 	inFlight int // requests that were let through and have not ended
-	held     int // requests that wait
+	waiting  int // requests that wait for the restart of the app's container
+	dialing  int // requests in flight that wait for the app's port
 
 	open     chan struct{} // closed while requests need not wait
 	released chan struct{} // closed while the app may get SIGTERM
@@ -79,10 +80,11 @@ func (g *gate) state() State {
 	return g.machine.State()
 }
 
-func (g *gate) counts() (inFlight, held int) {
+// counts returns the numbers of requests that have not ended and of those of them that wait.
+func (g *gate) counts() (all, held int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.inFlight, g.held
+	return g.inFlight + g.waiting, g.waiting + g.dialing
 }
 
 // enter waits until a request may go to the app. The caller must call exit if the error is nil.
@@ -96,7 +98,7 @@ func (g *gate) enter(ctx context.Context) error {
 		case <-open:
 		case <-ctx.Done():
 		}
-		g.unhold()
+		g.stopWaiting()
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -111,11 +113,17 @@ func (g *gate) tryEnter() (<-chan struct{}, error) {
 		g.inFlight++
 		return nil, nil
 	}
-	if g.held >= maxHeld {
+	if g.waiting+g.dialing >= maxHeld {
 		return nil, errTooManyHeld
 	}
-	g.held++
+	g.waiting++
 	return g.open, nil
+}
+
+func (g *gate) stopWaiting() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting--
 }
 
 func (g *gate) exit() {
@@ -128,15 +136,15 @@ func (g *gate) exit() {
 func (g *gate) hold() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.held >= maxHeld {
+	if g.waiting+g.dialing >= maxHeld {
 		return errTooManyHeld
 	}
-	g.held++
+	g.dialing++
 	return nil
 }
 
 func (g *gate) unhold() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.held--
+	g.dialing--
 }

@@ -22,12 +22,13 @@ const forwardedFor = "X-Forwarded-For"
 var keptHeaders = []string{"Forwarded", "X-Forwarded-Host", "X-Forwarded-Proto"}
 
 // forward returns the handler of one port.
-func (p *Proxy) forward(address string, http2 bool) http.Handler {
+func (p *Proxy) forward(address string, to http.RoundTripper) http.Handler {
 	reverse := &httputil.ReverseProxy{
-		Rewrite:    func(r *httputil.ProxyRequest) { rewrite(r, address) },
-		Transport:  newTransport(p.gate, http2),
-		BufferPool: &buffers{},
-		ErrorLog:   log.New(io.Discard, "", 0), // ErrorHandler counts and logs the errors
+		Rewrite:       func(r *httputil.ProxyRequest) { rewrite(r, address) },
+		Transport:     to,
+		BufferPool:    &buffers{},
+		FlushInterval: -1,                          // a slow response goes to the client as it comes
+		ErrorLog:      log.New(io.Discard, "", 0), // fail and countTruncated log the errors
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			p.fail(w, r, address, err)
 		},
@@ -38,6 +39,7 @@ func (p *Proxy) forward(address string, http2 bool) http.Handler {
 			return
 		}
 		defer p.gate.exit()
+		defer p.countTruncated(r, address)
 		if isUpgrade(r) {
 			defer p.drainer.Upgrade(upgraded)()
 		} else if r.ProtoMajor == 1 {
@@ -45,14 +47,36 @@ func (p *Proxy) forward(address string, http2 bool) http.Handler {
 			_ = http.NewResponseController(w).EnableFullDuplex()
 		}
 		p.metrics.requests.Inc()
-		reverse.ServeHTTP(w, r)
+		reverse.ServeHTTP(asItIs{w}, r.WithContext(withClient(r.Context())))
 	})
 }
+
+// asItIs keeps net/http from adding headers that the app has not sent.
+type asItIs struct{ http.ResponseWriter }
+
+// WriteHeader leaves 1xx responses as they are: net/http adds nothing to them.
+func (w asItIs) WriteHeader(status int) {
+	if status >= http.StatusOK {
+		for _, name := range []string{"Content-Type", "Date"} {
+			if _, sent := w.Header()[name]; !sent {
+				w.Header()[name] = nil
+			}
+		}
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController reach the server's own writer.
+func (w asItIs) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // rewrite sends the request to the app as it came.
 func rewrite(r *httputil.ProxyRequest, address string) {
 	r.Out.URL.Scheme, r.Out.URL.Host = "http", address
-	r.Out.URL.RawQuery = r.In.URL.RawQuery // also parameters that ReverseProxy cannot parse
+	if uri := r.In.RequestURI; strings.HasPrefix(uri, "/") && !strings.HasPrefix(uri, "//") { // net/http reads the latter as a host
+		r.Out.URL.Opaque, r.Out.URL.RawQuery, r.Out.URL.ForceQuery = uri, "", false
+	} else {
+		r.Out.URL.RawQuery = r.In.URL.RawQuery // also parameters that ReverseProxy cannot parse
+	}
 	r.Out.Trailer = r.In.Trailer           // net/http fills it when the body has been read
 	for _, name := range keptHeaders {
 		if values, ok := r.In.Header[name]; ok {
@@ -76,7 +100,7 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, address string, err
 	cause, status := failure(r.Context(), err)
 	p.metrics.failures.WithLabelValues(cause).Inc()
 	if cause == causeClient {
-		panic(http.ErrAbortHandler) // nobody reads a response
+		panic(http.ErrAbortHandler) // closes the connection
 	}
 	p.log.Warn("the app has not answered", "cause", cause, "state", p.gate.state(), "app", address, "method", r.Method, "error", err.Error())
 	if status == http.StatusServiceUnavailable {
@@ -85,13 +109,29 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, address string, err
 	http.Error(w, http.StatusText(status), status)
 }
 
-// Causes of a request without a response of the app.
+// countTruncated counts and logs a response of which the app has sent only a part. httputil.ReverseProxy aborts it by a panic.
+func (p *Proxy) countTruncated(r *http.Request, address string) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if v == http.ErrAbortHandler && r.Context().Err() == nil {
+		p.metrics.failures.WithLabelValues(causeTruncated).Inc()
+		p.log.Warn("the app has not completed its response", "state", p.gate.state(), "app", address, "method", r.Method)
+	}
+	panic(v)
+}
+
+// Causes of a request without a complete response of the app.
 const (
-	causeClient  = "client"   // the client has ended the request
-	causeTooMany = "too-many" // more than maxHeld requests wait
-	causeRefused = "refused"  // the app's port has refused connections for holdRefused
-	causeBroken  = "broken"   // the app has closed the connection before its response
+	causeClient    = "client"    // the client has ended the request
+	causeTooMany   = "too-many"  // more than maxHeld requests wait
+	causeRefused   = "refused"   // the app's port has refused connections for holdRefused
+	causeBroken    = "broken"    // the app has closed the connection before its response
+	causeTruncated = "truncated" // the app has closed the connection in its response
 )
+
+var causes = []string{causeClient, causeTooMany, causeRefused, causeBroken, causeTruncated}
 
 // failure returns the cause of an error and the status of the response. Pure.
 func failure(ctx context.Context, err error) (cause string, status int) {

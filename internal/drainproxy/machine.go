@@ -2,7 +2,7 @@ package drainproxy
 
 import "time"
 
-// State is what the proxy does at a moment of the pod's life.
+// State is the part of the pod's life in which the proxy is.
 type State string
 
 // States of the proxy. A pod that is deleted goes from Serving to Draining, Closing and Drained. A container that is restarted in a pod that stays goes from
@@ -41,7 +41,7 @@ const (
 	exitMargin = 2 * time.Second
 )
 
-// Machine decides what the proxy does. It is a value without a clock: Observe gets the time that has passed, so that a test can visit every state.
+// Machine decides whether requests wait and when the app may get SIGTERM. It is a value without a clock: Observe gets the time that has passed, so that a test can visit every state.
 type Machine struct {
 	times   Times
 	rules   []transition
@@ -79,7 +79,7 @@ func (m *Machine) AppHook() {
 	}
 }
 
-// Observation is what the proxy knows when time has passed.
+// Observation has the facts that the proxy observes from time to time.
 type Observation struct {
 	Elapsed time.Duration // since the last observation
 	// InFlight reports whether the app works on a request.

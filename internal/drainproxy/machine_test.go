@@ -7,43 +7,43 @@ import (
 
 var testTimes = Times{Request: 4 * time.Second, PreStop: 5 * time.Second, Exit: 6 * time.Second}
 
-func pass(d time.Duration) func(*Machine) {
+func elapse(d time.Duration) func(*Machine) {
 	return func(m *Machine) { m.Observe(Observation{Elapsed: d}) }
 }
-func see(o Observation) func(*Machine)             { return func(m *Machine) { m.Observe(o) } }
-func busy(d time.Duration) func(*Machine)          { return see(Observation{Elapsed: d, InFlight: true}) }
+func observe(o Observation) func(*Machine)             { return func(m *Machine) { m.Observe(o) } }
+func whileBusy(d time.Duration) func(*Machine)          { return observe(Observation{Elapsed: d, InFlight: true}) }
 func steps(all ...func(*Machine)) []func(*Machine) { return all }
 
 func TestMachine(t *testing.T) {
 	proxyHook, appHook := (*Machine).ProxyHook, (*Machine).AppHook
-	ended, refused := see(Observation{Ended: true}), see(Observation{AppRefuses: true})
+	ended, refused := observe(Observation{Ended: true}), observe(Observation{AppRefuses: true})
 	for _, c := range []struct {
 		name  string
 		steps []func(*Machine)
 		want  State
 	}{
-		{name: "time alone changes nothing", steps: steps(pass(time.Hour)), want: Serving},
+		{name: "time alone changes nothing", steps: steps(elapse(time.Hour)), want: Serving},
 		{name: "deletion, the app's hook first", steps: steps(appHook, proxyHook), want: Draining},
 		{name: "deletion, the proxy's hook first", steps: steps(proxyHook, appHook), want: Draining},
-		{name: "the hooks again", steps: steps(proxyHook, pass(4*time.Second), proxyHook, appHook, pass(time.Second)), want: Closing},
-		{name: "just before t2", steps: steps(proxyHook, pass(5*time.Second-1)), want: Draining},
-		{name: "requests in flight", steps: steps(proxyHook, pass(5*time.Second), busy(time.Hour)), want: Closing},
+		{name: "the hooks again", steps: steps(proxyHook, elapse(4*time.Second), proxyHook, appHook, elapse(time.Second)), want: Closing},
+		{name: "just before t2", steps: steps(proxyHook, elapse(5*time.Second-1)), want: Draining},
+		{name: "requests in flight", steps: steps(proxyHook, elapse(5*time.Second), whileBusy(time.Hour)), want: Closing},
 		{name: "an end before t2 is not the end of closing", steps: steps(proxyHook, ended), want: Draining},
-		{name: "drained", steps: steps(proxyHook, pass(5*time.Second), ended), want: Drained},
-		{name: "a hook after the end", steps: steps(proxyHook, pass(5*time.Second), ended, appHook, proxyHook, pass(time.Hour)), want: Drained},
-		{name: "restart: the proxy's hook may still come", steps: steps(appHook, pass(3*time.Second-1)), want: HookCalled},
-		{name: "restart", steps: steps(appHook, busy(3*time.Second)), want: Stopping},
-		{name: "restart: nothing is in flight", steps: steps(appHook, pass(3*time.Second), pass(0)), want: Restarting},
-		{name: "restart: a request is in flight", steps: steps(appHook, busy(3*time.Second), busy(5*time.Second-1)), want: Stopping},
-		{name: "restart: a request exceeds R", steps: steps(appHook, busy(3*time.Second), busy(5*time.Second)), want: Restarting},
-		{name: "restart: the app has not exited", steps: steps(appHook, pass(3*time.Second), pass(0), pass(8*time.Second-1)), want: Restarting},
-		{name: "restart: the app has exited", steps: steps(appHook, pass(3*time.Second), pass(0), refused), want: Serving},
-		{name: "restart: the app does not exit in time", steps: steps(appHook, pass(3*time.Second), pass(0), pass(8*time.Second)), want: Serving},
-		{name: "deletion late after the app's hook", steps: steps(appHook, pass(2*time.Second), proxyHook), want: Draining},
-		{name: "deletion while requests end", steps: steps(appHook, busy(3*time.Second), proxyHook), want: Draining},
-		{name: "deletion while the app restarts", steps: steps(appHook, pass(3*time.Second), pass(0), proxyHook, appHook), want: Draining},
-		{name: "a second restart before the end of the first", steps: steps(appHook, pass(3*time.Second), pass(0), appHook), want: Stopping},
-		{name: "a second restart", steps: steps(appHook, pass(3*time.Second), pass(0), refused, appHook, busy(3*time.Second)), want: Stopping},
+		{name: "drained", steps: steps(proxyHook, elapse(5*time.Second), ended), want: Drained},
+		{name: "a hook after the end", steps: steps(proxyHook, elapse(5*time.Second), ended, appHook, proxyHook, elapse(time.Hour)), want: Drained},
+		{name: "restart: the proxy's hook may still come", steps: steps(appHook, elapse(3*time.Second-1)), want: HookCalled},
+		{name: "restart", steps: steps(appHook, whileBusy(3*time.Second)), want: Stopping},
+		{name: "restart: nothing is in flight", steps: steps(appHook, elapse(3*time.Second), elapse(0)), want: Restarting},
+		{name: "restart: a request is in flight", steps: steps(appHook, whileBusy(3*time.Second), whileBusy(5*time.Second-1)), want: Stopping},
+		{name: "restart: a request exceeds R", steps: steps(appHook, whileBusy(3*time.Second), whileBusy(5*time.Second)), want: Restarting},
+		{name: "restart: the app has not exited", steps: steps(appHook, elapse(3*time.Second), elapse(0), elapse(8*time.Second-1)), want: Restarting},
+		{name: "restart: the app has exited", steps: steps(appHook, elapse(3*time.Second), elapse(0), refused), want: Serving},
+		{name: "restart: the app does not exit in time", steps: steps(appHook, elapse(3*time.Second), elapse(0), elapse(8*time.Second)), want: Serving},
+		{name: "deletion late after the app's hook", steps: steps(appHook, elapse(2*time.Second), proxyHook), want: Draining},
+		{name: "deletion while requests end", steps: steps(appHook, whileBusy(3*time.Second), proxyHook), want: Draining},
+		{name: "deletion while the app restarts", steps: steps(appHook, elapse(3*time.Second), elapse(0), proxyHook, appHook), want: Draining},
+		{name: "a second restart before the end of the first", steps: steps(appHook, elapse(3*time.Second), elapse(0), appHook), want: Stopping},
+		{name: "a second restart", steps: steps(appHook, elapse(3*time.Second), elapse(0), refused, appHook, whileBusy(3*time.Second)), want: Stopping},
 	} {
 		m := NewMachine(testTimes)
 		for _, step := range c.steps {

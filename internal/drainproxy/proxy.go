@@ -11,11 +11,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/gracefulapp/gracefulapp/drain"
 )
@@ -35,6 +34,8 @@ type Proxy struct {
 	gate    *gate
 	metrics *metrics
 
+	transports []transports // in the order of the ports
+
 	closing    context.Context // done when the listeners are to be closed
 	beginClose context.CancelFunc
 	ended      chan struct{} // closed when every server has ended
@@ -51,6 +52,9 @@ func New(c Config, log *slog.Logger) *Proxy {
 	p := &Proxy{config: c, log: log, drainer: drain.New(settings), gate: newGate(NewMachine(c.Times)), ended: make(chan struct{})}
 	p.metrics = newMetrics(p.drainer, p.gate)
 	p.closing, p.beginClose = context.WithCancel(context.Background())
+	for range c.Ports {
+		p.transports = append(p.transports, newTransports(p.gate))
+	}
 	return p
 }
 
@@ -75,47 +79,59 @@ func (p *Proxy) Run(ctx context.Context) error {
 
 func (p *Proxy) run(ctx context.Context, admin net.Listener, listeners []net.Listener) error {
 	defer p.beginClose()
-	failed := make(chan error, 2)
-	var group errgroup.Group
-	for i, port := range p.config.Ports {
-		group.Go(func() error { return p.serve(port, listeners[i]) })
+	failed := make(chan error, len(listeners)+1)
+	var group sync.WaitGroup
+	for i, l := range listeners {
+		group.Go(func() {
+			if err := p.serve(i, l); err != nil {
+				failed <- err
+			}
+		})
 	}
 	go func() {
-		if err := group.Wait(); err != nil {
-			failed <- err
-		}
+		group.Wait()
 		close(p.ended)
 	}()
-	server := &http.Server{Handler: p.admin(), ReadHeaderTimeout: readHeaderTimeout}
+	server := &http.Server{Handler: p.admin(), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: readHeaderTimeout}
 	go func() { failed <- fmt.Errorf("admin port: %w", server.Serve(admin)) }()
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
 	}
-	state := p.gate.state()
-	inFlight, _ := p.gate.counts()
-	p.log.Info("ended by SIGTERM", "state", state, "inFlight", inFlight)
-	if inFlight > 0 {
-		return fmt.Errorf("SIGTERM came in the state %s, and %d requests were in flight", state, inFlight)
+	p.log.Info("ended by SIGTERM", "summary", p.Summary())
+	if all, _ := p.gate.counts(); all > 0 {
+		return fmt.Errorf("SIGTERM came in the state %s, and %d requests were in flight", p.gate.state(), all)
 	}
 	return nil
 }
 
-// serve serves one port until the proxy has drained.
-func (p *Proxy) serve(port Port, l net.Listener) error {
+// Summary returns a line about the drain, for the container's termination message.
+func (p *Proxy) Summary() string {
+	all, _ := p.gate.counts()
+	return fmt.Sprintf("state %s, %d late connections, %d requests in flight", p.gate.state(), p.drainer.Stats().Late, all)
+}
+
+// serve serves the port with this index until the proxy has drained.
+func (p *Proxy) serve(i int, l net.Listener) error {
 	server := &http.Server{
-		Handler:     p.forward(net.JoinHostPort(p.config.App, strconv.Itoa(port.Target)), port.HTTP2),
+		Handler:     p.forward(p.address(i), p.transports[i]),
 		IdleTimeout: clientIdleTimeout, ReadHeaderTimeout: readHeaderTimeout, Protocols: &http.Protocols{},
+		DisableGeneralOptionsHandler: true, // the app answers OPTIONS *
 	}
 	server.Protocols.SetHTTP1(true)
-	server.Protocols.SetUnencryptedHTTP2(port.HTTP2)
+	server.Protocols.SetUnencryptedHTTP2(p.config.Ports[i].HTTP2)
 	err := p.drainer.Serve(p.closing, server, l)
 	if errors.Is(err, context.DeadlineExceeded) {
-		p.log.Warn("t1 is over", "error", err.Error())
+		p.log.Warn("t1 is over", "summary", p.Summary())
 		return nil
 	}
 	return err
+}
+
+// address returns the address of the app's port with this index.
+func (p *Proxy) address(i int) string {
+	return net.JoinHostPort(p.config.App, strconv.Itoa(p.config.Ports[i].Target))
 }
 
 // change calls a hook of the machine, and observes the machine until it needs no more time.
@@ -127,22 +143,46 @@ func (p *Proxy) change(hook func(*Machine)) {
 	}
 }
 
+// maxElapsed limits the time of one observation while the proxy waits for its own hook: a process that got no CPU time has not read the call yet.
+const maxElapsed = 5 * tick
+
 // observe lets time pass until the proxy serves again or has drained.
 func (p *Proxy) observe() {
 	p.observing.Lock() // the last one may not have seen yet that the proxy serves again
 	defer p.observing.Unlock()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
+	var watched []string // the app's ports that accepted connections before its SIGTERM
 	for last := <-ticker.C; ; {
 		now := <-ticker.C
-		state := p.gate.state()
-		if state == Serving || state == Drained {
-			return
-		}
-		o := Observation{Elapsed: now.Sub(last), Ended: p.hasEnded(), AppRefuses: state == Restarting && p.appRefuses()}
+		o := Observation{Elapsed: now.Sub(last), Ended: p.hasEnded()}
 		last = now
+		switch p.gate.state() {
+		case Serving, Drained:
+			return
+		case HookCalled:
+			o.Elapsed = min(o.Elapsed, maxElapsed)
+			watched = nil
+		case Stopping:
+			if watched == nil {
+				watched = p.accepting()
+			}
+		case Restarting:
+			o.AppRefuses = slices.ContainsFunc(watched, func(address string) bool { return refuses(p.closing, address) })
+		}
 		p.entered(p.gate.observe(o))
 	}
+}
+
+// accepting returns the app's ports that accept connections. One that does not says nothing about the end of the app.
+func (p *Proxy) accepting() []string {
+	addresses := []string{}
+	for i := range p.config.Ports {
+		if tryDial(p.closing, p.address(i)) == nil {
+			addresses = append(addresses, p.address(i))
+		}
+	}
+	return addresses
 }
 
 func (p *Proxy) hasEnded() bool {
@@ -154,26 +194,21 @@ func (p *Proxy) hasEnded() bool {
 	}
 }
 
-func (p *Proxy) appRefuses() bool {
-	for _, port := range p.config.Ports {
-		if refuses(p.closing, net.JoinHostPort(p.config.App, strconv.Itoa(port.Target))) {
-			return true
-		}
-	}
-	return false
-}
-
-// entered does what a new state needs.
+// entered acts on a new state.
 func (p *Proxy) entered(before, after State) {
 	if before == after {
 		return
 	}
-	inFlight, held := p.gate.counts()
-	p.log.Info("state", "from", before, "to", after, "inFlight", inFlight, "held", held)
+	all, held := p.gate.counts()
+	p.log.Info("state", "from", before, "to", after, "inFlight", all, "held", held)
 	switch after {
 	case Draining:
 		p.drainer.Begin()
 	case Closing:
 		p.beginClose()
+	case Restarting:
+		for _, t := range p.transports {
+			t.forget()
+		}
 	}
 }

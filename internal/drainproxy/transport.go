@@ -20,10 +20,29 @@ const (
 	maxIdleConns          = 1000
 )
 
-// newTransport returns the transport to one port of the app.
+// transports send a request to a port of the app in the client's version of HTTP.
+type transports struct{ http1, http2 *http.Transport }
+
+func newTransports(g *gate) transports {
+	return transports{http1: newTransport(g, false), http2: newTransport(g, true)}
+}
+
+func (t transports) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.ProtoMajor == 2 {
+		return t.http2.RoundTrip(r)
+	}
+	return t.http1.RoundTrip(r)
+}
+
+// forget closes the connections to the old process of a container that restarts: it may close its port first and still read from them.
+func (t transports) forget() {
+	t.http1.CloseIdleConnections()
+	t.http2.CloseIdleConnections()
+}
+
 func newTransport(g *gate, http2 bool) *http.Transport {
 	t := &http.Transport{
-		DialContext:           (&dialer{gate: g}).dial,
+		DialContext:           (&dialer{Dialer: net.Dialer{Timeout: holdRefused}, gate: g}).dial,
 		DisableCompression:    true, // the app's response goes to the client as it is
 		MaxIdleConnsPerHost:   maxIdleConns,
 		IdleConnTimeout:       idleConnTimeout,
@@ -46,6 +65,7 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	if !errors.Is(err, syscall.ECONNREFUSED) {
 		return c, err
 	}
+	refused := err
 	if err := d.gate.hold(); err != nil {
 		return nil, err
 	}
@@ -58,18 +78,37 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 		select {
 		case <-again.C:
 			c, err = d.DialContext(ctx, network, address)
+		case <-clientGone(ctx):
+			return nil, refused
 		case <-ctx.Done():
-			return nil, err
+			return nil, refused
 		}
 	}
 	return c, err
 }
 
+// clientKey is the key of a channel in a request's context that is closed when the client has left. http.Transport dials with a context that does not end
+// with the request.
+type clientKey struct{}
+
+func withClient(ctx context.Context) context.Context {
+	return context.WithValue(ctx, clientKey{}, ctx.Done())
+}
+
+func clientGone(ctx context.Context) <-chan struct{} {
+	done, _ := ctx.Value(clientKey{}).(<-chan struct{})
+	return done
+}
+
 // refuses reports whether the app's port refuses connections.
 func refuses(ctx context.Context, address string) bool {
+	return errors.Is(tryDial(ctx, address), syscall.ECONNREFUSED)
+}
+
+func tryDial(ctx context.Context, address string) error {
 	c, err := (&net.Dialer{Timeout: tick}).DialContext(ctx, "tcp", address)
 	if err == nil {
 		_ = c.Close()
 	}
-	return errors.Is(err, syscall.ECONNREFUSED)
+	return err
 }

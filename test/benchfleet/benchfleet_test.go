@@ -33,7 +33,7 @@ func TestTableShowsMedianAndRange(t *testing.T) {
 		t.Errorf("no median with its range in\n%s", text)
 	}
 	if !strings.Contains(text, "with admission, p50, ms                 -\n") {
-		t.Errorf("what was not measured has no dash in\n%s", text)
+		t.Errorf("a figure that was not measured has no dash in\n%s", text)
 	}
 }
 

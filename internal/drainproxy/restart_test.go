@@ -1,0 +1,188 @@
+package drainproxy
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// dying is an app that drops every request from its SIGTERM on, while it closes its port first and its connections later.
+type dying struct{ terminated atomic.Bool }
+
+func (d *dying) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if d.terminated.Load() {
+		panic(http.ErrAbortHandler)
+	}
+	slow(w, r)
+}
+
+// sigterm is the first moment of the app's end.
+func (d *dying) sigterm() { d.terminated.Store(true) }
+
+// restart ends the app and starts its next process.
+func (p *pod) restart(d *dying) {
+	p.t.Helper()
+	_ = p.app.listener.Close()
+	p.eventually("the proxy serves again", func() bool { return p.proxy.gate.state() == Serving })
+	p.app.exit()
+	d.terminated.Store(false)
+	p.app.serve(listen(p.t, p.app.address))
+}
+
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	app := &dying{}
+	p := startPod(t, app)
+	<-p.hook("/drain")
+	app.sigterm()
+	waiting := p.sendLater(http.MethodPost, "/")
+	p.awaitHeld(1)
+	p.restart(app)
+	if a := <-waiting; a.err != nil || a.body != "done" || a.closes {
+		t.Errorf("the request that waited: %+v", a)
+	}
+}
+
+// The control of TestRestart: a request that the gate does not hold is lost.
+func TestARequestWithoutTheHookIsLost(t *testing.T) {
+	t.Parallel()
+	app := &dying{}
+	p := startPod(t, app)
+	app.sigterm()
+	if a := p.send(http.MethodPost, "/"); a.status != http.StatusBadGateway {
+		t.Errorf("%+v, want 502", a)
+	}
+}
+
+// An app may close its port first and still read from the connections that it has.
+func TestARestartLeavesOldConnections(t *testing.T) {
+	t.Parallel()
+	app := &dying{}
+	p := startPod(t, app)
+	drained := p.hook("/drain")
+	p.eventually("new requests wait for a restart, soon", func() bool { return p.proxy.gate.state() == HookCalled })
+	// It ends in the state Stopping, so its connection is young when the app gets SIGTERM.
+	inFlight := p.sendLater(http.MethodGet, "/"+(awaitProxyHook+200*time.Millisecond).String())
+	p.eventually("the restart", func() bool { return p.proxy.gate.state() == Stopping })
+	waiting := p.sendLater(http.MethodPost, "/")
+	if a := <-inFlight; a.err != nil || a.body != "done" {
+		t.Errorf("the request in flight: %+v", a)
+	}
+	<-drained
+	app.sigterm()
+	p.restart(app)
+	if a := <-waiting; a.err != nil || a.body != "done" {
+		t.Errorf("the request that waited: %+v", a)
+	}
+}
+
+// A port on which the app never listens says nothing about its end.
+func TestAPortThatAlwaysRefusesDoesNotEndARestart(t *testing.T) {
+	t.Parallel()
+	app := &dying{}
+	unused := listen(t, "127.0.0.1:0")
+	_ = unused.Close()
+	p := startPod(t, app, func(c *Config) { c.Ports[0].Target, c.Ports = port(unused), append(c.Ports, c.Ports[0]) })
+	<-p.hook("/drain")
+	app.sigterm()
+	waiting := p.sendLater(http.MethodPost, "/")
+	p.awaitHeld(1)
+	time.Sleep(10 * tick) // observations that must not end the restart
+	if state := p.proxy.gate.state(); state != Restarting {
+		t.Errorf("state %s, want %s", state, Restarting)
+	}
+	p.restart(app)
+	if a := <-waiting; a.err != nil || a.body != "done" {
+		t.Errorf("the request that waited: %+v", a)
+	}
+}
+
+func TestDeletionDuringARestart(t *testing.T) {
+	t.Parallel()
+	p := startPod(t, slow)
+	<-p.hook("/drain")
+	waiting := p.sendLater(http.MethodGet, "/")
+	p.awaitHeld(1)
+	again := p.hook("/drain")
+	<-p.hook("/leaving")
+	if a := <-waiting; a.err != nil || a.body != "done" || !a.closes {
+		t.Errorf("the request that waited: %+v", a)
+	}
+	<-again
+}
+
+// A request whose client has left must not take the place of another one.
+func TestAClientThatLeavesWaitsNoLonger(t *testing.T) {
+	t.Parallel()
+	p := startPod(t, slow)
+	p.app.exit()
+	ctx, leave := context.WithCancel(t.Context())
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		response, err := http.DefaultClient.Do(request)
+		if err == nil {
+			_ = response.Body.Close()
+		}
+		ended <- err
+	}()
+	p.awaitHeld(1)
+	called := time.Now()
+	leave()
+	<-ended
+	p.awaitHeld(0)
+	if took := time.Since(called); took > holdRefused/2 {
+		t.Errorf("the request waited for %s after its client had left", took)
+	}
+}
+
+func TestATruncatedResponseIsCounted(t *testing.T) {
+	t.Parallel()
+	p := startPod(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(10))
+		_, _ = fmt.Fprint(w, "half")
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	if a := p.send(http.MethodGet, "/"); a.err == nil {
+		t.Errorf("%+v, want an error of the client", a)
+	}
+	p.eventually("the failure is counted", func() bool { return p.failures(causeTruncated) == 1 })
+}
+
+func (p *pod) failures(cause string) (n float64) {
+	families, err := p.proxy.metrics.registry.Gather()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			if family.GetName() == "drain_proxy_failures_total" && m.GetLabel()[0].GetValue() == cause {
+				n += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return n
+}
+
+// raw sends bytes and returns the connection.
+func (p *pod) raw(text string) net.Conn {
+	p.t.Helper()
+	c, err := (&net.Dialer{}).DialContext(p.t.Context(), "tcp", p.url[len("http://"):])
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { _ = c.Close() })
+	if _, err := fmt.Fprint(c, text); err != nil {
+		p.t.Fatal(err)
+	}
+	return c
+}
