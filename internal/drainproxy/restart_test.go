@@ -87,7 +87,7 @@ func TestAPortThatAlwaysRefusesDoesNotEndARestart(t *testing.T) {
 	app := &dying{}
 	unused := listen(t, "127.0.0.1:0")
 	_ = unused.Close()
-	p := startPod(t, app, func(c *Config) { c.Ports[0].Target, c.Ports = port(unused), append(c.Ports, c.Ports[0]) })
+	p := startPod(t, app, func(c *Config) { c.Ports = append(c.Ports, Port{Listen: port(unused), Target: port(unused)}) })
 	<-p.hook("/drain")
 	app.sigterm()
 	waiting := p.sendLater(http.MethodPost, "/")
