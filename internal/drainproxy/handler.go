@@ -27,7 +27,7 @@ func (p *Proxy) forward(address string, to http.RoundTripper) http.Handler {
 		Rewrite:       func(r *httputil.ProxyRequest) { rewrite(r, address) },
 		Transport:     to,
 		BufferPool:    &buffers{},
-		FlushInterval: -1,                          // a slow response goes to the client as it comes
+		FlushInterval: -1,                         // a slow response goes to the client as it comes
 		ErrorLog:      log.New(io.Discard, "", 0), // fail and countTruncated log the errors
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			p.fail(w, r, address, err)
@@ -77,7 +77,7 @@ func rewrite(r *httputil.ProxyRequest, address string) {
 	} else {
 		r.Out.URL.RawQuery = r.In.URL.RawQuery // also parameters that ReverseProxy cannot parse
 	}
-	r.Out.Trailer = r.In.Trailer           // net/http fills it when the body has been read
+	r.Out.Trailer = r.In.Trailer // net/http fills it when the body has been read
 	for _, name := range keptHeaders {
 		if values, ok := r.In.Header[name]; ok {
 			r.Out.Header[name] = values

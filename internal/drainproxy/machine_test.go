@@ -10,8 +10,10 @@ var testTimes = Times{Request: 4 * time.Second, PreStop: 5 * time.Second, Exit: 
 func elapse(d time.Duration) func(*Machine) {
 	return func(m *Machine) { m.Observe(Observation{Elapsed: d}) }
 }
-func observe(o Observation) func(*Machine)             { return func(m *Machine) { m.Observe(o) } }
-func whileBusy(d time.Duration) func(*Machine)          { return observe(Observation{Elapsed: d, InFlight: true}) }
+func observe(o Observation) func(*Machine) { return func(m *Machine) { m.Observe(o) } }
+func whileBusy(d time.Duration) func(*Machine) {
+	return observe(Observation{Elapsed: d, InFlight: true})
+}
 func steps(all ...func(*Machine)) []func(*Machine) { return all }
 
 func TestMachine(t *testing.T) {
