@@ -115,7 +115,7 @@ func (p *Proxy) countTruncated(r *http.Request, address string) {
 	if v == nil {
 		return
 	}
-	if v == http.ErrAbortHandler && r.Context().Err() == nil {
+	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) && r.Context().Err() == nil {
 		p.metrics.failures.WithLabelValues(causeTruncated).Inc()
 		p.log.Warn("the app has not completed its response", "state", p.gate.state(), "app", address, "method", r.Method)
 	}

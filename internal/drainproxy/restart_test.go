@@ -137,7 +137,9 @@ func TestAClientThatLeavesWaitsNoLonger(t *testing.T) {
 	p.awaitHeld(1)
 	called := time.Now()
 	leave()
-	<-ended
+	if err := <-ended; err == nil {
+		t.Error("the request was answered")
+	}
 	p.awaitHeld(0)
 	if took := time.Since(called); took > holdRefused/2 {
 		t.Errorf("the request waited for %s after its client had left", took)
