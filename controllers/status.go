@@ -37,10 +37,10 @@ func (s reconcileState) status(now time.Time) v1alpha1.GracefulAppStatus {
 	status.ObservedGeneration = s.app.Generation
 	status.Selector = labels.SelectorFromSet(plan.SelectorLabels(s.app)).String()
 	if s.plan.Deployment != nil {
-		status.Timing = &s.plan.Timing
+		status.Timing = s.plan.Timing.DeepCopy() // appState keeps the status, and a pointer into s would keep all of s
 	}
 	if s.isApplied() {
-		status.Derivation = &s.plan.Derivation
+		status.Derivation = s.plan.Derivation.DeepCopy()
 	}
 	if !s.observeFailed {
 		copyCounts(&status, s.observed.Deployment)
