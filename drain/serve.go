@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,6 +19,7 @@ type server struct {
 	http1       http1Conns
 	http2       http2Conns
 	closed      chan struct{} // closed when the listener accepts no more
+	lateHijack  atomic.Bool   // a connection has left HTTP after SIGTERM
 }
 
 // ListenAndServe listens on srv.Addr (":http" if it is empty) and calls Serve.
@@ -96,6 +98,7 @@ func (d *Drainer) wrap(srv *http.Server) *server {
 			if state == http.StateHijacked {
 				c.hijacked.Store(true)
 				d.inFlight.Add(-1)
+				s.lateHijack.Store(s.lateHijack.Load() || d.isStopping())
 			}
 			s.observe(c, isHTTP2(nc), state)
 		}
@@ -124,14 +127,22 @@ func (s *server) observe(c *conn, http2 bool, state http.ConnState) {
 	s.http1.observe(c, state)
 }
 
+// upgradeTicks is how long a handler that has taken over a connection after SIGTERM may need until it calls Upgrade.
+const upgradeTicks = 10
+
 // finish runs after the server has accepted its last connection. It answers the requests that clients have sent, closes idle and upgraded connections,
 // and waits for the requests in flight.
 func (d *Drainer) finish(ctx context.Context, srv *http.Server, s *server) error {
 	upgraded := make(chan error, 1)
 	go func() { upgraded <- d.upgraded.close(ctx) }()
 	s.http1.closeIdle(ctx)
-	// A connection that was idle until now may have been upgraded meanwhile.
-	err := errors.Join(srv.Shutdown(ctx), <-upgraded, d.upgraded.close(ctx))
+	err := errors.Join(srv.Shutdown(ctx), <-upgraded)
+	if s.lateHijack.Load() {
+		for range upgradeTicks {
+			awaitTick(ctx)
+		}
+		err = errors.Join(err, d.upgraded.close(ctx))
+	}
 	stats, took := d.Stats(), time.Since(d.stopped).Round(time.Millisecond)
 	cutOff := errors.Is(err, context.DeadlineExceeded) // otherwise requests in flight are those of another server
 	switch {
