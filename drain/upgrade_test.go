@@ -69,6 +69,15 @@ func (p *process) upgrade(c rawConn) chat {
 	}
 }
 
+func (p *process) wantRunning() {
+	p.t.Helper()
+	select {
+	case err := <-p.exit:
+		p.t.Fatalf("Serve returned %v while the connection was open", err)
+	default:
+	}
+}
+
 func (c chat) want(t *testing.T, step, want string) {
 	t.Helper()
 	if line, err := c.in.ReadString('\n'); err != nil || strings.TrimSpace(line) != want {
@@ -101,11 +110,7 @@ func TestUpgradedConnectionSaysGoodbyeAndIsStillServed(t *testing.T) {
 		c.want(t, "when the listener is closed", "closed")
 		c.say(t, "one more")
 		synctest.Wait()
-		select {
-		case err := <-p.exit:
-			t.Fatalf("Serve returned %v while the connection was open", err)
-		default:
-		}
+		p.wantRunning()
 		_ = c.Close()
 		p.wantEnded()
 	})
@@ -121,11 +126,7 @@ func TestConnectionUpgradedAfterTheLastAcceptIsWaitedFor(t *testing.T) {
 		c.want(t, "the listener is closed", "closed")
 		time.Sleep(5 * time.Second)
 		c.say(t, "still there?")
-		select {
-		case err := <-p.exit:
-			t.Fatalf("Serve returned %v while the connection was open", err)
-		default:
-		}
+		p.wantRunning()
 		_ = c.Close()
 		p.wantEnded()
 	})
