@@ -9,7 +9,7 @@ import (
 // packedKey is the key of an unstructured app in the cache under which it has its JSON form. The CRD has no field of this name.
 const packedKey = "json"
 
-// packApp replaces an app in the cache by its JSON form without managed fields, which as maps and slices would need ten times the memory. It keeps the
+// packApp replaces an app in the cache by its JSON form without managed fields, which as maps and slices would need much more memory. It keeps the
 // metadata and the fields that podLabels reads. Apps are the only objects that the operator reads unstructured.
 func packApp(in any) (any, error) {
 	app, ok := in.(*unstructured.Unstructured)

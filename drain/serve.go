@@ -98,7 +98,9 @@ func (d *Drainer) wrap(srv *http.Server) *server {
 			if state == http.StateHijacked {
 				c.hijacked.Store(true)
 				d.inFlight.Add(-1)
-				s.lateHijack.Store(s.lateHijack.Load() || d.isStopping())
+				if d.isStopping() {
+					s.lateHijack.Store(true)
+				}
 			}
 			s.observe(c, isHTTP2(nc), state)
 		}
