@@ -147,13 +147,16 @@ func countRequests(family *dto.MetricFamily) requests {
 	return sum
 }
 
+// operatorName is the reporting controller of the operator's events.
+const operatorName = "gracefulapp-controller"
+
 // operatorEvents returns the number of stored Events of the operator. A series is one event.
 func (c *controlPlane) operatorEvents(ctx context.Context) (int, error) {
 	list := &eventsv1.EventList{}
 	err := c.List(ctx, list)
 	n := 0
 	for _, event := range list.Items {
-		if event.ReportingController == "gracefulapp-controller" {
+		if event.ReportingController == operatorName {
 			n++
 		}
 	}

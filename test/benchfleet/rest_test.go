@@ -4,11 +4,15 @@ import (
 	"context"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
+	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/children"
 	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
@@ -48,15 +52,35 @@ func TestAFleetAtRestCausesNoWrite(t *testing.T) {
 	ctx := t.Context()
 	run("create", func() error { return f.create(ctx, &out) })
 	run("settle", func() error { return f.settle(ctx, &out) })
+	if _, err := f.postedEvents(ctx); err != nil { // wait for the last event
+		t.Fatal(err)
+	}
+	reasons, err := f.eventReasons(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// On a starved machine the API server may not answer in time. The operator cancels such a write, reports ApplyFailed and repeats it, so the app has
+	// up to four more writes, and more events.
+	failed := 0
+	for _, app := range f.apps {
+		of := reasons[app.Name]
+		if slices.Contains(of, v1alpha1.ReasonApplyFailed) {
+			failed++
+		} else if !slices.Equal(of, []string{v1alpha1.ReasonAvailable, string(children.Create)}) {
+			t.Errorf("%s: events %v, want one that the objects were created, and one that the app is available", app.Name, of)
+		}
+	}
+	if failed > 0 {
+		t.Logf("the API server did not respond in time to a write of %d of %d apps", failed, fleetSize)
+	}
 	// On a busy machine the cache may show a write so late that the operator repeats it.
-	const tolerance = 0.5
+	tolerance := 0.5 + 4*float64(failed)/fleetSize
 	for _, count := range []struct {
 		name      string
 		got, want float64
 	}{
 		{name: "writes until the status is observed: three objects and a status", got: out.CreateWrites, want: 4},
 		{name: "writes until the app is Ready: a status", got: out.SettleWrites, want: 1},
-		{name: "events: the objects were created, and the app is available", got: out.Events, want: 2},
 	} {
 		if count.got < count.want || count.got > count.want+tolerance {
 			t.Errorf("%.3f %s per app, want %.0f", count.got, count.name, count.want)
@@ -89,4 +113,20 @@ func (f *fleet) postedEvents(ctx context.Context) (int, error) {
 		return now == last, err
 	})
 	return now, err
+}
+
+// eventReasons returns the sorted reasons of the operator's events by app.
+func (f *fleet) eventReasons(ctx context.Context) (map[string][]string, error) {
+	list := &eventsv1.EventList{}
+	err := f.List(ctx, list)
+	reasons := map[string][]string{}
+	for _, event := range list.Items {
+		if event.ReportingController == operatorName {
+			reasons[event.Regarding.Name] = append(reasons[event.Regarding.Name], event.Reason)
+		}
+	}
+	for _, of := range reasons {
+		slices.Sort(of)
+	}
+	return reasons, err
 }
