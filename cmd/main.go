@@ -69,6 +69,8 @@ func run(o options) error {
 		Recorder: mgr.GetEventRecorder("gracefulapp-controller"),
 		Clock:    clock.RealClock{},
 		Live:     mgr.GetAPIReader(),
+
+		DrainProxyImage: o.drainProxyImage,
 	}
 	if err := reconciler.SetupWithManager(mgr); err != nil {
 		return err

@@ -28,6 +28,8 @@ type options struct {
 	namespace            string
 
 	nodePorts utilnet.PortRange
+
+	drainProxyImage string
 }
 
 func (o *options) bind(flags *flag.FlagSet) {
@@ -41,6 +43,9 @@ func (o *options) bind(flags *flag.FlagSet) {
 	flags.Var(&o.pprofAddress, "pprof-bind-address",
 		"Address of the profiles (/debug/pprof) on loopback, for example 127.0.0.1:6060. Profiles have no authentication, so other addresses are rejected. "+
 			"Empty disables them.")
+	flags.StringVar(&o.drainProxyImage, "drain-proxy-image", os.Getenv("DRAIN_PROXY_IMAGE"),
+		"Image of the drain sidecar, for apps with drain.mode Sidecar that have none yet. Empty: such apps are rejected. The environment variable "+
+			"DRAIN_PROXY_IMAGE sets the default.")
 	flags.BoolVar(&o.leaderElect, "leader-elect", false,
 		"Elect a leader, which alone reconciles. Every replica answers admission reviews.")
 	flags.DurationVar(&o.gracefulShutdownTimeout, "graceful-shutdown-timeout", 10*time.Second,

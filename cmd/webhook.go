@@ -31,7 +31,7 @@ func setupWebhook(ctx context.Context, mgr ctrl.Manager, o options, certificates
 	if err := awaitCertificates(mgr, o, certificates); err != nil {
 		return err
 	}
-	ready, err := webhook.SetupWithManager(ctx, mgr, webhook.Options{Configuration: o.webhookConfiguration, NodePorts: o.nodePorts})
+	ready, err := webhook.SetupWithManager(ctx, mgr, webhook.Options{Configuration: o.webhookConfiguration, NodePorts: o.nodePorts, DrainProxyImage: o.drainProxyImage})
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"sync"
 	"time"
@@ -30,6 +31,8 @@ type appState struct {
 	statusVersion string
 	statusTime    time.Time
 	stuck         stuckState
+	// drainToken is for a new drain sidecar. It is kept, because the cache may show the Deployment with it only after another reconcile.
+	drainToken string
 	// countsChanged is the time since which only the counts in the status differ, zero if they do not.
 	countsChanged time.Time
 }
@@ -61,7 +64,7 @@ func (s *appStates) forApp(stored *unstructured.Unstructured) (decodedApp, *appS
 	key := client.ObjectKeyFromObject(stored)
 	state := s.byApp[key]
 	if state == nil || state.uid != stored.GetUID() {
-		state = &appState{uid: stored.GetUID(), budget: newWriteBudget()}
+		state = &appState{uid: stored.GetUID(), budget: newWriteBudget(), drainToken: rand.Text()}
 		if s.byApp == nil {
 			s.byApp = map[types.NamespacedName]*appState{}
 		}

@@ -31,6 +31,8 @@ type GracefulAppReconciler struct {
 	Clock    clock.PassiveClock
 	// Live reads from the API server instead of the cache. If it is nil, Client is used.
 	Live client.Reader
+	// DrainProxyImage is the image of new drain sidecars. If it is empty, an app in drain mode Sidecar that has no sidecar yet is invalid.
+	DrainProxyImage string
 
 	states  appStates
 	failing failingApps
@@ -85,7 +87,9 @@ func (r *GracefulAppReconciler) reconcile(ctx context.Context, req ctrl.Request)
 	s.observed, s.err = children.Observe(ctx, children.Reader{Cache: r.Client, Live: r.live()}, app)
 	s.observeFailed = s.err != nil
 	if !s.observeFailed && len(decoded.errs) == 0 {
-		s.plan, s.specErrors, _ = plan.For(app, s.observed.Running())
+		running := s.observed.Running()
+		running.DrainProxy = plan.DrainProxy{Image: r.DrainProxyImage, Token: state.drainToken}
+		s.plan, s.specErrors, _ = plan.For(app, running)
 	}
 	api := guardedClient{Client: r.Client, guard: s.limitWrite}
 	s.state.budget.begin(s.specChanged)

@@ -42,6 +42,9 @@ func (s reconcileState) status(now time.Time) v1alpha1.GracefulAppStatus {
 	if s.isApplied() {
 		status.Derivation = s.plan.Derivation.DeepCopy()
 	}
+	if s.plan.Deployment != nil {
+		status.Drain = s.plan.Drain.DeepCopy()
+	}
 	if !s.observeFailed {
 		copyCounts(&status, s.observed.Deployment)
 	}
@@ -60,12 +63,15 @@ func differOnlyInCounts(a, b v1alpha1.GracefulAppStatus) bool {
 
 // countsDiffer reports whether two statuses differ in the numbers of pods. The condition Draining follows from them.
 func countsDiffer(a, b v1alpha1.GracefulAppStatus) bool {
-	numbers := func(s v1alpha1.GracefulAppStatus) [5]int32 {
-		terminating := int32(0)
+	numbers := func(s v1alpha1.GracefulAppStatus) [6]int32 {
+		var terminating, withoutSidecar int32
 		if s.TerminatingReplicas != nil {
 			terminating = *s.TerminatingReplicas
 		}
-		return [5]int32{s.Replicas, s.UpdatedReplicas, s.ReadyReplicas, s.AvailableReplicas, terminating}
+		if s.Drain != nil {
+			withoutSidecar = s.Drain.PodsWithoutSidecar
+		}
+		return [6]int32{s.Replicas, s.UpdatedReplicas, s.ReadyReplicas, s.AvailableReplicas, terminating, withoutSidecar}
 	}
 	return numbers(a) != numbers(b)
 }
@@ -74,6 +80,9 @@ func withoutCounts(status v1alpha1.GracefulAppStatus) v1alpha1.GracefulAppStatus
 	status = *status.DeepCopy()
 	copyCounts(&status, nil)
 	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionDraining)
+	if status.Drain != nil {
+		status.Drain.PodsWithoutSidecar = 0
+	}
 	for i := range status.Conditions {
 		status.Conditions[i].Message = ""
 	}
@@ -127,6 +136,8 @@ func (s reconcileState) summary() summary {
 		return stalledSummary(v1alpha1.ReasonRejected, singleLine(s.err)+s.stuckPodText())
 	case anyError(s.err, isAltered):
 		return stalledSummary(v1alpha1.ReasonAltered, singleLine(s.err)+s.stuckPodText())
+	case s.plan.DrainBypass != "" && len(s.changes) == 0:
+		return stalledSummary(v1alpha1.ReasonAltered, s.plan.DrainBypass)
 	case anyError(s.err, isTransient), anyError(s.err, isRateLimited):
 		return reconcilingSummary(v1alpha1.ReasonApplyFailed, singleLine(s.err)+s.stuckPodText())
 	}

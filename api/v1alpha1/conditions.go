@@ -44,6 +44,10 @@ const AnnotationAllowDeletion = "apps.gracefulapp.dev/allow-deletion"
 // operator sets it on the Deployment, to the version that made the pod template.
 const AnnotationDerivation = "apps.gracefulapp.dev/derivation"
 
+// AnnotationDrainImage, on a GracefulApp, names the image of the drain sidecar; a change restarts the pods. Without it, the app keeps the image that its
+// pods have, also after an upgrade of the operator, and a first sidecar gets the operator's image.
+const AnnotationDrainImage = "apps.gracefulapp.dev/drain-image"
+
 // Reasons. Each is used by the conditions that its comment names, and by the event of the same name. The messages of Progressing, Scaling,
 // Unavailable, Paused and ProgressDeadlineExceeded name a pod that is stuck, if there is one, and why.
 const (

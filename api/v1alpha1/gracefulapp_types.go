@@ -105,6 +105,11 @@ type GracefulAppSpec struct {
 	// +optional
 	Paused *bool `json:"paused,omitempty"`
 
+	// How the requests of a terminating pod are drained: by the app itself, or by a sidecar in front of an app that knows nothing
+	// of draining. Default: by the app itself. A change restarts the pods.
+	// +optional
+	Drain *DrainSpec `json:"drain,omitempty"`
+
 	// How a rollout replaces the pods. Default: maxUnavailable 0 and maxSurge 25%, so that a rollout never runs fewer pods than
 	// spec.replicas. A change restarts no pod.
 	// +optional
@@ -161,6 +166,12 @@ type TimingSpec struct {
 	// Default: requestSeconds + 5. The app reads it from GRACEFUL_SHUTDOWN_SEC.
 	// +optional
 	ShutdownSeconds *int32 `json:"shutdownSeconds,omitempty"`
+
+	// How long the app takes to exit after SIGTERM when no request is in flight, in seconds. 1 to 86400. Only with drain.mode
+	// Sidecar, where the app reads it from GRACEFUL_SHUTDOWN_SEC; t1 (shutdownSeconds) is then how long the sidecar waits for the
+	// requests in flight. Default: 5.
+	// +optional
+	ExitSeconds *int32 `json:"exitSeconds,omitempty"`
 
 	// t2: how long the preStop hook delays SIGTERM, in seconds. The pod still serves, while every proxy and load balancer
 	// removes its endpoint. 1 to 86400. Default: 5, because kube-proxy may wait a second before it applies an update; a cloud
@@ -255,6 +266,10 @@ type GracefulAppStatus struct {
 	// The version of the formulas that derived the Deployment, and a digest of the spec. Absent until the first derivation.
 	// +optional
 	Derivation *DerivationStatus `json:"derivation,omitempty"`
+
+	// The drain sidecar. Absent in drain mode Hook.
+	// +optional
+	Drain *DrainStatus `json:"drain,omitempty"`
 
 	// Ready is always present. The others are Reconciling, Stalled, Draining, ScaleConflict and DerivationConflict,
 	// which are present only when True.

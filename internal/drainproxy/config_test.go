@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gracefulapp/gracefulapp/internal/timing"
 )
 
 func TestParseConfig(t *testing.T) {
@@ -44,5 +46,24 @@ func TestBoundsOfTheDrain(t *testing.T) {
 	c := Config{Times: Times{PreStop: 5 * time.Second}, Shutdown: 6 * time.Second}.drainConfig()
 	if accept := c.Shutdown - c.Request; accept != 10*time.Second || c.Request != 7*time.Second {
 		t.Errorf("accepts for %s after t2 and has %s for the rest", accept, c.Request)
+	}
+}
+
+// The operator derives the grace periods from the proxy's bounds.
+func TestTheOperatorKnowsTheBounds(t *testing.T) {
+	for _, bound := range []struct {
+		name     string
+		proxy    time.Duration
+		operator int32
+	}{
+		{name: "accepting", proxy: acceptDuration, operator: timing.AcceptSeconds},
+		{name: "retiring", proxy: retireDuration, operator: timing.RetireSeconds},
+		{name: "waiting for the proxy's hook", proxy: awaitProxyHook, operator: timing.AwaitHookSeconds},
+		{name: "request", proxy: requestMargin, operator: timing.RequestMarginSeconds},
+		{name: "exit", proxy: exitMargin, operator: timing.ExitMarginSeconds},
+	} {
+		if bound.proxy != time.Duration(bound.operator)*time.Second {
+			t.Errorf("%s: %s in the proxy, %d s in the operator", bound.name, bound.proxy, bound.operator)
+		}
 	}
 }

@@ -39,6 +39,14 @@ var podWarnings = []podWarningCheck{
 	},
 	{
 		Warning: Warning{
+			When:    "an injected proxy of a service mesh, with `drain.mode: Sidecar`",
+			Why:     "it may end before the drain sidecar has finished the requests",
+			Instead: "exclude the pods from the mesh, or mode Hook",
+		},
+		find: warnInjectedMesh,
+	},
+	{
+		Warning: Warning{
 			When:    "injected native sidecars without room in t3",
 			Why:     "they stop one after another after the app has ended",
 			Instead: "the `spec.timing.terminationGracePeriodSeconds` that the message names",

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
@@ -306,7 +308,7 @@ var checks = []check{
 
 func (in *input) check() field.ErrorList {
 	errs := in.checkDerivation()
-	for _, c := range checks {
+	for _, c := range slices.Concat(checks, drainRules) {
 		errs = append(errs, c.find(in)...)
 	}
 	return append(errs, in.checkTightened()...)

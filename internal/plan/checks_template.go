@@ -184,7 +184,7 @@ func isHook(h *corev1.LifecycleHandler) bool {
 }
 
 func checkEnvironment(in *input, s server) field.ErrorList {
-	return checkVariables(s, timeVariables(in.timing))
+	return checkVariables(s, timeVariables(in.appTiming()))
 }
 
 func checkRequestVariable(in *input, s server) field.ErrorList {

@@ -17,7 +17,7 @@ import (
 func checkGracePeriod(in *input) field.ErrorList {
 	given := in.spec().Timing.TerminationGracePeriodSeconds
 	t1, t2 := int64(in.timing.ShutdownSeconds), int64(in.timing.PreStopSeconds)
-	if given == nil || int64(*given) > t1+t2 {
+	if given == nil || int64(*given) > t1+t2 || in.drainsBySidecar() { // a drain sidecar needs more: checkDrainGracePeriod
 		return nil
 	}
 	return invalid(timingPath.Child("terminationGracePeriodSeconds"), *given,

@@ -32,10 +32,11 @@ var derivationPath = field.NewPath("metadata", "annotations").Key(v1alpha1.Annot
 type rolloutFields struct {
 	Timing   v1alpha1.TimingSpec    `json:"timing"`
 	Template corev1.PodTemplateSpec `json:"template"`
+	Drain    *v1alpha1.DrainSpec    `json:"drain,omitempty"`
 }
 
 func specDigest(spec *v1alpha1.GracefulAppSpec) string {
-	data, err := json.Marshal(rolloutFields{Timing: spec.Timing, Template: spec.Template})
+	data, err := json.Marshal(rolloutFields{Timing: spec.Timing, Template: spec.Template, Drain: spec.Drain})
 	if err != nil {
 		return "" // cannot happen to a spec that was read from JSON
 	}

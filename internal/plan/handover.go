@@ -32,6 +32,9 @@ func (in *input) targetPort(p corev1.ServicePort) intstr.IntOrString {
 // written by another client.
 func (in *input) handsOver(p, live corev1.ServicePort) bool {
 	number := in.portNumber(p)
+	if in.running.liveDrainContainer() != nil {
+		return false // the handover had ended before the sidecar was added, and requests to the number would bypass it
+	}
 	return in.running.Deployment != nil && live.TargetPort == intstr.FromInt32(number) && !in.running.everyPodHas(p.TargetPort.StrVal, p.Protocol, number)
 }
 

@@ -56,6 +56,23 @@ func hookSeconds(c corev1.Container) (seconds float64, ok bool) {
 	}
 }
 
+// meshProxies are the names of the containers that service meshes inject.
+var meshProxies = []string{"istio-proxy", "linkerd-proxy", "kuma-sidecar", "consul-dataplane"}
+
+func warnInjectedMesh(p admittedPod) []string {
+	if p.Drain == nil {
+		return nil
+	}
+	var all []string
+	for _, c := range p.injected(slices.Concat(p.admitted.Containers, p.admitted.InitContainers)) {
+		if slices.Contains(meshProxies, c.Name) {
+			all = append(all, fmt.Sprintf("container %q of a service mesh is injected into the pods: it may end before the drain sidecar has finished the requests; "+
+				"exclude the pods from the mesh, or use drain mode Hook", c.Name))
+		}
+	}
+	return all
+}
+
 func warnInjectedSidecars(p admittedPod) []string {
 	sidecars := slices.DeleteFunc(p.injected(p.admitted.InitContainers), func(c corev1.Container) bool { return !isNativeSidecar(c) })
 	grace := p.admitted.TerminationGracePeriodSeconds
@@ -72,10 +89,8 @@ func warnInjectedSidecars(p admittedPod) []string {
 		"spec.timing.terminationGracePeriodSeconds to %d", strings.Join(names, ", "), *grace, needed+timing.SidecarSeconds)
 }
 
-// leastGrace returns t1 + t2, which t3 must exceed.
-func (p admittedPod) leastGrace() int64 {
-	return int64(p.Timing.ShutdownSeconds) + int64(p.Timing.PreStopSeconds)
-}
+// leastGrace returns how long the app may take to end, which t3 must exceed: t1 + t2, or more with a drain sidecar.
+func (p admittedPod) leastGrace() int64 { return int64(p.stopSeconds) }
 
 // changedGrace reports whether the pods get another grace period than t3.
 func (p admittedPod) changedGrace() bool {
@@ -90,7 +105,11 @@ func warnChangedGrace(p admittedPod) []string {
 	grace, t3 := p.admitted.TerminationGracePeriodSeconds, p.Timing.TerminationGracePeriodSeconds
 	text := fmt.Sprintf("a policy of the cluster sets the pods' terminationGracePeriodSeconds to %d instead of t3 = %d", *grace, t3)
 	if *grace <= p.leastGrace() {
-		text += fmt.Sprintf(", which is not more than t1 + t2 = %d: SIGKILL cuts requests short; exempt the app's pods from it", p.leastGrace())
+		least := fmt.Sprintf("t1 + t2 = %d", p.leastGrace())
+		if p.Drain != nil {
+			least = fmt.Sprintf("the %d s that the drain sidecar and the app may take to end", p.leastGrace())
+		}
+		text += fmt.Sprintf(", which is not more than %s: SIGKILL cuts requests short; exempt the app's pods from it", least)
 	}
 	return []string{text}
 }

@@ -59,7 +59,11 @@ func newInputOf(version int32, app *v1alpha1.GracefulApp, running Running) *inpu
 
 // deriveTiming derives the timing. In version 1, the time for which the liveness probe tolerates failures has no upper bound.
 func deriveTiming(version int32, spec *v1alpha1.GracefulAppSpec) timing.Timing {
-	t := timing.Derive(spec.Timing, nativeSidecars(spec.Template.Spec))
+	sidecars := nativeSidecars(spec.Template.Spec)
+	t := timing.Derive(spec.Timing, sidecars)
+	if drainsBySidecar(spec) {
+		return t.WithSidecar(spec.Timing, sidecars)
+	}
 	if version < 2 {
 		return t.WithLivenessTolerance(t.RequestSeconds)
 	}

@@ -33,6 +33,7 @@ func TestModelIsTrue(t *testing.T) {
 		check func(t *testing.T, row []string)
 	}{
 		{title: "Derived fields", least: 15, check: func(t *testing.T, row []string) { t.Helper(); derives(t, row[0], row[3]) }},
+		{title: "With a drain sidecar", least: 4, check: func(t *testing.T, row []string) { t.Helper(); derives(t, row[0], row[3]) }},
 		{title: "Rejected values", least: 12, check: func(t *testing.T, row []string) { t.Helper(); says(t, row[2], row[3], "errors") }},
 		{title: "What is warned about", least: len(plan.Warnings()), check: func(t *testing.T, row []string) { t.Helper(); says(t, row[1], row[2], "warnings") }},
 	} {

@@ -21,12 +21,18 @@ type Plan struct {
 	PodDisruptionBudget *policyv1ac.PodDisruptionBudgetApplyConfiguration
 	// Derivation is set even if For returns field errors.
 	Derivation v1alpha1.DerivationStatus
+	// Drain is the status of the drain sidecar; nil in mode Hook.
+	Drain *v1alpha1.DrainStatus
+	// DrainBypass says how requests get past the drain sidecar in the live Deployment. It is empty if none do.
+	DrainBypass string
 	// NewerVersionErrors are the rules of newer derivation versions that the spec breaks. They block nothing while the app keeps its version.
 	NewerVersionErrors field.ErrorList
 
 	addedVariables addedVariables
 	// serverNames are the names of the containers that get requests.
 	serverNames []string
+	// stopSeconds is how long the app may take to end. t3 must exceed it.
+	stopSeconds int32
 }
 
 // For derives the desired objects from the app and its live objects, and returns the warnings for the user who writes the spec. If it returns field
@@ -46,7 +52,7 @@ func For(app *v1alpha1.GracefulApp, running Running) (Plan, field.ErrorList, []s
 }
 
 func (in *input) build() (Plan, error) {
-	template, err := podTemplateConfiguration(in.template)
+	template, err := podTemplateConfiguration(in.withDrainSidecar())
 	if err != nil {
 		return Plan{}, fmt.Errorf("converting the pod template: %w", err)
 	}
@@ -60,8 +66,11 @@ func (in *input) build() (Plan, error) {
 		Service:             service,
 		PodDisruptionBudget: disruptionBudgetConfiguration(in),
 		Derivation:          in.derivation(),
+		Drain:               in.drainStatus(),
+		DrainBypass:         in.drainBypass(),
 		addedVariables:      in.countAddedVariables(),
 		serverNames:         in.serverNames(),
+		stopSeconds:         in.timing.StopSeconds,
 	}, nil
 }
 

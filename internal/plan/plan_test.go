@@ -17,6 +17,9 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata/*.out.yaml from the current output of the code")
 
+// drainProxy is the drain sidecar of the cases.
+var drainProxy = plan.DrainProxy{Image: "gracefulapp-drain-proxy:0.1.0", Token: "TOKEN"}
+
 // outcome is the content of a case's out.yaml.
 type outcome struct {
 	Errors   []string               `json:"errors,omitempty"`
@@ -35,7 +38,7 @@ func TestFor(t *testing.T) {
 	for _, input := range inputs {
 		name := strings.TrimSuffix(filepath.Base(input), ".in.yaml")
 		t.Run(name, func(t *testing.T) {
-			got, err := yaml.Marshal(outcomeOf(plan.For(readApp(t, input), plan.Running{})))
+			got, err := yaml.Marshal(outcomeOf(plan.For(readApp(t, input), plan.Running{DrainProxy: drainProxy})))
 			if err != nil {
 				t.Fatal(err)
 			}

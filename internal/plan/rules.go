@@ -1,5 +1,7 @@
 package plan
 
+import "slices"
+
 // Rule is a check's row in docs/refusals.md, in Markdown. t1, t2, t3, S and R are the timing's fields.
 type Rule struct {
 	Number string // as in docs/timing-model.md; "" for a rule that is not among its invariants
@@ -81,7 +83,7 @@ var otherRules = []Rule{
 // Rules returns every rule that is checked without the API server's validation.
 func Rules() []Rule {
 	var all []Rule
-	for _, c := range checks {
+	for _, c := range slices.Concat(checks, drainRules) {
 		all = append(all, c.Rule)
 	}
 	for _, c := range tightened {

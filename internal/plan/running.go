@@ -22,9 +22,20 @@ type Running struct {
 	Autoscaler string
 	// ForeignDisruptionBudget is the name of a PodDisruptionBudget that selects the app's pods and is not the app's own, or "".
 	ForeignDisruptionBudget string
+	// DrainProxy has the inputs of a drain sidecar that the live Deployment does not fix yet.
+	DrainProxy DrainProxy
 	// Applied computes the fields of the Deployment that the operator has applied and that no other manager has overwritten since; nil if they are
 	// unknown. It takes milliseconds, so it is called only where its result matters.
 	Applied func() *appsv1ac.DeploymentApplyConfiguration
+}
+
+// DrainProxy is the part of a drain sidecar that the spec does not decide. A live Deployment fixes it, so that another operator or registry restarts
+// no pod.
+type DrainProxy struct {
+	// Image is the container image. It is empty if the operator was started without one.
+	Image string
+	// Token is the secret that the kubelet sends to the sidecar's hooks.
+	Token string
 }
 
 // Replicas returns the number of pods that the Deployment gets: spec.replicas, 1 if that is absent. While a HorizontalPodAutoscaler targets the

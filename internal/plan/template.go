@@ -82,7 +82,7 @@ func protocol(p corev1.Protocol) corev1.Protocol { return cmp.Or(p, corev1.Proto
 
 // derivedEnvironment returns the variables that the operator adds, in their order.
 func (in *input) derivedEnvironment() []corev1.EnvVar {
-	all := timeVariables(in.timing)
+	all := timeVariables(in.appTiming())
 	if in.version >= 2 {
 		all = append(all, requestVariable(in.timing))
 	}

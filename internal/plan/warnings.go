@@ -31,11 +31,19 @@ var warnings = []warningCheck{
 	},
 	{
 		Warning: Warning{
+			When:    "`drain.mode: Sidecar`",
+			Why:     "the app sees the pod's own address as the client's; a container with a hook of its own gets SIGTERM when that ends; an autoscaler by the pod's CPU counts the sidecar",
+			Instead: "read X-Forwarded-For; leave the hook out; a metric of type ContainerResource",
+		},
+		find: warnDrainSidecar,
+	},
+	{
+		Warning: Warning{
 			When:    "t1 - R under 3",
 			Why:     "after SIGTERM, a server can accept a connection from a late proxy only if its longest request still ends within t1",
 			Instead: "a t1 of R + 3 or more, or leave t1 out",
 		},
-		find: warnLateConnections,
+		find: ofHook(warnLateConnections),
 	},
 	{
 		Warning: Warning{
@@ -44,7 +52,7 @@ var warnings = []warningCheck{
 			Instead: "an `httpGet` hook, such as `/drain`, after which the app answers with `Connection: close`. An app with a gRPC probe needs none, because " +
 				"its GOAWAY at SIGTERM has the same effect",
 		},
-		find: ofEachServer(warnKeepAlive),
+		find: ofHook(ofEachServer(warnKeepAlive)),
 	},
 	{
 		Warning: Warning{

@@ -27,10 +27,15 @@ func shellScript(command []string) (script string, ok bool) {
 }
 
 // warnShellCommand: a shell that is PID 1 does not forward SIGTERM, so the app does not shut down and the kubelet kills it at t3.
-func warnShellCommand(_ *input, s server) []string {
+func warnShellCommand(in *input, s server) []string {
 	script, ok := shellScript(launched(slices.Concat(s.written.Command, s.written.Args)))
 	if !ok || script == "" || execsLast(script) != nil {
 		return nil
+	}
+	if in.drainsBySidecar() {
+		return warning("container %q starts its server from a shell without exec, so SIGTERM may not reach the server, and the pod may end only after %d s "+
+			"(t3); no request is in flight then; write exec before the server's command, or leave the shell out", s.written.Name,
+			in.timing.TerminationGracePeriodSeconds)
 	}
 	return warning("container %q starts its server from a shell without exec, so SIGTERM may reach the shell but not the server; "+
 		"write exec before the server's command, or leave the shell out", s.written.Name)

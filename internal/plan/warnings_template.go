@@ -86,7 +86,7 @@ func warnSharedProcessNamespace(in *input) []string {
 func warnOtherContainers(in *input) []string {
 	var all []string
 	for _, c := range in.spec().Template.Spec.Containers {
-		if !in.isServer(c.Name) && preStopOf(c) == nil {
+		if !in.isServer(c.Name) && preStopOf(c) == nil && !in.drainsBySidecar() {
 			all = append(all, fmt.Sprintf("container %q has no preStop hook and gets a sleep of %d s (t2), so that it does not end before "+
 				"the app; prefer a native sidecar (an init container with restartPolicy Always), which ends after the app", c.Name, in.timing.PreStopSeconds))
 		}

@@ -13,6 +13,12 @@
 //	minReadySeconds          t2
 //	progressDeadlineSeconds  max(600, startup budget + minReadySeconds + 60); a rollout that ends old pods first has t3 in the budget
 //
+// With a drain sidecar, t1 is how long the sidecar waits for the requests in flight, and s (default 5) how long the app takes to exit then:
+//
+//	bound of the hook  H = t2 + 10 + 1 + t1: accepting connections, retiring idle ones, finishing requests
+//	t3                 H + s + 4, and 5 more for each other native sidecar
+//	liveness grace     min(t3, 3 + min(R, 300) + 1 + s + 2)
+//
 // A probe's budget is its initialDelay + period x threshold. For another period, the threshold is ceil(budget/period), for
 // readiness and liveness at least 3, and for startup and liveness so many that period x (threshold - 1) exceeds S and min(R, 300).
 // A pod terminates in the order preStop (t2), SIGTERM and shutdown (t1), SIGKILL at t3; hence the rule t3 > t1 + t2.
@@ -53,6 +59,8 @@ const (
 	livenessGraceMarginSeconds = 5
 	// SidecarSeconds is each native sidecar's share of t3: sidecars stop one after another after the app (KEP-753).
 	SidecarSeconds = 5
+	// defaultExitSeconds is s. A server without requests needs a moment only; a JVM with its shutdown hooks needs a few seconds.
+	defaultExitSeconds = 5
 	// minStartupMarginSeconds is the margin of short starts, for which twice the start is too short a budget.
 	minStartupMarginSeconds = 10
 	// startupProbesPerStart is about the number of probes in the slowest start. With 30, the kubelet notices a faster start early.
@@ -65,6 +73,21 @@ const (
 	minProgressDeadlineSeconds = 600
 	// progressMarginSeconds is the time for scheduling the pod and pulling its image.
 	progressMarginSeconds = 60
+)
+
+// Bounds of the drain sidecar in seconds. A test keeps them equal to those of internal/drainproxy.
+const (
+	// AcceptSeconds is how long after t2 the sidecar accepts connections if they keep coming.
+	AcceptSeconds = 10
+	// RetireSeconds is how long the sidecar waits for requests on idle connections before it closes them.
+	RetireSeconds = 1
+	// AwaitHookSeconds is how long the sidecar waits for its own hook after that of the app: only a deletion calls both.
+	AwaitHookSeconds = 3
+	// RequestMarginSeconds and ExitMarginSeconds are added to R and s when the app's container restarts.
+	RequestMarginSeconds = 1
+	ExitMarginSeconds    = 2
+	// sidecarStopSeconds is the time for the sidecar itself: the kubelet's minimum of 2 s, and 2 s because the kubelet runs its steps late.
+	sidecarStopSeconds = 4
 )
 
 // Probe is the timing of a probe, in seconds.
@@ -89,9 +112,12 @@ type Timing struct {
 	TerminationGracePeriodSeconds int32 // t3
 	LivenessGraceSeconds          int32 // grace period of a container that failed its startup or liveness probe
 	MinReadySeconds               int32
-	Startup                       Probe
-	Readiness                     Probe
-	Liveness                      Probe
+	ExitSeconds                   int32 // s with a drain sidecar, otherwise 0
+	// StopSeconds is how long the app may take to end: t1 + t2, or with a drain sidecar H + s. t3 exceeds it by the share of the native sidecars.
+	StopSeconds int32
+	Startup     Probe
+	Readiness   Probe
+	Liveness    Probe
 }
 
 // Derive computes the timing from the spec and the number of native sidecars. It never fails. internal/plan rejects an invalid
@@ -110,6 +136,7 @@ func Derive(spec v1alpha1.TimingSpec, sidecars int) Timing {
 		PreStopSeconds:                t2,
 		TerminationGracePeriodSeconds: t3,
 		MinReadySeconds:               clamp(t2, 0, MaxInputSeconds),
+		StopSeconds:                   saturatingSum(t1, t2),
 		Startup: Probe{
 			PeriodSeconds:     clamp(ceilDiv(s, startupProbesPerStart), 1, maxStartupPeriodSeconds),
 			TimeoutSeconds:    5,
@@ -135,11 +162,44 @@ func (t Timing) WithLivenessTolerance(seconds int32) Timing {
 	return t
 }
 
+// WithSidecar returns the timing of a pod with a drain sidecar beside others.
+func (t Timing) WithSidecar(spec v1alpha1.TimingSpec, others int) Timing {
+	t.ExitSeconds = ptr.Deref(spec.ExitSeconds, defaultExitSeconds)
+	t.StopSeconds = saturatingSum(t.HookBoundSeconds(), t.ExitSeconds)
+	t.TerminationGracePeriodSeconds = ptr.Deref(spec.TerminationGracePeriodSeconds, t.LeastGracePeriodWithSidecar(others))
+	r := min(t.RequestSeconds, MaxLivenessToleranceSeconds)
+	t.LivenessGraceSeconds = min(t.TerminationGracePeriodSeconds,
+		saturatingSum(AwaitHookSeconds, r, RequestMarginSeconds, clamp(t.ExitSeconds, 0, MaxInputSeconds), ExitMarginSeconds))
+	return t
+}
+
+// LeastGracePeriodWithSidecar returns the least t3 of a pod with a drain sidecar beside others.
+func (t Timing) LeastGracePeriodWithSidecar(others int) int32 {
+	return saturatingSum(t.StopSeconds, sidecarStopSeconds, sidecarShare(others))
+}
+
+// HookBoundSeconds returns the longest time that the app's hook takes with a drain sidecar.
+func (t Timing) HookBoundSeconds() int32 {
+	return saturatingSum(t.PreStopSeconds, AcceptSeconds, RetireSeconds, t.ShutdownSeconds)
+}
+
+// saturatingSum adds up without an overflow.
+func saturatingSum(all ...int32) int32 {
+	var sum int64
+	for _, n := range all {
+		sum += int64(n)
+	}
+	return int32(min(max(sum, math.MinInt32), math.MaxInt32))
+}
+
 func defaultGracePeriod(t1, t2 int32, sidecars int) int32 {
 	t1, t2 = clamp(t1, 0, MaxInputSeconds), clamp(t2, 0, MaxInputSeconds)
-	// The bound prevents an overflow. No pod has that many sidecars.
-	share := int32(min(sidecars, MaxInputSeconds/SidecarSeconds/2)) * SidecarSeconds
-	return t1 + t2 + terminationMarginSeconds + share
+	return t1 + t2 + terminationMarginSeconds + sidecarShare(sidecars)
+}
+
+// sidecarShare returns the time in t3 for native sidecars. The bound prevents an overflow. No pod has that many sidecars.
+func sidecarShare(n int) int32 {
+	return int32(min(n, MaxInputSeconds/SidecarSeconds/2)) * SidecarSeconds
 }
 
 // ProgressDeadlineSeconds returns the progress deadline of a rollout, from the time that a pod may take to start. It always

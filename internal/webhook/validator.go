@@ -3,6 +3,7 @@ package webhook
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -28,7 +29,7 @@ import (
 // of GracefulApp, and every write to an app that is terminating. So scaling works while the operator is down. config/policy has the same list,
 // and a test compares both with the CRD.
 //
-// +kubebuilder:webhook:path=/validate-apps-gracefulapp-dev-v1alpha1-gracefulapp,mutating=false,failurePolicy=fail,sideEffects=None,timeoutSeconds=5,groups=apps.gracefulapp.dev,resources=gracefulapps,verbs=create;update,versions=v1alpha1,name=gracefulapps.apps.gracefulapp.dev,admissionReviewVersions=v1,patch=`{"matchConditions":[{"name":"spec-changed","expression":"request.operation == 'CREATE' || object.spec.?timing != oldObject.spec.?timing || object.spec.?template != oldObject.spec.?template || object.spec.?service != oldObject.spec.?service || object.spec.?selector != oldObject.spec.?selector || object.spec.?commonMetadata != oldObject.spec.?commonMetadata || object.spec.?strategy != oldObject.spec.?strategy || object.spec.?progressDeadlineSeconds != oldObject.spec.?progressDeadlineSeconds || object.spec.?paused != oldObject.spec.?paused || object.metadata.?annotations[?'apps.gracefulapp.dev/adopt'] != oldObject.metadata.?annotations[?'apps.gracefulapp.dev/adopt'] || object.metadata.?annotations[?'apps.gracefulapp.dev/derivation'] != oldObject.metadata.?annotations[?'apps.gracefulapp.dev/derivation']"},{"name":"not-being-deleted","expression":"!has(object.metadata.deletionTimestamp)"}]}`
+// +kubebuilder:webhook:path=/validate-apps-gracefulapp-dev-v1alpha1-gracefulapp,mutating=false,failurePolicy=fail,sideEffects=None,timeoutSeconds=5,groups=apps.gracefulapp.dev,resources=gracefulapps,verbs=create;update,versions=v1alpha1,name=gracefulapps.apps.gracefulapp.dev,admissionReviewVersions=v1,patch=`{"matchConditions":[{"name":"spec-changed","expression":"request.operation == 'CREATE' || object.spec.?timing != oldObject.spec.?timing || object.spec.?template != oldObject.spec.?template || object.spec.?drain != oldObject.spec.?drain || object.spec.?service != oldObject.spec.?service || object.spec.?selector != oldObject.spec.?selector || object.spec.?commonMetadata != oldObject.spec.?commonMetadata || object.spec.?strategy != oldObject.spec.?strategy || object.spec.?progressDeadlineSeconds != oldObject.spec.?progressDeadlineSeconds || object.spec.?paused != oldObject.spec.?paused || object.metadata.?annotations[?'apps.gracefulapp.dev/adopt'] != oldObject.metadata.?annotations[?'apps.gracefulapp.dev/adopt'] || object.metadata.?annotations[?'apps.gracefulapp.dev/derivation'] != oldObject.metadata.?annotations[?'apps.gracefulapp.dev/derivation'] || object.metadata.?annotations[?'apps.gracefulapp.dev/drain-image'] != oldObject.metadata.?annotations[?'apps.gracefulapp.dev/drain-image']"},{"name":"not-being-deleted","expression":"!has(object.metadata.deletionTimestamp)"}]}`
 
 // Validator rejects a GracefulApp that breaks an invariant and returns warnings about risky fields. It is called for writes of the object, not of
 // the subresources scale and status.
@@ -39,6 +40,8 @@ type Validator struct {
 	Live client.Reader
 	// NodePorts is the cluster's node port range. The zero value allows no node port.
 	NodePorts utilnet.PortRange
+	// DrainProxyImage is the image of new drain sidecars.
+	DrainProxyImage string
 }
 
 var _ admission.Validator[*v1alpha1.GracefulApp] = Validator{}
@@ -52,6 +55,8 @@ type Options struct {
 	Configuration string
 	// NodePorts is the cluster's node port range.
 	NodePorts utilnet.PortRange
+	// DrainProxyImage is the image of new drain sidecars.
+	DrainProxyImage string
 }
 
 // SetupWithManager registers the webhook with the manager. The returned readiness check fails until the webhook answers reviews. Reviews include dry runs
@@ -68,10 +73,11 @@ func SetupWithManager(ctx context.Context, mgr ctrl.Manager, o Options) (healthz
 	if err != nil {
 		return nil, err
 	}
-	withDryRun := newWebhook(mgr.GetScheme(), Validator{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), NodePorts: o.NodePorts})
-	withoutDryRun := newWebhook(mgr.GetScheme(), Validator{NodePorts: o.NodePorts})
+	withoutDryRun := Validator{NodePorts: o.NodePorts, DrainProxyImage: o.DrainProxyImage}
+	withDryRun := withoutDryRun
+	withDryRun.Client, withDryRun.Live = mgr.GetClient(), mgr.GetAPIReader()
 	server := mgr.GetWebhookServer()
-	server.Register("/", guarded(guard, withDryRun, withoutDryRun))
+	server.Register("/", guarded(guard, newWebhook(mgr.GetScheme(), withDryRun), newWebhook(mgr.GetScheme(), withoutDryRun)))
 	check := func(r *http.Request) error {
 		if !synced() {
 			return errors.New("the operator has not read its ValidatingWebhookConfiguration yet")
@@ -99,11 +105,13 @@ func (v Validator) validate(ctx context.Context, old, app *v1alpha1.GracefulApp)
 	ctx, cancel := context.WithTimeout(ctx, dryRunTimeout)
 	defer cancel()
 	observed, skipped := v.observe(ctx, app)
-	p, errs, warnings := plan.For(app, observed.Running())
+	running := observed.Running()
+	running.DrainProxy = plan.DrainProxy{Image: v.DrainProxyImage, Token: rand.Text()} // only for the dry run
+	p, errs, warnings := plan.For(app, running)
 	errs = append(errs, plan.CheckNodePorts(app, v.NodePorts)...)
 	errs = append(errs, plan.CheckRequestedDerivation(app)...)
 	if len(errs) == 0 && old != nil {
-		errs = plan.CheckChange(old, app, observed.Running())
+		errs = plan.CheckChange(old, app, running)
 	}
 	switch {
 	case len(errs) > 0:
