@@ -2,6 +2,7 @@
 
 VERSION     ?= 0.1.0
 IMG         ?= gracefulapp:$(VERSION)
+DRAIN_PROXY_IMG ?= gracefulapp-drain-proxy:$(VERSION)
 HELLO_IMG   ?= hello:$(VERSION)
 LOADGEN_IMG ?= gracefulapp-loadgen:$(VERSION)
 WORKLOAD_IMG ?= gracefulapp-workload:$(VERSION)
@@ -165,10 +166,12 @@ test-cluster-down: bin/cluster images ## Prove that cluster-down removes everyth
 ##@ Build
 
 .PHONY: build
-build: bin/manager bin/hello bin/loadgen bin/workload bin/demo bin/lab bin/cluster ## Build every program into bin.
+build: bin/manager bin/drain-proxy bin/hello bin/loadgen bin/workload bin/demo bin/lab bin/cluster ## Build every program into bin.
 
 bin/manager: FORCE
 	@go build $(LDFLAGS) -o $@ ./cmd
+bin/drain-proxy: FORCE
+	@go build $(LDFLAGS) -o $@ ./cmd/drain-proxy
 bin/hello: FORCE
 	@go build $(LDFLAGS) -o $@ ./hello
 bin/loadgen: FORCE
@@ -197,31 +200,36 @@ bin/golangci-lint: hack/lint/go.mod hack/lint/main.go
 	go build -C hack/lint -o ../../$@ .
 
 .PHONY: docker-build
-docker-build: ## Build the operator's image with CONTAINER_TOOL=docker.
+docker-build: ## Build the images of the operator and of the drain sidecar with CONTAINER_TOOL=docker.
 	$(CONTAINER_TOOL) build --build-arg VERSION=$(VERSION) -t $(IMG) .
+	$(CONTAINER_TOOL) build --build-arg VERSION=$(VERSION) -f cmd/drain-proxy/Dockerfile -t $(DRAIN_PROXY_IMG) .
 
 .PHONY: docker-push
-docker-push: ## Push the operator's image.
+docker-push: ## Push both images.
 	$(CONTAINER_TOOL) push $(IMG)
+	$(CONTAINER_TOOL) push $(DRAIN_PROXY_IMG)
 
 .PHONY: docker-buildx
-docker-buildx: ## Build and push the operator's image for PLATFORMS=linux/amd64,linux/arm64.
+docker-buildx: ## Build and push both images for PLATFORMS=linux/amd64,linux/arm64.
 	$(CONTAINER_TOOL) buildx inspect gracefulapp-builder >/dev/null 2>&1 || $(CONTAINER_TOOL) buildx create --name gracefulapp-builder
 	$(CONTAINER_TOOL) buildx build --builder gracefulapp-builder --push --platform=$(PLATFORMS) --build-arg VERSION=$(VERSION) -t $(IMG) .
+	$(CONTAINER_TOOL) buildx build --builder gracefulapp-builder --push --platform=$(PLATFORMS) --build-arg VERSION=$(VERSION) \
+		-f cmd/drain-proxy/Dockerfile -t $(DRAIN_PROXY_IMG) .
 
 .PHONY: build-installer
-build-installer: bin/kustomize ## Write dist/crds.yaml (the CRD and the admission policies) and dist/install.yaml (the operator, IMG=..., without components).
+build-installer: bin/kustomize ## Write dist/crds.yaml (the CRD and the admission policies) and dist/install.yaml (the operator, IMG=... DRAIN_PROXY_IMG=..., without components).
 	@mkdir -p dist
 	bin/kustomize build config/crd > dist/crds.yaml
-	KUSTOMIZE=bin/kustomize IMG='$(IMG)' hack/render.sh config/operator > dist/install.yaml.tmp
+	KUSTOMIZE=bin/kustomize IMG='$(IMG)' DRAIN_PROXY_IMG='$(DRAIN_PROXY_IMG)' hack/render.sh config/operator > dist/install.yaml.tmp
 	mv dist/install.yaml.tmp dist/install.yaml
 
-TARS := dist/gracefulapp-$(VERSION).tar dist/hello-$(VERSION).tar dist/loadgen-$(VERSION).tar dist/workload-$(VERSION).tar
+TARS := dist/gracefulapp-$(VERSION).tar dist/drain-proxy-$(VERSION).tar dist/hello-$(VERSION).tar dist/loadgen-$(VERSION).tar dist/workload-$(VERSION).tar
 
 .PHONY: images
-images: bin/manager bin/hello bin/loadgen bin/workload ## Build the images as tars into dist, without a Docker engine.
+images: bin/manager bin/drain-proxy bin/hello bin/loadgen bin/workload ## Build the images as tars into dist, without a Docker engine.
 	@mkdir -p dist
 	@hack/build-image.sh gracefulapp $(VERSION) Dockerfile dist/gracefulapp-$(VERSION).tar
+	@hack/build-image.sh gracefulapp-drain-proxy $(VERSION) cmd/drain-proxy/Dockerfile dist/drain-proxy-$(VERSION).tar
 	@hack/build-image.sh hello $(VERSION) hello/Dockerfile dist/hello-$(VERSION).tar
 	@hack/build-image.sh gracefulapp-loadgen $(VERSION) test/loadgen/Dockerfile dist/loadgen-$(VERSION).tar
 	@hack/build-image.sh gracefulapp-workload $(VERSION) test/workload/Dockerfile dist/workload-$(VERSION).tar
@@ -282,8 +290,8 @@ uninstall: bin/kustomize ## Remove the CRD and the policies, and with them every
 	bin/kustomize build config/crd | $(KUBECTL) delete --ignore-not-found=$(ignore-not-found) -f -
 
 .PHONY: deploy
-deploy: bin/kustomize ## Install the CRD, the policies and the operator (IMG=...), and wait until its webhook rejects an invalid spec.
-	KUBECTL='$(KUBECTL)' KUSTOMIZE=bin/kustomize IMG='$(IMG)' hack/deploy.sh
+deploy: bin/kustomize ## Install the CRD, the policies and the operator (IMG=... DRAIN_PROXY_IMG=...), and wait until its webhook rejects an invalid spec.
+	KUBECTL='$(KUBECTL)' KUSTOMIZE=bin/kustomize IMG='$(IMG)' DRAIN_PROXY_IMG='$(DRAIN_PROXY_IMG)' hack/deploy.sh
 
 .PHONY: undeploy
 undeploy: bin/kustomize ## Remove the operator. The CRD, the apps and their pods stay.

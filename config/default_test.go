@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -31,12 +32,14 @@ func TestDefaultIsACompleteInstallation(t *testing.T) {
 	}
 	var manager kustomization
 	readKustomization(t, "manager", &manager)
-	if len(manager.Images) != 1 || manager.Images[0].Name != "controller" {
-		t.Fatalf("want one image, controller, in config/manager: %+v", manager.Images)
+	released := map[string]string{}
+	for _, image := range manager.Images {
+		released[image.Name] = image.NewName + ":" + image.NewTag
 	}
-	released := manager.Images[0].NewName + ":" + manager.Images[0].NewTag
-	if image := deployment.Spec.Template.Spec.Containers[0].Image; image != released {
-		t.Errorf("config/default installs the image %s, want %s", image, released)
+	operator, sidecar := imagesOf(*deployment)
+	installed := map[string]string{"controller": operator, "drain-proxy": sidecar}
+	if diff := cmp.Diff(released, installed); diff != "" {
+		t.Errorf("images of config/manager and of config/default (-want +got):\n%s", diff)
 	}
 }
 

@@ -33,14 +33,12 @@ func TestKustomizeEditSetImage(t *testing.T) {
 	for name, image := range images {
 		t.Run(name, func(t *testing.T) {
 			folder := copied(t)
-			edit := exec.CommandContext(t.Context(), program, "edit", "set", "image", "controller="+image)
+			edit := exec.CommandContext(t.Context(), program, "edit", "set", "image", "controller="+image, "drain-proxy="+image)
 			edit.Dir = filepath.Join(folder, "manager")
 			if output, err := edit.CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, output)
 			}
-			if got := imageOf(t, rendered(t, filepath.Join(folder, "default"))); got != image {
-				t.Errorf("the Deployment has the image %s, want %s", got, image)
-			}
+			hasImages(t, rendered(t, filepath.Join(folder, "default")), image)
 		})
 	}
 }
@@ -56,7 +54,7 @@ func TestDeploySetsTheImageWithoutChangingFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			deploy := exec.CommandContext(t.Context(), "../hack/deploy.sh")
-			deploy.Env = append(os.Environ(), "IMG="+image, "KUSTOMIZE="+program, "KUBECTL="+kubectl, "APPLIED="+applied)
+			deploy.Env = append(os.Environ(), "IMG="+image, "DRAIN_PROXY_IMG="+image, "KUSTOMIZE="+program, "KUBECTL="+kubectl, "APPLIED="+applied)
 			if output, err := deploy.CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, output)
 			}
@@ -65,9 +63,7 @@ func TestDeploySetsTheImageWithoutChangingFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			objects := objectsOf(t, string(manifests))
-			if got := imageOf(t, objects); got != image {
-				t.Errorf("the Deployment has the image %s, want %s", got, image)
-			}
+			hasImages(t, objects, image)
 			if want := len(rendered(t, "default")); len(objects) != want {
 				t.Errorf("hack/deploy.sh applies %d objects, config/default has %d", len(objects), want)
 			}
@@ -115,13 +111,27 @@ func contents(t *testing.T) map[string]string {
 	return files
 }
 
-func imageOf(t *testing.T, objects []unstructured.Unstructured) string {
+func hasImages(t *testing.T, objects []unstructured.Unstructured, image string) {
 	t.Helper()
 	for _, object := range objects {
-		if object.GetKind() == "Deployment" {
-			return decoded[appsv1.Deployment](t, object).Spec.Template.Spec.Containers[0].Image
+		if object.GetKind() != "Deployment" {
+			continue
+		}
+		if operator, sidecar := imagesOf(decoded[appsv1.Deployment](t, object)); operator != image || sidecar != image {
+			t.Errorf("the operator has the image %s and passes on %s for the drain sidecar, want %s", operator, sidecar, image)
+		}
+		return
+	}
+	t.Error("no Deployment")
+}
+
+// imagesOf returns the operator's image, and the one that it uses for new drain sidecars.
+func imagesOf(d appsv1.Deployment) (operator, sidecar string) {
+	container := d.Spec.Template.Spec.Containers[0]
+	for _, e := range container.Env {
+		if e.Name == "DRAIN_PROXY_IMAGE" {
+			sidecar = e.Value
 		}
 	}
-	t.Fatal("no Deployment")
-	return ""
+	return container.Image, sidecar
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs config/default into the cluster of KUBECONFIG and returns when the operator's webhook rejects an invalid spec. Reads KUBECTL,
-# KUSTOMIZE and IMG from the environment.
+# KUSTOMIZE, IMG and DRAIN_PROXY_IMG from the environment.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 kubectl=${KUBECTL:-kubectl} img=${IMG:-gracefulapp:0.1.0}

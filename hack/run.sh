@@ -13,5 +13,6 @@ die() { echo "run: $*" >&2; exit 2; }
 if "$kubectl" get deployment -n gracefulapp-system gracefulapp-controller-manager >/dev/null 2>&1; then
   die "the operator is deployed in this cluster; remove it first: make undeploy"
 fi
+export DRAIN_PROXY_IMAGE=${DRAIN_PROXY_IMG:-gracefulapp-drain-proxy:0.1.0}
 export ENABLE_WEBHOOKS=false # the variable that scaffolded webhooks read, and the default of --enable-webhook
 exec go run ./cmd

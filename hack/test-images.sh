@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Proves that `docker build` works in a fresh clone, for amd64 and arm64: builds the Dockerfiles of the operator, hello and the load generator from
+# Proves that `docker build` works in a fresh clone, for amd64 and arm64: builds the Dockerfiles of the operator, the drain sidecar, hello and the load generator from
 # HEAD's files with buildah, checks each image, and runs the images of this machine's architecture. It needs no registry and no Docker: an image
 # from a Debian package replaces the golang image, and the builds use the machine's Go toolchain, downloaded modules and build cache.
 set -euo pipefail
@@ -67,6 +67,7 @@ run_manager() {
   # The manager prints its version only when it reaches a cluster.
   grep -qa "$version" "$root/manager" || die "the manager does not have the version of the build argument"
 }
+run_drain-proxy() { run_image /drain-proxy --help >/dev/null 2>&1 || die "drain-proxy --help fails"; }
 run_loadgen() { run_image /loadgen --help >/dev/null 2>&1 || die "loadgen --help fails"; }
 run_hello() {
   local line="" log=""
@@ -88,7 +89,7 @@ user=65532:65532 host=$(go env GOHOSTARCH)
 mkdir "$work/clone"
 git archive HEAD | tar -x -C "$work/clone"
 base
-for image in manager:Dockerfile hello:hello/Dockerfile loadgen:test/loadgen/Dockerfile; do
+for image in manager:Dockerfile drain-proxy:cmd/drain-proxy/Dockerfile hello:hello/Dockerfile loadgen:test/loadgen/Dockerfile; do
   program=${image%:*}
   for machine in amd64:003e arm64:00b7; do
     arch=${machine%:*}
