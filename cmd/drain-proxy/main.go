@@ -1,6 +1,6 @@
 // Command drain-proxy is the drain sidecar: a reverse proxy that keeps SIGTERM from an app until no request is in flight.
 //
-//	drain-proxy --port 18080:8080 [--port 18082:9090/h2c] [--admin-port 18081] [times]
+//	drain-proxy --port 18080:8080 [--port 18082:9090/h2c] [--admin-port 18081] [--metrics-port 18090] [times]
 //	drain-proxy leaving [--admin-port 18081]
 //
 // The second form is the preStop hook of its own container: it tells the running proxy that the pod is deleted.

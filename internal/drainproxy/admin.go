@@ -14,25 +14,27 @@ import (
 // TokenHeader is the header in which the kubelet sends the token to the hooks.
 const TokenHeader = "Graceful-Drain-Token"
 
-// admin returns the handler of the admin port, which the Service does not target.
+// admin returns the handler of the admin port, which is for the kubelet: it lets only callers with the token through, because a call of a hook ends the
+// pod's service.
 func (p *Proxy) admin() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, p.gate.state()) })
-	mux.Handle("GET /metrics", promhttp.HandlerFor(p.metrics.registry, promhttp.HandlerOpts{}))
-	mux.Handle("GET /drain", p.authorized(p.drain))
-	mux.Handle("GET /leaving", p.authorized(p.leaving))
-	return mux
-}
-
-// authorized lets only callers with the token through: a call of a hook ends the pod's service.
-func (p *Proxy) authorized(next http.HandlerFunc) http.Handler {
+	mux.HandleFunc("GET /drain", p.drain)
+	mux.HandleFunc("GET /leaving", p.leaving)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if subtle.ConstantTimeCompare([]byte(r.Header.Get(TokenHeader)), []byte(p.config.Token)) != 1 {
-			http.Error(w, "only the kubelet may call this hook", http.StatusForbidden)
+			http.Error(w, "only the kubelet may call this port", http.StatusForbidden)
 			return
 		}
-		next(w, r)
+		mux.ServeHTTP(w, r)
 	})
+}
+
+// metricsHandler returns the handler of the metrics port. It needs no token, because Prometheus has none.
+func (p *Proxy) metricsHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(p.metrics.registry, promhttp.HandlerOpts{}))
+	return mux
 }
 
 // drain is the preStop hook of the app's container. It returns when the app may get SIGTERM.

@@ -17,11 +17,11 @@ import (
 // Config has the settings of a proxy.
 type Config struct {
 	Ports []Port
-	// Admin is the port of the hooks, the probes and the metrics.
-	Admin int
+	// Admin is the port of the hooks and the probes, Metrics that of the metrics.
+	Admin, Metrics int
 	// App is the host of the app's ports: the pod's address and not 127.0.0.1, because an app may grant more to clients on loopback.
 	App string
-	// Token is the secret that a caller of the hooks must send in the header TokenHeader.
+	// Token is the secret that a caller of the admin port must send in the header TokenHeader.
 	Token string
 	Times Times
 	// Shutdown is t1, how long the requests in flight may take after the listeners are closed.
@@ -40,7 +40,8 @@ const (
 	tokenVariable   = "DRAIN_PROXY_TOKEN"
 	addressVariable = "POD_IP"
 
-	defaultAdminPort = 18081
+	defaultAdminPort   = 18081
+	defaultMetricsPort = 18090
 )
 
 const (
@@ -66,6 +67,7 @@ func ParseConfig(args []string, env func(string) string) (Config, error) {
 		return err
 	})
 	adminPort(flags, &c.Admin)
+	portFlag(flags, &c.Metrics, "metrics-port", "port of the metrics", defaultMetricsPort)
 	for _, f := range []struct {
 		name, usage string
 		value       *time.Duration
@@ -90,8 +92,12 @@ func ParseConfig(args []string, env func(string) string) (Config, error) {
 }
 
 func adminPort(flags *flag.FlagSet, port *int) {
-	*port = defaultAdminPort
-	flags.Func("admin-port", fmt.Sprintf("port of the hooks, the probes and the metrics (default %d)", defaultAdminPort), func(text string) (err error) {
+	portFlag(flags, port, "admin-port", "port of the hooks and the probes", defaultAdminPort)
+}
+
+func portFlag(flags *flag.FlagSet, port *int, name, usage string, given int) {
+	*port = given
+	flags.Func(name, fmt.Sprintf("%s (default %d)", usage, given), func(text string) (err error) {
 		*port, err = parseNumber(text)
 		return err
 	})

@@ -15,7 +15,7 @@ func TestParseConfig(t *testing.T) {
 	get := func(name string) string { return env[name] }
 	got, err := ParseConfig([]string{"--port=18080:8080", "--port=18082:9090/h2c", "--request-seconds=1", "--prestop-seconds=2", "--shutdown-seconds=6"}, get)
 	want := Config{
-		Ports: []Port{{Listen: 18080, Target: 8080}, {Listen: 18082, Target: 9090, HTTP2: true}}, Admin: 18081, App: "192.0.2.1", Token: "secret",
+		Ports: []Port{{Listen: 18080, Target: 8080}, {Listen: 18082, Target: 9090, HTTP2: true}}, Admin: 18081, Metrics: 18090, App: "192.0.2.1", Token: "secret",
 		Times: Times{Request: time.Second, PreStop: 2 * time.Second, Exit: 5 * time.Second}, Shutdown: 6 * time.Second,
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {

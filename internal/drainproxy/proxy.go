@@ -61,27 +61,32 @@ func New(c Config, log *slog.Logger) *Proxy {
 // Run serves until ctx is done, which is SIGTERM. The kubelet sends it to a native sidecar when every other container has ended. It returns an error if
 // requests were in flight then.
 func (p *Proxy) Run(ctx context.Context) error {
-	var config net.ListenConfig
-	admin, err := config.Listen(ctx, "tcp", ":"+strconv.Itoa(p.config.Admin))
-	if err != nil {
-		return fmt.Errorf("admin port: %w", err)
-	}
-	var listeners []net.Listener // in the order of the ports
+	ports := []int{p.config.Admin, p.config.Metrics}
 	for _, port := range p.config.Ports {
-		l, err := config.Listen(ctx, "tcp", ":"+strconv.Itoa(port.Listen))
+		ports = append(ports, port.Listen)
+	}
+	var all []net.Listener // in the order of the ports
+	for _, port := range ports {
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ":"+strconv.Itoa(port))
 		if err != nil {
 			return err
 		}
-		listeners = append(listeners, l)
+		all = append(all, l)
 	}
-	return p.run(ctx, admin, listeners)
+	return p.run(ctx, sockets{admin: all[0], metrics: all[1], ports: all[2:]})
 }
 
-func (p *Proxy) run(ctx context.Context, admin net.Listener, listeners []net.Listener) error {
+// sockets are the listeners of a proxy.
+type sockets struct {
+	admin, metrics net.Listener
+	ports          []net.Listener // in the order of the ports
+}
+
+func (p *Proxy) run(ctx context.Context, s sockets) error {
 	defer p.beginClose()
-	failed := make(chan error, len(listeners)+1)
+	failed := make(chan error, len(s.ports)+2)
 	var group sync.WaitGroup
-	for i, l := range listeners {
+	for i, l := range s.ports {
 		group.Go(func() {
 			if err := p.serve(i, l); err != nil {
 				failed <- err
@@ -92,8 +97,8 @@ func (p *Proxy) run(ctx context.Context, admin net.Listener, listeners []net.Lis
 		group.Wait()
 		close(p.ended)
 	}()
-	server := &http.Server{Handler: p.admin(), ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: readHeaderTimeout}
-	go func() { failed <- fmt.Errorf("admin port: %w", server.Serve(admin)) }()
+	go func() { failed <- fmt.Errorf("admin port: %w", serveOwn(p.admin(), s.admin)) }()
+	go func() { failed <- fmt.Errorf("metrics port: %w", serveOwn(p.metricsHandler(), s.metrics)) }()
 	select {
 	case err := <-failed:
 		return err
@@ -104,6 +109,12 @@ func (p *Proxy) run(ctx context.Context, admin net.Listener, listeners []net.Lis
 		return fmt.Errorf("SIGTERM came in the state %s, and %d requests were in flight", p.gate.state(), all)
 	}
 	return nil
+}
+
+// serveOwn serves a port of the proxy itself, until the process ends.
+func serveOwn(handler http.Handler, l net.Listener) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: readHeaderTimeout}
+	return server.Serve(l)
 }
 
 // Summary returns a line about the drain, for the container's termination message.

@@ -54,9 +54,9 @@ func (a *app) exit() {
 
 func startPod(t *testing.T, handler http.Handler, configure ...func(*Config)) *pod {
 	t.Helper()
-	listener, admin, appListener := listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0")
+	listener, admin, metrics, appListener := listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0")
 	c := Config{
-		Ports: []Port{{Listen: port(listener), Target: port(appListener)}}, Admin: port(admin), App: "127.0.0.1", Token: testToken,
+		Ports: []Port{{Listen: port(listener), Target: port(appListener)}}, Admin: port(admin), Metrics: port(metrics), App: "127.0.0.1", Token: testToken,
 		Times: Times{Request: 500 * time.Millisecond, PreStop: 300 * time.Millisecond, Exit: time.Second}, Shutdown: time.Second,
 	}
 	for _, f := range configure {
@@ -68,7 +68,7 @@ func startPod(t *testing.T, handler http.Handler, configure ...func(*Config)) *p
 		app: &app{handler: handler, http2: c.Ports[0].HTTP2}, stop: stop, ended: make(chan error, 1),
 	}
 	p.app.serve(appListener)
-	go func() { p.ended <- p.proxy.run(ctx, admin, []net.Listener{listener}) }()
+	go func() { p.ended <- p.proxy.run(ctx, sockets{admin: admin, metrics: metrics, ports: []net.Listener{listener}}) }()
 	t.Cleanup(func() { stop(); p.app.exit() })
 	p.eventually("the proxy is ready", func() bool { return p.call("/ready") == http.StatusOK })
 	return p
@@ -236,10 +236,10 @@ func TestTooManyRequestsWait(t *testing.T) {
 	}
 }
 
-func TestOnlyTheTokenOpensTheHooks(t *testing.T) {
+func TestOnlyTheTokenOpensTheAdminPort(t *testing.T) {
 	t.Parallel()
 	p := startPod(t, slow)
-	for _, path := range []string{"/drain", "/leaving"} {
+	for _, path := range []string{"/drain", "/leaving", "/ready", "/metrics", "/"} {
 		response, err := http.Get(p.admin + path)
 		if err != nil {
 			t.Fatal(err)
@@ -252,6 +252,11 @@ func TestOnlyTheTokenOpensTheHooks(t *testing.T) {
 	if state := p.proxy.gate.state(); state != Serving {
 		t.Errorf("state %s", state)
 	}
+	response, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/metrics", p.proxy.config.Metrics))
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("the metrics port needs no token: %v, %v", response, err)
+	}
+	_ = response.Body.Close()
 	env := map[string]string{tokenVariable: "wrong"}
 	args := []string{"--admin-port", strconv.Itoa(p.proxy.config.Admin)}
 	if err := CallLeaving(t.Context(), args, func(name string) string { return env[name] }); err == nil {

@@ -22,6 +22,8 @@ const (
 	drainBinary       = "/drain-proxy"
 	firstProxyPort    = 18080
 	drainAdminPort    = 18081
+	drainMetricsPort  = 18090
+	drainMetricsName  = "drain-metrics"
 	drainUser         = 65532
 	drainStartSeconds = 30
 )
@@ -55,19 +57,17 @@ func (in *input) withDrainSidecar() *corev1.PodTemplateSpec {
 		return in.template
 	}
 	template := in.template.DeepCopy()
-	admin, ports := in.proxyPorts()
-	hook := &corev1.LifecycleHandler{HTTPGet: &corev1.HTTPGetAction{
-		Path: "/drain", Port: intstr.FromInt32(admin), HTTPHeaders: []corev1.HTTPHeader{{Name: drainTokenHeader, Value: in.drainToken()}},
-	}}
+	ports := in.sidecarPorts()
+	hook := &corev1.LifecycleHandler{HTTPGet: in.adminCall(ports, "/drain")}
 	for i := range template.Spec.Containers {
 		c := &template.Spec.Containers[i]
-		renamePorts(c, ports)
+		renamePorts(c, ports.proxied)
 		// A further container, such as an app server behind nginx, may be needed for the requests in flight.
 		if preStopOf(in.spec().Template.Spec.Containers[i]) == nil {
 			c.Lifecycle.PreStop = hook
 		}
 	}
-	template.Spec.InitContainers = append([]corev1.Container{in.drainContainer(admin, ports)}, template.Spec.InitContainers...)
+	template.Spec.InitContainers = append([]corev1.Container{in.drainContainer(ports)}, template.Spec.InitContainers...)
 	return template
 }
 
@@ -90,8 +90,21 @@ func renamePorts(c *corev1.Container, ports []proxiedPort) {
 	}
 }
 
-// proxyPorts chooses the sidecar's ports: numbers that no container of the pod uses.
-func (in *input) proxyPorts() (admin int32, ports []proxiedPort) {
+// adminCall returns a call of the admin port by the kubelet.
+func (in *input) adminCall(ports sidecarPorts, path string) *corev1.HTTPGetAction {
+	return &corev1.HTTPGetAction{
+		Path: path, Port: intstr.FromInt32(ports.admin), HTTPHeaders: []corev1.HTTPHeader{{Name: drainTokenHeader, Value: in.drainToken()}},
+	}
+}
+
+// sidecarPorts are the ports of the sidecar.
+type sidecarPorts struct {
+	admin, metrics int32
+	proxied        []proxiedPort
+}
+
+// sidecarPorts chooses numbers that no container of the pod uses.
+func (in *input) sidecarPorts() sidecarPorts {
 	used := map[int32]bool{}
 	for _, c := range slices.Concat(in.template.Spec.Containers, in.template.Spec.InitContainers) {
 		for _, p := range c.Ports {
@@ -105,14 +118,14 @@ func (in *input) proxyPorts() (admin int32, ports []proxiedPort) {
 		used[from] = true
 		return from
 	}
-	admin = free(drainAdminPort)
+	ports := sidecarPorts{admin: free(drainAdminPort), metrics: free(drainMetricsPort)}
 	next := int32(firstProxyPort)
 	for _, p := range in.targetedPorts() {
 		p.listen = free(next)
 		next = p.listen + 1
-		ports = append(ports, p)
+		ports.proxied = append(ports.proxied, p)
 	}
-	return admin, ports
+	return ports
 }
 
 // targetedPorts returns the ports of the app that the Service targets, each once, in the order of the containers.
@@ -137,9 +150,9 @@ func (in *input) isHTTP2(name string) bool {
 	})
 }
 
-func (in *input) drainContainer(admin int32, ports []proxiedPort) corev1.Container {
+func (in *input) drainContainer(ports sidecarPorts) corev1.Container {
 	args := []string{
-		fmt.Sprintf("--admin-port=%d", admin), fmt.Sprintf("--request-seconds=%d", in.timing.RequestSeconds),
+		fmt.Sprintf("--admin-port=%d", ports.admin), fmt.Sprintf("--metrics-port=%d", ports.metrics), fmt.Sprintf("--request-seconds=%d", in.timing.RequestSeconds),
 		fmt.Sprintf("--prestop-seconds=%d", in.timing.PreStopSeconds), fmt.Sprintf("--shutdown-seconds=%d", in.timing.ShutdownSeconds),
 		fmt.Sprintf("--exit-seconds=%d", in.timing.ExitSeconds),
 	}
@@ -151,7 +164,7 @@ func (in *input) drainContainer(admin int32, ports []proxiedPort) corev1.Contain
 		},
 		Resources: in.drainResources(),
 		Lifecycle: &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{
-			Exec: &corev1.ExecAction{Command: []string{drainBinary, "leaving", fmt.Sprintf("--admin-port=%d", admin)}},
+			Exec: &corev1.ExecAction{Command: []string{drainBinary, "leaving", fmt.Sprintf("--admin-port=%d", ports.admin)}},
 		}},
 		SecurityContext: &corev1.SecurityContext{
 			AllowPrivilegeEscalation: ptr.To(false), ReadOnlyRootFilesystem: ptr.To(true), RunAsNonRoot: ptr.To(true), RunAsUser: ptr.To(int64(drainUser)),
@@ -159,13 +172,14 @@ func (in *input) drainContainer(admin int32, ports []proxiedPort) corev1.Contain
 			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 		},
 	}
-	ready := corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/ready", Port: intstr.FromInt32(admin)}}
+	ready := corev1.ProbeHandler{HTTPGet: in.adminCall(ports, "/ready")}
 	c.StartupProbe = &corev1.Probe{ProbeHandler: ready, PeriodSeconds: 1, TimeoutSeconds: 5, FailureThreshold: drainStartSeconds}
 	c.ReadinessProbe = &corev1.Probe{ProbeHandler: ready, PeriodSeconds: 5, TimeoutSeconds: 2, FailureThreshold: 3}
-	for _, p := range ports {
+	for _, p := range ports.proxied {
 		c.Ports = append(c.Ports, corev1.ContainerPort{Name: p.name, ContainerPort: p.listen, Protocol: corev1.ProtocolTCP})
 		args = append(args, "--port="+p.String())
 	}
+	c.Ports = append(c.Ports, corev1.ContainerPort{Name: drainMetricsName, ContainerPort: ports.metrics, Protocol: corev1.ProtocolTCP})
 	c.Args = args
 	return c
 }

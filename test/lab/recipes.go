@@ -36,7 +36,7 @@ var plainArgs = map[string][]string{
 // startSeconds.
 var recipeProfile = profile{name: "recipe", startSeconds: 3, requestSeconds: 1}
 
-// recipeClients do not overload two cores, which run each server twice, even a JVM or Python. A gRPC client has few connections, which its calls share.
+// recipeClients do not overload two cores, which run each server three times, even a JVM or Python. A gRPC client has few connections, which its calls share.
 var recipeClients = []clientKind{
 	{name: "new", rate: 40, mode: load.NewConnection, query: "/?seconds=0", safeWithSleep: true},
 	{name: "slow", rate: 20, mode: load.NewConnection, query: "/?seconds=%d", safeWithSleep: true},
@@ -58,9 +58,9 @@ func recipesCommand() *cobra.Command {
 	o := options{seed: rand.Uint64(), json: "dist/recipes.json", rate: 1}
 	folder, rounds := "config/samples/recipes", 1
 	c := &cobra.Command{
-		Use: "recipes [NAME...]", Short: "Run the servers of the recipes, each as a GracefulApp and as a plain Deployment",
+		Use: "recipes [NAME...]", Short: "Run the servers of the recipes: as in the recipe, unchanged with the drain sidecar, and as a plain Deployment",
 		RunE: func(c *cobra.Command, names []string) error {
-			pairs, err := recipePairs(folder, names)
+			pairs, err := recipeSuites(folder, names)
 			if err != nil {
 				return err
 			}
@@ -87,8 +87,8 @@ func (o options) runPairs(ctx context.Context, pairs []suite, rounds int) error 
 	return conclude(screen, found, err)
 }
 
-// recipePairs returns a suite for each recipe, or for each named one.
-func recipePairs(folder string, names []string) ([]suite, error) {
+// recipeSuites returns a suite for each recipe, or for each named one.
+func recipeSuites(folder string, names []string) ([]suite, error) {
 	files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
 	if err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func recipePairs(folder string, names []string) ([]suite, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading a recipe: %w", err)
 		}
-		pairs = append(pairs, suite{clients: recipeClients, profile: recipeProfile, workloads: recipePair(name, app)})
+		pairs = append(pairs, suite{clients: recipeClients, profile: recipeProfile, workloads: recipeWorkloads(name, app)})
 	}
 	if len(names) > 0 || len(pairs) == 0 {
 		return nil, fmt.Errorf("no recipe %s in %s", strings.Join(names, ", "), folder)
@@ -116,8 +116,9 @@ func recipePairs(folder string, names []string) ([]suite, error) {
 	return pairs, nil
 }
 
-// recipePair returns two workloads: a recipe's GracefulApp, and its container as a plain Deployment without probes and without a preStop hook.
-func recipePair(name string, app *v1alpha1.GracefulApp) []*workload {
+// recipeWorkloads returns three workloads: a recipe's GracefulApp; the usual server, which knows nothing of draining, with the drain sidecar; and the same
+// server as a plain Deployment without probes and without a preStop hook.
+func recipeWorkloads(name string, app *v1alpha1.GracefulApp) []*workload {
 	given := app.Spec.Template.Spec.Containers[0]
 	hook := given.Lifecycle != nil && given.Lifecycle.PreStop != nil
 	calls := given.ReadinessProbe != nil && given.ReadinessProbe.GRPC != nil
@@ -134,6 +135,13 @@ func recipePair(name string, app *v1alpha1.GracefulApp) []*workload {
 			},
 		},
 		{
+			name: name + report.SidecarSuffix, title: name + ", unchanged, with the drain sidecar", share: 1, managed: true, probed: true, grpc: calls,
+			drainAware: true,
+			build: func(w *workload, _ profile, _ string) []client.Object {
+				return []client.Object{unchangedApp(w, app, plainArgs[name])}
+			},
+		},
+		{
 			name: name + report.PlainSuffix, title: name + ", plain Deployment", share: 1, control: true, grpc: calls,
 			build: func(w *workload, _ profile, _ string) []client.Object {
 				d := w.deployment(corev1.Container{
@@ -147,4 +155,16 @@ func recipePair(name string, app *v1alpha1.GracefulApp) []*workload {
 			},
 		},
 	}
+}
+
+// unchangedApp returns the GracefulApp of a recipe's usual server with the drain sidecar.
+func unchangedApp(w *workload, recipe *v1alpha1.GracefulApp, args []string) *v1alpha1.GracefulApp {
+	app := recipe.DeepCopy()
+	app.ObjectMeta = metav1.ObjectMeta{Name: w.name}
+	app.Spec.Replicas = new(int32(1))
+	app.Spec.Drain = &v1alpha1.DrainSpec{Mode: v1alpha1.DrainModeSidecar}
+	app.Spec.Template.Labels = w.podLabels()
+	server := &app.Spec.Template.Spec.Containers[0]
+	server.Args, server.Lifecycle = args, nil
+	return app
 }

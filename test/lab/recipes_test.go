@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,21 +23,27 @@ func TestEachRecipeHasAPlainDeployment(t *testing.T) {
 		}
 	}
 	want := []string{
-		"grpc", "grpc-plain", "gunicorn", "gunicorn-plain", "jvm", "jvm-plain", "nginx", "nginx-plain", "node", "node-plain",
+		"grpc", "grpc-sidecar", "grpc-plain", "gunicorn", "gunicorn-sidecar", "gunicorn-plain", "jvm", "jvm-sidecar", "jvm-plain",
+		"nginx", "nginx-sidecar", "nginx-plain", "node", "node-sidecar", "node-plain",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Fatalf("workloads (-want +got):\n%s", diff)
 	}
 	for _, pair := range pairs {
-		managed, control := pair.workloads[0], pair.workloads[1]
+		managed, sidecar, control := pair.workloads[0], pair.workloads[1], pair.workloads[2]
 		app := managed.build(managed, pair.profile, "")[0].(*v1alpha1.GracefulApp)
 		plain := control.build(control, pair.profile, "")[0].(*appsv1.Deployment)
+		unchanged := sidecar.build(sidecar, pair.profile, "")[0].(*v1alpha1.GracefulApp)
 		given, bare := app.Spec.Template.Spec.Containers[0], plain.Spec.Template.Spec.Containers[0]
 		if given.Image != bare.Image {
 			t.Errorf("%s: the control has another image, %s", given.Image, bare.Image)
 		}
 		if bare.ReadinessProbe != nil || bare.LivenessProbe != nil || bare.Lifecycle != nil {
 			t.Errorf("%s: the control has a probe or a preStop hook", given.Image)
+		}
+		if server := unchanged.Spec.Template.Spec.Containers[0]; server.Lifecycle != nil || !slices.Equal(server.Args, bare.Args) ||
+			unchanged.Spec.Drain.Mode != v1alpha1.DrainModeSidecar {
+			t.Errorf("%s: the server with the drain sidecar is not the control's: %+v", given.Image, server)
 		}
 		service := control.build(control, pair.profile, "")[1].(*corev1.Service)
 		if got := service.Spec.Ports[0].TargetPort.StrVal; got != bare.Ports[0].Name {
@@ -63,7 +70,7 @@ func TestEachRecipeHasItsClients(t *testing.T) {
 			}
 			// GOAWAY closes a gRPC connection gracefully, so a preStop sleep is enough.
 			for _, c := range pair.clients {
-				want := w.managed && (w.name != "nginx" || c.safeWithSleep)
+				want := w.managed && (w.name != "nginx" || c.safeWithSleep) // the sidecar promises all
 				if got := c.promised(w); c.sameProtocol(w) && got != want {
 					t.Errorf("%s to %s: promised %v, want %v", c.name, w.name, got, want)
 				}
@@ -74,7 +81,7 @@ func TestEachRecipeHasItsClients(t *testing.T) {
 
 func allRecipes(t *testing.T) []suite {
 	t.Helper()
-	pairs, err := recipePairs(recipes, nil)
+	pairs, err := recipeSuites(recipes, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,15 +89,15 @@ func allRecipes(t *testing.T) []suite {
 }
 
 func TestAnUnknownRecipeIsNamedInTheError(t *testing.T) {
-	if pairs, err := recipePairs(recipes, []string{"node"}); err != nil || len(pairs) != 1 || len(pairs[0].workloads) != 2 {
-		t.Errorf("want node and its control, got %v, %v", pairs, err)
+	if pairs, err := recipeSuites(recipes, []string{"node"}); err != nil || len(pairs) != 1 || len(pairs[0].workloads) != 3 {
+		t.Errorf("want node, the same with the drain sidecar, and its control, got %v, %v", pairs, err)
 	}
 	for _, names := range [][]string{{"ruby"}, {"node", "ruby"}} {
-		if _, err := recipePairs(recipes, names); err == nil || err.Error() != "no recipe ruby in "+recipes {
+		if _, err := recipeSuites(recipes, names); err == nil || err.Error() != "no recipe ruby in "+recipes {
 			t.Errorf("%v: got %v", names, err)
 		}
 	}
-	if _, err := recipePairs(t.TempDir(), nil); err == nil {
+	if _, err := recipeSuites(t.TempDir(), nil); err == nil {
 		t.Error("accepted a directory without recipes")
 	}
 }

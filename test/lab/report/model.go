@@ -13,6 +13,7 @@ package report
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gracefulapp/gracefulapp/test/load"
@@ -92,10 +93,11 @@ func (s Scenario) Unproven() []string {
 
 // controlsOf returns the control of a workload: the same server without its recipe if there is one, otherwise all controls.
 func (s Scenario) controlsOf(w Workload) (controls []Workload, prefix string) {
+	server := strings.TrimSuffix(w.Name, SidecarSuffix)
 	for _, c := range s.Workloads {
 		switch {
 		case !c.Control:
-		case c.Name == w.Name+PlainSuffix:
+		case c.Name == server+PlainSuffix:
 			return []Workload{c}, w.Name + " "
 		default:
 			controls = append(controls, c)

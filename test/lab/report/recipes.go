@@ -10,25 +10,29 @@ import (
 // PlainSuffix is the suffix of the workload that runs a recipe's server as a plain Deployment.
 const PlainSuffix = "-plain"
 
+// SidecarSuffix is the suffix of the workload that runs the same unchanged server as a GracefulApp with the drain sidecar.
+const SidecarSuffix = "-sidecar"
+
 // Recipes formats a recipes run as a Markdown table: lost requests by server and client, over all scenarios.
 func Recipes(run Run) string {
-	cells := [][]string{{"server", "client", "plain Deployment", "as a GracefulApp", ""}}
+	cells := [][]string{{"server", "client", "plain Deployment", "the same with the drain sidecar", "as in the recipe", ""}}
 	for _, column := range workloadColumns(run) {
-		name, plain := strings.CutSuffix(column.Name, PlainSuffix)
-		if plain {
+		name := column.Name
+		if strings.HasSuffix(name, PlainSuffix) || strings.HasSuffix(name, SidecarSuffix) {
 			continue
 		}
 		for _, client := range clientsOf(run, name) {
 			without, _ := rowOver(run, name+PlainSuffix, client)
+			sidecar, _ := rowOver(run, name+SidecarSuffix, client)
 			with, promised := rowOver(run, name, client)
 			note := ""
 			switch {
 			case !promised:
-				note = "not promised"
+				note = "the recipe does not promise it"
 			case without.Lost == 0:
 				note = "proves nothing: the plain one lost none either"
 			}
-			cells = append(cells, []string{name, client, lostOf(without), lostOf(with), note})
+			cells = append(cells, []string{name, client, lostOf(without), lostOf(sidecar), lostOf(with), note})
 		}
 	}
 	return markdownTable(escaped(cells)) + "\n" + paragraph(caption(run))

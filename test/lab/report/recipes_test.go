@@ -14,20 +14,21 @@ func TestRecipes(t *testing.T) {
 	}
 	scenario := Scenario{Promised: true, Workloads: []Workload{
 		{Name: "node", Rows: []Row{row("new", true, 1000, 0), row("keep-alive", false, 2000, 3)}},
+		{Name: "node" + SidecarSuffix, Rows: []Row{row("new", true, 1000, 1), row("keep-alive", true, 2000, 0)}},
 		{Name: "node" + PlainSuffix, Control: true, Rows: []Row{row("new", false, 1000, 40), row("keep-alive", false, 2000, 60)}},
 	}}
 	text := Recipes(Run{Scenarios: []Scenario{scenario, scenario}})
 	for _, want := range []string{
-		"| server | client | plain Deployment | as a GracefulApp |",
-		"| node | new | 80 of 2,000 | 0 of 2,000 |",
-		"| node | keep-alive | 120 of 4,000 | 6 of 4,000 | not promised |",
+		"| server | client | plain Deployment | the same with the drain sidecar | as in the recipe |",
+		"| node | new | 80 of 2,000 | 2 of 2,000 | 0 of 2,000 |",
+		"| node | keep-alive | 120 of 4,000 | 0 of 4,000 | 6 of 4,000 | the recipe does not promise it |",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
-	if strings.Contains(text, "plain | new") {
-		t.Errorf("the control has rows of its own:\n%s", text)
+	if strings.Contains(text, "plain | new") || strings.Contains(text, "sidecar | new") {
+		t.Errorf("the control or the sidecar has rows of its own:\n%s", text)
 	}
 }
 
@@ -40,6 +41,7 @@ func TestEachRecipeIsProvenByItsOwnControl(t *testing.T) {
 		{Name: "grpc", Rows: []Row{row("gRPC", 0)}},
 		{Name: "grpc" + PlainSuffix, Control: true, Rows: []Row{row("gRPC", 5)}},
 		{Name: "node", Rows: []Row{row("new", 0), row("slow", 0)}},
+		{Name: "node" + SidecarSuffix, Rows: []Row{row("slow", 0)}},
 		{Name: "node" + PlainSuffix, Control: true, Rows: []Row{row("new", 0), row("slow", 9)}},
 		{Name: "nginx", Rows: []Row{row("new", 0)}},
 		{Name: "nginx" + PlainSuffix, Control: true, Rows: []Row{row("new", 7)}},
@@ -61,7 +63,7 @@ func TestRecipesShowEachServerItsOwnClients(t *testing.T) {
 		{Name: "grpc", Rows: rows("gRPC")}, {Name: "grpc" + PlainSuffix, Control: true, Rows: rows("gRPC")},
 		{Name: "node", Rows: rows("new")}, {Name: "node" + PlainSuffix, Control: true, Rows: rows("new")},
 	}}}})
-	if strings.Contains(text, "| grpc | new") || strings.Contains(text, "| node | gRPC") || !strings.Contains(text, "| grpc | gRPC | 0 of 10 |") {
+	if strings.Contains(text, "| grpc | new") || strings.Contains(text, "| node | gRPC") || !strings.Contains(text, "| grpc | gRPC | 0 of 10 | 0 of 0 | 0 of 10 |") {
 		t.Errorf("a server is shown with clients of another protocol:\n%s", text)
 	}
 }
