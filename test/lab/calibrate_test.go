@@ -135,10 +135,10 @@ func TestProxiesKnowTheSuitesWorkloadsOnly(t *testing.T) {
 
 func TestQuickSuiteHasTheControl(t *testing.T) {
 	short := helloSuite().quick()
-	if len(short.workloads) != 2 || !short.workloads[0].drainAware || !short.workloads[1].control {
-		t.Errorf("want the drain-aware app and the control, got %d workloads", len(short.workloads))
+	if len(short.workloads) != 3 || short.workloads[0].name != drainAwareName || !short.workloads[1].sidecar || !short.workloads[2].control {
+		t.Errorf("want the drain-aware app, the drain sidecar and the control, got %d workloads", len(short.workloads))
 	}
-	if n := len(helloSuite().workloads); n != 4 {
-		t.Errorf("the full suite has %d workloads, want 4", n)
+	if n := len(helloSuite().workloads); n != 5 {
+		t.Errorf("the full suite has %d workloads, want 5", n)
 	}
 }

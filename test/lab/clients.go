@@ -70,7 +70,9 @@ var helloClients = []clientKind{
 
 // promised reports whether GracefulApp promises to lose no request of the client to the workload, or the workload must lose none for another reason.
 func (c clientKind) promised(w *workload) bool {
-	return (w.managed || w.lossless) && !w.control && !c.unpromised && (w.drainAware || c.safeWithSleep)
+	// The sidecar does not know the protocol of a WebSocket's messages, so it cannot say goodbye: it ends the connection after t1.
+	canSayGoodbye := w.drainAware && (!w.sidecar || c.mode != load.WebSocket)
+	return (w.managed || w.lossless) && !w.control && !c.unpromised && (canSayGoodbye || c.safeWithSleep)
 }
 
 // sameProtocol reports whether the workload serves the client's protocol.

@@ -13,10 +13,10 @@ var singleProcessor = corev1.EnvVar{Name: "GOMAXPROCS", Value: "1"}
 // CPU time of the cluster's DNS. With requests for the servers alone the generators would starve. So each pod has a request in proportion to its use,
 // and the sum fits two cores (see TestRequestsFitTwoCores).
 const (
-	serverCPU    = "20m"
+	serverCPU    = "15m" // of a drain sidecar too
 	generatorCPU = "100m"
 	proxyCPU     = "50m"
-	toolCPU      = "100m" // a limit too
+	toolCPU      = "70m" // a limit too
 )
 
 func requesting(cpu string) corev1.ResourceRequirements {

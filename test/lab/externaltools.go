@@ -51,7 +51,7 @@ func externalTools() []externalTool {
 // runExternalTools lets the tools send requests while the workloads are scaled and rolled out.
 func runExternalTools(ctx context.Context, r *round) error {
 	type toolRun struct {
-		workload string
+		workload *workload
 		tool     externalTool
 		pod      *corev1.Pod
 	}
@@ -65,7 +65,7 @@ func runExternalTools(ctx context.Context, r *round) error {
 			if err := r.lab.testbed.Create(ctx, pod); err != nil {
 				return fmt.Errorf("starting %s: %w", t.name, err)
 			}
-			all = append(all, toolRun{workload: w.name, tool: t, pod: pod})
+			all = append(all, toolRun{workload: w, tool: t, pod: pod})
 		}
 	}
 	defer func() {
@@ -87,14 +87,14 @@ func runExternalTools(ctx context.Context, r *round) error {
 	for _, a := range all {
 		output, err := r.output(ctx, a.pod)
 		if err != nil {
-			return fmt.Errorf("%s on %s: %w", a.tool.name, a.workload, err)
+			return fmt.Errorf("%s on %s: %w", a.tool.name, a.workload.name, err)
 		}
 		requests, lost, err := a.tool.read(output)
 		if err != nil {
-			return fmt.Errorf("%s on %s: %w in the output:\n%s", a.tool.name, a.workload, err, output)
+			return fmt.Errorf("%s on %s: %w in the output:\n%s", a.tool.name, a.workload.name, err, output)
 		}
-		r.extraRows[a.workload] = append(r.extraRows[a.workload], report.Row{
-			Client: a.tool.name, Promised: a.workload == drainAwareName,
+		r.extraRows[a.workload.name] = append(r.extraRows[a.workload.name], report.Row{
+			Client: a.tool.name, Promised: a.workload.drainAware,
 			Count: load.Count{Requests: requests, Answered: requests - lost, Lost: lost},
 		})
 	}

@@ -24,8 +24,8 @@ func proxyConfig(proxy string, workloads []*workload) (*corev1.ConfigMap, error)
 		return nil, fmt.Errorf("the configuration of %s: %w", proxy, err)
 	}
 	type entry struct {
-		Name string
-		Port int32
+		Name          string
+		Port, PodPort int32
 	}
 	values := struct {
 		Workloads                 []entry
@@ -33,7 +33,7 @@ func proxyConfig(proxy string, workloads []*workload) (*corev1.ConfigMap, error)
 		Namespace, HeadlessSuffix string
 	}{StatusPort: proxyStatusPort, Namespace: namespace, HeadlessSuffix: headlessSuffix}
 	for _, w := range workloads {
-		values.Workloads = append(values.Workloads, entry{Name: w.name, Port: w.port})
+		values.Workloads = append(values.Workloads, entry{Name: w.name, Port: w.port, PodPort: w.podPort()})
 	}
 	var text bytes.Buffer
 	if err := t.Execute(&text, values); err != nil {

@@ -83,7 +83,7 @@ func (l *lab) install(ctx context.Context, m mutation) (undo func(), err error) 
 func (l *lab) awaitSabotage(ctx context.Context) error {
 	var aware *workload
 	for _, w := range l.suite.workloads {
-		if w.drainAware {
+		if w.name == drainAwareName {
 			aware = w
 		}
 	}

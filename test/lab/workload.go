@@ -69,6 +69,8 @@ type workload struct {
 	probed bool
 	// drainAware means that its preStop hook makes the server close keep-alive connections gracefully.
 	drainAware bool
+	// sidecar means that a drain sidecar forwards the requests to a server that exits at SIGTERM.
+	sidecar bool
 	// grpc means that it serves gRPC only.
 	grpc bool
 	port int32 // of the proxies, for this workload
@@ -94,12 +96,12 @@ type suite struct {
 	proxies   bool    // some clients send through proxies
 }
 
-// helloSuite returns the usual suite: the server hello, deployed in four ways.
+// helloSuite returns the usual suite: one server, deployed in five ways.
 func helloSuite() suite {
 	return suite{workloads: helloWorkloads(), clients: helloClients, profile: short, ledger: true, proxies: true}
 }
 
-// quick returns the suite of lab run --quick: the drain-aware app and the control. Four workloads at once need most of two cores.
+// quick returns the suite of lab run --quick: the drain-aware app, the drain sidecar and the control. All workloads at once need most of two cores.
 func (s suite) quick() suite {
 	s.workloads = slices.DeleteFunc(s.workloads, func(w *workload) bool { return !w.drainAware && !w.control })
 	return s
@@ -108,9 +110,14 @@ func (s suite) quick() suite {
 // drainAwareName is the name of the workload to which GracefulApp promises most.
 const drainAwareName = "aware"
 
+// sidecarName is the name of the workload whose server knows nothing of draining.
+const sidecarName = "sidecar"
+
 func helloWorkloads() []*workload {
 	return []*workload{
 		{name: drainAwareName, share: 1, title: "GracefulApp, drain-aware", managed: true, probed: true, drainAware: true, port: 8081, build: managed},
+		{name: sidecarName, share: 0.3, title: "GracefulApp, unchanged server with the drain sidecar", managed: true, probed: true, drainAware: true,
+			sidecar: true, port: 8085, build: managed},
 		{name: "sleep", share: 0.3, title: "GracefulApp, plain sleep hook", managed: true, probed: true, port: 8082, build: managed},
 		{name: "recipe", share: 0.3, title: "Deployment, usual best practice", probed: true, port: 8083, build: recipe},
 		{name: "naive", share: 0.3, title: "Deployment, simple tutorial", control: true, port: 8084, build: naive},
@@ -161,22 +168,33 @@ func closingAtSigterm(c corev1.Container) corev1.Container {
 
 func managed(w *workload, p profile, image string) []client.Object {
 	c := withProbes(hello(p, image))
-	if w.drainAware {
+	port, timing := corev1.ServicePort{Name: "http", Port: 80}, p.timing()
+	var drain *v1alpha1.DrainSpec
+	switch {
+	case w.sidecar:
+		c.Env = append(c.Env, corev1.EnvVar{Name: "AT_SIGTERM", Value: "exit"})
+		port.AppProtocol = new("kubernetes.io/h2c") // one of the clients uses it
+		drain = &v1alpha1.DrainSpec{Mode: v1alpha1.DrainModeSidecar, Sidecar: &v1alpha1.DrainSidecar{Resources: &v1alpha1.DrainResources{
+			Requests: requesting(serverCPU).Requests,
+		}}}
+		timing.TerminationGracePeriodSeconds = nil // the sidecar needs more
+	case w.drainAware:
 		c = withDrainHook(c)
-	} else {
+	default:
 		c = closingAtSigterm(c)
 	}
 	return []client.Object{&v1alpha1.GracefulApp{
 		ObjectMeta: metav1.ObjectMeta{Name: w.name},
 		Spec: v1alpha1.GracefulAppSpec{
 			Replicas: new(int32(1)),
-			Timing:   p.timing(),
+			Timing:   timing,
+			Drain:    drain,
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: w.podLabels()},
 				Spec:       corev1.PodSpec{Containers: []corev1.Container{c}},
 			},
 			Service: &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{
-				Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Name: "http", Port: 80}},
+				Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{port},
 			}},
 		},
 	}, w.headless()}
@@ -227,10 +245,18 @@ func (w *workload) service() *corev1.Service {
 	}}
 }
 
+// podPort returns the port at which clients that know the pods' addresses find the server.
+func (w *workload) podPort() int32 {
+	if w.sidecar {
+		return 18080 // the first port of the sidecar
+	}
+	return 8080
+}
+
 func (w *workload) headless() *corev1.Service {
 	return &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: w.name + headlessSuffix}, Spec: corev1.ServiceSpec{
 		ClusterIP: corev1.ClusterIPNone, Selector: w.podLabels(),
-		Ports: []corev1.ServicePort{{Name: "http", Port: 8080, TargetPort: intstr.FromString("http")}},
+		Ports: []corev1.ServicePort{{Name: "http", Port: w.podPort(), TargetPort: intstr.FromString("http")}},
 	}}
 }
 

@@ -2,7 +2,8 @@
 // WebSockets. The lab compares the ledger with the records of the clients.
 //
 // Environment variables are its settings: PORT (8080), ADMIN_PORT (PORT) of /drain, STARTUP_SEC (25), REQUEST_SEC (5), and those of package drain.
-// LATE_CONNECTIONS=refused closes the listener at SIGTERM, as most servers do; the lab's controls have it.
+// LATE_CONNECTIONS=refused closes the listener at SIGTERM, as most servers do; the lab's controls have it. AT_SIGTERM=exit exits at SIGTERM at once, as a
+// server that knows nothing of signals.
 // Paths:
 //
 //	/           works for REQUEST_SEC, or for N with /?seconds=N; reads a body, if the client sends one, and returns its length
@@ -49,7 +50,14 @@ func serveFromEnv(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	s.drain.Log = log
-	return newServer(s, newLedger(os.Stdout)).run(ctx, listen)
+	server := newServer(s, newLedger(os.Stdout))
+	if os.Getenv("AT_SIGTERM") == "exit" {
+		context.AfterFunc(ctx, func() {
+			server.ledger.end()
+			os.Exit(0)
+		})
+	}
+	return server.run(ctx, listen)
 }
 
 type settings struct {

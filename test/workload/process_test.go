@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 )
 
@@ -131,4 +132,26 @@ type endpoints struct {
 func (e *endpoints) dial(ctx context.Context, network, _ string) (net.Conn, error) {
 	e.dials.Add(1)
 	return (&net.Dialer{}).DialContext(ctx, network, e.current.Load().address)
+}
+
+// A server that knows nothing of signals drops the requests in flight.
+func TestExitAtSIGTERM(t *testing.T) {
+	p := startPod(t, "AT_SIGTERM=exit")
+	response, err := http.Get("http://" + p.address + "/stream?seconds=30")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, response.Body); err == nil {
+		t.Error("the request in flight was answered completely")
+	}
+	for range p.lines {
+		continue // to the end of the log
+	}
+	if err := p.cmd.Wait(); err != nil || !strings.Contains(p.raw.String(), `"end":true`) {
+		t.Errorf("%v, the log:\n%s", err, p.raw.String())
+	}
 }
