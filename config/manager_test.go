@@ -121,7 +121,7 @@ func TestRolesForUsers(t *testing.T) {
 func TestSamplesAreAccepted(t *testing.T) {
 	// No webhook runs here. The API server checks schema and CEL rules.
 	setWebhook(t, admissionregistrationv1.Ignore)
-	for _, files := range []string{"--kustomize=samples", "--filename=samples/autoscaling", "--filename=samples/tutorial"} {
+	for _, files := range []string{"--kustomize=samples", "--filename=samples/autoscaling", "--filename=samples/tutorial", "--filename=samples/sidecar"} {
 		if output, err := kubectl("apply", "--dry-run=server", "-n", "default", files); err != nil {
 			t.Errorf("%s: %v: %s", files, err, output)
 		}

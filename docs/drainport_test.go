@@ -18,7 +18,7 @@ import (
 func TestNoServiceTargetsTheHook(t *testing.T) {
 	hooks := 0
 	for where, app := range shownApps(t) {
-		derived, errs, _ := plan.For(app, plan.Running{})
+		derived, errs, _ := plan.For(app, operator)
 		if len(errs) > 0 {
 			t.Errorf("%s: %v", where, errs)
 			continue
@@ -45,7 +45,7 @@ func TestNoServiceTargetsTheHook(t *testing.T) {
 // TestShownAppsRequestCPU: each GracefulApp in a document requests CPU, so that a copy of it does not starve.
 func TestShownAppsRequestCPU(t *testing.T) {
 	for where, app := range shownApps(t) {
-		derived, _, _ := plan.For(app, plan.Running{})
+		derived, _, _ := plan.For(app, operator)
 		pod := app.Spec.Template.Spec
 		for _, w := range derived.AdmittedPodWarnings(pod, pod) {
 			t.Errorf("%s: %s", where, w)

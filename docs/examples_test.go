@@ -110,12 +110,15 @@ func TestRecipesAreAccepted(t *testing.T) {
 	}
 }
 
+// operator is what an operator knows about an app that it has not deployed yet.
+var operator = plan.Running{DrainProxy: plan.DrainProxy{Image: "gracefulapp-drain-proxy:0.1.0", Token: "TOKEN"}}
+
 // accepts returns the errors of a GracefulApp.
 func accepts(text string) error {
 	app := &v1alpha1.GracefulApp{}
 	if err := yaml.UnmarshalStrict([]byte(text), app); err != nil {
 		return err
 	}
-	_, errs, _ := plan.For(app, plan.Running{})
+	_, errs, _ := plan.For(app, operator)
 	return errs.ToAggregate()
 }
