@@ -278,6 +278,22 @@ func TestRefusedDrain(t *testing.T) {
 	}
 }
 
+// A server with the package drain does not start if its longest request takes longer than its shutdown.
+func TestTimesOfAServerBehindTheDrainSidecar(t *testing.T) {
+	p, errs, _ := plan.For(unchanged(func(app *v1alpha1.GracefulApp) { app.Spec.Timing.RequestSeconds = 10 }), plan.Running{DrainProxy: drainProxy})
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	times := map[string]string{}
+	for _, e := range p.Deployment.Spec.Template.Spec.Containers[0].Env {
+		times[*e.Name] = *e.Value
+	}
+	want := map[string]string{"GRACEFUL_SHUTDOWN_SEC": "5", "GRACEFUL_PRESTOP_SEC": "5", "GRACEFUL_TERMINATION_SEC": "40"}
+	if diff := cmp.Diff(want, times); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // An app server behind a proxy is needed until the last request has ended, so it gets the sidecar's hook too.
 func TestEachContainerWaitsForTheDrain(t *testing.T) {
 	own := &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"flush"}}}

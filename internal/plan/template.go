@@ -83,7 +83,8 @@ func protocol(p corev1.Protocol) corev1.Protocol { return cmp.Or(p, corev1.Proto
 // derivedEnvironment returns the variables that the operator adds, in their order.
 func (in *input) derivedEnvironment() []corev1.EnvVar {
 	all := timeVariables(in.appTiming())
-	if in.version >= 2 {
+	// With a drain sidecar, no request is in flight at SIGTERM. The package drain would refuse a request that takes longer than GRACEFUL_SHUTDOWN_SEC.
+	if in.version >= 2 && !in.drainsBySidecar() {
 		all = append(all, requestVariable(in.timing))
 	}
 	return all

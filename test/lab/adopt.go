@@ -82,7 +82,7 @@ func (b batch) schedule(before, total int) schedule {
 func (o options) runBatches(ctx context.Context, chosen []scenario, usual suite, rounds int) error {
 	chosen = slices.Repeat(chosen, rounds)
 	if o.sabotage != "" && slices.ContainsFunc(chosen, func(s scenario) bool { return s.suite != nil }) {
-		return errors.New("--sabotage changes the workload aware, which scenarios with their own workloads do not have; run it with other scenarios")
+		return errors.New("--sabotage changes the workloads aware or sidecar, which scenarios with their own workloads do not have; run it with other scenarios")
 	}
 	screen := testbed.NewScreen(os.Stdout, term.IsTerminal(int(os.Stdout.Fd())))
 	found := report.Run{}

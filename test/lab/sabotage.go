@@ -8,43 +8,53 @@ import (
 	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
-// sabotages are JSON patches in CEL that break a derived Deployment, as a mutating policy in a cluster can. The lab must fail with each of them;
-// otherwise its results prove nothing.
-var sabotages = map[string]string{
+// sabotage breaks the derived Deployment of a workload, as a mutating policy in a cluster can.
+type sabotage struct {
+	workload string
+	patch    string // a JSON patch in CEL
+}
+
+// sabotages: the lab must fail with each of them; otherwise its results prove nothing.
+var sabotages = map[string]sabotage{
 	// Without the hook the server must also close its listener at SIGTERM. Otherwise it accepts connections until no proxy sends any more, and loses nothing.
-	"t2=0": `[JSONPatch{op: "remove", path: "/spec/template/spec/containers/0/lifecycle"}] +
+	"t2=0": {workload: drainAwareName, patch: `[JSONPatch{op: "remove", path: "/spec/template/spec/containers/0/lifecycle"}] +
 		(object.spec.template.spec.containers[0].env.exists(e, e.name == "LATE_CONNECTIONS") ? [] : [JSONPatch{
-			op: "add", path: "/spec/template/spec/containers/0/env/-", value: Object.spec.template.spec.containers.env{name: "LATE_CONNECTIONS", value: "refused"}}])`,
-	"t3":               `[JSONPatch{op: "replace", path: "/spec/template/spec/terminationGracePeriodSeconds", value: 1}]`,
-	"maxUnavailable=1": `[JSONPatch{op: "replace", path: "/spec/strategy/rollingUpdate/maxUnavailable", value: 1}, JSONPatch{op: "replace", path: "/spec/strategy/rollingUpdate/maxSurge", value: 0}]`,
-	"readiness":        `[JSONPatch{op: "remove", path: "/spec/template/spec/containers/0/readinessProbe"}, JSONPatch{op: "remove", path: "/spec/template/spec/containers/0/startupProbe"}]`,
+			op: "add", path: "/spec/template/spec/containers/0/env/-", value: Object.spec.template.spec.containers.env{name: "LATE_CONNECTIONS", value: "refused"}}])`},
+	"t3":               {workload: drainAwareName, patch: `[JSONPatch{op: "replace", path: "/spec/template/spec/terminationGracePeriodSeconds", value: 1}]`},
+	"maxUnavailable=1": {workload: drainAwareName, patch: `[JSONPatch{op: "replace", path: "/spec/strategy/rollingUpdate/maxUnavailable", value: 1}, JSONPatch{op: "replace", path: "/spec/strategy/rollingUpdate/maxSurge", value: 0}]`},
+	"readiness":        {workload: drainAwareName, patch: `[JSONPatch{op: "remove", path: "/spec/template/spec/containers/0/readinessProbe"}, JSONPatch{op: "remove", path: "/spec/template/spec/containers/0/startupProbe"}]`},
+	// The sidecar takes the deletion for a restart of the container.
+	"leaving": {workload: sidecarName, patch: `[JSONPatch{op: "remove", path: "/spec/template/spec/initContainers/0/lifecycle"}]`},
+	// The server gets SIGTERM before the sidecar has finished the requests.
+	"drain": {workload: sidecarName, patch: `[JSONPatch{op: "replace", path: "/spec/template/spec/containers/0/lifecycle/preStop/httpGet/path", value: "/ready"}]`},
 }
 
 func sabotageNames() []string { return slices.Sorted(maps.Keys(sabotages)) }
 
-// sabotageDerivation installs a MutatingAdmissionPolicy that changes the Deployment of the drain-aware app, and has the workloads deployed again. undo
-// removes the policy.
+// sabotageDerivation installs a MutatingAdmissionPolicy that changes the Deployment of a workload, and has the workloads deployed again. undo removes the
+// policy.
 func (l *lab) sabotageDerivation(ctx context.Context) (undo func(), err error) {
 	if l.options.sabotage == "" {
 		return func() {}, nil
 	}
-	expression, ok := sabotages[l.options.sabotage]
+	s, ok := sabotages[l.options.sabotage]
 	if !ok {
 		return nil, fmt.Errorf("unknown sabotage %q; use one of %v", l.options.sabotage, sabotageNames())
 	}
-	undo, err = l.install(ctx, sabotagePolicy(drainAwareName, admissionregistrationv1.Rule{
+	undo, err = l.install(ctx, sabotagePolicy(s.workload, admissionregistrationv1.Rule{
 		APIGroups: []string{"apps"}, APIVersions: []string{"v1"}, Resources: []string{"deployments"},
-	}, expression))
+	}, s.patch))
 	if err != nil {
 		return nil, err
 	}
-	if err := l.awaitSabotage(ctx); err != nil {
+	if err := l.awaitSabotage(ctx, s.workload); err != nil {
 		undo()
 		return nil, err
 	}
@@ -80,29 +90,28 @@ func (l *lab) install(ctx context.Context, m mutation) (undo func(), err error) 
 }
 
 // awaitSabotage waits until the API server applies the policy. It learns of the policy through a watch.
-func (l *lab) awaitSabotage(ctx context.Context) error {
-	var aware *workload
-	for _, w := range l.suite.workloads {
-		if w.name == drainAwareName {
-			aware = w
-		}
+func (l *lab) awaitSabotage(ctx context.Context, name string) error {
+	i := slices.IndexFunc(l.suite.workloads, func(w *workload) bool { return w.name == name })
+	if i < 0 {
+		return fmt.Errorf("the sabotage %s changes the workload %s, which this run does not have", l.options.sabotage, name)
 	}
+	target := l.suite.workloads[i]
 	return l.testbed.WaitFor(ctx, "the sabotage policy to be in force", time.Minute, func(ctx context.Context) (testbed.Pending, error) {
-		before, err := aware.template(ctx, l.testbed)
+		before, err := target.template(ctx, l.testbed)
 		if err != nil {
 			return "", err
 		}
-		if err := aware.patch(ctx, l.testbed, versionPatch(l.version())); err != nil {
+		if err := target.patch(ctx, l.testbed, versionPatch(l.version())); err != nil {
 			return "", err
 		}
 		if err := l.settle(ctx, short, nil); err != nil {
 			return "", err
 		}
-		after, err := aware.template(ctx, l.testbed)
+		after, err := target.template(ctx, l.testbed)
 		if err != nil {
 			return "", err
 		}
-		if l.options.sabotage == "maxUnavailable=1" || timing(short, before) != timing(short, after) || after.Spec.Containers[0].ReadinessProbe == nil {
+		if l.options.sabotage == "maxUnavailable=1" || !apiequality.Semantic.DeepEqual(before.Spec, after.Spec) {
 			return testbed.Done, nil
 		}
 		return "the API server does not apply the policy yet", nil

@@ -1,0 +1,82 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+// unchanged is a server that exits at SIGTERM at once, with a drain sidecar. The first ports of the sidecar are 18080, of requests, 18081, of the kubelet, and 18090, of
+// the metrics.
+const unchanged = `apiVersion: apps.gracefulapp.dev/v1alpha1
+kind: GracefulApp
+metadata: {name: hello}
+spec:
+  replicas: 1
+  drain: {mode: Sidecar}
+  timing: {startupSeconds: 5, requestSeconds: 10}
+  template:
+    spec:
+      containers:
+      - name: server
+        image: %s
+        env: [{name: STARTUP_SEC, value: "0"}, {name: AT_SIGTERM, value: exit}]
+        ports: [{name: http, containerPort: 8080}]
+        readinessProbe: {httpGet: {path: /readyz, port: http}}
+        livenessProbe: {httpGet: {path: /livez, port: http}}
+        resources: {requests: {cpu: 20m}}
+`
+
+var _ = Describe("The drain sidecar of a server that exits at SIGTERM", Ordered, func() {
+	var namespace, pod, address string
+	get := func(url string) (string, error) {
+		return tryKubectl("", "exec", "-n", namespace, "client", "--", "/hello", "get", url)
+	}
+	url := func(port int, path string) string { return fmt.Sprintf("http://%s:%d%s", address, port, path) }
+	BeforeAll(func() {
+		namespace = newNamespace()
+		kubectl("run", "client", "-n", namespace, "--image="+image("HELLO_IMG", "hello:0.1.0"), "--image-pull-policy=IfNotPresent", "--env=STARTUP_SEC=0")
+		Expect(apply(namespace, fmt.Sprintf(unchanged, image("WORKLOAD_IMG", "gracefulapp-workload:0.1.0")))).To(Succeed())
+		waitReady(namespace)
+		kubectl("wait", "-n", namespace, "pod/client", "--for=condition=Ready", "--timeout="+settle.String())
+		pods := "-l=apps.gracefulapp.dev/name=hello"
+		pod = kubectl("get", "pods", "-n", namespace, pods, "-o=jsonpath={.items[0].metadata.name}")
+		address = kubectl("get", "pods", "-n", namespace, pods, "-o=jsonpath={.items[0].status.podIP}")
+	})
+
+	It("is the endpoint of the Service", func() {
+		Expect(kubectl("get", "endpointslices", "-n", namespace, "-o=jsonpath={.items[*].ports[*].port}")).To(Equal("18080"))
+		Expect(get("http://hello/?seconds=0")).To(HavePrefix("hello"))
+	})
+
+	It("lets only the kubelet call its hooks", func() {
+		for _, path := range []string{"/drain", "/leaving", "/ready", "/metrics"} {
+			_, err := get(url(18081, path))
+			Expect(err).To(MatchError(ContainSubstring("403")), path)
+		}
+		Expect(get(url(18090, "/metrics"))).To(ContainSubstring("drain_proxy_requests_total 1"), "only the request of the spec before")
+		Expect(get("http://hello/?seconds=0")).To(HavePrefix("hello"))
+	})
+
+	It("keeps SIGTERM from the server until the request in flight is answered", func() {
+		type answer struct {
+			text string
+			err  error
+		}
+		answered := make(chan answer, 1)
+		go func() {
+			text, err := get(url(18080, "/?seconds=10"))
+			answered <- answer{text, err}
+		}()
+		Eventually(func() (string, error) { return get(url(18090, "/metrics")) }).Should(ContainSubstring("drain_proxy_in_flight 1"))
+		kubectl("delete", "pod", pod, "-n", namespace, "--wait=false")
+		var got answer
+		Eventually(answered, time.Minute).Should(Receive(&got))
+		Expect(got.err).NotTo(HaveOccurred())
+		Expect(got.text).To(HavePrefix("hello"))
+	})
+})
