@@ -147,6 +147,13 @@ bench-fleet: $(ASSETS) bin/manager ## Compare the operator with a bare client fo
 	@mkdir -p dist
 	@$(with-assets) go run -C test ./benchfleet --manager $(CURDIR)/bin/manager --crds $(CURDIR)/config/crd/bases --json $(CURDIR)/dist/fleet.json $(FLEET_ARGS)
 
+BENCH_PROXY_ARGS ?=
+.PHONY: bench-proxy
+bench-proxy: bin/drain-proxy bin/caddy ## Compare the cost of the drain sidecar with Caddy and nginx, on loopback: BENCH_PROXY_ARGS="--runs 1".
+	@hack/build-debian-image.sh nginx $(VERSION) dist/lab-nginx-$(VERSION).tar
+	@mkdir -p bin/nginx && tar -xf bin/lab-nginx-root.tar -C bin/nginx
+	@go run -C test ./benchproxy --drain-proxy $(CURDIR)/bin/drain-proxy --caddy $(CURDIR)/bin/caddy --nginx $(CURDIR)/bin/nginx $(BENCH_PROXY_ARGS)
+
 .PHONY: test-kubebuilder
 test-kubebuilder: $(ASSETS) bin/kubebuilder bin/controller-gen bin/crd-ref-docs bin/kustomize bin/golangci-lint ## Prove that kubebuilder can add a second kind.
 	@$(with-assets) hack/test-kubebuilder.sh
@@ -196,6 +203,8 @@ bin/kube-score: hack/score/go.mod
 	go build -C hack/score -o ../../$@ github.com/zegl/kube-score/cmd/kube-score
 bin/helm: hack/helm/go.mod
 	go build -C hack/helm -ldflags '-s -w' -o ../../$@ helm.sh/helm/v4/cmd/helm
+bin/caddy: hack/caddy/go.mod hack/caddy/main.go
+	go build -C hack/caddy -ldflags '-s -w' -o ../../$@ .
 bin/golangci-lint: hack/lint/go.mod hack/lint/main.go
 	go build -C hack/lint -o ../../$@ .
 

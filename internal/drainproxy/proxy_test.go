@@ -68,7 +68,9 @@ func startPod(t *testing.T, handler http.Handler, configure ...func(*Config)) *p
 		app: &app{handler: handler, http2: c.Ports[0].HTTP2}, stop: stop, ended: make(chan error, 1),
 	}
 	p.app.serve(appListener)
-	go func() { p.ended <- p.proxy.run(ctx, sockets{admin: admin, metrics: metrics, ports: []net.Listener{listener}}) }()
+	go func() {
+		p.ended <- p.proxy.run(ctx, sockets{admin: admin, metrics: metrics, ports: []net.Listener{listener}})
+	}()
 	t.Cleanup(func() { stop(); p.app.exit() })
 	p.eventually("the proxy is ready", func() bool { return p.call("/ready") == http.StatusOK })
 	return p

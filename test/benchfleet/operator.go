@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/test/proc"
 )
 
 // operator has the figures of the manager program.
@@ -50,7 +51,7 @@ type fleet struct {
 	apps       []*v1alpha1.GracefulApp
 	manager    *process
 	// before and eventsBefore are read when the measured apps are created.
-	before       usage
+	before       proc.Usage
 	eventsBefore int
 	leader       *process // the other manager while replaceLeader has two
 }

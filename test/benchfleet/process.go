@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/prometheus/procfs"
+	"github.com/gracefulapp/gracefulapp/test/proc"
 )
 
 // process is a running manager program.
@@ -75,24 +75,5 @@ func (p *process) end(signal syscall.Signal) error {
 	return nil
 }
 
-// usage is what a process has used.
-type usage struct {
-	CPUSeconds float64 // user and system time since its start
-	RSS        float64 // resident memory in MB now
-	PeakRSS    float64 // highest resident memory in MB since its start
-}
-
 // usage reads /proc.
-func (p *process) usage() (usage, error) {
-	proc, err := procfs.NewProc(p.cmd.Process.Pid)
-	if err != nil {
-		return usage{}, err
-	}
-	stat, err := proc.Stat()
-	if err != nil {
-		return usage{}, err
-	}
-	status, err := proc.NewStatus()
-	const megabyte = 1 << 20
-	return usage{CPUSeconds: stat.CPUTime(), RSS: float64(status.VmRSS) / megabyte, PeakRSS: float64(status.VmHWM) / megabyte}, err
-}
+func (p *process) usage() (proc.Usage, error) { return proc.UsageOf(p.cmd.Process.Pid) }
