@@ -31,7 +31,8 @@ type appState struct {
 	statusVersion string
 	statusTime    time.Time
 	stuck         stuckState
-	// drainToken is for a new drain sidecar. It is kept, because the cache may show the Deployment with it only after another reconcile.
+	// drainToken is that of the app's drain sidecar, or for a new one. It is kept, because the cache may show the Deployment with it only after another
+	// reconcile, and because another client may change or delete it there.
 	drainToken string
 	// countsChanged is the time since which only the counts in the status differ, zero if they do not.
 	countsChanged time.Time

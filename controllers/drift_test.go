@@ -246,3 +246,30 @@ var _ = Describe("The user", func() {
 		Expect(w.conditions()).To(ConsistOf("Ready=False Progressing", "Reconciling=True Progressing"))
 	})
 })
+
+// After `kubectl set image deployment/…` the Deployment controller writes the status at the same moment as the operator reverts the change.
+var _ = Describe("A revert that conflicts with another write", func() {
+	It("is repeated at once, because a conflict does not count against the limit", func() {
+		w := newTestEnv()
+		w.create()
+		w.settle()
+		want := w.deployment().Spec.Template
+		d := w.deployment()
+		d.Spec.Template.Spec.Containers[0].Image = "other:1"
+		Expect(api.Update(ctx, d, client.FieldOwner("kubectl-set"))).To(Succeed())
+
+		conflicts := 2
+		w.fail = func(_, kind string) error {
+			if kind == "Deployment" && conflicts > 0 {
+				conflicts--
+				return apierrors.NewConflict(appsv1.Resource("deployments"), "hello", errors.New("the object has been modified"))
+			}
+			return nil
+		}
+		for range 3 {
+			_, _ = w.tryNow()
+		}
+		Expect(conflicts).To(BeZero())
+		Expect(w.deployment().Spec.Template).To(Equal(want))
+	})
+})

@@ -2,6 +2,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,6 +89,7 @@ func (r *GracefulAppReconciler) reconcile(ctx context.Context, req ctrl.Request)
 	s.observeFailed = s.err != nil
 	if !s.observeFailed && len(decoded.errs) == 0 {
 		running := s.observed.Running()
+		state.drainToken = cmp.Or(running.DrainToken(), state.drainToken)
 		running.DrainProxy = plan.DrainProxy{Image: r.DrainProxyImage, Token: state.drainToken}
 		s.plan, s.specErrors, _ = plan.For(app, running)
 	}

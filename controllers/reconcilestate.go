@@ -85,7 +85,11 @@ func (s *reconcileState) limitWrite(ctx context.Context, w write) error {
 			return &tooManyWritesError{}
 		}
 	}
-	return w.send(ctx)
+	err := w.send(ctx)
+	if !s.specChanged && isConflict(err) { // the Deployment controller, for example, writes the status at the same time
+		s.state.budget.giveBack(s.now)
+	}
+	return err
 }
 
 func (s *reconcileState) requeueWithin(wait time.Duration) {

@@ -32,6 +32,8 @@ type writeBudget struct {
 	delayed, delayedNow []string
 	// transferred is the target of the last transfer of ownership. The transfer has already counted the apply that follows it.
 	transferred string
+	// last are the writes that take counted last, nil if it counted none.
+	last *rate.Reservation
 }
 
 func newWriteBudget() writeBudget {
@@ -56,11 +58,12 @@ func (*tooManyWritesError) Error() string {
 
 // take counts a write and returns 0. If the limit is reached, it counts nothing and returns the time that the write must wait.
 func (b *writeBudget) take(now time.Time, w write) time.Duration {
+	b.last = nil
 	switch w.subresource {
 	case scaleSubresource:
-		return takeFrom(b.scale, now, 1)
+		return b.takeFrom(b.scale, now, 1)
 	case statusSubresource:
-		return takeFrom(b.status, now, 1)
+		return b.takeFrom(b.status, now, 1)
 	}
 	return b.takeObject(now, w)
 }
@@ -92,7 +95,7 @@ func (b *writeBudget) takeObject(now time.Time, w write) time.Duration {
 	if w.transfersOwnership {
 		b.transferred = w.target
 	}
-	return takeFrom(b.objects, now, cost)
+	return b.takeFrom(b.objects, now, cost)
 }
 
 // begin starts a reconcile. changed is true for the first reconcile after a change of the app's spec. An object stays in delayed only if the last
@@ -105,11 +108,20 @@ func (b *writeBudget) begin(changed bool) {
 	b.delayedNow, b.transferred = nil, ""
 }
 
-func takeFrom(l *rate.Limiter, now time.Time, n int) time.Duration {
-	if l.AllowN(now, n) {
-		return 0
+func (b *writeBudget) takeFrom(l *rate.Limiter, now time.Time, n int) time.Duration {
+	if wait := waitFor(l, now, n); wait > 0 {
+		return max(time.Second, wait)
 	}
-	return max(time.Second, waitFor(l, now, n))
+	b.last = l.ReserveN(now, n)
+	return 0
+}
+
+// giveBack uncounts the write that was taken last, because the API server has not stored it. now is the time of the take.
+func (b *writeBudget) giveBack(now time.Time) {
+	b.transferred = ""
+	if b.last != nil {
+		b.last.CancelAt(now)
+	}
 }
 
 // waitFor returns the time until n writes are allowed, 0 if they are allowed now.

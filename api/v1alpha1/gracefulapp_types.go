@@ -163,24 +163,26 @@ type TimingSpec struct {
 	RequestSeconds int32 `json:"requestSeconds,omitempty"`
 
 	// t1: the time that the app needs to shut down after SIGTERM, in seconds. At least requestSeconds, at most 86400.
-	// Default: requestSeconds + 5. The app reads it from GRACEFUL_SHUTDOWN_SEC.
+	// Default: requestSeconds + 5. The app reads it from GRACEFUL_SHUTDOWN_SEC. With drain.mode Sidecar: how long the sidecar
+	// waits for the requests in flight.
 	// +optional
 	ShutdownSeconds *int32 `json:"shutdownSeconds,omitempty"`
 
 	// How long the app takes to exit after SIGTERM when no request is in flight, in seconds. 1 to 86400. Only with drain.mode
-	// Sidecar, where the app reads it from GRACEFUL_SHUTDOWN_SEC; t1 (shutdownSeconds) is then how long the sidecar waits for the
-	// requests in flight. Default: 5.
+	// Sidecar, where the app reads it from GRACEFUL_SHUTDOWN_SEC. Default: 5.
 	// +optional
 	ExitSeconds *int32 `json:"exitSeconds,omitempty"`
 
 	// t2: how long the preStop hook delays SIGTERM, in seconds. The pod still serves, while every proxy and load balancer
 	// removes its endpoint. 1 to 86400. Default: 5, because kube-proxy may wait a second before it applies an update; a cloud
-	// load balancer needs more. The app reads it from GRACEFUL_PRESTOP_SEC.
+	// load balancer needs more. The app reads it from GRACEFUL_PRESTOP_SEC. With drain.mode Sidecar, the sidecar accepts
+	// connections for at least this time, and SIGTERM comes when no request is in flight.
 	// +optional
 	PreStopSeconds *int32 `json:"preStopSeconds,omitempty"`
 
 	// t3: the pod's grace period, from the start of termination to SIGKILL, in seconds. More than t1 + t2, at most
-	// 259200. Default: t1 + t2 + 5, and 5 more for each native sidecar. The app reads it from GRACEFUL_TERMINATION_SEC.
+	// 259200. Default: t1 + t2 + 5, and 5 more for each native sidecar. With drain.mode Sidecar: t1 + t2 + 15 + exitSeconds, and 5
+	// more for each other native sidecar. The app reads it from GRACEFUL_TERMINATION_SEC.
 	// +optional
 	TerminationGracePeriodSeconds *int32 `json:"terminationGracePeriodSeconds,omitempty"`
 }

@@ -40,14 +40,17 @@ The CRD rejects other values:
 | {{ upper .Name }}{{ if .Priority }} (`-o wide`){{ end }} | `{{ .JSONPath }}` | {{ .Description }} |
 {{ end -}}
 {{ end -}}
-{{ range .type.Members }}{{ $name := .Name }}{{ with index $ours .Type.Name -}}
+{{ range .type.Members }}{{ $name := .Name }}{{ with index $ours .Type.Name }}{{ if .Members -}}
 {{ template "object" dict "ours" $ours "type" . "path" (list $path $name | compact | join ".") -}}
-{{ end }}{{ end -}}
+{{ end }}{{ end }}{{ end -}}
 {{ end -}}
 
 {{- define "type" -}}
 {{ $type := .field.Type -}}
-{{ if index .ours $type.Name -}}
+{{ $own := index .ours $type.Name -}}
+{{ if and $own (not $own.Members) -}}
+string
+{{- else if $own -}}
 [{{ $type.Name }}](#{{ list .path .field.Name | join "" | replace "." "" | lower }})
 {{- else if $type.IsBasic -}}
 {{ if hasPrefix "map[" $type.Name }}map of strings{{ else }}{{ markdownRenderType $type }}{{ end }}

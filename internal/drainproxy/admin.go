@@ -20,6 +20,7 @@ func (p *Proxy) admin() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, p.gate.state()) })
 	mux.HandleFunc("GET /drain", p.drain)
+	mux.HandleFunc("GET /drained", p.drained)
 	mux.HandleFunc("GET /leaving", p.leaving)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if subtle.ConstantTimeCompare([]byte(r.Header.Get(TokenHeader)), []byte(p.config.Token)) != 1 {
@@ -40,6 +41,26 @@ func (p *Proxy) metricsHandler() http.Handler {
 // drain is the preStop hook of the app's container. It returns when the app may get SIGTERM.
 func (p *Proxy) drain(w http.ResponseWriter, r *http.Request) {
 	p.change((*Machine).AppHook)
+	select {
+	case <-p.gate.whenReleased():
+		_, _ = fmt.Fprintln(w, p.gate.state())
+	case <-r.Context().Done():
+	}
+}
+
+// drained is the preStop hook of a further container, which the app may need for its requests: it returns when none is in flight. If the pod is not
+// deleted, only this container restarts, and the requests need not wait for it.
+func (p *Proxy) drained(w http.ResponseWriter, r *http.Request) {
+	timeout := time.NewTimer(awaitProxyHook)
+	defer timeout.Stop()
+	select {
+	case <-p.gate.whenLeaving():
+	case <-timeout.C:
+		_, _ = fmt.Fprintln(w, p.gate.state())
+		return
+	case <-r.Context().Done():
+		return
+	}
 	select {
 	case <-p.gate.whenReleased():
 		_, _ = fmt.Fprintln(w, p.gate.state())

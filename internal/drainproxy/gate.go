@@ -26,10 +26,11 @@ type gate struct {
 
 	open     chan struct{} // closed while requests need not wait
 	released chan struct{} // closed while the app may get SIGTERM
+	leaving  chan struct{} // closed when the pod is deleted
 }
 
 func newGate(m Machine) *gate {
-	g := &gate{machine: m, open: make(chan struct{}), released: make(chan struct{})}
+	g := &gate{machine: m, open: make(chan struct{}), released: make(chan struct{}), leaving: make(chan struct{})}
 	close(g.open)
 	return g
 }
@@ -42,6 +43,7 @@ func (g *gate) change(f func(*Machine)) (before, after State) {
 	f(&g.machine)
 	set(&g.open, !g.machine.HoldsRequests())
 	set(&g.released, g.machine.ReleasesApp())
+	set(&g.leaving, g.machine.Leaves())
 	return before, g.machine.State()
 }
 
@@ -72,6 +74,13 @@ func (g *gate) whenReleased() <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.released
+}
+
+// whenLeaving returns a channel that is closed when the pod is deleted.
+func (g *gate) whenLeaving() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.leaving
 }
 
 func (g *gate) state() State {

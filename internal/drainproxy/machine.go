@@ -61,6 +61,11 @@ func (m *Machine) HoldsRequests() bool { return m.state == Stopping || m.state =
 // ReleasesApp reports whether the hook of the app's container may return, so that the app gets SIGTERM.
 func (m *Machine) ReleasesApp() bool { return m.state == Restarting || m.state == Drained }
 
+// Leaves reports whether the pod is deleted.
+func (m *Machine) Leaves() bool {
+	return m.state == Draining || m.state == Closing || m.state == Drained
+}
+
 // ProxyHook is the hook of the proxy's own container: the kubelet calls it only if the pod is deleted.
 func (m *Machine) ProxyHook() {
 	switch m.state {

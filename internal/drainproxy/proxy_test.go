@@ -241,7 +241,7 @@ func TestTooManyRequestsWait(t *testing.T) {
 func TestOnlyTheTokenOpensTheAdminPort(t *testing.T) {
 	t.Parallel()
 	p := startPod(t, slow)
-	for _, path := range []string{"/drain", "/leaving", "/ready", "/metrics", "/"} {
+	for _, path := range []string{"/drain", "/drained", "/leaving", "/ready", "/metrics", "/"} {
 		response, err := http.Get(p.admin + path)
 		if err != nil {
 			t.Fatal(err)
@@ -270,6 +270,29 @@ func TestOnlyTheTokenOpensTheAdminPort(t *testing.T) {
 	}
 	if state := p.proxy.gate.state(); state != Draining {
 		t.Errorf("state %s after the command", state)
+	}
+}
+
+// A container beside the app, such as a PHP server behind nginx, is needed until the last answer.
+func TestAFurtherContainerWaitsForTheDrain(t *testing.T) {
+	t.Parallel()
+	p := startPod(t, slow)
+	p.sendLater(http.MethodGet, "/500ms")
+	p.awaitRequests(1)
+	further := p.hook("/drained")
+	<-p.hook("/leaving")
+	<-further
+	if state := p.proxy.gate.state(); state != Drained {
+		t.Errorf("the hook has returned in the state %s", state)
+	}
+}
+
+func TestTheRestartOfAFurtherContainerDelaysNoRequest(t *testing.T) {
+	t.Parallel()
+	p := startPod(t, slow)
+	<-p.hook("/drained") // nothing says that the pod is deleted
+	if state := p.proxy.gate.state(); state != Serving {
+		t.Errorf("state %s", state)
 	}
 }
 

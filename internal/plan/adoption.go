@@ -73,6 +73,9 @@ func checkAdoptedPorts(in *input) field.ErrorList {
 			errs = append(errs, invalid(in.portsPath(p), p.TargetPort.StrVal, "port %d of Service %s targets the container port "+
 				"%q, and %s", p.Port, s.Name, live.TargetPort.StrVal, problem)...)
 		}
+		if live.TargetPort == p.TargetPort && in.running.liveDrainContainer() != nil {
+			continue // the name is that of the sidecar's port in the old pods, and may be that of the app's port in the new ones
+		}
 		old, updated := in.running.targetNumber(*live), in.portNumber(p)
 		if old != 0 && updated != 0 && old != updated {
 			errs = append(errs, invalid(in.portsPath(p), updated,

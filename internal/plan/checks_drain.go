@@ -42,7 +42,7 @@ var drainRules = []check{
 	{
 		Rule: Rule{
 			Number:  "13",
-			Rule:    "with `drain.mode: Sidecar`, each port that the Service targets is a TCP port of a main container without `hostPort`, and serves HTTP without TLS; the pod has no hostNetwork",
+			Rule:    "with `drain.mode: Sidecar`, each port that the Service targets is a TCP port of a main container without `hostPort`, and serves HTTP without TLS; gRPC needs `appProtocol: kubernetes.io/h2c` or `grpc`; the Service is not headless, and the pod has no hostNetwork",
 			Why:     "the sidecar could not stand before the port, and its requests would bypass the drain",
 			Instead: "mode Hook for such an app",
 		},
@@ -121,7 +121,7 @@ func checkDrainPossible(in *input) field.ErrorList {
 		errs = append(errs, field.Forbidden(drainPath.Child("mode"), fmt.Sprintf(
 			"the drain sidecar needs derivation version 2, and the annotation %s asks for version %d; leave it out", derivationPath, in.version)))
 	}
-	if in.drainImage() == "" {
+	if _, asked := in.requestedDrainImage(); !asked && in.drainImage() == "" {
 		errs = append(errs, field.Forbidden(drainPath.Child("mode"),
 			"the operator was started without an image for the drain sidecar; set its flag --drain-proxy-image, or use mode Hook"))
 	}
@@ -129,8 +129,8 @@ func checkDrainPossible(in *input) field.ErrorList {
 		errs = append(errs, field.Required(drainImagePath, "it is the image of the drain sidecar; name one, or leave the annotation out"))
 	}
 	pod := in.spec().Template.Spec
-	if pod.OS != nil && pod.OS.Name == corev1.Windows {
-		errs = append(errs, field.Forbidden(podPath.Child("os", "name"), "the drain sidecar runs on Linux only; use drain mode Hook"))
+	if windows := string(corev1.Windows); pod.OS != nil && pod.OS.Name == corev1.Windows || pod.NodeSelector[corev1.LabelOSStable] == windows {
+		errs = append(errs, field.Forbidden(drainPath.Child("mode"), "the drain sidecar runs on Linux only, and the template asks for Windows; use drain mode Hook"))
 	}
 	for _, list := range []struct {
 		path       *field.Path
@@ -138,7 +138,7 @@ func checkDrainPossible(in *input) field.ErrorList {
 	}{{path: containerPath, containers: pod.Containers}, {path: initContainerPath, containers: pod.InitContainers}} {
 		for i, c := range list.containers {
 			if c.Name == drainContainer {
-				errs = append(errs, field.Duplicate(list.path.Index(i).Child("name"), c.Name))
+				errs = append(errs, invalid(list.path.Index(i).Child("name"), c.Name, "it is the name of the drain sidecar; use another name")...)
 			}
 		}
 	}
@@ -150,6 +150,10 @@ func checkDrainedPorts(in *input) field.ErrorList {
 	if in.spec().Template.Spec.HostNetwork {
 		errs = append(errs, field.Forbidden(podPath.Child("hostNetwork"),
 			"with the drain sidecar: two pods of one node would need the sidecar's ports; leave hostNetwork out, or use drain mode Hook"))
+	}
+	if in.service().ClusterIP == corev1.ClusterIPNone {
+		errs = append(errs, field.Forbidden(servicePath.Child("clusterIP"),
+			"with the drain sidecar: clients of a headless Service connect to the number of the app's port and bypass the sidecar; leave it out, or use drain mode Hook"))
 	}
 	for i, p := range in.ports {
 		path := servicePath.Child("ports").Index(i)
@@ -183,6 +187,10 @@ func (in *input) checkDrainedServer(s server) field.ErrorList {
 			errs = append(errs, field.Forbidden(path.Child("hostPort"), "requests on it would bypass the drain sidecar; leave it out, or use drain mode Hook"))
 		}
 	}
+	if s.targeted && s.speaksGRPC() && !slices.ContainsFunc(s.derived.Ports, func(p corev1.ContainerPort) bool { return in.isTarget(p) && in.isHTTP2(p.Name) }) {
+		errs = append(errs, field.Required(servicePath.Child("ports"), fmt.Sprintf(
+			"container %q has a gRPC probe, and the drain sidecar forwards HTTP/2 only to a Service port with appProtocol kubernetes.io/h2c or grpc; set it", s.written.Name)))
+	}
 	for _, p := range namedProbes(*s.written) {
 		if p.HTTPGet != nil && p.HTTPGet.Scheme == corev1.URISchemeHTTPS && in.probesTarget(s, p.HTTPGet.Port) {
 			errs = append(errs, invalid(s.path.Child(p.name, "httpGet", "scheme"), p.HTTPGet.Scheme,
@@ -202,7 +210,7 @@ func (in *input) probesTarget(s server, port intstr.IntOrString) bool {
 func checkNoOwnHook(in *input) field.ErrorList {
 	var errs field.ErrorList
 	for _, s := range in.servers {
-		if preStopOf(*s.written) != nil && !s.native {
+		if s.ownHook() != nil && !s.native { // checkServingSleep refuses a sleep
 			errs = append(errs, field.Forbidden(s.path.Child("lifecycle", "preStop"),
 				"the drain sidecar needs this hook to keep SIGTERM from the container; leave it out, or use drain mode Hook"))
 		}
@@ -210,8 +218,11 @@ func checkNoOwnHook(in *input) field.ErrorList {
 	return errs
 }
 
-// meshLabels are the annotations and labels by which a pod asks for a proxy of a mesh.
-var meshKeys = map[string]string{"sidecar.istio.io/inject": "true", "linkerd.io/inject": "enabled", "kuma.io/sidecar-injection": "enabled"}
+// meshKeys are the annotations and labels by which a pod asks for a proxy of a mesh.
+var meshKeys = map[string][]string{
+	"sidecar.istio.io/inject": {"true"}, "linkerd.io/inject": {"enabled", "ingress"}, "kuma.io/sidecar-injection": {"enabled", "true"},
+	"consul.hashicorp.com/connect-inject": {"true"},
+}
 
 func checkNoMesh(in *input) field.ErrorList {
 	var errs field.ErrorList
@@ -221,7 +232,7 @@ func checkNoMesh(in *input) field.ErrorList {
 		values map[string]string
 	}{{name: "annotations", values: metadata.Annotations}, {name: "labels", values: metadata.Labels}} {
 		for key, asks := range meshKeys {
-			if strings.EqualFold(values.values[key], asks) {
+			if slices.Contains(asks, strings.ToLower(values.values[key])) {
 				errs = append(errs, field.Forbidden(templatePath.Child("metadata", values.name).Key(key),
 					"the proxy of a service mesh gets SIGTERM before the drain sidecar has finished the requests; exclude the pods from the mesh, or use drain mode Hook"))
 			}

@@ -19,6 +19,11 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
+const (
+	liveToken = "LLLLLLLLLLLLLLLLLLLLLLLLLL"
+	newToken  = "NNNNNNNNNNNNNNNNNNNNNNNNNN"
+)
+
 // unchanged is an app of a server that knows nothing of draining.
 func unchanged(modify ...testapp.Modifier) *v1alpha1.GracefulApp {
 	return testapp.New(append([]testapp.Modifier{func(app *v1alpha1.GracefulApp) {
@@ -42,7 +47,7 @@ func asked(image string) testapp.Modifier {
 // running returns the live Deployment of an app that the operator has derived with an image, as another operator sees it.
 func running(t *testing.T, image string, modify ...func(*plan.Running)) plan.Running {
 	t.Helper()
-	p, errs, _ := plan.For(unchanged(), plan.Running{DrainProxy: plan.DrainProxy{Image: image, Token: "live"}})
+	p, errs, _ := plan.For(unchanged(), plan.Running{DrainProxy: plan.DrainProxy{Image: image, Token: liveToken}})
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
@@ -50,7 +55,7 @@ func running(t *testing.T, image string, modify ...func(*plan.Running)) plan.Run
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := plan.Running{Deployment: &appsv1.Deployment{}, DrainProxy: plan.DrainProxy{Image: "proxy:new", Token: "new"}}
+	r := plan.Running{Deployment: &appsv1.Deployment{}, DrainProxy: plan.DrainProxy{Image: "proxy:new", Token: newToken}}
 	if err := json.Unmarshal(data, r.Deployment); err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +129,7 @@ func TestImageOfTheDrainSidecar(t *testing.T) {
 
 // A new operator makes the same Deployment as the one that made the live one: it restarts no pod.
 func TestANewOperatorKeepsTheDrainSidecar(t *testing.T) {
-	first, _, _ := plan.For(unchanged(), plan.Running{DrainProxy: plan.DrainProxy{Image: "proxy:1", Token: "live"}})
+	first, _, _ := plan.For(unchanged(), plan.Running{DrainProxy: plan.DrainProxy{Image: "proxy:1", Token: liveToken}})
 	second, errs, _ := plan.For(unchanged(), running(t, "proxy:1"))
 	if len(errs) > 0 {
 		t.Fatal(errs)
@@ -146,6 +151,7 @@ func TestPodsWithoutTheDrainSidecar(t *testing.T) {
 			app.Status.Drain = &v1alpha1.DrainStatus{Image: "proxy:1", PodsWithoutSidecar: n}
 		}
 	}
+	paused := func(app *v1alpha1.GracefulApp) { app.Spec.Paused = new(true) }
 	tests := []struct {
 		name    string
 		app     *v1alpha1.GracefulApp
@@ -158,6 +164,7 @@ func TestPodsWithoutTheDrainSidecar(t *testing.T) {
 		{name: "before the Deployment controller has seen it", app: unchanged(missing(3)), want: 3,
 			running: running(t, "proxy:1", status(3, 3), func(r *plan.Running) { r.Deployment.Generation++ })},
 		{name: "rolled out", app: unchanged(missing(1)), running: running(t, "proxy:1", status(3, 3)), want: 0},
+		{name: "paused since it was switched on", app: unchanged(missing(0), paused), running: running(t, "proxy:1", status(2, 0)), want: 2},
 		{name: "in a later rollout", app: unchanged(missing(0)), running: running(t, "proxy:1", status(4, 1)), want: 0},
 	}
 	for _, tt := range tests {
@@ -230,6 +237,32 @@ func TestADrainSidecarWhileTheServiceTargetsANumber(t *testing.T) {
 	}
 }
 
+// An app that was deleted with --cascade=orphan adopts its objects again in each mode. The old pods keep the port's name at the sidecar.
+func TestAdoptionOfADrainSidecar(t *testing.T) {
+	byName := onService(func(s *corev1.ServiceSpec) { s.Ports[0].TargetPort = intstr.FromString("http") })
+	drained := func(r *plan.Running) {
+		pod := &r.Deployment.Spec.Template.Spec
+		pod.InitContainers = running(t, "proxy:1").Deployment.Spec.Template.Spec.InitContainers
+		pod.Containers[0].Ports[0].Name = "app-18080"
+		r.DrainProxy = plan.DrainProxy{Image: "proxy:new", Token: newToken}
+	}
+	for _, drain := range []*v1alpha1.DrainSpec{nil, {Mode: v1alpha1.DrainModeSidecar}} {
+		p, errs, _ := plan.For(adopting(func(app *v1alpha1.GracefulApp) {
+			app.Spec.Drain = drain
+			testapp.Container(app).Lifecycle = nil
+		}), live(byName, drained))
+		if len(errs) > 0 {
+			t.Fatalf("%+v: %v", drain, errs)
+		}
+		if got := *p.Service.Spec.Ports[0].TargetPort; got != intstr.FromString("http") {
+			t.Errorf("%+v: the Service targets %s", drain, got.String())
+		}
+		if s := sidecarOf(p); drain != nil && (*s.Image != "proxy:1" || *s.Env[0].Value != liveToken) {
+			t.Errorf("the sidecar has another image or token: %+v", s)
+		}
+	}
+}
+
 func TestRefusedDrain(t *testing.T) {
 	set := func(set func(*v1alpha1.GracefulAppSpec)) testapp.Modifier {
 		return func(app *v1alpha1.GracefulApp) { set(&app.Spec) }
@@ -252,7 +285,20 @@ func TestRefusedDrain(t *testing.T) {
 				s.Timing.ExitSeconds, s.Drain = new(int32(3)), &v1alpha1.DrainSpec{Mode: v1alpha1.DrainModeHook, Sidecar: &v1alpha1.DrainSidecar{}}
 			}))},
 		{name: "Windows", app: unchanged(set(func(s *v1alpha1.GracefulAppSpec) { s.Template.Spec.OS = &corev1.PodOS{Name: corev1.Windows} })), image: "proxy:1",
-			errors: []string{"runs on Linux only"}},
+			errors: []string{"asks for Windows"}},
+		{name: "Windows nodes", app: unchanged(set(func(s *v1alpha1.GracefulAppSpec) {
+			s.Template.Spec.NodeSelector = map[string]string{corev1.LabelOSStable: "windows"}
+		})), image: "proxy:1", errors: []string{"asks for Windows"}},
+		{name: "headless", image: "proxy:1", errors: []string{"clients of a headless Service"}, app: unchanged(set(func(s *v1alpha1.GracefulAppSpec) {
+			s.Service = service(corev1.ServicePort{Name: "http", Port: 80})
+			s.Service.Spec.ClusterIP = corev1.ClusterIPNone
+		}))},
+		{name: "gRPC without appProtocol", image: "proxy:1", errors: []string{"appProtocol kubernetes.io/h2c or grpc"}, app: unchanged(set(func(s *v1alpha1.GracefulAppSpec) {
+			s.Template.Spec.Containers[0].ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{GRPC: &corev1.GRPCAction{Port: 8080}}}
+		}))},
+		{name: "the proxy of a mesh", image: "proxy:1", errors: []string{"exclude the pods from the mesh"}, app: unchanged(set(func(s *v1alpha1.GracefulAppSpec) {
+			s.Template.Annotations = map[string]string{"linkerd.io/inject": "ingress"}
+		}))},
 		{name: "UDP", image: "proxy:1", errors: []string{"forwards HTTP only"}, app: unchanged(set(func(s *v1alpha1.GracefulAppSpec) {
 			s.Template.Spec.Containers[0].Ports = append(s.Template.Spec.Containers[0].Ports, corev1.ContainerPort{Name: "dns", ContainerPort: 53, Protocol: corev1.ProtocolUDP})
 			s.Service = service(corev1.ServicePort{Name: "http", Port: 80}, corev1.ServicePort{Name: "dns", Port: 53, Protocol: corev1.ProtocolUDP, TargetPort: intstr.FromString("dns")})
@@ -305,7 +351,7 @@ func TestEachContainerWaitsForTheDrain(t *testing.T) {
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	for i, path := range []string{"/drain", "/drain", ""} {
+	for i, path := range []string{"/drain", "/drained", ""} {
 		hook := p.Deployment.Spec.Template.Spec.Containers[i].Lifecycle.PreStop
 		if got := hook.HTTPGet; (got == nil) != (path == "") || got != nil && *got.Path != path {
 			t.Errorf("container %d: hook %+v, want %q", i, hook, path)

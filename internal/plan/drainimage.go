@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -63,12 +64,22 @@ func (in *input) drainImage() string {
 
 // drainToken returns the token of the live Deployment, or a new one.
 func (in *input) drainToken() string {
-	if c := in.running.liveDrainContainer(); c != nil {
-		for _, e := range c.Env {
-			if e.Name == drainTokenEnv && e.Value != "" {
-				return e.Value
-			}
+	return cmp.Or(in.running.DrainToken(), in.running.DrainProxy.Token)
+}
+
+// drainTokenPattern is the form of crypto/rand.Text, which makes the tokens. Another client could write a value that the kubelet expands.
+var drainTokenPattern = regexp.MustCompile(`^[A-Z2-7]{26}$`)
+
+// DrainToken returns the token of the live Deployment's drain sidecar, or "".
+func (r Running) DrainToken() string {
+	c := r.liveDrainContainer()
+	if c == nil {
+		return ""
+	}
+	for _, e := range c.Env {
+		if e.Name == drainTokenEnv && drainTokenPattern.MatchString(e.Value) {
+			return e.Value
 		}
 	}
-	return in.running.DrainProxy.Token
+	return ""
 }

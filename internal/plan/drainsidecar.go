@@ -30,7 +30,7 @@ const (
 
 // proxiedPort is a port of the app that the Service targets, and the sidecar's port in front of it.
 type proxiedPort struct {
-	name           string
+	name, newName  string // of the sidecar's port, and of the app's port behind it
 	target, listen int32
 	http2          bool
 }
@@ -58,23 +58,25 @@ func (in *input) withDrainSidecar() *corev1.PodTemplateSpec {
 	}
 	template := in.template.DeepCopy()
 	ports := in.sidecarPorts()
-	hook := &corev1.LifecycleHandler{HTTPGet: in.adminCall(ports, "/drain")}
 	for i := range template.Spec.Containers {
 		c := &template.Spec.Containers[i]
-		renamePorts(c, ports.proxied)
-		// A further container, such as an app server behind nginx, may be needed for the requests in flight.
+		path := "/drained" // a further container, such as an app server behind nginx, may be needed for the requests in flight
+		if renamePorts(c, ports.proxied) {
+			path = "/drain"
+		}
 		if preStopOf(in.spec().Template.Spec.Containers[i]) == nil {
-			c.Lifecycle.PreStop = hook
+			c.Lifecycle.PreStop = &corev1.LifecycleHandler{HTTPGet: in.adminCall(ports, path)}
 		}
 	}
 	template.Spec.InitContainers = append([]corev1.Container{in.drainContainer(ports)}, template.Spec.InitContainers...)
 	return template
 }
 
-// renamePorts gives the proxied ports of a container another name, and the probes that use the old name their number. The endpoint controller looks a name
+// renamePorts gives the proxied ports of a container another name, and the probes that use the old name their number. It reports whether there are any. The
+// endpoint controller looks a name
 // up in the containers first, so a name that stayed would bypass the sidecar. A port without a name would not do: server-side apply cannot keep another
 // client from adding one.
-func renamePorts(c *corev1.Container, ports []proxiedPort) {
+func renamePorts(c *corev1.Container, ports []proxiedPort) (found bool) {
 	for i := range c.Ports {
 		p := &c.Ports[i]
 		at := slices.IndexFunc(ports, func(q proxiedPort) bool { return q.name == p.Name })
@@ -86,8 +88,10 @@ func renamePorts(c *corev1.Container, ports []proxiedPort) {
 				*h.port = intstr.FromInt32(p.ContainerPort)
 			}
 		}
-		p.Name = ports[at].newName()
+		p.Name = ports[at].newName
+		found = true
 	}
+	return found
 }
 
 // adminCall returns a call of the admin port by the kubelet.
@@ -100,17 +104,27 @@ func (in *input) adminCall(ports sidecarPorts, path string) *corev1.HTTPGetActio
 // sidecarPorts are the ports of the sidecar.
 type sidecarPorts struct {
 	admin, metrics int32
+	metricsName    string
 	proxied        []proxiedPort
 }
 
-// sidecarPorts chooses numbers that no container of the pod uses.
-func (in *input) sidecarPorts() sidecarPorts {
-	used := map[int32]bool{}
+// usedPorts returns the numbers and names of the ports that the containers declare or that their probes and hooks use.
+func (in *input) usedPorts() (numbers map[int32]bool, names map[string]bool) {
+	numbers, names = map[int32]bool{}, map[string]bool{}
 	for _, c := range slices.Concat(in.template.Spec.Containers, in.template.Spec.InitContainers) {
 		for _, p := range c.Ports {
-			used[p.ContainerPort] = true
+			numbers[p.ContainerPort], names[p.Name] = true, true
+		}
+		for _, h := range handlersOf(c, nil) {
+			numbers[h.port.IntVal] = true // 0 for a name
 		}
 	}
+	return numbers, names
+}
+
+// sidecarPorts chooses numbers and names that no container of the pod uses.
+func (in *input) sidecarPorts() sidecarPorts {
+	used, names := in.usedPorts()
 	free := func(from int32) int32 {
 		for used[from] {
 			from++
@@ -118,11 +132,23 @@ func (in *input) sidecarPorts() sidecarPorts {
 		used[from] = true
 		return from
 	}
-	ports := sidecarPorts{admin: free(drainAdminPort), metrics: free(drainMetricsPort)}
+	freeName := func(format string, n int32) string {
+		for names[fmt.Sprintf(format, n)] {
+			n++
+		}
+		name := fmt.Sprintf(format, n)
+		names[name] = true
+		return name
+	}
+	ports := sidecarPorts{admin: free(drainAdminPort), metrics: free(drainMetricsPort), metricsName: drainMetricsName}
+	if names[drainMetricsName] {
+		ports.metricsName = freeName("drain-m-%d", ports.metrics)
+	}
 	next := int32(firstProxyPort)
 	for _, p := range in.targetedPorts() {
 		p.listen = free(next)
 		next = p.listen + 1
+		p.newName = freeName("app-%d", p.listen)
 		ports.proxied = append(ports.proxied, p)
 	}
 	return ports
@@ -179,13 +205,10 @@ func (in *input) drainContainer(ports sidecarPorts) corev1.Container {
 		c.Ports = append(c.Ports, corev1.ContainerPort{Name: p.name, ContainerPort: p.listen, Protocol: corev1.ProtocolTCP})
 		args = append(args, "--port="+p.String())
 	}
-	c.Ports = append(c.Ports, corev1.ContainerPort{Name: drainMetricsName, ContainerPort: ports.metrics, Protocol: corev1.ProtocolTCP})
+	c.Ports = append(c.Ports, corev1.ContainerPort{Name: ports.metricsName, ContainerPort: ports.metrics, Protocol: corev1.ProtocolTCP})
 	c.Args = args
 	return c
 }
-
-// newName returns the name of the app's port behind the sidecar.
-func (p proxiedPort) newName() string { return fmt.Sprintf("app-%d", p.listen) }
 
 func (p proxiedPort) String() string {
 	text := fmt.Sprintf("%d:%d", p.listen, p.target)

@@ -34,6 +34,8 @@ func (in *input) podsWithoutSidecar() int32 {
 		return d.Status.Replicas
 	case d.Status.ObservedGeneration < d.Generation && last != nil: // the numbers are about an older template
 		return last.PodsWithoutSidecar
+	case in.paused(): // the Deployment creates pods from an older template
+		return d.Status.Replicas - d.Status.UpdatedReplicas
 	case in.running.isRolledOut() || last != nil && last.PodsWithoutSidecar == 0:
 		return 0
 	}
@@ -49,7 +51,7 @@ func (in *input) drainBypass() string {
 	}
 	for _, c := range in.running.Deployment.Spec.Template.Spec.Containers {
 		for _, p := range c.Ports {
-			if protocol(p.Protocol) == corev1.ProtocolTCP && slices.ContainsFunc(sidecar.Ports, func(q corev1.ContainerPort) bool { return q.Name == p.Name }) {
+			if in.isTarget(p) && protocol(p.Protocol) == corev1.ProtocolTCP && slices.ContainsFunc(sidecar.Ports, func(q corev1.ContainerPort) bool { return q.Name == p.Name }) {
 				return fmt.Sprintf("requests bypass the drain sidecar, because another client or an admission webhook has given container %q of Deployment %s a port "+
 					"named %q; remove the port, or rename it", c.Name, in.app.Name, p.Name)
 			}

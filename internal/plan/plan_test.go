@@ -18,7 +18,7 @@ import (
 var update = flag.Bool("update", false, "rewrite testdata/*.out.yaml from the current output of the code")
 
 // drainProxy is the drain sidecar of the cases.
-var drainProxy = plan.DrainProxy{Image: "gracefulapp-drain-proxy:0.1.0", Token: "TOKEN"}
+var drainProxy = plan.DrainProxy{Image: "gracefulapp-drain-proxy:0.1.0", Token: "AAAAAAAAAAAAAAAAAAAAAAAAAA"}
 
 // outcome is the content of a case's out.yaml.
 type outcome struct {

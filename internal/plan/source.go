@@ -26,7 +26,7 @@ func (p Plan) Source(kind, path string) string {
 		return p.deploymentSource(path)
 	case "Pod":
 		if rest, ok := cutPath("spec", path); ok {
-			return p.addedVariables.userPath(podPath.String() + rest)
+			return p.podSource(rest)
 		}
 		if rest, ok := cutPath("metadata", path); ok {
 			return templatePath.Child("metadata").String() + rest
@@ -46,9 +46,30 @@ func (p Plan) Source(kind, path string) string {
 	return specPath.String()
 }
 
+var initContainerIndex = regexp.MustCompile(`^\.initContainers\[(\d+)\]`)
+
+// podSource returns the field of the template that decides a field of the pods. The drain sidecar precedes the user's init containers.
+func (p Plan) podSource(path string) string {
+	if m := initContainerIndex.FindStringSubmatch(path); m != nil && p.Drain != nil {
+		n, err := strconv.Atoi(m[1])
+		switch rest := path[len(m[0]):]; {
+		case err != nil:
+		case n > 0:
+			path = fmt.Sprintf(".initContainers[%d]%s", n-1, rest)
+		case strings.HasPrefix(rest, ".resources"):
+			return drainPath.Child("sidecar").String() + rest
+		case rest == ".image":
+			return drainImagePath.String()
+		default:
+			return drainPath.String()
+		}
+	}
+	return p.addedVariables.userPath(podPath.String() + path)
+}
+
 func (p Plan) deploymentSource(path string) string {
 	if rest, ok := cutPath("spec.template.spec", path); ok {
-		return p.addedVariables.userPath(podPath.String() + rest)
+		return p.podSource(rest)
 	}
 	for _, same := range []string{
 		"spec.template", "spec.selector", "spec.replicas", "spec.strategy", "spec.progressDeadlineSeconds", "spec.revisionHistoryLimit", "metadata.name",
