@@ -283,11 +283,16 @@ type GracefulAppStatus struct {
 
 // TimingStatus has the times that apply to the app, in seconds.
 type TimingStatus struct {
-	// t1: the time that the app has to shut down after SIGTERM, in seconds.
+	// t1: the time that the app has to shut down after SIGTERM, in seconds. With a drain sidecar: how long that waits for the
+	// requests in flight.
 	// +optional
 	ShutdownSeconds int32 `json:"shutdownSeconds,omitempty"`
 
-	// t2: how long the preStop hook delays SIGTERM, in seconds.
+	// With a drain sidecar: how long the app takes to exit when no request is in flight, in seconds. Otherwise absent.
+	// +optional
+	ExitSeconds int32 `json:"exitSeconds,omitempty"`
+
+	// t2: how long the preStop hook delays SIGTERM, in seconds. With a drain sidecar: how long that accepts connections at least.
 	// +optional
 	PreStopSeconds int32 `json:"preStopSeconds,omitempty"`
 
@@ -319,12 +324,12 @@ type TimingStatus struct {
 // change that another client made to the Deployment.
 type DerivationStatus struct {
 	// The version of the derivation that made the pod template. An upgrade of the operator does not change it; a change of
-	// spec.timing or spec.template, or the annotation apps.gracefulapp.dev/derivation, does.
+	// spec.timing, spec.template or spec.drain, or the annotation apps.gracefulapp.dev/derivation, does.
 	// +kubebuilder:validation:Minimum=1
 	// +optional
 	Version int32 `json:"version,omitempty"`
 
-	// SHA-256 of the spec.timing and spec.template from which the Deployment was derived.
+	// SHA-256 of the spec.timing, spec.template and spec.drain from which the Deployment was derived.
 	// +kubebuilder:validation:MinLength=1
 	// +optional
 	SpecDigest string `json:"specDigest,omitempty"`

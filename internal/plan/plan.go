@@ -81,6 +81,7 @@ func (in *input) derivation() v1alpha1.DerivationStatus {
 func timingStatus(in *input) v1alpha1.TimingStatus {
 	return v1alpha1.TimingStatus{
 		ShutdownSeconds:               in.timing.ShutdownSeconds,
+		ExitSeconds:                   in.timing.ExitSeconds,
 		PreStopSeconds:                in.timing.PreStopSeconds,
 		TerminationGracePeriodSeconds: in.timing.TerminationGracePeriodSeconds,
 		StartupBudgetSeconds:          in.startupBudget(),
