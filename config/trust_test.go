@@ -120,6 +120,8 @@ func TestUserWhoWritesAnAppMustBeAllowedToRunPods(t *testing.T) {
 		"a Service":      {`{"spec":{"service":{"spec":{"type":"NodePort"}}}}`, true},
 		"another timing": {`{"spec":{"timing":{"preStopSeconds":7}}}`, true},
 		"an adoption":    {`{"metadata":{"annotations":{"apps.gracefulapp.dev/adopt":"true"}}}`, true},
+		"a drain image":  {`{"metadata":{"annotations":{"apps.gracefulapp.dev/drain-image":"other:1"}}}`, true},
+		"a drain":        {`{"spec":{"drain":{"mode":"Sidecar"}}}`, true},
 		"a pause":        {`{"spec":{"paused":true}}`, true},
 		"a strategy":     {`{"spec":{"strategy":{"rollingUpdate":{"maxUnavailable":1}}}}`, true},
 		"an annotation":  {`{"spec":{"commonMetadata":{"annotations":{"a":"b"}}}}`, true},

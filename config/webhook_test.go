@@ -170,7 +170,7 @@ func TestMatchConditionsCoverTheSpec(t *testing.T) {
 				t.Errorf("%s: match condition compares spec.%s: %t, want %t", name, field, covered, wanted)
 			}
 		}
-		for _, annotation := range []string{v1alpha1.AnnotationAdopt, v1alpha1.AnnotationDerivation} {
+		for _, annotation := range []string{v1alpha1.AnnotationAdopt, v1alpha1.AnnotationDerivation, v1alpha1.AnnotationDrainImage} {
 			if !comparesField(expression, ".metadata.?annotations[?'"+annotation+"']") {
 				t.Errorf("%s: match condition does not compare the annotation %s", name, annotation)
 			}
