@@ -138,6 +138,9 @@ func TestQuickSuiteHasTheControl(t *testing.T) {
 	if len(short.workloads) != 3 || short.workloads[0].name != drainAwareName || !short.workloads[1].sidecar || !short.workloads[2].control {
 		t.Errorf("want the drain-aware app, the drain sidecar and the control, got %d workloads", len(short.workloads))
 	}
+	if sabotaged := short.only(sidecarName).workloads; len(sabotaged) != 2 || !sabotaged[0].sidecar || !sabotaged[1].control {
+		t.Errorf("want the drain sidecar and the control, got %d workloads", len(sabotaged))
+	}
 	if n := len(helloSuite().workloads); n != 5 {
 		t.Errorf("the full suite has %d workloads, want 5", n)
 	}

@@ -90,12 +90,15 @@ func runCommand() *cobra.Command {
 			s := helloSuite()
 			if quick {
 				s = s.quick()
+				if broken, ok := sabotages[o.sabotage]; ok {
+					s = s.only(broken.workload)
+				}
 			}
 			return o.runBatches(c.Context(), chosen, s, rounds)
 		},
 	}
 	o.bind(c)
-	c.Flags().BoolVar(&quick, "quick", false, "run only two scenarios, with the drain-aware GracefulApp and the control")
+	c.Flags().BoolVar(&quick, "quick", false, "run only two scenarios, with the drain-aware GracefulApp, the drain sidecar and the control; with --sabotage only the workload that it breaks, and the control")
 	c.Flags().IntVar(&rounds, "rounds", rounds, "number of times to run the scenarios")
 	return c
 }

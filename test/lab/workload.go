@@ -107,6 +107,12 @@ func (s suite) quick() suite {
 	return s
 }
 
+// only returns the suite with one workload and the controls.
+func (s suite) only(name string) suite {
+	s.workloads = slices.DeleteFunc(s.workloads, func(w *workload) bool { return w.name != name && !w.control })
+	return s
+}
+
 // drainAwareName is the name of the workload to which GracefulApp promises most.
 const drainAwareName = "aware"
 
