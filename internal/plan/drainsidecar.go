@@ -72,10 +72,9 @@ func (in *input) withDrainSidecar() *corev1.PodTemplateSpec {
 	return template
 }
 
-// renamePorts gives the proxied ports of a container another name, and the probes that use the old name their number. It reports whether there are any. The
-// endpoint controller looks a name
-// up in the containers first, so a name that stayed would bypass the sidecar. A port without a name would not do: server-side apply cannot keep another
-// client from adding one.
+// renamePorts gives the proxied ports of a container another name, and the probes that use the old name their number. It reports whether there are any.
+// The endpoint controller looks a name up in the containers first, so a name that stayed would bypass the sidecar. A port without a name would not do:
+// server-side apply cannot keep another client from adding one.
 func renamePorts(c *corev1.Container, ports []proxiedPort) (found bool) {
 	for i := range c.Ports {
 		p := &c.Ports[i]
@@ -183,7 +182,7 @@ func (in *input) drainContainer(ports sidecarPorts) corev1.Container {
 		fmt.Sprintf("--exit-seconds=%d", in.timing.ExitSeconds),
 	}
 	c := corev1.Container{
-		Name: drainContainer, Image: in.drainImage(), RestartPolicy: ptr.To(corev1.ContainerRestartPolicyAlways),
+		Name: drainContainer, Image: in.drainImage(), RestartPolicy: new(corev1.ContainerRestartPolicyAlways),
 		Env: []corev1.EnvVar{
 			{Name: drainTokenEnv, Value: in.drainToken()},
 			{Name: drainAddressEnv, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "status.podIP"}}},
@@ -193,7 +192,7 @@ func (in *input) drainContainer(ports sidecarPorts) corev1.Container {
 			Exec: &corev1.ExecAction{Command: []string{drainBinary, "leaving", fmt.Sprintf("--admin-port=%d", ports.admin)}},
 		}},
 		SecurityContext: &corev1.SecurityContext{
-			AllowPrivilegeEscalation: ptr.To(false), ReadOnlyRootFilesystem: ptr.To(true), RunAsNonRoot: ptr.To(true), RunAsUser: ptr.To(int64(drainUser)),
+			AllowPrivilegeEscalation: new(false), ReadOnlyRootFilesystem: new(true), RunAsNonRoot: new(true), RunAsUser: new(int64(drainUser)),
 			Capabilities:   &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 		},
