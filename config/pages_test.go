@@ -37,10 +37,10 @@ func TestPagesShowTheOutput(t *testing.T) {
 			if len(commands) < least {
 				t.Errorf("want %d commands, got %v", least, commands)
 			}
-			if !strings.HasPrefix(commands[0].line, "kubectl apply -f config/samples/apps") {
+			if !strings.HasPrefix(commands[0].line, "kubectl apply -f config/samples/") {
 				run(t, "kubectl apply -f config/samples/apps_v1alpha1_gracefulapp.yaml")
 			}
-			defer run(t, "kubectl delete gapp,hpa hello --ignore-not-found")
+			defer run(t, "kubectl delete gapp,hpa hello web --ignore-not-found")
 			for _, command := range commands {
 				if output := run(t, command.line); oneLine(output) != oneLine(command.output) {
 					t.Errorf("$ %s\n%s\nThe page shows:\n%s", command.line, output, command.output)
