@@ -26,6 +26,8 @@ type Config struct {
 	Times Times
 	// Shutdown is t1, how long the requests in flight may take after the listeners are closed.
 	Shutdown time.Duration
+	// Accept is how long connections are accepted after t2 if they keep coming.
+	Accept time.Duration
 }
 
 // Port is a port of the proxy and the app's port behind it.
@@ -45,7 +47,7 @@ const (
 )
 
 const (
-	// acceptDuration is how long the proxy accepts connections after t2 if they keep coming.
+	// acceptDuration is the default of Config.Accept, from which the operator derives t3.
 	acceptDuration = 10 * time.Second
 	// retireDuration is how long the proxy waits for requests on idle connections before it closes them.
 	retireDuration = time.Second
@@ -54,7 +56,7 @@ const (
 // drainConfig returns the times of package drain. Its shutdown begins at t2, when the proxy begins to close, and not at SIGTERM.
 func (c Config) drainConfig() drain.Config {
 	request := retireDuration + c.Shutdown
-	return drain.Config{PreStop: c.Times.PreStop, Shutdown: acceptDuration + request, Request: request}
+	return drain.Config{PreStop: c.Times.PreStop, Shutdown: c.Accept + request, Request: request}
 }
 
 // ParseConfig reads the arguments of the program, and the environment: POD_IP and DRAIN_PROXY_TOKEN.
@@ -71,15 +73,16 @@ func ParseConfig(args []string, env func(string) string) (Config, error) {
 	for _, f := range []struct {
 		name, usage string
 		value       *time.Duration
-		seconds     int
+		given       time.Duration
 	}{
-		{name: "request-seconds", usage: "R, the longest request", value: &c.Times.Request, seconds: 15},
-		{name: "prestop-seconds", usage: "t2, how long proxies may need to learn of the pod's deletion", value: &c.Times.PreStop, seconds: 5},
-		{name: "shutdown-seconds", usage: "t1, how long requests may take after the last one was accepted", value: &c.Shutdown, seconds: 20},
-		{name: "exit-seconds", usage: "s, how long the app takes to exit when no request is in flight", value: &c.Times.Exit, seconds: 5},
+		{name: "request-seconds", usage: "R, the longest request", value: &c.Times.Request, given: 15 * time.Second},
+		{name: "prestop-seconds", usage: "t2, how long proxies may need to learn of the pod's deletion", value: &c.Times.PreStop, given: 5 * time.Second},
+		{name: "shutdown-seconds", usage: "t1, how long requests may take after the last one was accepted", value: &c.Shutdown, given: 20 * time.Second},
+		{name: "exit-seconds", usage: "s, how long the app takes to exit when no request is in flight", value: &c.Times.Exit, given: 5 * time.Second},
+		{name: "accept-seconds", usage: "how long connections are accepted after t2 if they keep coming", value: &c.Accept, given: acceptDuration},
 	} {
-		*f.value = time.Duration(f.seconds) * time.Second
-		flags.Func(f.name, fmt.Sprintf("%s (default %d)", f.usage, f.seconds), func(text string) error {
+		*f.value = f.given
+		flags.Func(f.name, fmt.Sprintf("%s (default %.0f)", f.usage, f.given.Seconds()), func(text string) error {
 			seconds, err := strconv.ParseUint(text, 10, 31)
 			*f.value = time.Duration(seconds) * time.Second
 			return err

@@ -13,7 +13,7 @@ import (
 func TestParseConfig(t *testing.T) {
 	env := map[string]string{"POD_IP": "192.0.2.1", "DRAIN_PROXY_TOKEN": "secret"}
 	get := func(name string) string { return env[name] }
-	got, err := ParseConfig([]string{"--port=18080:8080", "--port=18082:9090/h2c", "--request-seconds=1", "--prestop-seconds=2", "--shutdown-seconds=6"}, get)
+	got, err := ParseConfig([]string{"--port=18080:8080", "--port=18082:9090/h2c", "--request-seconds=1", "--prestop-seconds=2", "--shutdown-seconds=6", "--accept-seconds=0"}, get)
 	want := Config{
 		Ports: []Port{{Listen: 18080, Target: 8080}, {Listen: 18082, Target: 9090, HTTP2: true}}, Admin: 18081, Metrics: 18090, App: "192.0.2.1", Token: "secret",
 		Times: Times{Request: time.Second, PreStop: 2 * time.Second, Exit: 5 * time.Second}, Shutdown: 6 * time.Second,
@@ -43,7 +43,7 @@ func TestParseConfig(t *testing.T) {
 
 // The listeners close acceptDuration after t2 at the latest, and t1 is left from then on.
 func TestBoundsOfTheDrain(t *testing.T) {
-	c := Config{Times: Times{PreStop: 5 * time.Second}, Shutdown: 6 * time.Second}.drainConfig()
+	c := Config{Times: Times{PreStop: 5 * time.Second}, Shutdown: 6 * time.Second, Accept: acceptDuration}.drainConfig()
 	if accept := c.Shutdown - c.Request; accept != 10*time.Second || c.Request != 7*time.Second {
 		t.Errorf("accepts for %s after t2 and has %s for the rest", accept, c.Request)
 	}

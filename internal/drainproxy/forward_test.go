@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -131,5 +132,30 @@ func TestAnHTTP1ClientOfAnHTTP2Port(t *testing.T) {
 	})
 	if a := p.send(http.MethodGet, "/"); a.status != http.StatusBadGateway {
 		t.Errorf("%+v, want 502: this app accepts HTTP/2 only", a)
+	}
+}
+
+// A server that closes an idle connection may do so at the moment at which the proxy sends a POST on it, which is then lost. So the proxy closes first: Node
+// does it after 5 s.
+func TestTheProxyClosesIdleConnectionsFirst(t *testing.T) {
+	t.Parallel()
+	closed := make(chan error, 1)
+	p := startPod(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		c, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer func() { _ = c.Close() }()
+		_, _ = rw.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		_ = rw.Flush()
+		_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_, err = rw.ReadByte()
+		closed <- err
+	}))
+	if a := p.send(http.MethodPost, "/"); a.err != nil || a.status != http.StatusOK {
+		t.Fatalf("%+v", a)
+	}
+	if err := <-closed; err != io.EOF {
+		t.Errorf("the app's connection is still open after 5 s: %v", err)
 	}
 }

@@ -57,7 +57,7 @@ func startPod(t *testing.T, handler http.Handler, configure ...func(*Config)) *p
 	listener, admin, metrics, appListener := listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0")
 	c := Config{
 		Ports: []Port{{Listen: port(listener), Target: port(appListener)}}, Admin: port(admin), Metrics: port(metrics), App: "127.0.0.1", Token: testToken,
-		Times: Times{Request: 500 * time.Millisecond, PreStop: 300 * time.Millisecond, Exit: time.Second}, Shutdown: time.Second,
+		Times: Times{Request: 500 * time.Millisecond, PreStop: 300 * time.Millisecond, Exit: time.Second}, Shutdown: time.Second, Accept: acceptDuration,
 	}
 	for _, f := range configure {
 		f(&c)
