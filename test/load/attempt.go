@@ -34,6 +34,7 @@ var errNotSent = errors.New("the request never reached the transport")
 type recordingTransport struct {
 	target  string
 	calls   bool // the requests are gRPC calls
+	trailed bool // the requests have a trailer, and the responses must have one
 	timeout time.Duration
 	lanes   []*http.Transport
 	abort   context.Context // its end cancels requests in flight
@@ -44,7 +45,7 @@ type recordingTransport struct {
 }
 
 func newRecordingTransport(t Target) *recordingTransport {
-	w := &recordingTransport{target: t.Name, calls: t.Mode == GRPC, timeout: Timeout, abort: context.Background(), pending: map[uint64]*attempt{}}
+	w := &recordingTransport{target: t.Name, calls: t.Mode == GRPC, trailed: t.Trailers, timeout: Timeout, abort: context.Background(), pending: map[uint64]*attempt{}}
 	lanes := 1
 	if t.Mode != NewConnection {
 		lanes = t.Connections
@@ -64,6 +65,7 @@ func newRecordingTransport(t Target) *recordingTransport {
 		w.lanes = append(w.lanes, &http.Transport{
 			DialContext: dial, DisableKeepAlives: t.Mode == NewConnection, DisableCompression: true,
 			MaxIdleConnsPerHost: 1, IdleConnTimeout: idleTimeout, Protocols: protocols,
+			ExpectContinueTimeout: Timeout, // a request that gets no 100 Continue is lost
 		})
 	}
 	return w
@@ -143,6 +145,9 @@ func (w *recordingTransport) RoundTrip(req *http.Request) (*http.Response, error
 	req = req.Clone(ctx)
 	req.Header.Del(seqHeader)
 	req.Header.Set(idHeader, requestID(w.target, seq))
+	if w.trailed {
+		addTrailer(req)
+	}
 	resp, err := w.lanes[seq%uint64(len(w.lanes))].RoundTrip(req)
 	if err != nil {
 		release()
@@ -153,6 +158,9 @@ func (w *recordingTransport) RoundTrip(req *http.Request) (*http.Response, error
 	a.answered(resp.Header)
 	if w.calls && resp.StatusCode == http.StatusOK { // a response with another HTTP status has no grpc-status
 		resp.Body = newCallBody(resp)
+	}
+	if w.trailed && resp.StatusCode == http.StatusOK {
+		resp.Body = &trailedBody{ReadCloser: resp.Body, response: resp}
 	}
 	resp.Body = &watchedBody{ReadCloser: resp.Body, attempt: a, release: release}
 	return resp, nil

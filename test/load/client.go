@@ -49,6 +49,10 @@ type Target struct {
 	// Delay is the time by which the client hears later of an answer, and of the close of a connection, than a client in the cluster. It simulates a
 	// client that is far away. Not for WebSocket.
 	Delay time.Duration `json:"delay,omitempty"`
+	// Expect means that a POST sends its body after the server's 100 Continue. Trailers means that its body is chunked and followed by a trailer, and that
+	// the response must have a trailer too. Only for POST.
+	Expect   bool `json:"expect,omitempty"`
+	Trailers bool `json:"trailers,omitempty"`
 }
 
 // Client sends the requests of one target.
@@ -81,8 +85,8 @@ func NewClient(t Target) (*Client, error) {
 	return &Client{target: t, sender: newHTTPSender(t)}, nil
 }
 
-// maxBody bounds the body of a POST, in bytes.
-const maxBody = 1 << 20
+// maxBody bounds the body of a POST, in bytes. The targets of a process share the bytes.
+const maxBody = 100 << 20
 
 func (t Target) check() error {
 	u, err := url.Parse(t.URL)
@@ -117,8 +121,8 @@ func (t Target) checkBody() error {
 		return fmt.Errorf("want the method GET or POST, not %q", t.Method)
 	case t.Body < 0 || t.Body > maxBody:
 		return fmt.Errorf("want a body of 0 to %d bytes, not %d", maxBody, t.Body)
-	case t.Body > 0 && t.Method != http.MethodPost:
-		return errors.New("only a POST has a body")
+	case (t.Body > 0 || t.Expect || t.Trailers) && t.Method != http.MethodPost:
+		return errors.New("only a POST has a body, waits for 100 Continue or has trailers")
 	}
 	return nil
 }

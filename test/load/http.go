@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"sync"
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
@@ -45,7 +46,26 @@ func (t Target) request() vegeta.Target {
 		r, _ := call(t.URL)
 		return r
 	}
-	return vegeta.Target{Method: cmp.Or(t.Method, http.MethodGet), URL: t.URL, Body: bytes.Repeat([]byte("x"), t.Body)}
+	request := vegeta.Target{Method: cmp.Or(t.Method, http.MethodGet), URL: t.URL, Body: body(t.Body), Header: http.Header{}}
+	if t.Expect {
+		request.Header.Set("Expect", "100-continue")
+	}
+	return request
+}
+
+// largest is the largest body so far; it contains the others.
+var largest struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func body(n int) []byte {
+	largest.mu.Lock()
+	defer largest.mu.Unlock()
+	if len(largest.text) < n {
+		largest.text = bytes.Repeat([]byte("x"), n)
+	}
+	return largest.text[:n]
 }
 
 func (s *httpSender) stop() {

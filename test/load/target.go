@@ -8,7 +8,7 @@ import (
 )
 
 // TargetUsage describes the text form of a Target, which String writes and ParseTarget reads.
-const TargetUsage = "NAME=URL,rate=N,mode=new|keep-alive|h2c|grpc|websocket[,connections=N][,method=POST][,body=BYTES][,delay=100ms]: N requests per second"
+const TargetUsage = "NAME=URL,rate=N,mode=new|keep-alive|h2c|grpc|websocket[,connections=N][,method=POST][,body=BYTES][,delay=100ms][,expect][,trailers]: N requests per second"
 
 // String returns the text form of the target.
 func (t Target) String() string {
@@ -24,6 +24,12 @@ func (t Target) String() string {
 	}
 	if t.Delay > 0 {
 		text += fmt.Sprintf(",delay=%s", t.Delay)
+	}
+	if t.Expect {
+		text += ",expect"
+	}
+	if t.Trailers {
+		text += ",trailers"
 	}
 	return text
 }
@@ -60,6 +66,10 @@ func (t *Target) set(setting string) error {
 		t.Body, err = strconv.Atoi(value)
 	case "delay":
 		t.Delay, err = time.ParseDuration(value)
+	case "expect":
+		t.Expect = true
+	case "trailers":
+		t.Trailers = true
 	default:
 		return fmt.Errorf("unknown setting %q; want %s", setting, TargetUsage)
 	}

@@ -3,14 +3,15 @@
 //
 // Environment variables are its settings: PORT (8080), ADMIN_PORT (PORT) of /drain, STARTUP_SEC (25), REQUEST_SEC (5), and those of package drain.
 // LATE_CONNECTIONS=refused closes the listener at SIGTERM, as most servers do; the lab's controls have it. AT_SIGTERM=exit exits at SIGTERM at once, as a
-// server that knows nothing of signals.
+// server that knows nothing of signals; AT_SIGTERM=ignore goes on, as a server that a shell has started.
 // Paths:
 //
-//	/           works for REQUEST_SEC, or for N with /?seconds=N; reads a body, if the client sends one, and returns its length
+//	/           works for REQUEST_SEC, or for N with /?seconds=N; reads a body, if the client sends one, and returns its length and its trailers
 //	/stream     writes a line each 100 ms for REQUEST_SEC, or for N with /stream?seconds=N; the last one is "end"
 //	/sleep      is / under the name that hello has for it
 //	/ws         WebSocket: echoes each message; sends the message "going away" when it drains
-//	/livez      200 as long as the server answers, also while it drains
+//	/livez      200 as long as the server answers, also while it drains; 500 after a call of /hang
+//	/hang       makes /livez fail, so that the kubelet restarts the container
 //	/readyz     200 as long as the server answers, also while it drains
 //	/drain      the httpGet preStop hook
 package main
@@ -34,7 +35,12 @@ import (
 
 func main() {
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil)).With("pid", os.Getpid())
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	ctx, stop := context.WithCancel(context.Background())
+	if os.Getenv("AT_SIGTERM") == "ignore" {
+		signal.Ignore(syscall.SIGTERM)
+	} else {
+		ctx, stop = signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	}
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	err := serveFromEnv(ctx, log)

@@ -134,6 +134,23 @@ func (e *endpoints) dial(ctx context.Context, network, _ string) (net.Conn, erro
 	return (&net.Dialer{}).DialContext(ctx, network, e.current.Load().address)
 }
 
+func TestIgnoresSIGTERM(t *testing.T) {
+	p := startPod(t, "AT_SIGTERM=ignore")
+	p.signal(syscall.SIGTERM)
+	response, err := http.Get("http://" + p.address + "/stream?seconds=0.5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		t.Error(err)
+	}
+	p.signal(syscall.SIGKILL)
+	if code := p.exitCode(); code != -1 {
+		t.Errorf("exit code %d, want the end by a signal", code)
+	}
+}
+
 // A server that knows nothing of signals drops the requests in flight.
 func TestExitAtSIGTERM(t *testing.T) {
 	p := startPod(t, "AT_SIGTERM=exit")

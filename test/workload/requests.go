@@ -42,7 +42,15 @@ func (s *server) work(w http.ResponseWriter, r *http.Request, d time.Duration) {
 		text += fmt.Sprintf(", %d bytes read", n)
 	}
 	s.setServedBy(w)
+	setTrailer(w, r)
 	answer(w, text)
+}
+
+// setTrailer sends the request's trailer, which net/http fills when the body has been read, back as the response's.
+func setTrailer(w http.ResponseWriter, r *http.Request) {
+	for name, values := range r.Trailer {
+		w.Header()[http.TrailerPrefix+name] = values
+	}
 }
 
 // handleStream writes its response line by line. If a drain begins after the header, this response cannot have `Connection: close`; the next

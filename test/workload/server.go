@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"os"
+	"sync/atomic"
 
 	"github.com/gracefulapp/gracefulapp/drain"
 )
@@ -12,6 +13,7 @@ type server struct {
 	drainer  *drain.Drainer
 	hostname string // the pod's name
 	ledger   *ledger
+	hangs    atomic.Bool // /livez fails
 }
 
 func newServer(s settings, l *ledger) *server {
@@ -25,12 +27,24 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("/sleep", s.handleWork)
 	mux.HandleFunc("/stream", s.handleStream)
 	mux.HandleFunc("/ws", s.handleWebSocket)
-	mux.HandleFunc("/livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, "alive") })
+	mux.HandleFunc("/livez", s.handleLivez)
+	mux.HandleFunc("/hang", func(w http.ResponseWriter, _ *http.Request) {
+		s.hangs.Store(true)
+		answer(w, "the kubelet will restart this container")
+	})
 	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) { answer(w, string(s.drainer.State())) })
 	if s.settings.adminPort == s.settings.port {
 		mux.Handle("/drain", s.drainer.PreStop())
 	}
 	return s.record(mux)
+}
+
+func (s *server) handleLivez(w http.ResponseWriter, _ *http.Request) {
+	if s.hangs.Load() {
+		http.Error(w, "hangs", http.StatusInternalServerError)
+		return
+	}
+	answer(w, "alive")
 }
 
 // record writes each request to the ledger.
