@@ -73,7 +73,7 @@ func rejected(app *v1alpha1.GracefulApp) *v1alpha1.GracefulApp {
 	return app
 }
 
-// deploy deploys both workloads and prints the timing that the operator derived for the GracefulApp.
+// deploy deploys the workloads and prints the timing that the operator derived for the GracefulApp.
 func (d *demo) deploy(ctx context.Context) error {
 	timing := d.lab.App().Spec.Timing
 	d.screen.Title(fmt.Sprintf("2. %s as a GracefulApp: it starts in %d s, its longest request takes %d s", lab.DemoApp, timing.StartupSeconds, timing.RequestSeconds))
@@ -86,42 +86,44 @@ func (d *demo) deploy(ctx context.Context) error {
 		return errors.New("the GracefulApp is Ready but has no status.timing")
 	}
 	d.screen.Say("Ready after %.0f s. Each of its pods terminates like this:\n\n%s", time.Since(start).Seconds(), timeline(*app.Status.Timing))
+	d.screen.Say("\n%s runs the same image as a server that exits at SIGTERM at once. The drain\nsidecar in its pods keeps SIGTERM from it until no request is in flight.", lab.DemoSidecar)
 	d.screen.Say("\nFor comparison, %s runs the same image as a plain Deployment\nand Service, without probes and without a preStop hook. It closes its listener at\nSIGTERM, as most servers do.", lab.DemoControl)
 	return nil
 }
 
 // Live implements lab.DemoView.
-func (d *demo) Live(step string, app, control load.Count) string {
-	return fmt.Sprintf("  %-17s  hello %s sent, %s lost   naive %s sent, %s lost", step, report.Thousands(app.Requests), report.Thousands(app.Lost),
-		report.Thousands(control.Requests), report.Thousands(control.Lost))
+func (d *demo) Live(step string, n lab.DemoCounts) string {
+	lost := func(c load.Count) string { return report.Thousands(c.Lost) + "/" + report.Thousands(c.Requests) }
+	return fmt.Sprintf("  %-17s  lost: hello %s, sidecar %s, naive %s", step, lost(n.App), lost(n.Sidecar), lost(n.Control))
 }
 
 // Settled implements lab.DemoView.
-func (d *demo) Settled(step string, took time.Duration, app, control load.Count) {
-	d.screen.Say("  %-17s  settled after %3.0f s; lost so far: hello %s, naive %s", step, took.Seconds(),
-		report.Thousands(app.Lost), report.Thousands(control.Lost))
+func (d *demo) Settled(step string, took time.Duration, n lab.DemoCounts) {
+	d.screen.Say("  %-17s  settled after %3.0f s; lost: hello %s, sidecar %s, naive %s", step, took.Seconds(),
+		report.Thousands(n.App.Lost), report.Thousands(n.Sidecar.Lost), report.Thousands(n.Control.Lost))
 }
 
 // report shows the table, the lost requests and the verdict, and writes the files that the flags name.
 func (d *demo) report(found report.Run) error {
 	s := found.Scenarios[0]
-	app, control := s.Workloads[0], s.Workloads[1]
+	app, sidecar, control := s.Workloads[0], s.Workloads[1], s.Workloads[2]
 	d.screen.Title("4. Requests and losses")
 	d.screen.Say("%s", table(found))
-	if all := app.Total().Add(control.Total()); all.Late > 0 {
+	if all := app.Total().Add(sidecar.Total()).Add(control.Total()); all.Late > 0 {
 		d.screen.Say("%s of %s requests were sent more than %s late, because the machine was busy.\nAll of them were sent.",
 			report.Thousands(all.Late), report.Thousands(all.Requests), load.LateAfter)
 	}
 	if err := write(found, d.options); err != nil {
 		return err
 	}
-	for _, line := range lostLines(app) {
+	for _, line := range append(lostLines(app), lostLines(sidecar)...) {
 		d.screen.Say("%s", line)
 	}
 	if err := failure(s); err != nil {
 		return err
 	}
-	d.screen.Say("\nGracefulApp lost none of %s requests; the plain Deployment lost %s of %s.", report.Thousands(app.Total().Requests),
+	d.screen.Say("\nGracefulApp lost none of %s requests, and none of %s with the drain sidecar;\nthe plain Deployment lost %s of %s.",
+		report.Thousands(app.Total().Requests), report.Thousands(sidecar.Total().Requests),
 		report.Thousands(control.Total().Lost), report.Thousands(control.Total().Requests))
 	return nil
 }

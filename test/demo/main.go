@@ -1,10 +1,10 @@
 // Command demo demonstrates GracefulApp on a running cluster. The API server rejects a spec that would lose requests. A GracefulApp that is scaled
-// and rolled out under load loses no request, while a plain Deployment of the same image loses some.
+// and rolled out under load loses no request, with a drain endpoint or with the drain sidecar, while a plain Deployment of the same image loses some.
 //
 //	demo confirm    shows the cluster of KUBECONFIG and asks for confirmation
 //	demo run        runs the demonstration
 //
-// It exits with 1 if the GracefulApp lost a request or the plain Deployment lost none, with 2 if an argument is wrong, with 3 if the machine was too busy
+// It exits with 1 if a GracefulApp lost a request or the plain Deployment lost none, with 2 if an argument is wrong, with 3 if the machine was too busy
 // to prove anything, and with 130 if it was interrupted.
 //
 // The operator must be deployed before; `make demo` does that. The scenario is part of the lab (test/lab/demo.go); this program is its look. All figures
@@ -95,8 +95,8 @@ func runConfirm(args []string) error {
 		return err
 	}
 	return testbed.Confirm(fmt.Sprintf("make demo installs the CRD and the operator (namespace gracefulapp-system) in\n"+
-		"this cluster. It runs up to 12 pods and about %d requests per second in the\n"+
-		"namespace %s. Afterwards it deletes only the load generators.", lab.DemoRate*2, namespace), *yes)
+		"this cluster. It runs up to 18 pods and about %d requests per second in the\n"+
+		"namespace %s. Afterwards it deletes only the load generators.", lab.DemoRate*3, namespace), *yes)
 }
 
 type options struct {

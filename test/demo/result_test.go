@@ -35,7 +35,7 @@ func lossesAt(n int, client string, sent, lost int) []report.Loss {
 
 func goodRun() report.Run {
 	var events []report.Event
-	for _, workload := range []string{lab.DemoApp, lab.DemoControl} {
+	for _, workload := range []string{lab.DemoApp, lab.DemoSidecar, lab.DemoControl} {
 		events = append(events,
 			report.Event{Workload: workload, Text: "scale-up 2 -> 5", At: at(10), Settled: at(20)},
 			report.Event{Workload: workload, Text: "scale-down 5 -> 1", At: at(30), Settled: at(40)},
@@ -46,7 +46,8 @@ func goodRun() report.Run {
 			{Client: slow, Count: load.Count{Requests: 7_000, Lost: lost}}, {Client: kept, Count: load.Count{Requests: 14_234}},
 		}}
 	}
-	app, control := workload(lab.DemoApp, "GracefulApp hello", 0), workload(lab.DemoControl, "plain Deployment hello-naive", 2519)
+	app, sidecar := workload(lab.DemoApp, "GracefulApp hello", 0), workload(lab.DemoSidecar, "GracefulApp hello-sidecar", 0)
+	control := workload(lab.DemoControl, "plain Deployment hello-naive", 2519)
 	for _, losses := range [][]report.Loss{
 		lossesAt(1505, slow, 10, 10),
 		lossesAt(73, slow, 39, 41), // lost after the step
@@ -58,7 +59,7 @@ func goodRun() report.Run {
 	}
 	return report.Run{
 		Machine:   report.Machine{Kubernetes: "v1.37.2", CPUs: 2, MemoryGiB: 24, Nodes: make([]report.Node, 2)},
-		Scenarios: []report.Scenario{{Name: "demo", Events: events, Workloads: []report.Workload{app, control}}},
+		Scenarios: []report.Scenario{{Name: "demo", Events: events, Workloads: []report.Workload{app, sidecar, control}}},
 	}
 }
 
@@ -67,11 +68,14 @@ func TestTables(t *testing.T) {
 GracefulApp hello               21,234               0           0        0        0
   new connections, 1 s each      7,000               0           0        0        0
   keep-alive, at once           14,234               0           0        0        0
+GracefulApp hello-sidecar       21,234               0           0        0        0
+  new connections, 1 s each      7,000               0           0        0        0
+  keep-alive, at once           14,234               0           0        0        0
 plain Deployment hello-naive    21,234           1,505          74      938        2
   new connections, 1 s each      7,000           1,505          74      938        2
   keep-alive, at once           14,234               0           0        0        0
 
-90 s of load, open loop, 240 requests per second to each:
+90 s of load, open loop, 180 requests per second to each:
 2 -> 5 -> 1 -> 3 pods and a rollout.
 2 CPUs and 24 GiB memory carry 2 nodes, control plane and load;
 Kubernetes v1.37.2.`
@@ -87,7 +91,7 @@ Kubernetes v1.37.2.`
 	if err != nil || !strings.Contains(string(md), "| **GracefulApp hello** | **21,234** | **0** |") {
 		t.Errorf("Markdown %v:\n%s", err, md)
 	}
-	if back, err := report.Read(o.jsonFile); err != nil || back.Scenarios[0].Workloads[1].Total().Lost != 2519 {
+	if back, err := report.Read(o.jsonFile); err != nil || back.Scenarios[0].Workloads[2].Total().Lost != 2519 {
 		t.Errorf("JSON: %v, %+v", err, back.Scenarios)
 	}
 }
@@ -140,12 +144,12 @@ func TestVerdict(t *testing.T) {
 	for _, tc := range []struct {
 		name            string
 		faults, tooBusy []string
-		late            int // of 42,468 requests
+		late            int // of 63,702 requests
 		want            string
 		code            int
 	}{
-		{name: "passed", late: 4246},
-		{name: "nothing lost, a tenth late", late: 4247, want: "too busy: 10.0 % of the requests", code: testbed.ExitTooBusy},
+		{name: "passed", late: 6370},
+		{name: "nothing lost, a tenth late", late: 6371, want: "too busy: 10.0 % of the requests", code: testbed.ExitTooBusy},
 		{name: "failed", faults: []string{"hello: 1 of 7,000 requests were lost", "1.0 % late"}, want: "requests were lost\n      1.0 % late", code: testbed.ExitFailed},
 		{name: "too busy", tooBusy: []string{"hello: 1 of 7,000 requests were lost", "11.0 % late"}, want: "too busy\n      hello: 1", code: testbed.ExitTooBusy},
 	} {

@@ -17,13 +17,14 @@ import (
 // The names of the demo's workloads.
 const (
 	DemoApp     = "hello"
+	DemoSidecar = "hello-sidecar"
 	DemoControl = "hello-naive"
 )
 
-// Load on each workload of the demo in requests per second. DemoRate makes demoRequests in 85 s without overloading two cores.
+// Load on each workload of the demo in requests per second. DemoRate makes demoRequests in 112 s without overloading two cores.
 const (
-	demoSlowRate      = 80
-	demoKeepAliveRate = 160
+	demoSlowRate      = 60
+	demoKeepAliveRate = 120
 	DemoRate          = demoSlowRate + demoKeepAliveRate
 	// demoRequests is the least number of requests to each workload, and demoLimit bounds the time until they are sent.
 	demoRequests = 20_000
@@ -44,6 +45,7 @@ func demoSuite() suite {
 	return suite{
 		workloads: []*workload{
 			{name: DemoApp, share: 1, title: "GracefulApp " + DemoApp, managed: true, probed: true, drainAware: true, build: managed},
+			{name: DemoSidecar, share: 1, title: "GracefulApp " + DemoSidecar, managed: true, probed: true, drainAware: true, sidecar: true, build: managed},
 			{name: DemoControl, share: 1, title: "plain Deployment " + DemoControl, control: true, build: naive},
 		},
 		clients: []clientKind{
@@ -60,12 +62,15 @@ type DemoOptions struct{ WorkloadImage, LoadgenImage, Cluster string }
 // DemoView shows the progress of the demo.
 type DemoView interface {
 	// Live returns the progress line under load.
-	Live(step string, app, control load.Count) string
-	// Settled shows that both workloads are settled after a step.
-	Settled(step string, took time.Duration, app, control load.Count)
+	Live(step string, counts DemoCounts) string
+	// Settled shows that all workloads are settled after a step.
+	Settled(step string, took time.Duration, counts DemoCounts)
 }
 
-// Demo is the scenario that `make demo` shows: a GracefulApp and a plain Deployment of the same image, with the same load.
+// DemoCounts are the counts of the demo's workloads so far.
+type DemoCounts struct{ App, Sidecar, Control load.Count }
+
+// Demo is the scenario that `make demo` shows: a GracefulApp, one with the drain sidecar and a plain Deployment of the same image, with the same load.
 type Demo struct {
 	lab     *lab
 	view    DemoView
@@ -78,12 +83,20 @@ func NewDemo(t *testbed.Testbed, screen *testbed.Screen, o DemoOptions, view Dem
 	all := options{workloadImage: o.WorkloadImage, loadgenImage: o.LoadgenImage, cluster: o.Cluster}
 	d := &Demo{lab: newLab(t, screen, all, demoSuite()), view: view}
 	d.lab.live = func(text string) string {
-		return view.Live(cmp.Or(d.step, text), d.count(DemoApp), d.count(DemoControl))
+		return view.Live(cmp.Or(d.step, text), d.counts())
 	}
 	return d
 }
 
-func (d *Demo) count(workload string) load.Count { return d.lab.current.traffic.count(workload) }
+func (d *Demo) counts() DemoCounts {
+	traffic := d.lab.current.traffic
+	return DemoCounts{App: traffic.count(DemoApp), Sidecar: traffic.count(DemoSidecar), Control: traffic.count(DemoControl)}
+}
+
+// leastRequests returns the number of requests of the workload that got fewest.
+func (c DemoCounts) leastRequests() int {
+	return min(c.App.Requests, c.Sidecar.Requests, c.Control.Requests)
+}
 
 // App returns the GracefulApp before it is applied.
 func (d *Demo) App() *v1alpha1.GracefulApp {
@@ -91,7 +104,7 @@ func (d *Demo) App() *v1alpha1.GracefulApp {
 	return w.build(w, d.lab.suite.profile, d.lab.options.workloadImage)[0].(*v1alpha1.GracefulApp)
 }
 
-// Deploy deploys both workloads and waits until they are settled. It returns the GracefulApp.
+// Deploy deploys the workloads and waits until they are settled. It returns the GracefulApp.
 func (d *Demo) Deploy(ctx context.Context) (*v1alpha1.GracefulApp, error) {
 	if err := d.lab.start(ctx); err != nil {
 		return nil, err
@@ -125,7 +138,7 @@ func (d *Demo) scenario() scenario {
 	}
 }
 
-// demoStep is a change of both workloads.
+// demoStep is a change of all workloads.
 type demoStep struct{ text, patch string }
 
 func demoSteps(version string) []demoStep {
@@ -152,7 +165,7 @@ func (d *Demo) runSteps(ctx context.Context, r *round) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, demoLimit)
 	defer cancel()
-	for min(d.count(DemoApp).Requests, d.count(DemoControl).Requests) < demoRequests {
+	for d.counts().leastRequests() < demoRequests {
 		if err := r.runSteadyPhase(ctx); err != nil {
 			return err
 		}
@@ -167,6 +180,6 @@ func (d *Demo) runStep(ctx context.Context, r *round, s demoStep) error {
 	if err := r.changeSilently(ctx, s.text, func(w *workload) error { return w.patch(ctx, d.lab.testbed, s.patch) }); err != nil {
 		return err
 	}
-	d.view.Settled(s.text, time.Since(begin), d.count(DemoApp), d.count(DemoControl))
+	d.view.Settled(s.text, time.Since(begin), d.counts())
 	return nil
 }
