@@ -62,3 +62,21 @@ func TestPartialResultTellsUnprovenClients(t *testing.T) {
 		t.Errorf("unproven are %v, want %v", got, want)
 	}
 }
+
+func TestStepsAreNotRepeatedAfterAFault(t *testing.T) {
+	lose := func(workload, client string) bool {
+		return lostPromised(helloSuite().partialResult(func(w, c string) load.Count {
+			n := load.Count{Requests: 10}
+			if w == workload && c == client {
+				n.Lost = 1
+			}
+			return n
+		}))
+	}
+	if !lose(drainAwareName, "POST") || !lose(sidecarName, "new") {
+		t.Error("a promised request was lost")
+	}
+	if lose("naive", "POST") || lose(drainAwareName, "idle") || lose("sleep", "POST") {
+		t.Error("no promised request was lost")
+	}
+}

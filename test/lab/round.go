@@ -90,7 +90,8 @@ func (r *round) prepare(ctx context.Context) error {
 const maxStepRuns = 3
 
 // runSteps runs the steps, with steady load before and after. If each client of the control or each step of the tutorial must lose a request, it repeats
-// the steps until each has, because it is chance whether a client's request meets a terminating pod. GracefulApps may lose nothing in any repetition.
+// the steps until each has, because it is chance whether a client's request meets a terminating pod. GracefulApps may lose nothing in any repetition; if one
+// has, the scenario has failed, and a repetition changes nothing.
 func (r *round) runSteps(ctx context.Context) error {
 	if err := r.runSteadyPhase(ctx); err != nil {
 		return err
@@ -103,11 +104,18 @@ func (r *round) runSteps(ctx context.Context) error {
 			return err
 		}
 		unproven := r.unproven()
-		if len(unproven) == 0 || n == maxStepRuns {
+		if len(unproven) == 0 || n == maxStepRuns || r.scenario.promised && lostPromised(r.lab.suite.partialResult(r.traffic.countClient)) {
 			return nil
 		}
 		r.lab.say("  no request was lost so far where one must be: %s; repeat the steps", strings.Join(unproven, ", "))
 	}
+}
+
+// lostPromised reports whether a request was lost that must not be lost. Pure.
+func lostPromised(s report.Scenario) bool {
+	return slices.ContainsFunc(s.Workloads, func(w report.Workload) bool {
+		return slices.ContainsFunc(w.Rows, func(r report.Row) bool { return r.Promised && r.Lost > 0 })
+	})
 }
 
 // unproven returns the clients of the control, and the workloads, that must lose a request and have lost none so far.
