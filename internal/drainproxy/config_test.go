@@ -60,6 +60,7 @@ func TestTheOperatorKnowsTheBounds(t *testing.T) {
 		{name: "retiring", proxy: retireDuration, operator: timing.RetireSeconds},
 		{name: "waiting for the proxy's hook", proxy: awaitProxyHook, operator: timing.AwaitHookSeconds},
 		{name: "request", proxy: requestMargin, operator: timing.RequestMarginSeconds},
+		{name: "a request in a restart", proxy: maxRestartRequest, operator: timing.MaxLivenessToleranceSeconds},
 		{name: "exit", proxy: exitMargin, operator: timing.ExitMarginSeconds},
 	} {
 		if bound.proxy != time.Duration(bound.operator)*time.Second {

@@ -39,6 +39,10 @@ const (
 	requestMargin = time.Second
 	// exitMargin is added to s: the kubelet needs time between the end of the hook and SIGTERM.
 	exitMargin = 2 * time.Second
+	// maxRestartRequest limits the part of R in the grace period of a restart.
+	maxRestartRequest = 300 * time.Second
+	// killMargin is how long after this grace period an app that ignores SIGTERM may still accept connections.
+	killMargin = 2 * time.Second
 )
 
 // Machine decides whether requests wait and when the app may get SIGTERM. It is a value without a clock: Observe gets the time that has passed, so that a test can visit every state.
@@ -47,6 +51,12 @@ type Machine struct {
 	rules   []transition
 	state   State
 	inState time.Duration // since the state began
+}
+
+// untilKilled returns how long after the return of the app's hook the kubelet has killed an app that does not exit. The grace period of the restart includes
+// the hook, of which only awaitProxyHook is certain.
+func (t Times) untilKilled() time.Duration {
+	return min(t.Request, maxRestartRequest) + requestMargin + t.Exit + exitMargin + killMargin
 }
 
 // NewMachine returns a Machine that serves.
@@ -118,7 +128,7 @@ type transition struct {
 var transitions = []transition{
 	{from: HookCalled, to: Stopping, when: func(_ Times, d time.Duration, _ Observation) bool { return d >= awaitProxyHook }},
 	{from: Stopping, to: Restarting, when: func(t Times, d time.Duration, o Observation) bool { return !o.InFlight || d >= t.Request+requestMargin }},
-	{from: Restarting, to: Serving, when: func(t Times, d time.Duration, o Observation) bool { return o.AppRefuses || d >= t.Exit+exitMargin }},
+	{from: Restarting, to: Serving, when: func(t Times, d time.Duration, o Observation) bool { return o.AppRefuses || d >= t.untilKilled() }},
 	{from: Draining, to: Closing, when: func(t Times, d time.Duration, _ Observation) bool { return d >= t.PreStop }},
 	{from: Closing, to: Drained, when: func(_ Times, _ time.Duration, o Observation) bool { return o.Ended }},
 }
