@@ -2,6 +2,7 @@ package drainproxy
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -155,7 +156,7 @@ func TestTheProxyClosesIdleConnectionsFirst(t *testing.T) {
 	if a := p.send(http.MethodPost, "/"); a.err != nil || a.status != http.StatusOK {
 		t.Fatalf("%+v", a)
 	}
-	if err := <-closed; err != io.EOF {
+	if err := <-closed; !errors.Is(err, io.EOF) {
 		t.Errorf("the app's connection is still open after 5 s: %v", err)
 	}
 }
