@@ -188,17 +188,23 @@ func TestScaleWatch(t *testing.T) {
 // A pod with two containers writes two ledgers.
 func TestAPodsRecordIsCompleteWhenEachContainerHasEnded(t *testing.T) {
 	r := recorder{pods: map[string]*podRecord{"p": {
-		Pod:    report.Pod{Name: "p", Incomplete: true},
-		logs:   map[string]bool{"hello": false, "second": false},
-		ledger: serverLedger{requests: map[string]*requests{}},
+		Pod:     report.Pod{Name: "p", Incomplete: true},
+		logs:    map[string]bool{"id-1": false, "id-2": false},
+		running: map[string]string{"hello": "id-1", "second": "id-2"},
+		ledger:  serverLedger{requests: map[string]*requests{}},
 	}}, read: make(chan struct{}, 1)}
 	end := []byte(`{"ledger":1,"finished":{"w/new@n#1":[0]},"end":true}`)
-	r.line("p", "hello", end)
-	if !r.pods["p"].Incomplete || !r.logEnded("p", "hello") || r.logEnded("p", "second") {
+	r.line("p", "id-1", end)
+	if !r.pods["p"].Incomplete || !r.logEnded("p", "hello", "id-1") || r.logEnded("p", "second", "id-2") {
 		t.Error("one container has ended: the record is not complete")
 	}
-	r.line("p", "second", end)
+	r.line("p", "id-2", end)
 	if r.pods["p"].Incomplete {
 		t.Error("both have ended")
+	}
+	// The API server has the log of the current container only: the one before it, which was killed, stays incomplete.
+	r.pods["p"].logs["id-3"], r.pods["p"].running["hello"] = false, "id-3"
+	if !r.logEnded("p", "hello", "id-1") || r.logEnded("p", "hello", "id-3") {
+		t.Error("a restarted container has a log of its own")
 	}
 }

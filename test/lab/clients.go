@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,9 @@ type clientKind struct {
 	via      via
 	query    string        // path and query; %d stands for the profile's longest request in seconds
 	post     int           // size of the body of a POST; 0 means GET
+	expect   bool          // load.Target.Expect
+	trailers bool          // load.Target.Trailers
+	only     []string      // the workloads that it sends to; nil means all
 	delay    time.Duration // load.Target.Delay
 	conns    int           // connections of each place at the full rate; 0 means defaultConns
 	interval time.Duration // between two requests on the same connection; 0 means that conns determines it
@@ -75,8 +79,10 @@ func (c clientKind) promised(w *workload) bool {
 	return (w.managed || w.lossless) && !w.control && !c.unpromised && (canSayGoodbye || c.safeWithSleep)
 }
 
-// sameProtocol reports whether the workload serves the client's protocol.
-func (c clientKind) sameProtocol(w *workload) bool { return (c.mode == load.GRPC) == w.grpc }
+// sendsTo reports whether the client sends to the workload, which must serve its protocol.
+func (c clientKind) sendsTo(w *workload) bool {
+	return (c.mode == load.GRPC) == w.grpc && (c.only == nil || slices.Contains(c.only, w.name))
+}
 
 // partialResult returns the result so far of a promised scenario. count returns the counts of a client.
 func (s suite) partialResult(count func(workload, client string) load.Count) report.Scenario {
@@ -201,7 +207,7 @@ func (s suite) targets(a addresses, p profile, from place, round string) []load.
 	var all []load.Target
 	for _, w := range s.workloads {
 		for _, c := range s.clients {
-			if !c.sameProtocol(w) || !a.reach(c, w) || (c.via == viaNodePort) != from.outside {
+			if !c.sendsTo(w) || !a.reach(c, w) || (c.via == viaNodePort) != from.outside {
 				continue
 			}
 			path := c.query
@@ -215,7 +221,7 @@ func (s suite) targets(a addresses, p profile, from place, round string) []load.
 				Rate: rate, Connections: c.connections(w, s.pace, rate), Delay: c.delay,
 			}
 			if c.post > 0 {
-				t.Method, t.Body = "POST", c.post
+				t.Method, t.Body, t.Expect, t.Trailers = "POST", c.post, c.expect, c.trailers
 			}
 			all = append(all, t)
 		}

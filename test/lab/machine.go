@@ -42,22 +42,33 @@ func (l *lab) machine(ctx context.Context) (report.Machine, error) {
 // proxyMode returns the mode of the node's kube-proxy. A pod in the node's network asks kube-proxy. proxyMode returns "" if there is no image for such a
 // pod, if it is not allowed, or if kube-proxy does not answer.
 func (l *lab) proxyMode(ctx context.Context, node corev1.Node) string {
+	spec := corev1.PodSpec{HostNetwork: true, NodeSelector: map[string]string{corev1.LabelHostname: node.Labels[corev1.LabelHostname]}}
+	text, _ := l.get(ctx, spec, "http://127.0.0.1:10249/proxyMode")
+	// The output also has log lines of hello, in any order with the answer and even on the same line, because the answer has no line feed.
+	for _, mode := range []string{"iptables", "nftables", "ipvs"} {
+		if strings.Contains(text, mode) {
+			return mode
+		}
+	}
+	return ""
+}
+
+// getLimit bounds a request from a pod of its own, with the start of the pod.
+const getLimit = 2 * time.Minute
+
+// get requests a URL from a pod of its own, and returns its output. ok is false without a complete answer with status 200.
+func (l *lab) get(ctx context.Context, from corev1.PodSpec, url string) (output string, ok bool) {
 	if l.options.helloImage == "" {
-		return ""
+		return "", false
 	}
-	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "ask-kube-proxy-"},
-		Spec: corev1.PodSpec{
-			HostNetwork: true, RestartPolicy: corev1.RestartPolicyNever,
-			NodeSelector: map[string]string{corev1.LabelHostname: node.Labels[corev1.LabelHostname]},
-			Containers:   []corev1.Container{{Name: "ask", Image: l.options.helloImage, Args: []string{"get", "http://127.0.0.1:10249/proxyMode"}}},
-		},
-	}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{GenerateName: "get-"}, Spec: from}
+	pod.Spec.RestartPolicy = corev1.RestartPolicyNever
+	pod.Spec.Containers = []corev1.Container{{Name: "get", Image: l.options.helloImage, Args: []string{"get", url}}}
 	if err := l.testbed.Create(ctx, pod); err != nil {
-		return ""
+		return "", false
 	}
 	var phase corev1.PodPhase
-	err := l.testbed.WaitFor(ctx, "kube-proxy's answer", 30*time.Second, func(ctx context.Context) (testbed.Pending, error) {
+	err := l.testbed.WaitFor(ctx, "the answer of "+url, getLimit, func(ctx context.Context) (testbed.Pending, error) {
 		err := l.testbed.Get(ctx, client.ObjectKeyFromObject(pod), pod)
 		if phase = pod.Status.Phase; phase == corev1.PodSucceeded || phase == corev1.PodFailed {
 			return testbed.Done, nil
@@ -65,19 +76,10 @@ func (l *lab) proxyMode(ctx context.Context, node corev1.Node) string {
 		return "no answer", client.IgnoreNotFound(err)
 	})
 	if err != nil || phase != corev1.PodSucceeded {
-		return ""
+		return "", false
 	}
 	text, err := l.testbed.Kube.CoreV1().Pods(l.testbed.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(ctx)
-	if err != nil {
-		return ""
-	}
-	// The output also has log lines of hello, in any order with the answer and even on the same line, because the answer has no line feed.
-	for _, mode := range []string{"iptables", "nftables", "ipvs"} {
-		if strings.Contains(string(text), mode) {
-			return mode
-		}
-	}
-	return ""
+	return string(text), err == nil
 }
 
 // findAddresses sets the addresses of the workloads and the places to send from.

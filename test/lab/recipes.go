@@ -138,7 +138,7 @@ func recipeWorkloads(name string, app *v1alpha1.GracefulApp) []*workload {
 			name: name + report.SidecarSuffix, title: name + ", unchanged, with the drain sidecar", share: 1, managed: true, probed: true, grpc: calls,
 			drainAware: true,
 			build: func(w *workload, _ profile, _ string) []client.Object {
-				return []client.Object{unchangedApp(w, app, plainArgs[name])}
+				return []client.Object{unchangedRecipe(w, app, plainArgs[name])}
 			},
 		},
 		{
@@ -157,8 +157,8 @@ func recipeWorkloads(name string, app *v1alpha1.GracefulApp) []*workload {
 	}
 }
 
-// unchangedApp returns the GracefulApp of a recipe's usual server with the drain sidecar.
-func unchangedApp(w *workload, recipe *v1alpha1.GracefulApp, args []string) *v1alpha1.GracefulApp {
+// unchangedRecipe returns the GracefulApp of a recipe's usual server with the drain sidecar.
+func unchangedRecipe(w *workload, recipe *v1alpha1.GracefulApp, args []string) *v1alpha1.GracefulApp {
 	app := recipe.DeepCopy()
 	app.ObjectMeta = metav1.ObjectMeta{Name: w.name}
 	app.Spec.Replicas = new(int32(1))

@@ -71,7 +71,7 @@ func TestEachRecipeHasItsClients(t *testing.T) {
 			// GOAWAY closes a gRPC connection gracefully, so a preStop sleep is enough.
 			for _, c := range pair.clients {
 				want := w.managed && (w.name != "nginx" || c.safeWithSleep) // the sidecar promises all
-				if got := c.promised(w); c.sameProtocol(w) && got != want {
+				if got := c.promised(w); c.sendsTo(w) && got != want {
 					t.Errorf("%s to %s: promised %v, want %v", c.name, w.name, got, want)
 				}
 			}

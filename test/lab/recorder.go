@@ -30,9 +30,11 @@ type podRecord struct {
 	report.Pod
 	workload  string
 	deletedAt time.Time // when the pod's object was deleted
-	// logs has, for each container that ran, whether its log is complete.
-	logs   map[string]bool
-	ledger serverLedger
+	// logs has, for the ID of each container that ran, whether its log is complete. A container that restarts gets another ID and another log.
+	logs map[string]bool
+	// running has the last ID of each container, by name. The log of an earlier one cannot be read again.
+	running map[string]string
+	ledger  serverLedger
 }
 
 func newRecorder(ctx context.Context, t *testbed.Testbed) (*recorder, error) {
@@ -70,7 +72,7 @@ func (r *recorder) observe(ctx context.Context, pod *corev1.Pod) {
 	p := r.pods[pod.Name]
 	if p == nil {
 		p = &podRecord{
-			workload: pod.Labels[workloadLabel], Pod: report.Pod{Name: pod.Name, Created: now, Incomplete: true}, logs: map[string]bool{},
+			workload: pod.Labels[workloadLabel], Pod: report.Pod{Name: pod.Name, Created: now, Incomplete: true}, logs: map[string]bool{}, running: map[string]string{},
 		}
 		p.ledger.requests = map[string]*requests{}
 		r.pods[pod.Name] = p
@@ -91,9 +93,9 @@ func (r *recorder) observe(ctx context.Context, pod *corev1.Pod) {
 		} else if c.LastTerminationState.Terminated != nil {
 			p.ended(c.LastTerminationState.Terminated.FinishedAt.Time, c.LastTerminationState.Terminated.ExitCode)
 		}
-		if _, following := p.logs[c.Name]; c.State.Running != nil && !following {
-			p.logs[c.Name] = false
-			go r.follow(ctx, pod.Name, c.Name)
+		if _, following := p.logs[c.ContainerID]; c.State.Running != nil && !following {
+			p.logs[c.ContainerID], p.running[c.Name] = false, c.ContainerID
+			go r.follow(ctx, pod.Name, c.Name, c.ContainerID)
 		}
 	}
 }
@@ -122,10 +124,10 @@ const retryInterval = time.Second
 
 // follow reads a container's log to its end. If the stream breaks, as it does when the API server restarts, follow reads the log again from its
 // beginning; reading a line twice has no effect. If the pod was killed, its ledger is incomplete and has no end line.
-func (r *recorder) follow(ctx context.Context, pod, container string) {
+func (r *recorder) follow(ctx context.Context, pod, container, id string) {
 	for {
-		r.readLog(ctx, pod, container)
-		if r.logEnded(pod, container) {
+		r.readLog(ctx, pod, container, id)
+		if r.logEnded(pod, container, id) {
 			return
 		}
 		select {
@@ -137,14 +139,14 @@ func (r *recorder) follow(ctx context.Context, pod, container string) {
 }
 
 // logEnded reports whether there is nothing more to read.
-func (r *recorder) logEnded(pod, container string) bool {
+func (r *recorder) logEnded(pod, container, id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.pods[pod]
-	return p == nil || p.logs[container] || !p.deletedAt.IsZero()
+	return p == nil || p.logs[id] || p.running[container] != id || !p.deletedAt.IsZero()
 }
 
-func (r *recorder) readLog(ctx context.Context, pod, container string) {
+func (r *recorder) readLog(ctx context.Context, pod, container, id string) {
 	stream, err := r.testbed.Kube.CoreV1().Pods(r.testbed.Namespace).GetLogs(pod, &corev1.PodLogOptions{Container: container, Follow: true}).Stream(ctx)
 	if err != nil {
 		return
@@ -153,11 +155,11 @@ func (r *recorder) readLog(ctx context.Context, pod, container string) {
 	lines := bufio.NewScanner(stream)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
-		r.line(pod, container, lines.Bytes())
+		r.line(pod, id, lines.Bytes())
 	}
 }
 
-func (r *recorder) line(pod, container string, text []byte) {
+func (r *recorder) line(pod, id string, text []byte) {
 	line, ok := parseLine(text)
 	if !ok {
 		return
@@ -171,7 +173,7 @@ func (r *recorder) line(pod, container string, text []byte) {
 	p.ledger.add(line)
 	switch {
 	case line.End:
-		p.logs[container] = true
+		p.logs[id] = true
 		p.Incomplete = slices.Contains(slices.Collect(maps.Values(p.logs)), false)
 	case line.Msg == "shutting down":
 		p.Signal = line.Time

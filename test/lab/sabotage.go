@@ -34,6 +34,11 @@ var sabotages = map[string]sabotage{
 	"leaving": {workload: sidecarName, patch: `[JSONPatch{op: "remove", path: "/spec/template/spec/initContainers/0/lifecycle"}]`},
 	// The server gets SIGTERM before the sidecar has finished the requests.
 	"drain": {workload: sidecarName, patch: `[JSONPatch{op: "replace", path: "/spec/template/spec/containers/0/lifecycle/preStop/httpGet/path", value: "/ready"}]`},
+	// The sidecar accepts no connection after t2.
+	"accept": {workload: sidecarName, patch: `object.spec.template.spec.initContainers[0].args.exists(a, a == "--accept-seconds=0") ? [] :
+		[JSONPatch{op: "add", path: "/spec/template/spec/initContainers/0/args/-", value: "--accept-seconds=0"}]`},
+	// The Service finds the server's port, past the sidecar.
+	"name": {workload: sidecarName, patch: `[JSONPatch{op: "replace", path: "/spec/template/spec/containers/0/ports/0/name", value: "http"}]`},
 }
 
 func sabotageNames() []string { return slices.Sorted(maps.Keys(sabotages)) }

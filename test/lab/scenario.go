@@ -38,7 +38,7 @@ const (
 
 // allScenarios returns all scenarios. Those with their own workloads run only by name.
 func allScenarios() []scenario {
-	return slices.Concat(scenarios(), adoptScenarios(), []scenario{tutorialScenario(), lateProxyScenario(), starvedScenario()})
+	return slices.Concat(scenarios(), adoptScenarios(), sidecarScenarios(), []scenario{tutorialScenario(), lateProxyScenario(), starvedScenario()})
 }
 
 // scenarios returns the scenarios with the usual workloads, in the order in which they run.

@@ -174,36 +174,49 @@ func closingAtSigterm(c corev1.Container) corev1.Container {
 
 func managed(w *workload, p profile, image string) []client.Object {
 	c := withProbes(hello(p, image))
-	port, timing := corev1.ServicePort{Name: "http", Port: 80}, p.timing()
-	var drain *v1alpha1.DrainSpec
+	app := w.gracefulApp(p, closingAtSigterm(c))
 	switch {
 	case w.sidecar:
-		c.Env = append(c.Env, corev1.EnvVar{Name: "AT_SIGTERM", Value: "exit"})
-		port.AppProtocol = new("kubernetes.io/h2c") // one of the clients uses it
-		drain = &v1alpha1.DrainSpec{Mode: v1alpha1.DrainModeSidecar, Sidecar: &v1alpha1.DrainSidecar{Resources: &v1alpha1.DrainResources{
-			Requests: requesting(serverCPU).Requests,
-		}}}
-		timing.TerminationGracePeriodSeconds = nil // the sidecar needs more
+		app = w.behindSidecar(p, c, exitsAtSIGTERM)
 	case w.drainAware:
-		c = withDrainHook(c)
-	default:
-		c = closingAtSigterm(c)
+		app = w.gracefulApp(p, withDrainHook(c))
 	}
-	return []client.Object{&v1alpha1.GracefulApp{
+	return []client.Object{app, w.headless()}
+}
+
+func (w *workload) gracefulApp(p profile, c corev1.Container) *v1alpha1.GracefulApp {
+	return &v1alpha1.GracefulApp{
 		ObjectMeta: metav1.ObjectMeta{Name: w.name},
 		Spec: v1alpha1.GracefulAppSpec{
 			Replicas: new(int32(1)),
-			Timing:   timing,
-			Drain:    drain,
+			Timing:   p.timing(),
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: w.podLabels()},
 				Spec:       corev1.PodSpec{Containers: []corev1.Container{c}},
 			},
 			Service: &v1alpha1.ServiceTemplate{Spec: corev1.ServiceSpec{
-				Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{port},
+				Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Name: "http", Port: 80}},
 			}},
 		},
-	}, w.headless()}
+	}
+}
+
+// Environment of the server for one that knows nothing of draining.
+var (
+	exitsAtSIGTERM = corev1.EnvVar{Name: "AT_SIGTERM", Value: "exit"}
+	ignoresSIGTERM = corev1.EnvVar{Name: "AT_SIGTERM", Value: "ignore"}
+)
+
+// behindSidecar returns the GracefulApp of a server that knows nothing of draining, with the drain sidecar.
+func (w *workload) behindSidecar(p profile, c corev1.Container, atSIGTERM corev1.EnvVar) *v1alpha1.GracefulApp {
+	c.Env = append(c.Env, atSIGTERM)
+	app := w.gracefulApp(p, c)
+	app.Spec.Timing.TerminationGracePeriodSeconds = nil                   // the sidecar needs more
+	app.Spec.Service.Spec.Ports[0].AppProtocol = new("kubernetes.io/h2c") // one of the clients uses it
+	app.Spec.Drain = &v1alpha1.DrainSpec{Mode: v1alpha1.DrainModeSidecar, Sidecar: &v1alpha1.DrainSidecar{
+		Resources: &v1alpha1.DrainResources{Requests: requesting(serverCPU).Requests},
+	}}
+	return app
 }
 
 // recipe returns a Deployment as articles about zero downtime recommend: with probes, a preStop sleep, the default grace period, maxUnavailable 0 and a
