@@ -57,13 +57,19 @@ func (g *Generator) reset() {
 	g.progress, g.Losses, g.Summary = map[string]load.Progress{}, map[string][]load.Record{}, nil
 }
 
-// follow reads the pod's output up to the summary. If the stream breaks, as it does when the API server restarts, follow reads the output again from
-// its beginning. If the pod no longer exists, follow returns the error of the last stream.
+// isGone reports whether the pod does not exist. A kubelet that has just started does not know its pods yet, and answers like that too.
+func (g *Generator) isGone(ctx context.Context, t *Testbed) bool {
+	_, err := t.Kube.CoreV1().Pods(t.Namespace).Get(ctx, g.Pod, metav1.GetOptions{})
+	return apierrors.IsNotFound(err)
+}
+
+// follow reads the pod's output up to the summary. If the stream breaks, as it does when the API server or the kubelet restarts, follow reads the
+// output again from its beginning. If the pod no longer exists, follow returns the error of the last stream.
 func (g *Generator) follow(ctx context.Context, t *Testbed) error {
 	var broken error
 	for n := 1; ; n++ {
 		err := g.readOnce(ctx, t)
-		if apierrors.IsNotFound(err) {
+		if apierrors.IsNotFound(err) && g.isGone(ctx, t) {
 			return fmt.Errorf("%w, and its pod no longer exists", cmp.Or(broken, err))
 		}
 		if err == nil || ctx.Err() != nil || n == maxStreams {

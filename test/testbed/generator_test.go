@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
@@ -67,5 +68,24 @@ func followGone(t *testing.T) {
 	err := newGenerator("loadgen-1").follow(t.Context(), bed)
 	if err == nil || !strings.Contains(err.Error(), "without a summary, and its pod no longer exists") {
 		t.Errorf("got %v, want the reason why the output ended", err)
+	}
+}
+
+// A kubelet that has just started answers that it does not know the pod.
+func TestFollowReadsOnAfterARestartOfTheKubelet(t *testing.T) {
+	synctest.Test(t, followAgain)
+}
+
+func followAgain(t *testing.T) {
+	kube := fake.NewClientset(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "lab", Name: "loadgen-1"}})
+	asked := 0
+	kube.PrependReactor("get", "pods/log", func(clienttesting.Action) (bool, runtime.Object, error) {
+		if asked++; asked < 3 {
+			return true, nil, apierrors.NewNotFound(corev1.Resource("pods"), "loadgen-1")
+		}
+		return true, &runtime.Unknown{Raw: []byte(`{"summary":[{"name":"hello/new"}]}` + "\n")}, nil
+	})
+	if err := newGenerator("loadgen-1").follow(t.Context(), &Testbed{Namespace: "lab", Kube: kube}); err != nil {
+		t.Error(err)
 	}
 }
