@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/net/http/httpguts"
 )
@@ -21,13 +22,17 @@ const forwardedFor = "X-Forwarded-For"
 // keptHeaders are the headers of proxies before this one. httputil.ReverseProxy removes them before Rewrite.
 var keptHeaders = []string{"Forwarded", "X-Forwarded-Host", "X-Forwarded-Proto"}
 
+// flushInterval is how long a part of a response with Content-Length may wait for the next part. A small response goes to the client in one write then, and
+// not in one for the header and one for the body. httputil.ReverseProxy does not wait if the length is unknown, nor in server-sent events.
+const flushInterval = time.Millisecond
+
 // forward returns the handler of one port.
 func (p *Proxy) forward(address string, to http.RoundTripper) http.Handler {
 	reverse := &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { rewrite(r, address) },
 		Transport:     to,
 		BufferPool:    &buffers{},
-		FlushInterval: -1,                         // a slow response goes to the client as it comes
+		FlushInterval: flushInterval,
 		ErrorLog:      log.New(io.Discard, "", 0), // fail and countTruncated log the errors
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			p.fail(w, r, address, err)
@@ -39,7 +44,7 @@ func (p *Proxy) forward(address string, to http.RoundTripper) http.Handler {
 			return
 		}
 		defer p.gate.exit()
-		defer p.countTruncated(r, address)
+		defer p.countTruncated(w, r, address)
 		if isUpgrade(r) {
 			defer p.drainer.Upgrade(upgraded)()
 		} else if r.ProtoMajor == 1 {
@@ -109,8 +114,8 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, address string, err
 	http.Error(w, http.StatusText(status), status)
 }
 
-// countTruncated counts and logs a response of which the app has sent only a part. httputil.ReverseProxy aborts it by a panic.
-func (p *Proxy) countTruncated(r *http.Request, address string) {
+// countTruncated counts and logs a response of which the app has sent only a part, and sends this part. httputil.ReverseProxy aborts it by a panic.
+func (p *Proxy) countTruncated(w http.ResponseWriter, r *http.Request, address string) {
 	v := recover()
 	if v == nil {
 		return
@@ -118,6 +123,7 @@ func (p *Proxy) countTruncated(r *http.Request, address string) {
 	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) && r.Context().Err() == nil {
 		p.metrics.failures.WithLabelValues(causeTruncated).Inc()
 		p.log.Warn("the app has not completed its response", "state", p.gate.state(), "app", address, "method", r.Method)
+		_ = http.NewResponseController(w).Flush() // flushInterval may not be over
 	}
 	panic(v)
 }
