@@ -36,7 +36,9 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	proxy := drainproxy.New(config, slog.New(slog.NewJSONHandler(os.Stdout, nil)))
+	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
+	drainproxy.BoundProcessors(os.Getenv, log)
+	proxy := drainproxy.New(config, log)
 	defer func() { writeTerminationMessage(proxy.Summary()) }()
 	return proxy.Run(ctx)
 }
