@@ -11,7 +11,7 @@ import (
 )
 
 // unchanged is a server that exits at SIGTERM at once, with a drain sidecar. The first ports of the sidecar are 18080, of requests, 18081, of the kubelet, and 18090, of
-// the metrics.
+// the metrics. neighbour is a client in the pod.
 const unchanged = `apiVersion: apps.gracefulapp.dev/v1alpha1
 kind: GracefulApp
 metadata: {name: hello}
@@ -29,6 +29,10 @@ spec:
         readinessProbe: {httpGet: {path: /readyz, port: http}}
         livenessProbe: {httpGet: {path: /livez, port: http}}
         resources: {requests: {cpu: 20m}}
+      - name: neighbour
+        image: %s
+        env: [{name: STARTUP_SEC, value: "0"}, {name: PORT, value: "8090"}]
+        resources: {requests: {cpu: 10m}}
 `
 
 var _ = Describe("The drain sidecar of a server that exits at SIGTERM", Ordered, func() {
@@ -40,7 +44,7 @@ var _ = Describe("The drain sidecar of a server that exits at SIGTERM", Ordered,
 	BeforeAll(func() {
 		namespace = newNamespace()
 		kubectl("run", "client", "-n", namespace, "--image="+image("HELLO_IMG", "hello:0.1.0"), "--image-pull-policy=IfNotPresent", "--env=STARTUP_SEC=0")
-		Expect(apply(namespace, fmt.Sprintf(unchanged, image("WORKLOAD_IMG", "gracefulapp-workload:0.1.0")))).To(Succeed())
+		Expect(apply(namespace, fmt.Sprintf(unchanged, image("WORKLOAD_IMG", "gracefulapp-workload:0.1.0"), image("HELLO_IMG", "hello:0.1.0")))).To(Succeed())
 		waitReady(namespace)
 		kubectl("wait", "-n", namespace, "pod/client", "--for=condition=Ready", "--timeout="+settle.String())
 		pods := "-l=apps.gracefulapp.dev/name=hello"
@@ -53,12 +57,20 @@ var _ = Describe("The drain sidecar of a server that exits at SIGTERM", Ordered,
 		Expect(get("http://hello/?seconds=0")).To(HavePrefix("hello"))
 	})
 
+	It("does not make its clients local to the server", func() {
+		for _, url := range []string{"http://hello/loopback", url(8080, "/loopback")} { // with the sidecar, and past it
+			_, err := get(url)
+			Expect(err).To(MatchError(ContainSubstring("403")), url)
+		}
+		Expect(kubectl("exec", "-n", namespace, pod, "-c", "neighbour", "--", "/hello", "get", "http://127.0.0.1:8080/loopback")).To(ContainSubstring("loopback"))
+	})
+
 	It("lets only the kubelet call its hooks", func() {
 		for _, path := range []string{"/drain", "/leaving", "/ready", "/metrics"} {
 			_, err := get(url(18081, path))
 			Expect(err).To(MatchError(ContainSubstring("403")), path)
 		}
-		Expect(get(url(18090, "/metrics"))).To(ContainSubstring("drain_proxy_requests_total 1"), "only the request of the spec before")
+		Expect(get(url(18090, "/metrics"))).To(ContainSubstring("drain_proxy_requests_total 2"), "only the requests of the specs before")
 		Expect(get("http://hello/?seconds=0")).To(HavePrefix("hello"))
 	})
 

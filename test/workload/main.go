@@ -11,6 +11,7 @@
 //	/sleep      is / under the name that hello has for it
 //	/ws         WebSocket: echoes each message; sends the message "going away" when it drains
 //	/livez      200 as long as the server answers, also while it drains; 500 after a call of /hang
+//	/loopback   403 unless the client's address is on loopback
 //	/hang       makes /livez fail, so that the kubelet restarts the container
 //	/readyz     200 as long as the server answers, also while it drains
 //	/drain      the httpGet preStop hook

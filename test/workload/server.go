@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"net/netip"
 	"os"
 	"sync/atomic"
 
@@ -28,6 +29,7 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("/stream", s.handleStream)
 	mux.HandleFunc("/ws", s.handleWebSocket)
 	mux.HandleFunc("/livez", s.handleLivez)
+	mux.HandleFunc("/loopback", handleLoopback)
 	mux.HandleFunc("/hang", func(w http.ResponseWriter, _ *http.Request) {
 		s.hangs.Store(true)
 		answer(w, "the kubelet will restart this container")
@@ -37,6 +39,15 @@ func (s *server) routes() http.Handler {
 		mux.Handle("/drain", s.drainer.PreStop())
 	}
 	return s.record(mux)
+}
+
+// handleLoopback serves clients in the pod only, as many servers do with their status page.
+func handleLoopback(w http.ResponseWriter, r *http.Request) {
+	if client, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !client.Addr().Unmap().IsLoopback() {
+		http.Error(w, "for clients on loopback", http.StatusForbidden)
+		return
+	}
+	answer(w, "loopback")
 }
 
 func (s *server) handleLivez(w http.ResponseWriter, _ *http.Request) {
