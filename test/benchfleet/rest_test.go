@@ -52,6 +52,7 @@ func TestAFleetAtRestCausesNoWrite(t *testing.T) {
 	ctx := t.Context()
 	run("create", func() error { return f.create(ctx, &out) })
 	run("settle", func() error { return f.settle(ctx, &out) })
+	run("the event that each app is available", func() error { return f.awaitAvailable(ctx) })
 	if _, err := f.postedEvents(ctx); err != nil { // wait for the last event
 		t.Fatal(err)
 	}
@@ -102,6 +103,16 @@ func TestAFleetAtRestCausesNoWrite(t *testing.T) {
 			}
 		}
 	}
+}
+
+// awaitAvailable waits for the last event of each app. On a starved machine the recorder may pause for longer than postedEvents waits.
+func (f *fleet) awaitAvailable(ctx context.Context) error {
+	return wait.PollUntilContextTimeout(ctx, time.Second, 5*time.Minute, true, func(ctx context.Context) (bool, error) {
+		reasons, err := f.eventReasons(ctx)
+		return !slices.ContainsFunc(f.apps, func(app *v1alpha1.GracefulApp) bool {
+			return !slices.Contains(reasons[app.Name], v1alpha1.ReasonAvailable)
+		}), err
+	})
 }
 
 // postedEvents returns the number of the operator's events when it has stopped growing: the recorder posts events some time after the reconciles.
