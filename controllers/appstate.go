@@ -30,7 +30,9 @@ type appState struct {
 	status        v1alpha1.GracefulAppStatus
 	statusVersion string
 	statusTime    time.Time
-	stuck         stuckState
+	// reported is the last status with events if the write of a later one failed, otherwise nil.
+	reported *v1alpha1.GracefulAppStatus
+	stuck    stuckState
 	// drainToken is that of the app's drain sidecar, or for a new one. It is kept, because the cache may show the Deployment with it only after another
 	// reconcile, and because another client may change or delete it there.
 	drainToken string
@@ -50,6 +52,15 @@ func (s *appState) correctStatus(app *v1alpha1.GracefulApp, now time.Time) {
 	if order, err := resourceversion.CompareResourceVersion(app.ResourceVersion, s.statusVersion); err == nil && order < 0 {
 		app.Status = *s.status.DeepCopy()
 	}
+}
+
+// reportedStatus returns the last status whose changes have events. A write without a response may have been stored: then the app has its status, but no
+// event has reported it.
+func (s *appState) reportedStatus(app *v1alpha1.GracefulApp) v1alpha1.GracefulAppStatus {
+	if s.reported != nil {
+		return *s.reported
+	}
+	return app.Status
 }
 
 // appStates holds the state of every app. The zero value is ready to use.

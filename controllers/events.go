@@ -28,8 +28,8 @@ type event struct {
 // maxNoteBytes is the maximum length of a note in the events.k8s.io API.
 const maxNoteBytes = 1024
 
-// eventsOf returns the events for the changes of the status and of the owned objects. A reconcile that changes neither makes no event.
-func eventsOf(old, updated v1alpha1.GracefulAppStatus, changes []children.Change, last lastApply) []event {
+// changeEvents returns the events for the changes of the owned objects. sameGeneration is true if the status in force is of the app's generation.
+func changeEvents(changes []children.Change, last lastApply, sameGeneration bool) []event {
 	var all []event
 	var created []children.Change
 	for _, change := range changes {
@@ -38,17 +38,23 @@ func eventsOf(old, updated v1alpha1.GracefulAppStatus, changes []children.Change
 			created = append(created, change)
 		case change.Action == children.Delete:
 			all = append(all, objectChanged(change))
-		case change.Action == children.Update && isRevert(change, last, old.ObservedGeneration == updated.ObservedGeneration):
+		case change.Action == children.Update && isRevert(change, last, sameGeneration):
 			all = append(all, reverted(change))
 		}
 	}
 	if len(created) > 0 {
 		all = append(all, objectsCreated(created))
 	}
+	return all
+}
+
+// conditionEvents returns the events for the changes of the conditions. A status without a new reason makes no event.
+func conditionEvents(old, updated v1alpha1.GracefulAppStatus) []event {
+	var all []event
 	before := meta.FindStatusCondition(old.Conditions, v1alpha1.ConditionReady)
 	after := meta.FindStatusCondition(updated.Conditions, v1alpha1.ConditionReady)
 	stalled := meta.IsStatusConditionTrue(updated.Conditions, v1alpha1.ConditionStalled)
-	if after != nil && needsEvent(before, after, stalled, len(created) > 0) {
+	if after != nil && needsEvent(before, after, stalled) {
 		all = append(all, readyChanged(*after, stalled))
 	}
 	all = append(all, newConflict(old, updated, v1alpha1.ConditionScaleConflict, "Scale")...)
@@ -82,12 +88,12 @@ func newConflict(old, updated v1alpha1.GracefulAppStatus, kind, action string) [
 }
 
 // needsEvent reports whether a change of Ready is worth an event: a new reason, or a new message of a stalled app. Progress within one reason is not, nor
-// the first progress of an app whose objects were created just now, because that has an event of its own.
-func needsEvent(before, after *metav1.Condition, stalled, created bool) bool {
-	if before == nil && created && after.Reason == v1alpha1.ReasonProgressing {
-		return false
+// the first progress of an app, whose objects have events of their own.
+func needsEvent(before, after *metav1.Condition, stalled bool) bool {
+	if before == nil {
+		return after.Reason != v1alpha1.ReasonProgressing
 	}
-	return before == nil || before.Reason != after.Reason || stalled && before.Message != after.Message
+	return before.Reason != after.Reason || stalled && before.Message != after.Message
 }
 
 // apiVersions are those of the owned objects, by kind.

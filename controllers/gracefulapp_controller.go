@@ -100,15 +100,17 @@ func (r *GracefulAppReconciler) reconcile(ctx context.Context, req ctrl.Request)
 	r.failing.set(req.NamespacedName, s.err != nil)
 	r.observeStuckPod(ctx, &s)
 
-	status := s.status(s.now)
+	r.record(app, changeEvents(s.changes, s.lastApply, app.Status.ObservedGeneration == app.Generation))
+	status, reported := s.status(s.now), s.state.reportedStatus(app)
 	written, err := s.writeStatus(ctx, api, status)
 	if err != nil {
+		s.state.reported = &reported
 		return retry(0), err
 	}
-	if !written {
-		status = app.Status
+	if written {
+		s.state.reported = nil
+		r.record(app, conditionEvents(reported, status))
 	}
-	r.record(app, eventsOf(app.Status, status, s.changes, s.lastApply))
 	return s.result()
 }
 

@@ -52,6 +52,24 @@ var _ = Describe("A GracefulApp", func() {
 		}))
 	})
 
+	It("gets each event once, also if the responses to writes of the status are lost", func() {
+		w.create()
+		loseResponse := func() {
+			w.lost = errWriteTimeout
+			_, err := w.try()
+			Expect(err).To(MatchError(errWriteTimeout))
+			w.lost = nil
+			Expect(w.reconcile()).To(BeEmpty(), "the API server has stored the status")
+		}
+		loseResponse()
+		Expect(w.events.take()).To(Equal([]string{"Normal Created: Created Service hello, Deployment hello, PodDisruptionBudget hello"}))
+		w.rollOut()
+		loseResponse()
+		Expect(w.events.take()).To(Equal([]string{"Normal Available: 2 of 2 replicas are available, 2 ready, 2 up to date"}))
+		Expect(w.reconcile()).To(BeEmpty())
+		Expect(w.events.take()).To(BeEmpty())
+	})
+
 	It("causes no write and no event when nothing changed", func() {
 		w.create(testapp.Everything)
 		w.reconcile()

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -39,6 +40,8 @@ type testEnv struct {
 	writes []string
 	// fail returns the error of a write; nil means that every write succeeds.
 	fail func(verb, kind string) error
+	// lost is the error of a write of the status that the API server stores, because its response is lost; nil means that each response arrives.
+	lost error
 	// remembered is the stale state that reads return, by kind; nil means that reads are current.
 	remembered memory
 }
@@ -111,7 +114,7 @@ func (w *testEnv) interceptors() interceptor.Funcs {
 			if err := w.write("Patch "+sub, o); err != nil {
 				return err
 			}
-			return c.SubResource(sub).Patch(ctx, o, p, opts...)
+			return errors.Join(c.SubResource(sub).Patch(ctx, o, p, opts...), w.lost)
 		},
 	}
 }

@@ -296,7 +296,7 @@ func TestEventsAreSilentAboutWhatStaysTheSame(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
-			for _, e := range eventsOf(tt.old, tt.new, nil, unknownPlan) {
+			for _, e := range conditionEvents(tt.old, tt.new) {
 				got = append(got, e.kind+" "+e.reason)
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -331,9 +331,8 @@ func TestOnlyARevertedChangeOfAnotherClientIsAnEvent(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			old, updated := v1alpha1.GracefulAppStatus{ObservedGeneration: 1}, v1alpha1.GracefulAppStatus{ObservedGeneration: tt.generation}
 			var got []string
-			for _, e := range eventsOf(old, updated, []children.Change{tt.change}, tt.last) {
+			for _, e := range changeEvents([]children.Change{tt.change}, tt.last, tt.generation == 1) {
 				got = append(got, e.note)
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {

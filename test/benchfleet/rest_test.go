@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -107,12 +108,24 @@ func TestAFleetAtRestCausesNoWrite(t *testing.T) {
 
 // awaitAvailable waits for the last event of each app. On a starved machine the recorder may pause for longer than postedEvents waits.
 func (f *fleet) awaitAvailable(ctx context.Context) error {
-	return wait.PollUntilContextTimeout(ctx, time.Second, 5*time.Minute, true, func(ctx context.Context) (bool, error) {
+	var missing []string
+	err := wait.PollUntilContextTimeout(ctx, time.Second, 5*time.Minute, true, func(ctx context.Context) (bool, error) {
 		reasons, err := f.eventReasons(ctx)
-		return !slices.ContainsFunc(f.apps, func(app *v1alpha1.GracefulApp) bool {
-			return !slices.Contains(reasons[app.Name], v1alpha1.ReasonAvailable)
-		}), err
+		if err != nil {
+			return false, err
+		}
+		missing = missing[:0]
+		for _, app := range f.apps {
+			if of := reasons[app.Name]; !slices.Contains(of, v1alpha1.ReasonAvailable) {
+				missing = append(missing, fmt.Sprint(app.Name, " has ", of))
+			}
+		}
+		return len(missing) == 0, nil
 	})
+	if err != nil {
+		return fmt.Errorf("%d of %d apps have no event %s: %q: %w", len(missing), len(f.apps), v1alpha1.ReasonAvailable, missing, err)
+	}
+	return nil
 }
 
 // postedEvents returns the number of the operator's events when it has stopped growing: the recorder posts events some time after the reconciles.
