@@ -19,7 +19,8 @@ type Config struct {
 	Ports []Port
 	// Admin is the port of the hooks and the probes, Metrics that of the metrics.
 	Admin, Metrics int
-	// App is the host of the app's ports: the pod's address and not 127.0.0.1, because an app may grant more to clients on loopback.
+	// App is the host of the app's ports: the pod's address and not 127.0.0.1, because an app may grant more to clients on loopback. A rule that grants
+	// more to the server's own address, such as Apache's Require local, still lets every client in: there is no third local address.
 	App string
 	// Token is the secret that a caller of the admin port must send in the header TokenHeader.
 	Token string

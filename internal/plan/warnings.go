@@ -33,7 +33,7 @@ var warnings = []warningCheck{
 		Warning: Warning{
 			When:    "`drain.mode: Sidecar`",
 			Why:     "the app sees the pod's own address as the client's; clients that use the number of the app's port bypass the sidecar; it forwards HTTP only; a container with a hook of its own gets SIGTERM when that ends; an autoscaler by the pod's CPU counts the sidecar",
-			Instead: "read X-Forwarded-For; use the port's name; an HTTP probe; leave the hook out; a metric of type ContainerResource",
+			Instead: "read X-Forwarded-For, trusted from the pod's own address; open no path to local clients; use the port's name; an HTTP probe; leave the hook out; a metric of type ContainerResource",
 		},
 		find: warnDrainSidecar,
 	},

@@ -26,8 +26,12 @@ func warnDrainSidecar(in *input) []string {
 	if !in.drainsBySidecar() {
 		return nil
 	}
-	all := []string{"with the drain sidecar, every client has the pod's own address for the app, and its real one only in the header X-Forwarded-For: " +
-		"rate limits, allow-lists and logs by address must use the header; a HorizontalPodAutoscaler on the CPU of the pod counts the sidecar too: use ContainerResource"}
+	all := []string{
+		"with the drain sidecar, every client has the pod's own address for the app, and its real one only in the header X-Forwarded-For: rate limits, allow-lists " +
+			"and logs by address must use the header, and trust it only from the pod's own address; a rule that opens a path to the server's own address, such as " +
+			"Apache's Require local, opens it to every client",
+		"a HorizontalPodAutoscaler on the CPU of the pod counts the drain sidecar too: use a metric of type ContainerResource",
+	}
 	for _, p := range in.sidecarPorts().proxied {
 		all = append(all, fmt.Sprintf("the drain sidecar listens on port %d in front of the app's port %d: NetworkPolicies, scrapers and other clients that use the number %d "+
 			"of the pods must use the name %q or the number %d", p.listen, p.target, p.target, p.name, p.listen))
