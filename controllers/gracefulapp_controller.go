@@ -54,7 +54,7 @@ type GracefulAppReconciler struct {
 // +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingadmissionpolicies;validatingadmissionpolicybindings,verbs=list;watch
 // +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=mutatingadmissionpolicies;mutatingadmissionpolicybindings,verbs=list;watch
 // +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingwebhookconfigurations;mutatingwebhookconfigurations,verbs=list;watch
-// +kubebuilder:rbac:groups="",resources=pods,verbs=create;list
+// +kubebuilder:rbac:groups="",resources=pods,verbs=create;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // The operator reads from the cache. It gets an object only to adopt it, because the cache has not the whole of it. It only watches quotas, admission policies and webhook configurations: see
@@ -154,7 +154,7 @@ func (r *GracefulAppReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err := watchCauses(b, mgr, &r.failing, r.Clock); err != nil {
 		return err
 	}
-	return b.Complete(r)
+	return errors.Join(r.watchDrains(mgr), b.Complete(r))
 }
 
 // appOfAutoscaler maps an autoscaler that targets a Deployment to the app of that name. It also works after the target of an autoscaler has changed,

@@ -96,6 +96,9 @@ const (
 	// ReasonPodsTerminating (Draining=True): deleted pods have not ended yet.
 	ReasonPodsTerminating = "PodsTerminating"
 
+	// ReasonDrainIncomplete (only an event): the drain sidecar of a deleted pod ended before each request had a complete response, or it was killed.
+	ReasonDrainIncomplete = "DrainIncomplete"
+
 	// ReasonDeploymentScaled (ScaleConflict=True): another client scaled the Deployment instead of the GracefulApp, and the operator
 	// reverted it.
 	ReasonDeploymentScaled = "DeploymentScaled"

@@ -8,7 +8,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -17,12 +19,16 @@ import (
 )
 
 // CacheByObject returns the cache's settings for the kinds that Observe reads. The cache keeps the objects that a GracefulApp owns. Of all others, which
-// may be many and large, it keeps the identity, what a PodDisruptionBudget selects and what an autoscaler targets.
+// may be many and large, it keeps the identity, what a PodDisruptionBudget selects and what an autoscaler targets. Of a pod with a drain sidecar it keeps
+// how the sidecar ended; it has no other pods.
 func CacheByObject() map[client.Object]cache.ByObject {
 	all := map[client.Object]cache.ByObject{}
 	for _, kind := range Kinds() {
 		all[kind] = cache.ByObject{Transform: reduce}
 	}
+	hasDrainSidecar, err := labels.Parse(plan.DrainLabel)
+	utilruntime.Must(err)
+	all[&corev1.Pod{}] = cache.ByObject{Label: hasDrainSidecar, Transform: reduce}
 	return all
 }
 
@@ -42,11 +48,26 @@ func reduce(in any) (any, error) {
 			return &policyv1.PodDisruptionBudget{ObjectMeta: identity(o), Spec: policyv1.PodDisruptionBudgetSpec{Selector: o.Spec.Selector}}, nil
 		}
 		o.Status = policyv1.PodDisruptionBudgetStatus{}
+	case *corev1.Pod:
+		return reducePod(o), nil
 	case *autoscalingv2.HorizontalPodAutoscaler:
 		target := autoscalingv2.HorizontalPodAutoscalerSpec{ScaleTargetRef: o.Spec.ScaleTargetRef}
 		return &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: identity(o), Spec: target}, nil
 	}
 	return in, nil
+}
+
+// reducePod keeps the label with the app's name, and how containers have ended.
+func reducePod(o *corev1.Pod) *corev1.Pod {
+	pod := &corev1.Pod{ObjectMeta: identity(o)}
+	pod.Labels = map[string]string{plan.DrainLabel: o.Labels[plan.DrainLabel]}
+	for _, c := range o.Status.InitContainerStatuses {
+		if end := c.State.Terminated; end != nil {
+			pod.Status.InitContainerStatuses = append(pod.Status.InitContainerStatuses,
+				corev1.ContainerStatus{Name: c.Name, State: corev1.ContainerState{Terminated: end}})
+		}
+	}
+	return pod
 }
 
 // isForeign reports whether no app can own the object: no GracefulApp controls it, and if it has no controller, the operator did not apply it.

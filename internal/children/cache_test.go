@@ -44,6 +44,22 @@ func TestCacheKeepsLittleOfForeignObjects(t *testing.T) {
 				ObjectMeta: small, Spec: autoscalingv2.HorizontalPodAutoscalerSpec{ScaleTargetRef: target},
 			},
 		},
+		{
+			in: &corev1.Pod{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "hello-1", Labels: map[string]string{"app": "hello", plan.DrainLabel: "hello"}},
+				Spec:       corev1.PodSpec{NodeName: "worker"},
+				Status: corev1.PodStatus{InitContainerStatuses: []corev1.ContainerStatus{
+					{Name: "graceful-drain", Image: "proxy", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1}}},
+					{Name: "other", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}},
+				}},
+			},
+			want: &corev1.Pod{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "hello-1", Labels: map[string]string{plan.DrainLabel: "hello"}},
+				Status: corev1.PodStatus{InitContainerStatuses: []corev1.ContainerStatus{
+					{Name: "graceful-drain", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1}}},
+				}},
+			},
+		},
 		{in: cache.DeletedFinalStateUnknown{Key: "default/hello"}, want: cache.DeletedFinalStateUnknown{Key: "default/hello"}},
 	} {
 		got, err := reduce(tc.in)

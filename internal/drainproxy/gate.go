@@ -3,6 +3,7 @@ package drainproxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -23,6 +24,10 @@ type gate struct {
 	inFlight int // requests that were let through and have not ended
 	waiting  int // requests that wait for the restart of the app's container
 	dialing  int // requests in flight that wait for the app's port
+	lost     int // requests without a complete response of the app, since the deletion of the pod
+
+	deletedAt time.Time     // zero if the pod is not deleted
+	drainedIn time.Duration // from the deletion, 0 while the state is not Drained
 
 	open     chan struct{} // closed while requests need not wait
 	released chan struct{} // closed while the app may get SIGTERM
@@ -44,7 +49,43 @@ func (g *gate) change(f func(*Machine)) (before, after State) {
 	set(&g.open, !g.machine.HoldsRequests())
 	set(&g.released, g.machine.ReleasesApp())
 	set(&g.leaving, g.machine.Leaves())
-	return before, g.machine.State()
+	after = g.machine.State()
+	if g.deletedAt.IsZero() && g.machine.Leaves() {
+		g.deletedAt = time.Now()
+	}
+	if before != after && after == Drained {
+		g.drainedIn = time.Since(g.deletedAt)
+	}
+	return before, after
+}
+
+// loses counts a request that gets no complete response of the app, if the pod is deleted.
+func (g *gate) loses() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.machine.Leaves() {
+		g.lost++
+	}
+}
+
+// lostRequests returns the number of requests that got no complete response since the deletion of the pod, or cannot get one if the proxy ends now.
+func (g *gate) lostRequests() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.lost + g.inFlight + g.waiting
+}
+
+// drained describes the progress of the drain.
+func (g *gate) drained() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.deletedAt.IsZero():
+		return fmt.Sprintf("not drained, because no hook said that the pod is deleted (state %s)", g.machine.State())
+	case g.drainedIn == 0:
+		return fmt.Sprintf("not drained %.1f s after the deletion of the pod (state %s)", time.Since(g.deletedAt).Seconds(), g.machine.State())
+	}
+	return fmt.Sprintf("drained %.1f s after the deletion of the pod", g.drainedIn.Seconds())
 }
 
 // set closes the channel, or replaces a closed one.

@@ -107,6 +107,7 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, address string, err
 	if cause == causeClient {
 		panic(http.ErrAbortHandler) // closes the connection
 	}
+	p.gate.loses()
 	p.log.Warn("the app has not answered", "cause", cause, "state", p.gate.state(), "app", address, "method", r.Method, "error", err.Error())
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
@@ -122,6 +123,7 @@ func (p *Proxy) countTruncated(w http.ResponseWriter, r *http.Request, address s
 	}
 	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) && r.Context().Err() == nil {
 		p.metrics.failures.WithLabelValues(causeTruncated).Inc()
+		p.gate.loses()
 		p.log.Warn("the app has not completed its response", "state", p.gate.state(), "app", address, "method", r.Method)
 		_ = http.NewResponseController(w).Flush() // flushInterval may not be over
 	}

@@ -59,7 +59,7 @@ func New(c Config, log *slog.Logger) *Proxy {
 }
 
 // Run serves until ctx is done, which is SIGTERM. The kubelet sends it to a native sidecar when every other container has ended. It returns an error if
-// requests were in flight then.
+// requests are lost by then.
 func (p *Proxy) Run(ctx context.Context) error {
 	ports := []int{p.config.Admin, p.config.Metrics}
 	for _, port := range p.config.Ports {
@@ -105,8 +105,8 @@ func (p *Proxy) run(ctx context.Context, s sockets) error {
 	case <-ctx.Done():
 	}
 	p.log.Info("ended by SIGTERM", "summary", p.Summary())
-	if all, _ := p.gate.counts(); all > 0 {
-		return fmt.Errorf("SIGTERM came in the state %s, and %d requests were in flight", p.gate.state(), all)
+	if p.gate.lostRequests() > 0 {
+		return fmt.Errorf("requests are lost: %s", p.Summary())
 	}
 	return nil
 }
@@ -119,8 +119,7 @@ func serveOwn(handler http.Handler, l net.Listener) error {
 
 // Summary returns a line about the drain, for the container's termination message.
 func (p *Proxy) Summary() string {
-	all, _ := p.gate.counts()
-	return fmt.Sprintf("state %s, %d late connections, %d requests in flight", p.gate.state(), p.drainer.Stats().Late, all)
+	return fmt.Sprintf("%s; requests without a complete response: %d; late connections: %d", p.gate.drained(), p.gate.lostRequests(), p.drainer.Stats().Late)
 }
 
 // serve serves the port with this index until the proxy has drained.

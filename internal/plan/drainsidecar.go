@@ -57,6 +57,7 @@ func (in *input) withDrainSidecar() *corev1.PodTemplateSpec {
 		return in.template
 	}
 	template := in.template.DeepCopy()
+	template.Labels = withDefaults(map[string]string{DrainLabel: in.app.Name}, template.Labels)
 	ports := in.sidecarPorts()
 	for i := range template.Spec.Containers {
 		c := &template.Spec.Containers[i]

@@ -59,3 +59,13 @@ func (in *input) drainBypass() string {
 	}
 	return ""
 }
+
+// DrainEnd returns how the drain sidecar of a pod ended, or nil if it has not ended.
+func DrainEnd(pod *corev1.Pod) *corev1.ContainerStateTerminated {
+	for _, c := range pod.Status.InitContainerStatuses {
+		if c.Name == drainContainer {
+			return c.State.Terminated
+		}
+	}
+	return nil
+}

@@ -15,6 +15,8 @@ import (
 const (
 	// nameLabel holds the app's name. Every owned object has it, and the pods have it unless the spec sets a selector.
 	nameLabel = "apps.gracefulapp.dev/name"
+	// DrainLabel holds the app's name. The pods with a drain sidecar have it: the operator watches these pods, and no others.
+	DrainLabel = "apps.gracefulapp.dev/drain-sidecar"
 	// managedByLabel is the label that Kubernetes recommends for the tool that keeps an object.
 	managedByLabel = "app.kubernetes.io/managed-by"
 	managedBy      = "gracefulapp"

@@ -18,7 +18,7 @@ metadata: {name: hello}
 spec:
   replicas: 1
   drain: {mode: Sidecar}
-  timing: {startupSeconds: 5, requestSeconds: 10}
+  timing: {startupSeconds: 5, requestSeconds: 7}
   template:
     spec:
       containers:
@@ -37,6 +37,12 @@ spec:
 
 var _ = Describe("The drain sidecar of a server that exits at SIGTERM", Ordered, func() {
 	var namespace, pod, address string
+	findPod := func() {
+		waitReady(namespace)
+		pods := "-l=apps.gracefulapp.dev/drain-sidecar=hello"
+		pod = kubectl("get", "pods", "-n", namespace, pods, "-o=jsonpath={.items[0].metadata.name}")
+		address = kubectl("get", "pods", "-n", namespace, pods, "-o=jsonpath={.items[0].status.podIP}")
+	}
 	get := func(url string) (string, error) {
 		return tryKubectl("", "exec", "-n", namespace, "client", "--", "/hello", "get", url)
 	}
@@ -45,11 +51,8 @@ var _ = Describe("The drain sidecar of a server that exits at SIGTERM", Ordered,
 		namespace = newNamespace()
 		kubectl("run", "client", "-n", namespace, "--image="+image("HELLO_IMG", "hello:0.1.0"), "--image-pull-policy=IfNotPresent", "--env=STARTUP_SEC=0")
 		Expect(apply(namespace, fmt.Sprintf(unchanged, image("WORKLOAD_IMG", "gracefulapp-workload:0.1.0"), image("HELLO_IMG", "hello:0.1.0")))).To(Succeed())
-		waitReady(namespace)
+		findPod()
 		kubectl("wait", "-n", namespace, "pod/client", "--for=condition=Ready", "--timeout="+settle.String())
-		pods := "-l=apps.gracefulapp.dev/name=hello"
-		pod = kubectl("get", "pods", "-n", namespace, pods, "-o=jsonpath={.items[0].metadata.name}")
-		address = kubectl("get", "pods", "-n", namespace, pods, "-o=jsonpath={.items[0].status.podIP}")
 	})
 
 	It("is the endpoint of the Service", func() {
@@ -74,21 +77,38 @@ var _ = Describe("The drain sidecar of a server that exits at SIGTERM", Ordered,
 		Expect(get("http://hello/?seconds=0")).To(HavePrefix("hello"))
 	})
 
-	It("keeps SIGTERM from the server until the request in flight is answered", func() {
-		type answer struct {
-			text string
-			err  error
-		}
+	// deleteDuring sends a request of this many seconds, deletes the pod while it is in flight, and returns the answer.
+	type answer struct {
+		text string
+		err  error
+	}
+	deleteDuring := func(seconds int) (got answer) {
+		GinkgoHelper()
 		answered := make(chan answer, 1)
 		go func() {
-			text, err := get(url(18080, "/?seconds=10"))
+			text, err := get(url(18080, fmt.Sprintf("/?seconds=%d", seconds)))
 			answered <- answer{text, err}
 		}()
 		Eventually(func() (string, error) { return get(url(18090, "/metrics")) }).Should(ContainSubstring("drain_proxy_in_flight 1"))
 		kubectl("delete", "pod", pod, "-n", namespace, "--wait=false")
-		var got answer
 		Eventually(answered, time.Minute).Should(Receive(&got))
+		return got
+	}
+	drainEvents := func() string {
+		return kubectl("get", "events.events.k8s.io", "-n", namespace, "--field-selector=reason=DrainIncomplete", "-o=jsonpath={.items[*].note}")
+	}
+
+	It("keeps SIGTERM from the server until the request in flight is answered", func() {
+		got := deleteDuring(8) // longer than t2
 		Expect(got.err).NotTo(HaveOccurred())
 		Expect(got.text).To(HavePrefix("hello"))
+		kubectl("wait", "-n", namespace, "pod/"+pod, "--for=delete", "--timeout="+settle.String())
+		Expect(drainEvents()).To(BeEmpty())
+	})
+
+	It("causes an event if a request takes longer than t1", func() {
+		findPod()
+		Expect(deleteDuring(50).err).To(HaveOccurred())
+		Eventually(drainEvents, time.Minute).Should(And(ContainSubstring("pod "+pod), ContainSubstring("requests without a complete response: 1;")))
 	})
 })
