@@ -19,7 +19,7 @@ func requests(cpu string) corev1.ResourceRequirements {
 // admitted plans the app and returns the warnings about a pod of it that the API server has changed.
 func admitted(t *testing.T, app *v1alpha1.GracefulApp, change func(*corev1.PodSpec)) []string {
 	t.Helper()
-	p, errs, _ := plan.For(app, plan.Running{})
+	p, errs, _ := plan.For(app, plan.Running{DrainProxy: drainProxy})
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}

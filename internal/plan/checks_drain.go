@@ -62,7 +62,7 @@ var drainRules = []check{
 			Number:  "13",
 			Rule:    "with `drain.mode: Sidecar`, the pods have no sidecar of a service mesh",
 			Why:     "the mesh's proxy gets SIGTERM before the drain has ended, and requests reach the app without the drain sidecar",
-			Instead: "the mesh's annotation that excludes the pods, or mode Hook",
+			Instead: "the label or annotation that the message names, or mode Hook",
 		},
 		find: ofSidecar(checkNoMesh),
 	},
@@ -132,14 +132,9 @@ func checkDrainPossible(in *input) field.ErrorList {
 	if windows := string(corev1.Windows); pod.OS != nil && pod.OS.Name == corev1.Windows || pod.NodeSelector[corev1.LabelOSStable] == windows {
 		errs = append(errs, field.Forbidden(drainPath.Child("mode"), "the drain sidecar runs on Linux only, and the template asks for Windows; use drain mode Hook"))
 	}
-	for _, list := range []struct {
-		path       *field.Path
-		containers []corev1.Container
-	}{{path: containerPath, containers: pod.Containers}, {path: initContainerPath, containers: pod.InitContainers}} {
-		for i, c := range list.containers {
-			if c.Name == drainContainer {
-				errs = append(errs, invalid(list.path.Index(i).Child("name"), c.Name, "it is the name of the drain sidecar; use another name")...)
-			}
+	for _, c := range writtenContainers(pod) {
+		if c.container.Name == drainContainer {
+			errs = append(errs, invalid(c.path.Child("name"), c.container.Name, "it is the name of the drain sidecar; use another name")...)
 		}
 	}
 	return errs
@@ -215,30 +210,6 @@ func checkNoOwnHook(in *input) field.ErrorList {
 				"the drain sidecar needs this hook to keep SIGTERM from the container; leave it out, or use drain mode Hook"))
 		}
 	}
-	return errs
-}
-
-// meshKeys are the annotations and labels by which a pod asks for a proxy of a mesh.
-var meshKeys = map[string][]string{
-	"sidecar.istio.io/inject": {"true"}, "linkerd.io/inject": {"enabled", "ingress"}, "kuma.io/sidecar-injection": {"enabled", "true"},
-	"consul.hashicorp.com/connect-inject": {"true"},
-}
-
-func checkNoMesh(in *input) field.ErrorList {
-	var errs field.ErrorList
-	metadata := in.spec().Template.ObjectMeta
-	for _, values := range []struct {
-		name   string
-		values map[string]string
-	}{{name: "annotations", values: metadata.Annotations}, {name: "labels", values: metadata.Labels}} {
-		for key, asks := range meshKeys {
-			if slices.Contains(asks, strings.ToLower(values.values[key])) {
-				errs = append(errs, field.Forbidden(templatePath.Child("metadata", values.name).Key(key),
-					"the proxy of a service mesh gets SIGTERM before the drain sidecar has finished the requests; exclude the pods from the mesh, or use drain mode Hook"))
-			}
-		}
-	}
-	slices.SortFunc(errs, func(a, b *field.Error) int { return strings.Compare(a.Field, b.Field) })
 	return errs
 }
 

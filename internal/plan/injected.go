@@ -56,18 +56,15 @@ func hookSeconds(c corev1.Container) (seconds float64, ok bool) {
 	}
 }
 
-// meshProxies are the names of the containers that service meshes inject.
-var meshProxies = []string{"istio-proxy", "linkerd-proxy", "kuma-sidecar", "consul-dataplane"}
-
 func warnInjectedMesh(p admittedPod) []string {
 	if p.Drain == nil {
 		return nil
 	}
 	var all []string
 	for _, c := range p.injected(slices.Concat(p.admitted.Containers, p.admitted.InitContainers)) {
-		if slices.Contains(meshProxies, c.Name) {
-			all = append(all, fmt.Sprintf("container %q of a service mesh is injected into the pods: it may end before the drain sidecar has finished the requests; "+
-				"exclude the pods from the mesh, or use drain mode Hook", c.Name))
+		if m, ok := meshOf(c.Name); ok {
+			all = append(all, fmt.Sprintf("container %q of a service mesh is injected into the pods: it may end before the drain sidecar has finished the requests; %s",
+				c.Name, m.remedy()))
 		}
 	}
 	return all
@@ -76,9 +73,9 @@ func warnInjectedMesh(p admittedPod) []string {
 func warnInjectedSidecars(p admittedPod) []string {
 	sidecars := slices.DeleteFunc(p.injected(p.admitted.InitContainers), func(c corev1.Container) bool { return !isNativeSidecar(c) })
 	grace := p.admitted.TerminationGracePeriodSeconds
-	needed := p.leastGrace() + int64(nativeSidecars(p.admitted))*timing.SidecarSeconds
+	least, advised := p.leastGraceWithSidecars()
 	// Where a policy sets the grace period, another t3 has no effect: warnChangedGrace warns of that.
-	if len(sidecars) == 0 || grace == nil || *grace > needed || p.changedGrace() {
+	if len(sidecars) == 0 || grace == nil || *grace >= least || p.changedGrace() {
 		return nil
 	}
 	var names []string
@@ -86,7 +83,22 @@ func warnInjectedSidecars(p admittedPod) []string {
 		names = append(names, c.Name)
 	}
 	return warning("native sidecars are injected into the pods (%s): they stop one after another after the app has ended, and t3 = %d leaves no time for them; set "+
-		"spec.timing.terminationGracePeriodSeconds to %d", strings.Join(names, ", "), *grace, needed+timing.SidecarSeconds)
+		"spec.timing.terminationGracePeriodSeconds to %d", strings.Join(names, ", "), *grace, advised)
+}
+
+// leastGraceWithSidecars returns the least t3 with room for all native sidecars of the pod, and the t3 to set. With a drain sidecar, checkDrainGracePeriod
+// requires the same number for native sidecars of the template; it counts the drain sidecar separately.
+func (p admittedPod) leastGraceWithSidecars() (least, advised int64) {
+	n := nativeSidecars(p.admitted)
+	if p.Drain == nil {
+		needed := p.leastGrace() + int64(n)*timing.SidecarSeconds
+		return needed + 1, needed + timing.SidecarSeconds
+	}
+	if find(drainContainer, p.admitted) != nil {
+		n--
+	}
+	least = int64(timing.Timing{StopSeconds: p.stopSeconds}.LeastGracePeriodWithSidecar(n))
+	return least, least
 }
 
 // leastGrace returns how long the app may take to end, which t3 must exceed: t1 + t2, or more with a drain sidecar.
