@@ -51,7 +51,7 @@ func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Dry
 	if len(result.Errors) > 0 { // the pod has the same errors again
 		return result
 	}
-	result.add(p, "Pod", podErr)
+	result.add(p, podKind, podErr)
 	result.Warnings = append(result.Warnings, podWarnings...)
 	return result
 }
@@ -167,16 +167,29 @@ func fieldErrors(p plan.Plan, kind string, status metav1.Status) field.ErrorList
 			}
 			e := &field.Error{Type: field.ErrorType(cause.Type), Field: p.Source(kind, cause.Field), BadValue: field.OmitValueType{}}
 			e.Detail = strings.TrimPrefix(strings.TrimPrefix(cause.Message, e.Type.String()), ": ")
-			if kind == serviceKind && isImmutable(cause) {
-				e.Detail += recreationAdvice(p)
-			}
+			e.Detail += causeAdvice(p, kind, cause)
 			errs = append(errs, e)
 		}
 	}
 	if len(errs) == 0 {
+		source, advice := p.Source(kind, ""), ""
+		if kind == podKind {
+			source, advice = p.PodRejection(status.Message)
+		}
 		errs = append(errs, &field.Error{
-			Type: field.ErrorTypeForbidden, Field: p.Source(kind, ""), Detail: "the API server rejects the " + kind + ": " + status.Message,
+			Type: field.ErrorTypeForbidden, Field: source, Detail: "the API server rejects the " + kind + ": " + status.Message + advice,
 		})
 	}
 	return errs
+}
+
+// causeAdvice returns the end of the message about a rejected field.
+func causeAdvice(p plan.Plan, kind string, cause metav1.StatusCause) string {
+	switch {
+	case kind == serviceKind && isImmutable(cause):
+		return recreationAdvice(p)
+	case kind == podKind:
+		return p.DefaultedLimit(cause.Field, cause.Message)
+	}
+	return ""
 }

@@ -10,6 +10,9 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
+// podKind is the kind of a dry run's pod in messages. The operator owns no pods.
+const podKind = "Pod"
+
 // dryRunHash looks like the pod template hash in the names of ReplicaSets.
 const dryRunHash = "6b8d9c7f4b"
 

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
@@ -22,7 +23,14 @@ var (
 	deployments    = schema.GroupResource{Group: "apps", Resource: "deployments"}
 	deploymentType = schema.GroupKind{Group: "apps", Kind: deploymentKind}
 	serviceType    = schema.GroupKind{Kind: serviceKind}
+	podType        = schema.GroupKind{Kind: podKind}
 )
+
+// drainedBySidecar gives the app a drain sidecar.
+func drainedBySidecar(app *v1alpha1.GracefulApp) {
+	app.Spec.Drain = &v1alpha1.DrainSpec{Mode: v1alpha1.DrainModeSidecar}
+	testapp.Container(app).Lifecycle = nil
+}
 
 func forbidden(reason string) *apierrors.StatusError {
 	return apierrors.NewForbidden(deployments, "hello", errors.New(reason))
@@ -145,7 +153,7 @@ func TestRejections(t *testing.T) {
 
 // TestFieldErrors checks that a rejection names the field of the GracefulApp and a correction.
 func TestFieldErrors(t *testing.T) {
-	p, errs, _ := plan.For(testapp.New(), plan.Running{})
+	p, errs, _ := plan.For(testapp.New(drainedBySidecar), plan.Running{DrainProxy: plan.DrainProxy{Image: "proxy:1", Token: "T"}})
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
@@ -163,6 +171,15 @@ func TestFieldErrors(t *testing.T) {
 		}},
 		{name: "no field", kind: deploymentKind, err: forbidden("no PriorityClass with name high was found"), want: []string{
 			`spec.template: Forbidden: the API server rejects the Deployment: deployments.apps "hello" is forbidden: no PriorityClass with name high was found`,
+		}},
+		{name: "a quota that the drain sidecar does not satisfy", kind: podKind, err: forbidden("failed quota: team: must specify limits.cpu for: graceful-drain"), want: []string{
+			`spec.drain.sidecar.resources: Forbidden: the API server rejects the Pod: deployments.apps "hello" is forbidden: failed quota: team: ` +
+				`must specify limits.cpu for: graceful-drain; graceful-drain is the drain sidecar: set its limits.cpu in spec.drain.sidecar.resources`,
+		}},
+		{name: "the default limit of a LimitRange", kind: podKind, err: apierrors.NewInvalid(podType, "hello", field.ErrorList{
+			field.Invalid(field.NewPath("spec", "containers").Index(0).Child("resources", "requests"), "50m", "must be less than or equal to cpu limit of 20m"),
+		}), want: []string{
+			`spec.template.spec.containers[0].resources.requests: Invalid value: "50m": must be less than or equal to cpu limit of 20m; the spec sets no cpu limit here`,
 		}},
 	}
 	for _, tt := range tests {

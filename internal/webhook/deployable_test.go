@@ -62,6 +62,26 @@ func in(namespace string) testapp.Modifier {
 	return func(app *v1alpha1.GracefulApp) { app.Namespace = namespace }
 }
 
+// drainedBySidecar gives the app a drain sidecar. The webhook of the tests has no image of its own for it.
+func drainedBySidecar(app *v1alpha1.GracefulApp) {
+	app.Annotations = map[string]string{v1alpha1.AnnotationDrainImage: "proxy:1"}
+	app.Spec.Drain = &v1alpha1.DrainSpec{Mode: v1alpha1.DrainModeSidecar}
+	testapp.Container(app).Lifecycle = nil
+}
+
+func cpu(quantity string) corev1.ResourceList {
+	return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(quantity)}
+}
+
+// limitContainers creates a LimitRange for the containers of a namespace.
+func limitContainers(namespace string, item corev1.LimitRangeItem) {
+	GinkgoHelper()
+	item.Type = corev1.LimitTypeContainer
+	Expect(api.Create(ctx, &corev1.LimitRange{
+		ObjectMeta: metav1.ObjectMeta{Name: "containers", Namespace: namespace}, Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{item}},
+	})).To(Succeed())
+}
+
 func describeDeployable() {
 	AfterEach(cleanUp)
 
@@ -128,9 +148,39 @@ func describeDeployable() {
 		Eventually(func() error { return api.Create(ctx, testapp.New(in(n)), client.DryRunAll) }).Should(
 			MatchError(ContainSubstring("failed quota: limits: must specify limits.cpu for: hello")))
 		limits := func(app *v1alpha1.GracefulApp) {
-			app.Spec.Template.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")}
+			app.Spec.Template.Spec.Containers[0].Resources.Limits = cpu("1")
 		}
 		Expect(api.Create(ctx, testapp.New(in(n), limits), client.DryRunAll)).To(Succeed())
+
+		By("the drain sidecar needs limits too")
+		Expect(api.Create(ctx, testapp.New(in(n), limits, drainedBySidecar), client.DryRunAll)).To(MatchError(And(
+			ContainSubstring("spec.drain.sidecar.resources: Forbidden"), ContainSubstring("must specify limits.cpu for: graceful-drain; graceful-drain is "+
+				"the drain sidecar: set its limits.cpu in spec.drain.sidecar.resources"))))
+		sidecarLimits := func(app *v1alpha1.GracefulApp) {
+			app.Spec.Drain.Sidecar = &v1alpha1.DrainSidecar{Resources: &v1alpha1.DrainResources{Limits: cpu("1")}}
+		}
+		Expect(api.Create(ctx, testapp.New(in(n), limits, drainedBySidecar, sidecarLimits), client.DryRunAll)).To(Succeed())
+	})
+
+	It("is rejected if its drain sidecar does not fit a LimitRange, which names no container", func() {
+		n := namespace(nil)
+		limitContainers(n, corev1.LimitRangeItem{Min: cpu("50m")})
+		smaller := func(app *v1alpha1.GracefulApp) {
+			app.Spec.Drain.Sidecar = &v1alpha1.DrainSidecar{Resources: &v1alpha1.DrainResources{Requests: cpu("10m")}}
+		}
+		Eventually(func() error { return api.Create(ctx, testapp.New(in(n), drainedBySidecar, smaller), client.DryRunAll) }).Should(MatchError(
+			ContainSubstring("minimum cpu usage per Container is 50m, but request is 10m; the pod includes the drain sidecar, container graceful-drain " +
+				"(requests: cpu=10m, memory=64Mi; limits: none), and spec.drain.sidecar.resources changes its resources")))
+		Expect(api.Create(ctx, testapp.New(in(n), drainedBySidecar), client.DryRunAll)).To(Succeed())
+	})
+
+	It("is rejected with the source of a limit that the spec does not set", func() {
+		n := namespace(nil)
+		limitContainers(n, corev1.LimitRangeItem{Default: cpu("20m")})
+		Eventually(func() error { return api.Create(ctx, testapp.New(in(n), drainedBySidecar), client.DryRunAll) }).Should(MatchError(And(
+			ContainSubstring("spec.template.spec.containers[0].resources.requests: Invalid value: \"50m\": must be less than or equal to cpu limit of 20m; "+
+				"the spec sets no cpu limit here, so it comes from a LimitRange"),
+			ContainSubstring("spec.drain.sidecar.resources.requests: Invalid value: \"50m\""))))
 	})
 
 	It("is accepted with a warning if the dry run fails", func() {
