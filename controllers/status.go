@@ -152,7 +152,8 @@ func (s reconcileState) progress() summary {
 		return reconcilingSummary(s.progressReason(), s.counts())
 	}
 	if c := deploymentCondition(d, appsv1.DeploymentReplicaFailure); c != nil && c.Status == corev1.ConditionTrue {
-		return stalledSummary(v1alpha1.ReasonReplicaFailure, c.Message)
+		_, advice := s.plan.PodRejection(c.Message)
+		return stalledSummary(v1alpha1.ReasonReplicaFailure, s.counts()+"; "+c.Message+advice)
 	}
 	if c := deploymentCondition(d, appsv1.DeploymentProgressing); c != nil && c.Status == corev1.ConditionFalse {
 		return stalledSummary(v1alpha1.ReasonProgressDeadlineExceeded, deadlineExceeded(d, strings.TrimSuffix(c.Message, ".")+s.stuckPodText()))

@@ -19,6 +19,8 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/children"
+	"github.com/gracefulapp/gracefulapp/internal/plan"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 var (
@@ -242,6 +244,24 @@ func TestErrorsOfSeveralObjectsStandInOneLine(t *testing.T) {
 	status := reconcileState{app: &v1alpha1.GracefulApp{}, err: err}.status(now)
 	if got, want := status.Conditions[0].Message, "the Service is refused; the Deployment is refused"; got != want {
 		t.Errorf("message = %q, want %q", got, want)
+	}
+}
+
+// TestPodsThatCannotBeCreated: the message has the counts, the API server's words, and the field to change if they are about the drain sidecar.
+func TestPodsThatCannotBeCreated(t *testing.T) {
+	app := testapp.New(bySidecar)
+	p, errs, _ := plan.For(app, plan.Running{DrainProxy: plan.DrainProxy{Image: "proxy:1", Token: "T"}})
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	const quota = `pods "hello-7c9f-x2b4k" is forbidden: failed quota: team: must specify limits.cpu for: graceful-drain`
+	d := observedDeployment([4]int32{1, 1, 1, 1})
+	d.Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Message: quota}}
+	got := reconcileState{app: app, plan: p, observed: children.Observed{Deployment: d}}.summary().message
+	want := "1 of 2 replicas are available, 1 ready, 1 up to date; " + quota +
+		"; graceful-drain is the drain sidecar: set its limits.cpu in spec.drain.sidecar.resources"
+	if got != want {
+		t.Errorf("message %q, want %q", got, want)
 	}
 }
 
