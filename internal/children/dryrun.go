@@ -56,19 +56,6 @@ func DryRun(ctx context.Context, api client.Client, p plan.Plan, o Observed) Dry
 	return result
 }
 
-// createPodDryRun makes a dry run of the creation of a pod, and returns the warnings about what the API server changed in it.
-func createPodDryRun(ctx context.Context, api client.Client, p plan.Plan) ([]string, error) {
-	pod, err := dryRunPod(p)
-	if err != nil {
-		return nil, err
-	}
-	sent := pod.DeepCopy()
-	if err := api.Create(ctx, pod, client.DryRunAll, client.FieldOwner(plan.FieldManager)); err != nil {
-		return nil, err
-	}
-	return p.AdmittedPodWarnings(sent.Spec, pod.Spec), nil
-}
-
 // dryRun makes a dry run of the apply. It uses an unused name in three cases, because the error would not be caused by the spec: the name is taken;
 // fields of another client conflict with the applied ones (Apply corrects that by transferOwnership); the owner of the object allows its deletion.
 func (o ownedObject) dryRun(ctx context.Context, api client.Client, taken bool) error {

@@ -169,7 +169,7 @@ func describeDeployable() {
 			app.Spec.Drain.Sidecar = &v1alpha1.DrainSidecar{Resources: &v1alpha1.DrainResources{Requests: cpu("10m")}}
 		}
 		Eventually(func() error { return api.Create(ctx, testapp.New(in(n), drainedBySidecar, smaller), client.DryRunAll) }).Should(MatchError(
-			ContainSubstring("minimum cpu usage per Container is 50m, but request is 10m; the pod includes the drain sidecar, container graceful-drain " +
+			ContainSubstring("the API server rejects the Pod: pods \"hello\" is forbidden: minimum cpu usage per Container is 50m, but request is 10m; the pod includes the drain sidecar, container graceful-drain " +
 				"(requests: cpu=10m, memory=64Mi; limits: none), and spec.drain.sidecar.resources changes its resources")))
 		Expect(api.Create(ctx, testapp.New(in(n), drainedBySidecar), client.DryRunAll)).To(Succeed())
 	})
