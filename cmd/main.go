@@ -96,9 +96,10 @@ func run(o options) error {
 
 func managerOptions(o options, certificates <-chan struct{}) ctrl.Options {
 	return ctrl.Options{
-		Scheme: scheme,
-		Cache:  controllers.CacheOptions(),
-		Client: client.Options{Cache: &client.CacheOptions{Unstructured: true}}, // GracefulApps are read unstructured, as etcd has them
+		Scheme:    scheme,
+		Cache:     controllers.CacheOptions(),
+		NewClient: children.NewClient,
+		Client:    client.Options{Cache: &client.CacheOptions{Unstructured: true}}, // GracefulApps are read unstructured, as etcd has them
 		Metrics: metricsserver.Options{
 			BindAddress:    o.metricsAddress,
 			SecureServing:  true,

@@ -1,6 +1,11 @@
 package main
 
-import "testing"
+import (
+	"reflect"
+	"testing"
+
+	"github.com/gracefulapp/gracefulapp/internal/children"
+)
 
 // Profiles have no authentication, so only this machine may reach them.
 func TestProfilesAreServedOnLoopbackOnly(t *testing.T) {
@@ -12,5 +17,12 @@ func TestProfilesAreServedOnLoopbackOnly(t *testing.T) {
 		if err := address.Set(value); (err == nil) != want {
 			t.Errorf("%q: error %v, want accepted %t", value, err, want)
 		}
+	}
+}
+
+// Only this client gives the API server's warnings about a pod to its dry run.
+func TestTheManagerCollectsWarnings(t *testing.T) {
+	if got := managerOptions(options{}, nil).NewClient; reflect.ValueOf(got).Pointer() != reflect.ValueOf(children.NewClient).Pointer() {
+		t.Error("the manager's client is not made by children.NewClient")
 	}
 }

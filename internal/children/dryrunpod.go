@@ -22,17 +22,22 @@ const podKind = "Pod"
 // dryRunHash looks like the pod template hash in the names of ReplicaSets.
 const dryRunHash = "6b8d9c7f4b"
 
-// createPodDryRun makes a dry run of the creation of a pod, and returns the warnings about what the API server changed in it.
+// createPodDryRun makes a dry run of the creation of a pod. It returns the warnings about what the API server changed in it, and the API server's own.
 func createPodDryRun(ctx context.Context, api client.Client, p plan.Plan) ([]string, error) {
 	pod, err := dryRunPod(p)
 	if err != nil {
 		return nil, err
 	}
 	sent := pod.DeepCopy()
+	ctx, given := collectWarnings(ctx)
 	if err := api.Create(ctx, pod, client.DryRunAll, client.FieldOwner(plan.FieldManager)); err != nil {
 		return nil, withoutRandomName(err, sent.GenerateName, *p.Deployment.Name)
 	}
-	return p.AdmittedPodWarnings(sent.Spec, pod.Spec), nil
+	warnings := p.AdmittedPodWarnings(sent.Spec, pod.Spec)
+	for _, text := range given.texts {
+		warnings = append(warnings, "the API server warns about the pods: "+p.PodWarning(text))
+	}
+	return warnings, nil
 }
 
 // maxGeneratedPrefix is the longest part of generateName that the API server uses (MaxGeneratedNameLength in k8s.io/apiserver).

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
@@ -71,6 +72,24 @@ func TestSourceOfMetadata(t *testing.T) {
 	} {
 		if got := p.Source(test.kind, test.path); got != test.want {
 			t.Errorf("%s %s: %s, want %s", test.kind, test.path, got, test.want)
+		}
+	}
+}
+
+// TestPodWarning: a warning about a field of the pod names the field of the app; other texts stay as they are.
+func TestPodWarning(t *testing.T) {
+	p, _, _ := plan.For(unchanged(func(app *v1alpha1.GracefulApp) {
+		app.Spec.Template.Spec.InitContainers = []corev1.Container{{Name: "migrate", Image: "migrate:1"}}
+	}), plan.Running{DrainProxy: drainProxy})
+	for text, want := range map[string]string{
+		"spec.initContainers[1].ports[0]: duplicate port":  "spec.template.spec.initContainers[0].ports[0]: duplicate port",
+		"spec.nodeSelector[a]: deprecated":                 "spec.template.spec.nodeSelector[a]: deprecated",
+		"spec is old: see the docs":                        "spec is old: see the docs",
+		`would violate PodSecurity "restricted:latest": a`: `would violate PodSecurity "restricted:latest": a`,
+		"metadata": "metadata",
+	} {
+		if got := p.PodWarning(text); got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

@@ -46,6 +46,15 @@ func (p Plan) Source(kind, path string) string {
 	return specPath.String()
 }
 
+// PodWarning returns a warning of the API server about a pod. If it begins with a field of the pod, PodWarning replaces that by the field of the GracefulApp.
+func (p Plan) PodWarning(text string) string {
+	path, rest, found := strings.Cut(text, ": ")
+	if _, ok := cutPath("spec", path); !found || !ok || strings.Contains(path, " ") {
+		return text
+	}
+	return p.Source("Pod", path) + ": " + rest
+}
+
 var initContainerIndex = regexp.MustCompile(`^\.initContainers\[(\d+)\]`)
 
 // podSource returns the field of the template that decides a field of the pods. The drain sidecar precedes the user's init containers.

@@ -61,6 +61,19 @@ func describeAdmittedPod() {
 		Expect(tried(heeded)()).To(BeEmpty())
 	})
 
+	It("gets the API server's warnings about the pod, each once, by the field of the GracefulApp", func() {
+		n := namespace(map[string]string{"pod-security.kubernetes.io/warn": "restricted"})
+		Eventually(tried(testapp.New(in(n)))).Should(ConsistOf(And(HavePrefix(
+			`the API server warns about the pods: would violate PodSecurity "restricted:latest"`), ContainSubstring(`container "hello" must set`))))
+		deprecated := func(app *v1alpha1.GracefulApp) {
+			app.Spec.Template.Spec.NodeSelector = map[string]string{"beta.kubernetes.io/os": "linux"}
+		}
+		Expect(tried(testapp.New(deprecated))()).To(ConsistOf(HavePrefix(
+			"the API server warns about the pods: spec.template.spec.nodeSelector[beta.kubernetes.io/os]: deprecated since")))
+		By("and another app gets none")
+		Expect(tried(testapp.New())()).To(BeEmpty())
+	})
+
 	It("is accepted where a policy forbids pods without a controller", func() {
 		n := namespace(nil)
 		denyPods(n, "has(object.metadata.ownerReferences) && object.metadata.ownerReferences.exists(o, o.apiVersion == 'apps/v1' && o.kind == 'ReplicaSet' && "+

@@ -66,6 +66,7 @@ var _ = BeforeSuite(func() {
 	installed := environment.WebhookInstallOptions
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:        scheme,
+		NewClient:     children.NewClient,
 		Cache:         cache.Options{ByObject: children.CacheByObject()},
 		Metrics:       metricsserver.Options{BindAddress: "0"},
 		WebhookServer: NewServer(ServerOptions{Host: installed.LocalServingHost, Port: installed.LocalServingPort, CertDir: installed.LocalServingCertDir, Shutdown: time.Second}),
