@@ -93,7 +93,9 @@ func needsEvent(before, after *metav1.Condition, stalled bool) bool {
 	if before == nil {
 		return after.Reason != v1alpha1.ReasonProgressing
 	}
-	return before.Reason != after.Reason || stalled && before.Message != after.Message
+	// The message of ReplicaFailure has counts and the name of a pod, which change with each retry.
+	isAnother := stalled && after.Reason != v1alpha1.ReasonReplicaFailure && before.Message != after.Message
+	return before.Reason != after.Reason || isAnother
 }
 
 // apiVersions are those of the owned objects, by kind.

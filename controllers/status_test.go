@@ -301,6 +301,8 @@ func TestEventsAreSilentAboutWhatStaysTheSame(t *testing.T) {
 	first := status(v1alpha1.ConditionReconciling, v1alpha1.ReasonScaling, "1 of 5")
 	second := status(v1alpha1.ConditionReconciling, v1alpha1.ReasonScaling, "2 of 5")
 	bad := status(v1alpha1.ConditionStalled, v1alpha1.ReasonInvalidSpec, "t3 is short")
+	quota := status(v1alpha1.ConditionStalled, v1alpha1.ReasonReplicaFailure, `1 of 5; pods "hello-x2b4k" is forbidden`)
+	again := status(v1alpha1.ConditionStalled, v1alpha1.ReasonReplicaFailure, `2 of 5; pods "hello-9wzzt" is forbidden`)
 	worse := status(v1alpha1.ConditionStalled, v1alpha1.ReasonInvalidSpec, "t1 is short")
 	tests := []struct {
 		name     string
@@ -311,6 +313,8 @@ func TestEventsAreSilentAboutWhatStaysTheSame(t *testing.T) {
 		{name: "progress within one reason", old: first, new: second, want: nil},
 		{name: "nothing at all", old: bad, new: bad, want: nil},
 		{name: "another reason to stall", old: first, new: bad, want: []string{"Warning InvalidSpec"}},
+		{name: "pods cannot be created", old: first, new: quota, want: []string{"Warning ReplicaFailure"}},
+		{name: "another attempt to create a pod", old: quota, new: again, want: nil},
 		{name: "another mistake", old: bad, new: worse, want: []string{"Warning InvalidSpec"}},
 	}
 	for _, tt := range tests {
