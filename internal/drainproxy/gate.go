@@ -26,8 +26,7 @@ type gate struct {
 	dialing  int // requests in flight that wait for the app's port
 	lost     int // requests without a complete response of the app, since the deletion of the pod
 
-	deletedAt time.Time     // zero if the pod is not deleted
-	drainedIn time.Duration // from the deletion, 0 while the state is not Drained
+	sinceDeletion time.Duration // of the pod, until the drain has ended
 
 	open     chan struct{} // closed while requests need not wait
 	released chan struct{} // closed while the app may get SIGTERM
@@ -49,14 +48,7 @@ func (g *gate) change(f func(*Machine)) (before, after State) {
 	set(&g.open, !g.machine.HoldsRequests())
 	set(&g.released, g.machine.ReleasesApp())
 	set(&g.leaving, g.machine.Leaves())
-	after = g.machine.State()
-	if g.deletedAt.IsZero() && g.machine.Leaves() {
-		g.deletedAt = time.Now()
-	}
-	if before != after && after == Drained {
-		g.drainedIn = time.Since(g.deletedAt)
-	}
-	return before, after
+	return before, g.machine.State()
 }
 
 // loses counts a request that gets no complete response of the app, if the pod is deleted.
@@ -79,13 +71,14 @@ func (g *gate) lostRequests() int {
 func (g *gate) drained() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	state, seconds := g.machine.State(), g.sinceDeletion.Seconds()
 	switch {
-	case g.deletedAt.IsZero():
-		return fmt.Sprintf("not drained, because no hook said that the pod is deleted (state %s)", g.machine.State())
-	case g.drainedIn == 0:
-		return fmt.Sprintf("not drained %.1f s after the deletion of the pod (state %s)", time.Since(g.deletedAt).Seconds(), g.machine.State())
+	case !g.machine.Leaves():
+		return fmt.Sprintf("not drained, because no hook said that the pod is deleted (state %s)", state)
+	case state != Drained:
+		return fmt.Sprintf("not drained %.1f s after the deletion of the pod (state %s)", seconds, state)
 	}
-	return fmt.Sprintf("drained %.1f s after the deletion of the pod", g.drainedIn.Seconds())
+	return fmt.Sprintf("drained %.1f s after the deletion of the pod", seconds)
 }
 
 // set closes the channel, or replaces a closed one.
@@ -105,6 +98,9 @@ func set(ch *chan struct{}, closed bool) {
 // observe lets time pass.
 func (g *gate) observe(o Observation) (before, after State) {
 	return g.change(func(m *Machine) {
+		if m.Leaves() {
+			g.sinceDeletion += o.Elapsed
+		}
 		o.InFlight = g.inFlight > 0
 		m.Observe(o)
 	})
