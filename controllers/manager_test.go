@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -27,6 +28,11 @@ import (
 
 // startManager runs the controller with a manager, as the operator does, until stop is called or the spec ends.
 func startManager(modify ...func(*GracefulAppReconciler)) (stop func()) {
+	GinkgoHelper()
+	return startManagerAs(config, modify...)
+}
+
+func startManagerAs(config *rest.Config, modify ...func(*GracefulAppReconciler)) (stop func()) {
 	GinkgoHelper()
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme, Cache: CacheOptions(), Metrics: metricsserver.Options{BindAddress: "0"},

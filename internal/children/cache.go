@@ -19,16 +19,12 @@ import (
 )
 
 // CacheByObject returns the cache's settings for the kinds that Observe reads. The cache keeps the objects that a GracefulApp owns. Of all others, which
-// may be many and large, it keeps the identity, what a PodDisruptionBudget selects and what an autoscaler targets. Of a pod with a drain sidecar it keeps
-// how the sidecar ended; it has no other pods.
+// may be many and large, it keeps the identity, what a PodDisruptionBudget selects and what an autoscaler targets.
 func CacheByObject() map[client.Object]cache.ByObject {
 	all := map[client.Object]cache.ByObject{}
 	for _, kind := range Kinds() {
 		all[kind] = cache.ByObject{Transform: reduce}
 	}
-	hasDrainSidecar, err := labels.Parse(plan.DrainLabel)
-	utilruntime.Must(err)
-	all[&corev1.Pod{}] = cache.ByObject{Label: hasDrainSidecar, Transform: reduce}
 	return all
 }
 
@@ -48,13 +44,24 @@ func reduce(in any) (any, error) {
 			return &policyv1.PodDisruptionBudget{ObjectMeta: identity(o), Spec: policyv1.PodDisruptionBudgetSpec{Selector: o.Spec.Selector}}, nil
 		}
 		o.Status = policyv1.PodDisruptionBudgetStatus{}
-	case *corev1.Pod:
-		return reducePod(o), nil
 	case *autoscalingv2.HorizontalPodAutoscaler:
 		target := autoscalingv2.HorizontalPodAutoscalerSpec{ScaleTargetRef: o.Spec.ScaleTargetRef}
 		return &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: identity(o), Spec: target}, nil
 	}
 	return in, nil
+}
+
+// DrainedPods returns the settings of a cache of the pods with a drain sidecar. Of these it keeps how their init containers ended.
+func DrainedPods() map[client.Object]cache.ByObject {
+	hasDrainSidecar, err := labels.Parse(plan.DrainLabel)
+	utilruntime.Must(err)
+	transform := func(in any) (any, error) {
+		if pod, ok := in.(*corev1.Pod); ok {
+			return reducePod(pod), nil
+		}
+		return in, nil // the tombstone of a deleted pod
+	}
+	return map[client.Object]cache.ByObject{&corev1.Pod{}: {Label: hasDrainSidecar, Transform: transform}}
 }
 
 // reducePod keeps the label with the app's name, and how containers have ended.

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
@@ -44,22 +45,6 @@ func TestCacheKeepsLittleOfForeignObjects(t *testing.T) {
 				ObjectMeta: small, Spec: autoscalingv2.HorizontalPodAutoscalerSpec{ScaleTargetRef: target},
 			},
 		},
-		{
-			in: &corev1.Pod{
-				ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "hello-1", Labels: map[string]string{"app": "hello", plan.DrainLabel: "hello"}},
-				Spec:       corev1.PodSpec{NodeName: "worker"},
-				Status: corev1.PodStatus{InitContainerStatuses: []corev1.ContainerStatus{
-					{Name: "graceful-drain", Image: "proxy", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1}}},
-					{Name: "other", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}},
-				}},
-			},
-			want: &corev1.Pod{
-				ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "hello-1", Labels: map[string]string{plan.DrainLabel: "hello"}},
-				Status: corev1.PodStatus{InitContainerStatuses: []corev1.ContainerStatus{
-					{Name: "graceful-drain", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1}}},
-				}},
-			},
-		},
 		{in: cache.DeletedFinalStateUnknown{Key: "default/hello"}, want: cache.DeletedFinalStateUnknown{Key: "default/hello"}},
 	} {
 		got, err := reduce(tc.in)
@@ -82,6 +67,25 @@ func TestCacheKeepsObjectsThatAnAppMayOwn(t *testing.T) {
 		in := &corev1.Service{ObjectMeta: meta, Spec: corev1.ServiceSpec{ClusterIP: "10.0.0.1"}}
 		if got, err := reduce(in.DeepCopy()); err != nil || cmp.Diff(in, got) != "" {
 			t.Errorf("%s: %v\n%s", name, err, cmp.Diff(in, got))
+		}
+	}
+}
+
+func TestTheCacheOfDrainedPodsHasNoOtherPods(t *testing.T) {
+	for _, settings := range DrainedPods() {
+		if !settings.Label.Matches(labels.Set{plan.DrainLabel: "hello"}) || settings.Label.Matches(labels.Set{"app": "hello"}) {
+			t.Errorf("the cache has the pods of the selector %s", settings.Label)
+		}
+		ended := corev1.ContainerStatus{Name: "graceful-drain", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1}}}
+		statuses := []corev1.ContainerStatus{ended, {Name: "other", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
+		meta := metav1.ObjectMeta{Namespace: "default", Name: "hello-1", Labels: map[string]string{"app": "hello", plan.DrainLabel: "hello"}}
+		got, err := settings.Transform(&corev1.Pod{
+			ObjectMeta: meta, Spec: corev1.PodSpec{NodeName: "worker"}, Status: corev1.PodStatus{InitContainerStatuses: statuses},
+		})
+		meta.Labels = map[string]string{plan.DrainLabel: "hello"}
+		want := &corev1.Pod{ObjectMeta: meta, Status: corev1.PodStatus{InitContainerStatuses: []corev1.ContainerStatus{ended}}}
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%v (-want +got):\n%s", err, diff)
 		}
 	}
 }

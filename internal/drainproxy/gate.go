@@ -24,6 +24,7 @@ type gate struct {
 	inFlight int // requests that were let through and have not ended
 	waiting  int // requests that wait for the restart of the app's container
 	dialing  int // requests in flight that wait for the app's port
+	upgraded int // requests in flight that have left HTTP, such as WebSockets
 	lost     int // requests without a complete response of the app, since the deletion of the pod
 
 	sinceDeletion time.Duration // of the pod, until the drain has ended
@@ -60,11 +61,23 @@ func (g *gate) loses() {
 	}
 }
 
-// lostRequests returns the number of requests that got no complete response since the deletion of the pod, or cannot get one if the proxy ends now.
+// upgrade counts a request that leaves HTTP until the returned function is called.
+func (g *gate) upgrade() (end func()) {
+	add := func(n int) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.upgraded += n
+	}
+	add(1)
+	return func() { add(-1) }
+}
+
+// lostRequests returns the number of requests that got no complete response since the deletion of the pod, or cannot get one if the proxy ends now. An
+// upgraded connection is none: it ends when its client or the app ends it.
 func (g *gate) lostRequests() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.lost + g.inFlight + g.waiting
+	return g.lost + g.inFlight - g.upgraded + g.waiting
 }
 
 // drained describes the progress of the drain.

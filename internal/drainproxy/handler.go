@@ -47,6 +47,7 @@ func (p *Proxy) forward(address string, to http.RoundTripper) http.Handler {
 		defer p.countTruncated(w, r, address)
 		if isUpgrade(r) {
 			defer p.drainer.Upgrade(upgraded)()
+			defer p.gate.upgrade()()
 		} else if r.ProtoMajor == 1 {
 			// The app may answer before it has read the body. An error means that the writer cannot do it.
 			_ = http.NewResponseController(w).EnableFullDuplex()

@@ -104,9 +104,10 @@ func (p *Proxy) run(ctx context.Context, s sockets) error {
 		return err
 	case <-ctx.Done():
 	}
-	p.log.Info("ended by SIGTERM", "summary", p.Summary())
-	if p.gate.lostRequests() > 0 {
-		return fmt.Errorf("requests are lost: %s", p.Summary())
+	lost := p.gate.lostRequests()
+	p.log.Info("ended by SIGTERM", "summary", p.summary(lost))
+	if lost > 0 {
+		return fmt.Errorf("requests are lost: %s", p.summary(lost))
 	}
 	return nil
 }
@@ -118,8 +119,10 @@ func serveOwn(handler http.Handler, l net.Listener) error {
 }
 
 // Summary returns a line about the drain, for the container's termination message.
-func (p *Proxy) Summary() string {
-	return fmt.Sprintf("%s; requests without a complete response: %d; late connections: %d", p.gate.drained(), p.gate.lostRequests(), p.drainer.Stats().Late)
+func (p *Proxy) Summary() string { return p.summary(p.gate.lostRequests()) }
+
+func (p *Proxy) summary(lost int) string {
+	return fmt.Sprintf("%s; requests without a complete response: %d; late connections: %d", p.gate.drained(), lost, p.drainer.Stats().Late)
 }
 
 // serve serves the port with this index until the proxy has drained.

@@ -41,7 +41,7 @@ var meshes = []mesh{
 func (m mesh) requests(pods metav1.ObjectMeta) []*field.Path {
 	var paths []*field.Path
 	path := templatePath.Child("metadata")
-	if m.isRequestedBy(pods.Annotations) {
+	if m.isRequestedBy(pods.Annotations) && !m.isDeclinedBy(pods.Labels) {
 		paths = append(paths, path.Child("annotations").Key(m.key))
 	}
 	if m.isRequestedBy(pods.Labels) {

@@ -49,6 +49,7 @@ func TestMesh(t *testing.T) {
 		{name: "a revision as annotation, which Istio itself writes", modify: annotation(revision, "default")},
 		{name: "a revision, and declined by label", modify: metadata(map[string]string{revision: "canary", inject: "false"}, nil)},
 		{name: "a revision, and declined by annotation", modify: metadata(map[string]string{revision: "canary"}, map[string]string{inject: "false"})},
+		{name: "asked for by annotation, and declined by label", modify: metadata(map[string]string{inject: "false"}, map[string]string{inject: "true"})},
 		{name: "Istio declined", modify: label(inject, "false")},
 		{name: "Linkerd", modify: annotation("linkerd.io/inject", "ingress"), field: "spec.template.metadata.annotations[linkerd.io/inject]",
 			says: "with the annotation linkerd.io/inject: disabled"},

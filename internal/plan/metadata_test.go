@@ -84,6 +84,7 @@ func TestPodWarning(t *testing.T) {
 	for text, want := range map[string]string{
 		"spec.initContainers[1].ports[0]: duplicate port":  "spec.template.spec.initContainers[0].ports[0]: duplicate port",
 		"spec.nodeSelector[a]: deprecated":                 "spec.template.spec.nodeSelector[a]: deprecated",
+		"metadata.annotations[a]: deprecated":              "spec.template.metadata.annotations[a]: deprecated",
 		"spec is old: see the docs":                        "spec is old: see the docs",
 		`would violate PodSecurity "restricted:latest": a`: `would violate PodSecurity "restricted:latest": a`,
 		"metadata": "metadata",

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -49,7 +50,11 @@ func (p Plan) Source(kind, path string) string {
 // PodWarning returns a warning of the API server about a pod. If it begins with a field of the pod, PodWarning replaces that by the field of the GracefulApp.
 func (p Plan) PodWarning(text string) string {
 	path, rest, found := strings.Cut(text, ": ")
-	if _, ok := cutPath("spec", path); !found || !ok || strings.Contains(path, " ") {
+	isField := slices.ContainsFunc([]string{"spec", "metadata.labels", "metadata.annotations"}, func(part string) bool {
+		_, ok := cutPath(part, path)
+		return ok
+	})
+	if !found || !isField || strings.Contains(path, " ") {
 		return text
 	}
 	return p.Source("Pod", path) + ": " + rest
