@@ -76,6 +76,19 @@ func TestSourceOfMetadata(t *testing.T) {
 	}
 }
 
+// The operator watches the pods by this label, so its value is always the app's name.
+func TestTheLabelOfTheDrainSidecarIsTheOperators(t *testing.T) {
+	p, errs, _ := plan.For(unchanged(func(app *v1alpha1.GracefulApp) {
+		app.Spec.Template.Labels = map[string]string{plan.DrainLabel: "other"}
+	}), plan.Running{DrainProxy: drainProxy})
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	if got := p.Deployment.Spec.Template.Labels[plan.DrainLabel]; got != *p.Deployment.Name {
+		t.Errorf("%s=%s, want the app's name", plan.DrainLabel, got)
+	}
+}
+
 // TestPodWarning: a warning about a field of the pod names the field of the app; other texts stay as they are.
 func TestPodWarning(t *testing.T) {
 	p, _, _ := plan.For(unchanged(func(app *v1alpha1.GracefulApp) {
