@@ -10,12 +10,6 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
-// bySidecar is an app of a server that knows nothing of draining.
-func bySidecar(app *v1alpha1.GracefulApp) {
-	withoutHook(app)
-	app.Spec.Drain = &v1alpha1.DrainSpec{Mode: v1alpha1.DrainModeSidecar}
-}
-
 func (w *testEnv) drain() *v1alpha1.DrainStatus { return w.app().Status.Drain }
 
 // sidecar returns the drain sidecar of the Deployment.
@@ -40,7 +34,7 @@ var _ = Describe("The drain sidecar", func() {
 	}
 
 	It("is added once, and keeps its token and its image when another operator takes over", func() {
-		w.create(bySidecar)
+		w.create(testapp.DrainSidecar)
 		w.settle()
 		before := w.resourceVersions()
 		Expect(w.sidecar().Image).To(Equal("proxy:1"))
@@ -70,7 +64,7 @@ var _ = Describe("The drain sidecar", func() {
 	})
 
 	It("has one token while the cache does not show the new Deployment", func() {
-		w.create(bySidecar)
+		w.create(testapp.DrainSidecar)
 		w.remember() // no Deployment
 		_, _ = w.tryNow()
 		token := w.sidecar().Env[0]
@@ -85,7 +79,7 @@ var _ = Describe("The drain sidecar", func() {
 		w.settle()
 		service := fetch(w, &corev1.Service{}).ResourceVersion
 
-		w.change(bySidecar)
+		w.change(testapp.DrainSidecar)
 		Expect(w.reconcile()).NotTo(BeEmpty())
 		w.reconcile()
 		Expect(w.drain().PodsWithoutSidecar).To(BeEquivalentTo(2))
@@ -102,7 +96,7 @@ var _ = Describe("The drain sidecar", func() {
 	})
 
 	It("is repaired when another client changes it", func() {
-		w.create(bySidecar)
+		w.create(testapp.DrainSidecar)
 		w.settle()
 		want := w.deployment().Spec.Template
 		d := w.deployment()
@@ -114,7 +108,7 @@ var _ = Describe("The drain sidecar", func() {
 	})
 
 	It("reports a port that takes its requests", func() {
-		w.create(bySidecar)
+		w.create(testapp.DrainSidecar)
 		w.settle()
 		d := w.deployment()
 		d.Spec.Template.Spec.Containers = append(d.Spec.Template.Spec.Containers, corev1.Container{
@@ -132,7 +126,7 @@ var _ = Describe("The drain sidecar", func() {
 		w.settle()
 		before := w.resourceVersions()
 		restart("")
-		w.change(bySidecar)
+		w.change(testapp.DrainSidecar)
 		w.reconcile()
 		Expect(w.resourceVersions()).To(Equal(before))
 		Expect(w.readyMessage()).To(ContainSubstring("--drain-proxy-image"))

@@ -249,7 +249,7 @@ func TestErrorsOfSeveralObjectsStandInOneLine(t *testing.T) {
 
 // TestPodsThatCannotBeCreated: the message has the counts, the API server's words, and the field to change if they are about the drain sidecar.
 func TestPodsThatCannotBeCreated(t *testing.T) {
-	app := testapp.New(bySidecar)
+	app := testapp.New(testapp.DrainSidecar)
 	p, errs, _ := plan.For(app, plan.Running{DrainProxy: plan.DrainProxy{Image: "proxy:1", Token: "T"}})
 	if len(errs) > 0 {
 		t.Fatal(errs)

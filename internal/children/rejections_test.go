@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
@@ -25,12 +24,6 @@ var (
 	serviceType    = schema.GroupKind{Kind: serviceKind}
 	podType        = schema.GroupKind{Kind: podKind}
 )
-
-// drainedBySidecar gives the app a drain sidecar.
-func drainedBySidecar(app *v1alpha1.GracefulApp) {
-	app.Spec.Drain = &v1alpha1.DrainSpec{Mode: v1alpha1.DrainModeSidecar}
-	testapp.Container(app).Lifecycle = nil
-}
 
 func forbidden(reason string) *apierrors.StatusError {
 	return apierrors.NewForbidden(deployments, "hello", errors.New(reason))
@@ -153,7 +146,7 @@ func TestRejections(t *testing.T) {
 
 // TestFieldErrors checks that a rejection names the field of the GracefulApp and a correction.
 func TestFieldErrors(t *testing.T) {
-	p, errs, _ := plan.For(testapp.New(drainedBySidecar), plan.Running{DrainProxy: plan.DrainProxy{Image: "proxy:1", Token: "T"}})
+	p, errs, _ := plan.For(testapp.New(testapp.DrainSidecar), plan.Running{DrainProxy: plan.DrainProxy{Image: "proxy:1", Token: "T"}})
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}

@@ -314,29 +314,44 @@ func TestSIGTERMBeforeTheEndOfTheDrain(t *testing.T) {
 	}
 }
 
-func TestAnUpgradedConnectionHoldsTheApp(t *testing.T) {
-	t.Parallel()
-	echo := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		c, rw, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
-		}
-		defer func() { _ = c.Close() }()
-		_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
-		_ = rw.Flush()
-		_, _ = io.Copy(c, rw)
-	})
-	p := startPod(t, echo, func(c *Config) { c.Shutdown = 10 * time.Second })
-	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(p.url, "http://"))
+// echo leaves HTTP, and sends back what it gets. Without a request to upgrade it cuts its response.
+var echo = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	c, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		t.Fatal(err)
+		return
 	}
+	defer func() { _ = c.Close() }()
+	if !isUpgrade(r) {
+		_, _ = rw.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
+		_ = rw.Flush()
+		return
+	}
+	_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	_ = rw.Flush()
+	_, _ = io.Copy(c, rw)
+})
+
+// upgrade opens a connection that has left HTTP.
+func (p *pod) upgrade() (net.Conn, *bufio.Reader) {
+	p.t.Helper()
+	c, err := (&net.Dialer{}).DialContext(p.t.Context(), "tcp", strings.TrimPrefix(p.url, "http://"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { _ = c.Close() })
 	r := bufio.NewReader(c)
 	_, _ = fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
 	response, err := http.ReadResponse(r, nil)
 	if err != nil || response.StatusCode != http.StatusSwitchingProtocols || response.Header.Get("Connection") != "Upgrade" {
-		t.Fatalf("%+v, %v", response, err)
+		p.t.Fatalf("%+v, %v", response, err)
 	}
+	return c, r
+}
+
+func TestAnUpgradedConnectionHoldsTheApp(t *testing.T) {
+	t.Parallel()
+	p := startPod(t, echo, func(c *Config) { c.Shutdown = 10 * time.Second })
+	c, r := p.upgrade()
 	drained := p.hook("/drain")
 	<-p.hook("/leaving")
 	p.eventually("the listener is closed", func() bool { return p.send(http.MethodGet, "/").err != nil })

@@ -26,10 +26,7 @@ const (
 
 // unchanged is an app of a server that knows nothing of draining.
 func unchanged(modify ...testapp.Modifier) *v1alpha1.GracefulApp {
-	return testapp.New(append([]testapp.Modifier{func(app *v1alpha1.GracefulApp) {
-		app.Spec.Drain = &v1alpha1.DrainSpec{Mode: v1alpha1.DrainModeSidecar}
-		testapp.Container(app).Lifecycle = nil
-	}}, modify...)...)
+	return testapp.New(append([]testapp.Modifier{testapp.DrainSidecar}, modify...)...)
 }
 
 func recorded(image string) testapp.Modifier {

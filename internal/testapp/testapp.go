@@ -60,6 +60,12 @@ func NoResources(app *v1alpha1.GracefulApp) {
 	Container(app).Resources = corev1.ResourceRequirements{}
 }
 
+// DrainSidecar gives the app a drain sidecar, which needs no hook of the app's own.
+func DrainSidecar(app *v1alpha1.GracefulApp) {
+	app.Spec.Drain = &v1alpha1.DrainSpec{Mode: v1alpha1.DrainModeSidecar}
+	Container(app).Lifecycle = nil
+}
+
 // Image sets the image of the first container.
 func Image(image string) Modifier {
 	return func(app *v1alpha1.GracefulApp) { Container(app).Image = image }

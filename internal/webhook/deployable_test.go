@@ -65,8 +65,7 @@ func in(namespace string) testapp.Modifier {
 // drainedBySidecar gives the app a drain sidecar. The webhook of the tests has no image of its own for it.
 func drainedBySidecar(app *v1alpha1.GracefulApp) {
 	app.Annotations = map[string]string{v1alpha1.AnnotationDrainImage: "proxy:1"}
-	app.Spec.Drain = &v1alpha1.DrainSpec{Mode: v1alpha1.DrainModeSidecar}
-	testapp.Container(app).Lifecycle = nil
+	testapp.DrainSidecar(app)
 }
 
 func cpu(quantity string) corev1.ResourceList {
