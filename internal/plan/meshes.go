@@ -17,8 +17,10 @@ type mesh struct {
 	// key is the annotation or label by which a pod asks for the proxy, with one of the values.
 	key    string
 	values []string
-	// revisionLabel is a label by which a pod asks for the proxy too, with any value, unless it declines with the key.
+	// revisionLabel is a label by which a pod asks for the proxy too, with any value.
 	revisionLabel string
+	// declines is the value of the key by which a pod declines the proxy, also if it asks for it in another way; "" if there is none.
+	declines string
 	// exclusion is the label or annotation that excludes a pod from the mesh.
 	exclusion string
 }
@@ -26,7 +28,7 @@ type mesh struct {
 // meshes are the service meshes that the rules and warnings of the drain sidecar know.
 var meshes = []mesh{
 	{
-		proxy: "istio-proxy", key: "sidecar.istio.io/inject", values: []string{"true"}, revisionLabel: "istio.io/rev",
+		proxy: "istio-proxy", key: "sidecar.istio.io/inject", values: []string{"true"}, revisionLabel: "istio.io/rev", declines: "false",
 		exclusion: `label sidecar.istio.io/inject: "false"`,
 	},
 	{proxy: "linkerd-proxy", key: "linkerd.io/inject", values: []string{"enabled", "ingress"}, exclusion: "annotation linkerd.io/inject: disabled"},
@@ -58,7 +60,7 @@ func (m mesh) isRequestedBy(values map[string]string) bool {
 }
 
 func (m mesh) isDeclinedBy(values map[string]string) bool {
-	return strings.EqualFold(values[m.key], "false")
+	return m.declines != "" && strings.EqualFold(values[m.key], m.declines)
 }
 
 // remedy returns the end of a message about the mesh's proxy.

@@ -51,6 +51,10 @@ func TestMesh(t *testing.T) {
 		{name: "a revision, and declined by annotation", modify: metadata(map[string]string{revision: "canary"}, map[string]string{inject: "false"})},
 		{name: "asked for by annotation, and declined by label", modify: metadata(map[string]string{inject: "false"}, map[string]string{inject: "true"})},
 		{name: "Istio declined", modify: label(inject, "false")},
+		{
+			name: "Linkerd by annotation, with a label that it does not read", field: "spec.template.metadata.annotations[linkerd.io/inject]",
+			modify: metadata(map[string]string{"linkerd.io/inject": "false"}, map[string]string{"linkerd.io/inject": "enabled"}),
+		},
 		{name: "Linkerd", modify: annotation("linkerd.io/inject", "ingress"), field: "spec.template.metadata.annotations[linkerd.io/inject]",
 			says: "with the annotation linkerd.io/inject: disabled"},
 		{name: "Kuma", modify: label("kuma.io/sidecar-injection", "enabled"), field: "spec.template.metadata.labels[kuma.io/sidecar-injection]",
