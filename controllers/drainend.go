@@ -38,7 +38,8 @@ func (r *GracefulAppReconciler) watchDrains(mgr ctrl.Manager) error {
 		}
 	}}
 	return mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
-		err := wait.PollUntilContextCancel(ctx, drainRetry, true, func(ctx context.Context) (bool, error) {
+		// The wait ends early only when ctx is done, and then Start returns at once.
+		_ = wait.PollUntilContextCancel(ctx, drainRetry, true, func(ctx context.Context) (bool, error) {
 			informer, err := pods.GetInformer(ctx, &corev1.Pod{}, cache.BlockUntilSynced(false))
 			if err == nil {
 				_, err = informer.AddEventHandler(reporter)
@@ -48,9 +49,6 @@ func (r *GracefulAppReconciler) watchDrains(mgr ctrl.Manager) error {
 			}
 			return err == nil, nil
 		})
-		if err != nil {
-			return nil //nolint:nilerr // the manager ends
-		}
 		return pods.Start(ctx)
 	}))
 }

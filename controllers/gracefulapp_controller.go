@@ -58,7 +58,8 @@ type GracefulAppReconciler struct {
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // The operator reads from the cache. It gets an object only to adopt it, because the cache has not the whole of it. It only watches quotas, admission policies and webhook configurations: see
-// watchCauses. It creates pods only as dry runs, at admission, and lists pods only while an app is not Ready: see observeStuckPod.
+// watchCauses. It creates pods only as dry runs, at admission, and lists pods only while an app is not Ready: see observeStuckPod. It
+// watches only the pods with a drain sidecar: see watchDrains.
 
 // Reconcile changes the owned objects of an app to match its spec, and updates its status. The garbage collector deletes the owned objects of a
 // deleted app. If the app changes while Reconcile waits for a slow response, Reconcile is interrupted.

@@ -18,7 +18,7 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// The operator lists the pods of an app that is not Ready. Its cache has only pods with a drain sidecar, because it would hold all pods of the cluster for the few
+// The operator lists the pods of an app that is not Ready. It has no cache of them, because the cache would hold all pods of the cluster for the few
 // apps that are stuck. A list reads from the API server's memory and runs for one app at a time.
 const (
 	// stuckAfter is longer than the start of most pods, so that a successful rollout seldom needs a list.
