@@ -1,5 +1,4 @@
-# The operator's image. In the top folder of the repository:
-#   docker build --build-arg VERSION=0.1.0 -t gracefulapp:0.1.0 .
+# The operator's image: make docker-build
 # hack/build-image.sh replaces the stage builder by a folder with the binary of `make build`, so the embedded cluster's image is the same.
 FROM --platform=$BUILDPLATFORM golang:1.26 AS builder
 WORKDIR /workspace

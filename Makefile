@@ -1,11 +1,14 @@
 # The project's commands. `make help` lists them; CONTRIBUTING.md says how long they take.
 
-VERSION     ?= 0.1.0
-IMG         ?= gracefulapp:$(VERSION)
-DRAIN_PROXY_IMG ?= gracefulapp-drain-proxy:$(VERSION)
-HELLO_IMG   ?= hello:$(VERSION)
-LOADGEN_IMG ?= gracefulapp-loadgen:$(VERSION)
-WORKLOAD_IMG ?= gracefulapp-workload:$(VERSION)
+# The file VERSION is the only place of the version. docs/version_test.go compares manifests, samples and pages with it.
+VERSION  ?= $(shell cat VERSION)
+REGISTRY ?= ghcr.io/gracefulapp
+IMG             ?= $(REGISTRY)/gracefulapp:$(VERSION)
+DRAIN_PROXY_IMG ?= $(REGISTRY)/gracefulapp-drain-proxy:$(VERSION)
+HELLO_IMG       ?= $(REGISTRY)/hello:$(VERSION)
+LOADGEN_IMG     ?= $(REGISTRY)/gracefulapp-loadgen:$(VERSION)
+WORKLOAD_IMG    ?= $(REGISTRY)/gracefulapp-workload:$(VERSION)
+export VERSION REGISTRY IMG DRAIN_PROXY_IMG HELLO_IMG LOADGEN_IMG WORKLOAD_IMG
 
 CONTAINER_TOOL ?= docker
 KUBECTL        ?= kubectl
@@ -85,6 +88,11 @@ generate: bin/controller-gen bin/crd-ref-docs ## Generate the deep copy function
 manifests: bin/controller-gen ## Generate CRD, RBAC and webhook manifests.
 	hack/manifests.sh
 
+.PHONY: set-version
+set-version: ## Write the version of the next release wherever it is mentioned: make set-version VERSION=0.2.0
+	echo $(VERSION) > VERSION
+	go test ./docs -run 'TestVersion$$' -count=1 -update
+
 .PHONY: check-generated
 check-generated: generate manifests ## Fail if generated files are stale.
 	@git diff --exit-code -- api config docs/api.md || { echo 'stale generated files: run make generate manifests and commit' >&2; exit 1; }
@@ -150,7 +158,7 @@ bench-fleet: $(ASSETS) bin/manager ## Compare the operator with a bare client fo
 BENCH_PROXY_ARGS ?=
 .PHONY: bench-proxy
 bench-proxy: bin/drain-proxy bin/caddy ## Compare the cost of the drain sidecar with Caddy and nginx, on loopback: BENCH_PROXY_ARGS="--runs 1".
-	@hack/build-debian-image.sh nginx $(VERSION) dist/lab-nginx-$(VERSION).tar
+	@hack/build-debian-image.sh nginx $(REGISTRY)/gracefulapp-lab-nginx:$(VERSION) dist/lab-nginx-$(VERSION).tar
 	@mkdir -p bin/nginx && tar -xf bin/lab-nginx-root.tar -C bin/nginx
 	@go run -C test ./benchproxy --drain-proxy $(CURDIR)/bin/drain-proxy --caddy $(CURDIR)/bin/caddy --nginx $(CURDIR)/bin/nginx $(BENCH_PROXY_ARGS)
 
@@ -209,7 +217,7 @@ bin/golangci-lint: hack/lint/go.mod hack/lint/main.go
 	go build -C hack/lint -o ../../$@ .
 
 .PHONY: docker-build
-docker-build: ## Build the images of the operator and of the drain sidecar with CONTAINER_TOOL=docker.
+docker-build: ## Build the images of the operator and of the drain sidecar with CONTAINER_TOOL=docker, for REGISTRY=....
 	$(CONTAINER_TOOL) build --build-arg VERSION=$(VERSION) -t $(IMG) .
 	$(CONTAINER_TOOL) build --build-arg VERSION=$(VERSION) -f cmd/drain-proxy/Dockerfile -t $(DRAIN_PROXY_IMG) .
 
@@ -226,10 +234,10 @@ docker-buildx: ## Build and push both images for PLATFORMS=linux/amd64,linux/arm
 		-f cmd/drain-proxy/Dockerfile -t $(DRAIN_PROXY_IMG) .
 
 .PHONY: build-installer
-build-installer: bin/kustomize ## Write dist/crds.yaml (the CRD and the admission policies) and dist/install.yaml (the operator, IMG=... DRAIN_PROXY_IMG=..., without components).
+build-installer: bin/kustomize ## Write dist/crds.yaml (the CRD and the admission policies) and dist/install.yaml (the operator, without components), with the images of REGISTRY=....
 	@mkdir -p dist
 	bin/kustomize build config/crd > dist/crds.yaml
-	KUSTOMIZE=bin/kustomize IMG='$(IMG)' DRAIN_PROXY_IMG='$(DRAIN_PROXY_IMG)' hack/render.sh config/operator > dist/install.yaml.tmp
+	KUSTOMIZE=bin/kustomize hack/render.sh config/operator > dist/install.yaml.tmp
 	mv dist/install.yaml.tmp dist/install.yaml
 
 TARS := dist/gracefulapp-$(VERSION).tar dist/drain-proxy-$(VERSION).tar dist/hello-$(VERSION).tar dist/loadgen-$(VERSION).tar dist/workload-$(VERSION).tar
@@ -237,11 +245,11 @@ TARS := dist/gracefulapp-$(VERSION).tar dist/drain-proxy-$(VERSION).tar dist/hel
 .PHONY: images
 images: bin/manager bin/drain-proxy bin/hello bin/loadgen bin/workload ## Build the images as tars into dist, without a Docker engine.
 	@mkdir -p dist
-	@hack/build-image.sh gracefulapp $(VERSION) Dockerfile dist/gracefulapp-$(VERSION).tar
-	@hack/build-image.sh gracefulapp-drain-proxy $(VERSION) cmd/drain-proxy/Dockerfile dist/drain-proxy-$(VERSION).tar
-	@hack/build-image.sh hello $(VERSION) hello/Dockerfile dist/hello-$(VERSION).tar
-	@hack/build-image.sh gracefulapp-loadgen $(VERSION) test/loadgen/Dockerfile dist/loadgen-$(VERSION).tar
-	@hack/build-image.sh gracefulapp-workload $(VERSION) test/workload/Dockerfile dist/workload-$(VERSION).tar
+	@hack/build-image.sh $(IMG) Dockerfile dist/gracefulapp-$(VERSION).tar
+	@hack/build-image.sh $(DRAIN_PROXY_IMG) cmd/drain-proxy/Dockerfile dist/drain-proxy-$(VERSION).tar
+	@hack/build-image.sh $(HELLO_IMG) hello/Dockerfile dist/hello-$(VERSION).tar
+	@hack/build-image.sh $(LOADGEN_IMG) test/loadgen/Dockerfile dist/loadgen-$(VERSION).tar
+	@hack/build-image.sh $(WORKLOAD_IMG) test/workload/Dockerfile dist/workload-$(VERSION).tar
 
 .PHONY: test-images
 test-images: ## Prove that docker build works in a fresh clone, for amd64 and arm64; without Docker, with buildah.
@@ -251,14 +259,14 @@ test-images: ## Prove that docker build works in a fresh clone, for amd64 and ar
 .PHONY: lab-images
 lab-images: ## Build the lab's proxies and load tools as image tars. Downloads Debian packages and installs none.
 	@mkdir -p dist bin
-	@for i in nginx haproxy tools; do hack/build-debian-image.sh $$i $(VERSION) dist/lab-$$i-$(VERSION).tar; done
+	@for i in nginx haproxy tools; do hack/build-debian-image.sh $$i $(REGISTRY)/gracefulapp-lab-$$i:$(VERSION) dist/lab-$$i-$(VERSION).tar; done
 
 .PHONY: recipe-images
 recipe-images: ## Build the recipes' servers as image tars. Downloads Debian packages and installs none.
 	@mkdir -p dist bin
-	@for i in web-nginx web-node web-gunicorn web-jvm; do hack/build-debian-image.sh $$i $(VERSION) dist/lab-$$i-$(VERSION).tar; done
+	@for i in web-nginx web-node web-gunicorn web-jvm; do hack/build-debian-image.sh $$i $(REGISTRY)/gracefulapp-lab-$$i:$(VERSION) dist/lab-$$i-$(VERSION).tar; done
 	@go build -C test $(LDFLAGS) -o ../bin/lab-web-grpc ./lab/images/web-grpc
-	@hack/build-image.sh gracefulapp-lab-web-grpc $(VERSION) test/lab/images/web-grpc/Dockerfile dist/lab-web-grpc-$(VERSION).tar
+	@hack/build-image.sh $(REGISTRY)/gracefulapp-lab-web-grpc:$(VERSION) test/lab/images/web-grpc/Dockerfile dist/lab-web-grpc-$(VERSION).tar
 
 ##@ Embedded cluster (CLUSTER=name, default dev)
 
@@ -284,7 +292,7 @@ cluster-status: bin/cluster ## Show the state of every component.
 	@bin/cluster status
 
 .PHONY: cluster-load
-cluster-load: bin/cluster ## Import image tars into both nodes: make cluster-load TAR=dist/hello-0.1.0.tar
+cluster-load: bin/cluster ## Import image tars into both nodes: make cluster-load TAR=FILE
 	@[ -n '$(TAR)' ] || { echo 'which image? make cluster-load TAR=FILE' >&2; exit 2; }
 	@bin/cluster load $(TAR)
 
@@ -299,8 +307,8 @@ uninstall: bin/kustomize ## Remove the CRD and the policies, and with them every
 	bin/kustomize build config/crd | $(KUBECTL) delete --ignore-not-found=$(ignore-not-found) -f -
 
 .PHONY: deploy
-deploy: bin/kustomize ## Install the CRD, the policies and the operator (IMG=... DRAIN_PROXY_IMG=...), and wait until its webhook rejects an invalid spec.
-	KUBECTL='$(KUBECTL)' KUSTOMIZE=bin/kustomize IMG='$(IMG)' DRAIN_PROXY_IMG='$(DRAIN_PROXY_IMG)' hack/deploy.sh
+deploy: bin/kustomize ## Install the CRD, the policies and the operator (from REGISTRY=...), and wait until its webhook rejects an invalid spec.
+	KUBECTL='$(KUBECTL)' KUSTOMIZE=bin/kustomize hack/deploy.sh
 
 .PHONY: undeploy
 undeploy: bin/kustomize ## Remove the operator. The CRD, the apps and their pods stay.

@@ -21,6 +21,16 @@ type page struct {
 
 func pages(t *testing.T) []page {
 	t.Helper()
+	all := filesWith(t, ".md")
+	if len(all) < 8 {
+		t.Fatalf("only %d pages were found", len(all))
+	}
+	return all
+}
+
+// filesWith returns the repository's files whose names have one of the extensions. Generated folders do not count.
+func filesWith(t *testing.T, extensions ...string) []page {
+	t.Helper()
 	var all []page
 	err := filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
 		switch {
@@ -28,7 +38,7 @@ func pages(t *testing.T) []page {
 			return err
 		case entry.IsDir() && slices.Contains([]string{".git", "node_modules", "bin", "dist"}, entry.Name()):
 			return filepath.SkipDir
-		case filepath.Ext(path) != ".md":
+		case !entry.Type().IsRegular() || !slices.Contains(extensions, filepath.Ext(path)):
 			return nil
 		}
 		data, err := os.ReadFile(path)
@@ -38,9 +48,6 @@ func pages(t *testing.T) []page {
 	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	if len(all) < 8 {
-		t.Fatalf("only %d pages were found", len(all))
 	}
 	return all
 }

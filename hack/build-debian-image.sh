@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds an image of the lab from Debian packages, without installing them and without a registry:
-#   hack/build-debian-image.sh NAME TAG TAR
+#   hack/build-debian-image.sh NAME IMAGE TAR
 # test/lab/images/NAME/programs lists packages and, for each, a program or a folder (with a slash at its end). These, the shared
 # libraries that they need and the files under test/lab/images/NAME/root become bin/lab-NAME-root.tar, which the Dockerfile beside them
 # unpacks onto an empty base. The script does nothing if that archive is newer than its sources.
@@ -9,8 +9,8 @@ export LC_ALL=C # the same messages and sort order on every machine
 
 die() { echo "build-debian-image: $*" >&2; exit 1; }
 
-[ $# -eq 3 ] || die "usage: hack/build-debian-image.sh NAME TAG TAR"
-name=$1 tag=$2 tar=$3
+[ $# -eq 3 ] || die "usage: hack/build-debian-image.sh NAME IMAGE TAR"
+name=$1 image=$2 tar=$3
 cd "$(dirname "$0")/.."
 source=test/lab/images/$name root=bin/lab-$name-root.tar
 [ -f "$source/programs" ] || die "no $source/programs"
@@ -106,4 +106,4 @@ if [ ! -f "$root" ] || [ -n "$(find "$source" hack/build-debian-image.sh -type f
   done < <(grep '^[^#]' "$source/programs")
   rm -rf "$work"
 fi
-hack/build-image.sh "gracefulapp-lab-$name" "$tag" "$source/Dockerfile" "$tar"
+hack/build-image.sh "$image" "$source/Dockerfile" "$tar"

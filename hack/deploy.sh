@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Installs config/default into the cluster of KUBECONFIG and returns when the operator's webhook rejects an invalid spec. Reads KUBECTL,
-# KUSTOMIZE, IMG and DRAIN_PROXY_IMG from the environment.
+# KUSTOMIZE, IMG and DRAIN_PROXY_IMG from the environment; make sets them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-kubectl=${KUBECTL:-kubectl} img=${IMG:-gracefulapp:0.1.0}
+kubectl=${KUBECTL:-kubectl}
 kustomize=${KUSTOMIZE:-kustomize}
 namespace=gracefulapp-system deployment=gracefulapp-controller-manager
 deadline=300 # the kubelet mounts the new certificates up to three minutes late on a busy machine
@@ -14,7 +14,7 @@ if [ "${minor:-0}" -lt 34 ]; then
   exit 1
 fi
 
-KUSTOMIZE=$kustomize IMG=$img hack/render.sh config/default |
+KUSTOMIZE=$kustomize hack/render.sh config/default |
   "$kubectl" apply --server-side --force-conflicts --field-manager=gracefulapp-deploy -f -
 
 diagnose() {

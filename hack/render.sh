@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Prints the manifests of a folder of config with the images IMG and DRAIN_PROXY_IMG: hack/render.sh config/default. Reads KUSTOMIZE, IMG and
-# DRAIN_PROXY_IMG from the environment.
+# DRAIN_PROXY_IMG from the environment; make sets them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-folder=$1 img=${IMG:-gracefulapp:0.1.0} proxy=${DRAIN_PROXY_IMG:-gracefulapp-drain-proxy:0.1.0}
+folder=$1 img=${IMG:?} proxy=${DRAIN_PROXY_IMG:?}
 kustomize=$(command -v "${KUSTOMIZE:-kustomize}") || { echo "${KUSTOMIZE:-kustomize} is missing: make bin/kustomize" >&2; exit 2; }
 kustomize=$(realpath "$kustomize")
 

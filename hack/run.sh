@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the manager on this machine against the cluster of KUBECONFIG. The API server cannot reach a webhook here, so the manager serves none. Reads
-# KUBECTL from the environment.
+# KUBECTL and DRAIN_PROXY_IMG from the environment; make sets them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 kubectl=${KUBECTL:-kubectl} crd=gracefulapps.apps.gracefulapp.dev
@@ -13,6 +13,6 @@ die() { echo "run: $*" >&2; exit 2; }
 if "$kubectl" get deployment -n gracefulapp-system gracefulapp-controller-manager >/dev/null 2>&1; then
   die "the operator is deployed in this cluster; remove it first: make undeploy"
 fi
-export DRAIN_PROXY_IMAGE=${DRAIN_PROXY_IMG:-gracefulapp-drain-proxy:0.1.0}
+export DRAIN_PROXY_IMAGE=${DRAIN_PROXY_IMG:?}
 export ENABLE_WEBHOOKS=false # the variable that scaffolded webhooks read, and the default of --enable-webhook
 exec go run ./cmd

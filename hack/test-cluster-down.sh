@@ -38,7 +38,7 @@ bin/cluster up
 bin/cluster load dist/hello-*.tar >/dev/null
 (
   eval "$(bin/cluster env)"
-  kubectl create deployment hello --image=hello:0.1.0 --replicas=4
+  kubectl create deployment hello --image="$HELLO_IMG" --replicas=4
   kubectl rollout status deploy/hello --timeout=90s
 )
 snapshot >"$work/up"

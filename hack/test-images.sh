@@ -26,7 +26,7 @@ buildah() { command buildah --root "$work/root" --runroot "$work/run" --storage-
 base() {
   local name
   name=$(awk '$NF == "builder" { print $3 }' Dockerfile)
-  hack/build-debian-image.sh golang "$version" "$work/golang.tar"
+  hack/build-debian-image.sh golang "gracefulapp-lab-golang:$version" "$work/golang.tar"
   quietly buildah pull "oci-archive:$work/golang.tar"
   quietly buildah tag "gracefulapp-lab-golang:$version" "docker.io/library/$name"
   go mod download

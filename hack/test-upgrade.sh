@@ -43,7 +43,7 @@ spec:
     spec:
       containers:
       - name: hello
-        image: hello:0.1.0
+        image: $HELLO_IMG
         env: [{name: STARTUP_SEC, value: "1"}, {name: REQUEST_SEC, value: "1"}]
         ports: [{name: http, containerPort: 8080}]
 $2
@@ -54,9 +54,9 @@ probes='        readinessProbe: {httpGet: {path: /readyz, port: http}}
 aware="$probes
         lifecycle: {preStop: {httpGet: {path: /drain, port: http}}}"
 neighbours="$probes
-      - {name: neighbour, image: \"hello:0.1.0\", env: [{name: PORT, value: \"8081\"}, {name: STARTUP_SEC, value: \"0\"}]}
+      - {name: neighbour, image: \"$HELLO_IMG\", env: [{name: PORT, value: \"8081\"}, {name: STARTUP_SEC, value: \"0\"}]}
       initContainers:
-      - {name: sidecar, image: \"hello:0.1.0\", restartPolicy: Always, env: [{name: PORT, value: \"8082\"}, {name: STARTUP_SEC, value: \"0\"}]}"
+      - {name: sidecar, image: \"$HELLO_IMG\", restartPolicy: Always, env: [{name: PORT, value: \"8082\"}, {name: STARTUP_SEC, value: \"0\"}]}"
 
 pods() {
   kubectl get pods -n "$1" -o 'jsonpath={range .items[*]}{.metadata.name} {.metadata.uid} deleted:{.metadata.deletionTimestamp} restarts:{.status.containerStatuses[*].restartCount} {.status.initContainerStatuses[*].restartCount}{"\n"}{end}'

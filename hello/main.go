@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// version is set by the linker: -X main.version=0.1.0.
+// version is set by the linker: -X main.version=VERSION.
 var version = "dev"
 
 // Exit codes of the process; the kubelet reports them as the container's exitCode.

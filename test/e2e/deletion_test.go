@@ -13,7 +13,7 @@ import (
 )
 
 // shopManifests are the manifests before the adoption, which kubectl apply --prune, an ApplySet and Helm know.
-const shopManifests = `
+var shopManifests = `
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: shop, labels: {app.kubernetes.io/part-of: shop}}
@@ -25,7 +25,7 @@ spec:
     spec:
       containers:
       - name: shop
-        image: hello:0.1.0
+        image: ` + image("hello") + `
         ports: [{name: http, containerPort: 8080}]
 ---
 apiVersion: v1
@@ -44,7 +44,7 @@ spec:
 `
 
 // shopApp adopts the objects of shopManifests. It is paused, so no pod restarts.
-const shopApp = `
+var shopApp = `
 apiVersion: apps.gracefulapp.dev/v1alpha1
 kind: GracefulApp
 metadata:
@@ -61,7 +61,7 @@ spec:
     spec:
       containers:
       - name: shop
-        image: hello:0.1.0
+        image: ` + image("hello") + `
         ports: [{name: http, containerPort: 8080}]
 `
 

@@ -17,7 +17,7 @@ var _ = Describe("An app", Ordered, func() {
 		namespace, stuck = newNamespace(), newNamespace()
 		Expect(apply(namespace, hello(shortTiming))).To(Succeed())
 		// No process listens on the registry's port. The status shows that after a minute, while the other specs run.
-		Expect(apply(stuck, strings.ReplaceAll(hello(shortTiming), "hello:0.1.0", "127.0.0.1:1/nope:1"))).To(Succeed())
+		Expect(apply(stuck, strings.ReplaceAll(hello(shortTiming), image("hello"), "127.0.0.1:1/nope:1"))).To(Succeed())
 	})
 	replicas := func() string { return field(namespace, "deploy/hello", "{.spec.replicas}/{.status.availableReplicas}") }
 

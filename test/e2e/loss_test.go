@@ -17,8 +17,8 @@ import (
 // nothing.
 var _ = Describe("Under load, scaling and a rollout", Serial, func() {
 	It("lose no request of a GracefulApp, while a plain Deployment loses some", func() {
-		demo := exec.Command("../../bin/demo", "run", "--workload-image", image("WORKLOAD_IMG", "gracefulapp-workload:0.1.0"),
-			"--loadgen-image", image("LOADGEN_IMG", "gracefulapp-loadgen:0.1.0"))
+		demo := exec.Command("../../bin/demo", "run", "--workload-image", image("gracefulapp-workload"),
+			"--loadgen-image", image("gracefulapp-loadgen"))
 		out, err := demo.CombinedOutput()
 		GinkgoWriter.Print(string(out))
 		kubectl("delete", "namespace", "graceful-demo", "--wait=false")
@@ -33,9 +33,9 @@ var _ = Describe("The loss lab", Serial, func() {
 	run := func(args ...string) (string, error) {
 		lab := exec.Command("../../bin/lab", append([]string{
 			"run", "--quick", "--json", GinkgoT().TempDir() + "/lab.json", "--cluster", os.Getenv("CLUSTER_NAME"), "--cluster-bin", "../../bin/cluster",
-			"--workload-image", image("WORKLOAD_IMG", "gracefulapp-workload:0.1.0"), "--hello-image", image("HELLO_IMG", "hello:0.1.0"),
-			"--loadgen-image", image("LOADGEN_IMG", "gracefulapp-loadgen:0.1.0"),
-			"--nginx-image", image("NGINX_IMG", "gracefulapp-lab-nginx:0.1.0"), "--haproxy-image", image("HAPROXY_IMG", "gracefulapp-lab-haproxy:0.1.0"),
+			"--workload-image", image("gracefulapp-workload"), "--hello-image", image("hello"),
+			"--loadgen-image", image("gracefulapp-loadgen"),
+			"--nginx-image", image("gracefulapp-lab-nginx"), "--haproxy-image", image("gracefulapp-lab-haproxy"),
 		}, args...)...)
 		out, err := lab.CombinedOutput()
 		GinkgoWriter.Print(string(out))
@@ -73,11 +73,4 @@ func tooBusyLines(out string) string {
 		}
 	}
 	return strings.Join(lines, "\n")
-}
-
-func image(variable, fallback string) string {
-	if image := os.Getenv(variable); image != "" {
-		return image
-	}
-	return fallback
 }

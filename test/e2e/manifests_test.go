@@ -17,13 +17,13 @@ spec:
     spec:
       containers:
       - name: hello
-        image: hello:0.1.0
+        image: %s
         env: [{name: STARTUP_SEC, value: "2"}, {name: REQUEST_SEC, value: "1"}, {name: ADMIN_PORT, value: "8081"}]
         ports: [{name: http, containerPort: 8080}, {name: admin, containerPort: 8081}]
         readinessProbe: {httpGet: {path: /readyz, port: http}}
         livenessProbe: {httpGet: {path: /livez, port: http}}
         lifecycle: {preStop: {httpGet: {path: /drain, port: admin}}}
-`, timing)
+`, timing, image("hello"))
 }
 
 const (

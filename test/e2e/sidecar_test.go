@@ -49,8 +49,8 @@ var _ = Describe("The drain sidecar of a server that exits at SIGTERM", Ordered,
 	url := func(port int, path string) string { return fmt.Sprintf("http://%s:%d%s", address, port, path) }
 	BeforeAll(func() {
 		namespace = newNamespace()
-		kubectl("run", "client", "-n", namespace, "--image="+image("HELLO_IMG", "hello:0.1.0"), "--image-pull-policy=IfNotPresent", "--env=STARTUP_SEC=0")
-		Expect(apply(namespace, fmt.Sprintf(unchanged, image("WORKLOAD_IMG", "gracefulapp-workload:0.1.0"), image("HELLO_IMG", "hello:0.1.0")))).To(Succeed())
+		kubectl("run", "client", "-n", namespace, "--image="+image("hello"), "--image-pull-policy=IfNotPresent", "--env=STARTUP_SEC=0")
+		Expect(apply(namespace, fmt.Sprintf(unchanged, image("gracefulapp-workload"), image("hello")))).To(Succeed())
 		findPod()
 		kubectl("wait", "-n", namespace, "pod/client", "--for=condition=Ready", "--timeout="+settle.String())
 	})

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -105,4 +106,17 @@ func field(namespace, object, path string) string {
 func waitReady(namespace string) {
 	GinkgoHelper()
 	kubectl("wait", "-n", namespace, "gapp/hello", "--for=condition=Ready", "--timeout="+settle.String())
+}
+
+// image returns the full name of an image of this repository. make sets REGISTRY and VERSION.
+func image(name string) string {
+	version := os.Getenv("VERSION")
+	if version == "" {
+		file, err := os.ReadFile("../../VERSION")
+		if err != nil {
+			panic(err)
+		}
+		version = strings.TrimSpace(string(file))
+	}
+	return cmp.Or(os.Getenv("REGISTRY"), "ghcr.io/gracefulapp") + "/" + name + ":" + version
 }
