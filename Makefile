@@ -304,7 +304,8 @@ install: bin/kustomize ## Install the CRD and the admission policies.
 
 .PHONY: uninstall
 uninstall: bin/kustomize ## Remove the CRD and the policies, and with them every GracefulApp and its pods (ignore-not-found=true).
-	bin/kustomize build config/crd | $(KUBECTL) delete --ignore-not-found=$(ignore-not-found) -f -
+	$(KUBECTL) delete --ignore-not-found=$(ignore-not-found) -f config/crd/bases # denied until the CRD is annotated
+	bin/kustomize build config/policy | $(KUBECTL) delete --ignore-not-found=$(ignore-not-found) -f -
 
 .PHONY: deploy
 deploy: bin/kustomize ## Install the CRD, the policies and the operator (from REGISTRY=...), and wait until its webhook rejects an invalid spec.

@@ -16,7 +16,7 @@ import (
 // The suite applies config/default only. The API server must have all that an installation needs afterwards.
 func TestDefaultIsACompleteInstallation(t *testing.T) {
 	crd := &apiextensionsv1.CustomResourceDefinition{}
-	if err := api.Get(t.Context(), client.ObjectKey{Name: "gracefulapps.apps.gracefulapp.dev"}, crd); err != nil {
+	if err := api.Get(t.Context(), client.ObjectKey{Name: definition}, crd); err != nil {
 		t.Errorf("config/default does not install the CRD: %v", err)
 	}
 	for _, folder := range []string{"crd", "policy", "operator"} {

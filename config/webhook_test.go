@@ -152,7 +152,7 @@ func TestChangesThatNeedTheWebhook(t *testing.T) {
 // neither.
 func TestMatchConditionsCoverTheSpec(t *testing.T) {
 	crd := &apiextensionsv1.CustomResourceDefinition{}
-	if err := api.Get(t.Context(), client.ObjectKey{Name: "gracefulapps.apps.gracefulapp.dev"}, crd); err != nil {
+	if err := api.Get(t.Context(), client.ObjectKey{Name: definition}, crd); err != nil {
 		t.Fatal(err)
 	}
 	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{}

@@ -35,9 +35,9 @@ const (
 // true, no pod restarts and nothing changes for the clients of the Service.
 const AnnotationAdopt = "apps.gracefulapp.dev/adopt"
 
-// AnnotationAllowDeletion, set to "true" on a Deployment, Service or PodDisruptionBudget that a GracefulApp controls, lets anyone with the
-// permission delete it. Without it the policy gracefulapp-owned-objects denies the deletion, because a tool that prunes would cause an
-// outage.
+// AnnotationAllowDeletion, set to "true" on a Deployment, Service or PodDisruptionBudget that a GracefulApp controls, or on the CRD, lets anyone
+// with the permission delete it. Without it the policies gracefulapp-owned-objects and gracefulapp-definition deny the deletion, because a tool that
+// prunes would cause an outage.
 const AnnotationAllowDeletion = "apps.gracefulapp.dev/allow-deletion"
 
 // AnnotationDerivation, on a GracefulApp, asks for a version of the derivation, for example "2"; while it is set, the app keeps that version. The
