@@ -167,7 +167,7 @@ test-kubebuilder: $(ASSETS) bin/kubebuilder bin/controller-gen bin/crd-ref-docs 
 	@$(with-assets) hack/test-kubebuilder.sh
 
 .PHONY: test-e2e
-test-e2e: build images lab-images bin/kustomize bin/helm ## Run the end-to-end tests on their own embedded cluster; a busy machine skips the lab's tests.
+test-e2e: build images lab-images build-installer bin/helm ## Run the end-to-end tests on their own embedded cluster; a busy machine skips the lab's tests.
 	hack/test-e2e.sh
 
 .PHONY: test-upgrade

@@ -1,12 +1,10 @@
 #!/usr/bin/env bash
-# Installs config/default into the cluster of KUBECONFIG and returns when the operator's webhook rejects an invalid spec. Reads KUBECTL,
-# KUSTOMIZE, IMG and DRAIN_PROXY_IMG from the environment; make sets them.
+# Installs config/default into the cluster of KUBECONFIG and waits until the operator's webhook works. Reads KUBECTL, KUSTOMIZE, IMG and DRAIN_PROXY_IMG
+# from the environment; make sets them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 kubectl=${KUBECTL:-kubectl}
 kustomize=${KUSTOMIZE:-kustomize}
-namespace=gracefulapp-system deployment=gracefulapp-controller-manager
-deadline=300 # the kubelet mounts the new certificates up to three minutes late on a busy machine
 
 minor=$("$kubectl" get --raw /version | sed -n 's/.*"minor": *"\([0-9]*\).*/\1/p')
 if [ "${minor:-0}" -lt 34 ]; then
@@ -16,35 +14,4 @@ fi
 
 KUSTOMIZE=$kustomize hack/render.sh config/default |
   "$kubectl" apply --server-side --force-conflicts --field-manager=gracefulapp-deploy -f -
-
-diagnose() {
-  echo "the operator is not ready after $deadline s; its pods, events and logs:" >&2
-  "$kubectl" get pods -n "$namespace" -o wide >&2 || true
-  "$kubectl" get events -n "$namespace" --sort-by=.lastTimestamp | tail -20 >&2 || true
-  "$kubectl" logs -n "$namespace" "deploy/$deployment" --tail=30 >&2 || true
-  exit 1
-}
-end=$((SECONDS + deadline))
-"$kubectl" rollout status -n "$namespace" "deploy/$deployment" --timeout="${deadline}s" || diagnose
-
-# Only the webhook rejects this spec: no CEL rule checks the derived fields.
-bad='apiVersion: apps.gracefulapp.dev/v1alpha1
-kind: GracefulApp
-metadata: {name: bad, namespace: default}
-spec:
-  timing: {startupSeconds: 1, requestSeconds: 1}
-  template:
-    spec:
-      terminationGracePeriodSeconds: 1
-      containers: [{name: bad, image: "bad:1", ports: [{containerPort: 80}]}]'
-until answer=$("$kubectl" create --dry-run=server -f - 2>&1 <<<"$bad"; true) && [[ $answer == *"it is derived"* ]]; do
-  [ $SECONDS -lt $end ] || { echo "$answer" >&2; diagnose; }
-  sleep 1 # no object to watch: only this response shows when the API server trusts the webhook's certificate
-done
-# The operator makes dry runs only for reviews that come by its generated webhook path.
-until [ -n "$("$kubectl" get validatingwebhookconfiguration gracefulapp-validating-webhook-configuration \
-  -o 'jsonpath={.webhooks[0].clientConfig.service.path}')" ]; do
-  [ $SECONDS -lt $end ] || { echo "the operator has not written the path of its webhook" >&2; diagnose; }
-  sleep 1
-done
-echo "the webhook rejects an invalid spec: ${answer##*$'\n'}"
+exec hack/wait-for-operator.sh
