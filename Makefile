@@ -171,7 +171,7 @@ test-e2e: build images lab-images build-installer bin/helm ## Run the end-to-end
 	hack/test-e2e.sh
 
 .PHONY: test-upgrade
-test-upgrade: bin/cluster images bin/kustomize ## Prove that an upgrade of the operator and its rollback restart no pod.
+test-upgrade: bin/cluster images bin/kustomize ## Prove that upgrade, rollback, removal and a new installation of the operator restart no pod and lose no request.
 	hack/test-upgrade.sh
 
 .PHONY: test-cluster-down
