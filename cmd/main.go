@@ -70,6 +70,7 @@ func run(o options) error {
 		Clock:    clock.RealClock{},
 		Live:     mgr.GetAPIReader(),
 
+		Namespaces:      o.watchNamespaces,
 		DrainProxyImage: o.drainProxyImage,
 	}
 	if err := reconciler.SetupWithManager(mgr); err != nil {
@@ -97,7 +98,7 @@ func run(o options) error {
 func managerOptions(o options, certificates <-chan struct{}) ctrl.Options {
 	return ctrl.Options{
 		Scheme:    scheme,
-		Cache:     controllers.CacheOptions(),
+		Cache:     controllers.CacheOptions(o.watchNamespaces...),
 		NewClient: children.NewClient,
 		Client:    client.Options{Cache: &client.CacheOptions{Unstructured: true}}, // GracefulApps are read unstructured, as etcd has them
 		Metrics: metricsserver.Options{

@@ -3,11 +3,14 @@ package main
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // options are the values of the manager's flags. The default names are those of the objects in config/default.
@@ -30,6 +33,8 @@ type options struct {
 	nodePorts utilnet.PortRange
 
 	drainProxyImage string
+
+	watchNamespaces namespaceList
 }
 
 func (o *options) bind(flags *flag.FlagSet) {
@@ -46,6 +51,9 @@ func (o *options) bind(flags *flag.FlagSet) {
 	flags.StringVar(&o.drainProxyImage, "drain-proxy-image", os.Getenv("DRAIN_PROXY_IMAGE"),
 		"Image of the drain sidecar, for apps with drain.mode Sidecar that have none yet. Empty: such apps are rejected. The environment variable "+
 			"DRAIN_PROXY_IMAGE sets the default.")
+	flags.Var(&o.watchNamespaces, "watch-namespaces",
+		"Namespaces of the apps, separated by commas. In these the operator needs RoleBindings only. Empty: all namespaces. If two operators watch the same "+
+			"namespace, both write its objects.")
 	flags.BoolVar(&o.leaderElect, "leader-elect", false,
 		"Elect a leader, which alone reconciles. Every replica answers admission reviews.")
 	flags.DurationVar(&o.gracefulShutdownTimeout, "graceful-shutdown-timeout", 10*time.Second,
@@ -73,6 +81,26 @@ func namespaceOr(fallback string) string {
 		return namespace
 	}
 	return fallback
+}
+
+// namespaceList is the value of a flag: names of namespaces, separated by commas.
+type namespaceList []string
+
+func (l *namespaceList) String() string { return strings.Join(*l, ",") }
+
+// Set rejects a name that no namespace can have.
+func (l *namespaceList) Set(value string) error {
+	*l = nil
+	if value == "" {
+		return nil
+	}
+	for name := range strings.SplitSeq(value, ",") {
+		if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
+			return fmt.Errorf("want names of namespaces, separated by commas; %q is none: %s", name, problems[0])
+		}
+		*l = append(*l, name)
+	}
+	return nil
 }
 
 // loopbackAddress is the value of a flag: an address on loopback, or "".

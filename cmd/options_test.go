@@ -2,6 +2,7 @@ package main
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/gracefulapp/gracefulapp/internal/children"
@@ -24,5 +25,19 @@ func TestProfilesAreServedOnLoopbackOnly(t *testing.T) {
 func TestTheManagerCollectsWarnings(t *testing.T) {
 	if got := managerOptions(options{}, nil).NewClient; reflect.ValueOf(got).Pointer() != reflect.ValueOf(children.NewClient).Pointer() {
 		t.Error("the manager's client is not made by children.NewClient")
+	}
+}
+
+func TestWatchNamespaces(t *testing.T) {
+	for value, want := range map[string][]string{"": nil, "shop": {"shop"}, "shop,cart": {"shop", "cart"}} {
+		var list namespaceList
+		if err := list.Set(value); err != nil || !slices.Equal(list, want) {
+			t.Errorf("%q: %q, %v", value, list, err)
+		}
+	}
+	for _, value := range []string{"shop,", "shop, cart", "Shop", "*"} {
+		if err := new(namespaceList).Set(value); err == nil {
+			t.Errorf("%q is accepted", value)
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -42,7 +43,8 @@ func withComponent(t *testing.T, component string) string {
 
 // The API server checks the built-in kinds. It does not have the kinds of cert-manager and of the Prometheus operator.
 func TestComponentsAreAccepted(t *testing.T) {
-	for _, component := range []string{"prometheus", "network-policy", "certmanager"} {
+	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "apps"}}) // of the component namespaced
+	for _, component := range []string{"prometheus", "network-policy", "certmanager", "namespaced"} {
 		t.Run(component, func(t *testing.T) {
 			objects := rendered(t, withComponent(t, component))
 			for _, object := range objects {
@@ -143,6 +145,30 @@ func TestCertManagerReplacesTheRotation(t *testing.T) {
 	}
 	if issuer := text(serving, "spec", "issuerRef", "name"); !issuers[issuer] {
 		t.Errorf("no Issuer is named %s", issuer)
+	}
+}
+
+// Each namespace of the operator must be in its flag, in the webhook's selector and in a RoleBinding, and no permission may apply to other namespaces.
+func TestNamespacedOperatorHasNoPermissionElsewhere(t *testing.T) {
+	folder := withComponent(t, "namespaced")
+	var bound []string
+	for _, binding := range built[rbacv1.RoleBinding](t, folder, "RoleBinding") {
+		if binding.RoleRef.Kind == "ClusterRole" && binding.RoleRef.Name == "gracefulapp-manager-role" {
+			bound = append(bound, binding.Namespace)
+		}
+	}
+	args := built[appsv1.Deployment](t, folder, "Deployment")[0].Spec.Template.Spec.Containers[0].Args
+	if flag := "--watch-namespaces=" + strings.Join(bound, ","); len(bound) == 0 || !slices.Contains(args, flag) {
+		t.Errorf("the manager has the arguments %v, want %s", args, flag)
+	}
+	selector := built[admissionregistrationv1.ValidatingWebhookConfiguration](t, folder, "ValidatingWebhookConfiguration")[0].Webhooks[0].NamespaceSelector
+	if selector == nil || len(selector.MatchExpressions) != 1 || !slices.Equal(selector.MatchExpressions[0].Values, bound) {
+		t.Errorf("the webhook selects %v, want the namespaces %v", selector, bound)
+	}
+	for _, binding := range built[rbacv1.ClusterRoleBinding](t, folder, "ClusterRoleBinding") {
+		if binding.RoleRef.Name == "gracefulapp-manager-role" {
+			t.Errorf("the ClusterRoleBinding %s grants the operator's role in all namespaces", binding.Name)
+		}
 	}
 }
 

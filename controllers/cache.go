@@ -14,10 +14,23 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/children"
 )
 
-// CacheOptions returns the options of the manager's cache. It keeps only what the operator reads.
-func CacheOptions() cache.Options {
+// CacheOptions returns the options of the manager's cache for the given namespaces, or for all if none is given. The cache keeps only what the
+// operator reads.
+func CacheOptions(namespaces ...string) cache.Options {
 	// An entry for GracefulApps in ByObject would stop the manager at once if the CRD is not installed yet.
-	return cache.Options{ByObject: children.CacheByObject(), DefaultTransform: packApp}
+	return cache.Options{ByObject: children.CacheByObject(), DefaultTransform: packApp, DefaultNamespaces: configs(namespaces)}
+}
+
+// configs returns the cache's settings of the namespaces, nil for all namespaces.
+func configs(namespaces []string) map[string]cache.Config {
+	if len(namespaces) == 0 {
+		return nil
+	}
+	all := map[string]cache.Config{}
+	for _, namespace := range namespaces {
+		all[namespace] = cache.Config{}
+	}
+	return all
 }
 
 // relevantChanges ignores updates of an object that change nothing that the operator reads, for example the status of a PodDisruptionBudget.

@@ -28,8 +28,12 @@ import (
 const causeDelay = 5 * time.Second
 
 // causes returns the kinds of objects that can make the API server reject the operator's writes. LimitRanges are left out, because they apply to
-// pods.
-func causes() []client.Object {
+// pods. An operator of some namespaces has RoleBindings, which permit no watch of the kinds that are not in a namespace, so after a change of such an object
+// it waits for its next retry.
+func (r *GracefulAppReconciler) causes() []client.Object {
+	if len(r.Namespaces) > 0 {
+		return []client.Object{&corev1.ResourceQuota{}}
+	}
 	return []client.Object{
 		&corev1.ResourceQuota{},
 		&admissionregistrationv1.ValidatingAdmissionPolicy{},
@@ -42,8 +46,8 @@ func causes() []client.Object {
 }
 
 // watchCauses reconciles failing apps when one of the causes changes.
-func watchCauses(b *builder.Builder, mgr ctrl.Manager, failing *failingApps, now clock.PassiveClock) error {
-	for _, cause := range causes() {
+func (r *GracefulAppReconciler) watchCauses(b *builder.Builder, mgr ctrl.Manager) error {
+	for _, cause := range r.causes() {
 		isServed, err := serves(mgr.GetRESTMapper(), mgr.GetScheme(), cause)
 		if err != nil {
 			return err
@@ -52,7 +56,7 @@ func watchCauses(b *builder.Builder, mgr ctrl.Manager, failing *failingApps, now
 			mgr.GetLogger().Info("The API server does not serve this kind; restart the operator once it does, to watch the kind", "type", fmt.Sprintf("%T", cause))
 			continue
 		}
-		b.WatchesMetadata(cause, failing.handler(now))
+		b.WatchesMetadata(cause, r.failing.handler(r.Clock))
 	}
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -83,9 +82,7 @@ var _ = Describe("The end of a drain sidecar", func() {
 			Expect(api.Create(ctx, object)).To(Succeed())
 			DeferCleanup(func() { Expect(api.Delete(ctx, object)).To(Succeed()) })
 		}
-		limited := rest.CopyConfig(config)
-		limited.Impersonate.UserName = older
-		startManagerAs(limited)
+		startManagerAs(impersonated(older), nil)
 		w := newTestEnv()
 		w.create()
 		Eventually(func() error { return api.Get(ctx, w.key, &appsv1.Deployment{}) }).Should(Succeed())

@@ -30,6 +30,8 @@ type GracefulAppReconciler struct {
 	client.Client
 	Recorder events.EventRecorder
 	Clock    clock.PassiveClock
+	// Namespaces are those that the operator works in. If there are none, it works in all.
+	Namespaces []string
 	// Live reads from the API server instead of the cache. If it is nil, Client is used.
 	Live client.Reader
 	// DrainProxyImage is the image of new drain sidecars. If it is empty, an app in drain mode Sidecar that has no sidecar yet is invalid.
@@ -152,7 +154,7 @@ func (r *GracefulAppReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&corev1.Service{}, byName, relevantChanges()).
 		Watches(&policyv1.PodDisruptionBudget{}, handler.EnqueueRequestsFromMapFunc(r.appsOfDisruptionBudget), relevantChanges()).
 		Watches(&autoscalingv2.HorizontalPodAutoscaler{}, handler.EnqueueRequestsFromMapFunc(appOfAutoscaler), relevantChanges())
-	if err := watchCauses(b, mgr, &r.failing, r.Clock); err != nil {
+	if err := r.watchCauses(b, mgr); err != nil {
 		return err
 	}
 	return errors.Join(r.watchDrains(mgr), b.Complete(r))

@@ -29,20 +29,21 @@ import (
 // startManager runs the controller with a manager, as the operator does, until stop is called or the spec ends.
 func startManager(modify ...func(*GracefulAppReconciler)) (stop func()) {
 	GinkgoHelper()
-	return startManagerAs(config, modify...)
+	return startManagerAs(config, nil, modify...)
 }
 
-func startManagerAs(config *rest.Config, modify ...func(*GracefulAppReconciler)) (stop func()) {
+// startManagerAs is startManager for the operator of some namespaces, with the permissions of the configuration.
+func startManagerAs(config *rest.Config, namespaces []string, modify ...func(*GracefulAppReconciler)) (stop func()) {
 	GinkgoHelper()
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme: scheme, Cache: CacheOptions(), Metrics: metricsserver.Options{BindAddress: "0"},
+		Scheme: scheme, Cache: CacheOptions(namespaces...), Metrics: metricsserver.Options{BindAddress: "0"},
 		Client:     client.Options{Cache: &client.CacheOptions{Unstructured: true}},
 		Controller: ctrlconfig.Controller{SkipNameValidation: new(true)}, // one after another, each with the same name
 	})
 	Expect(err).NotTo(HaveOccurred())
 	Expect(children.IndexFields(ctx, mgr.GetFieldIndexer())).To(Succeed())
 	reconciler := &GracefulAppReconciler{Client: mgr.GetClient(), Recorder: events.NewFakeRecorder(10_000), Clock: clock.RealClock{},
-		Live: mgr.GetAPIReader()}
+		Live: mgr.GetAPIReader(), Namespaces: namespaces}
 	for _, m := range modify {
 		m(reconciler)
 	}
@@ -56,6 +57,13 @@ func startManagerAs(config *rest.Config, modify ...func(*GracefulAppReconciler))
 	})
 	DeferCleanup(stop)
 	return stop
+}
+
+// impersonated returns the configuration of a user who has no group, and so only the permissions that a spec grants.
+func impersonated(user string) *rest.Config {
+	limited := rest.CopyConfig(config)
+	limited.Impersonate.UserName = user
+	return limited
 }
 
 // hurriedClock is a clock on which a minute takes a hundredth of a second, so that few writes are delayed. The work queue uses the real clock.
