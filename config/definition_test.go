@@ -17,17 +17,17 @@ const definition = "gracefulapps.apps.gracefulapp.dev"
 
 func TestDefinitionIsDeletedOnlyOnPurpose(t *testing.T) {
 	const denial = "'gracefulapp-definition'"
-	delete := func(options ...client.DeleteOption) error {
+	remove := func(options ...client.DeleteOption) error {
 		crd := &apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: definition}}
 		return api.Delete(t.Context(), crd, append(options, client.DryRunAll)...)
 	}
 	until(t, func() error {
-		if err := delete(); err == nil || !strings.Contains(err.Error(), denial) {
+		if err := remove(); err == nil || !strings.Contains(err.Error(), denial) {
 			return fmt.Errorf("want a denial, got %s", said(err))
 		}
 		return nil
 	})
-	if err := delete(client.PropagationPolicy(metav1.DeletePropagationOrphan)); err == nil || !strings.Contains(err.Error(), denial) {
+	if err := remove(client.PropagationPolicy(metav1.DeletePropagationOrphan)); err == nil || !strings.Contains(err.Error(), denial) {
 		t.Errorf("with orphans: want a denial, got %s", said(err))
 	}
 	all := &apiextensionsv1.CustomResourceDefinition{}
@@ -41,7 +41,7 @@ func TestDefinitionIsDeletedOnlyOnPurpose(t *testing.T) {
 	}
 
 	const command = "kubectl annotate crd " + definition + " " + v1alpha1.AnnotationAllowDeletion + "=true"
-	if err := delete(); err == nil || !strings.HasSuffix(err.Error(), command) {
+	if err := remove(); err == nil || !strings.HasSuffix(err.Error(), command) {
 		t.Errorf("want a denial that ends with\n%s\ngot\n%s", command, said(err))
 	}
 	if output, err := kubectl(strings.Fields(command)[1:]...); err != nil {
@@ -52,7 +52,7 @@ func TestDefinitionIsDeletedOnlyOnPurpose(t *testing.T) {
 			t.Errorf("%v: %s", err, output)
 		}
 	}()
-	if err := delete(); err != nil {
+	if err := remove(); err != nil {
 		t.Errorf("the command of the message does not allow the deletion: %v", err)
 	}
 }
