@@ -5,6 +5,7 @@
 package e2e
 
 import (
+	"slices"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -27,7 +28,11 @@ var _ = Describe("An app", Ordered, func() {
 		Expect(strings.Fields(lines[0])).To(Equal([]string{
 			"NAME", "DESIRED", "READY", "UP-TO-DATE", "AVAILABLE", "DRAINING", "STATUS", "AGE",
 		}))
-		Expect(strings.Fields(lines[1])[:7]).To(Equal([]string{"hello", "2", "2", "2", "2", "0", "Available"}))
+		row := []string{"hello", "2", "2", "2", "2", "0", "Available"}
+		if field(namespace, "deploy/hello", "{.status.terminatingReplicas}") == "" { // before Kubernetes 1.35
+			row = slices.Delete(row, 5, 6)
+		}
+		Expect(strings.Fields(lines[1])[:len(row)]).To(Equal(row))
 		Expect(kubectl("get", "all", "-n", namespace)).To(ContainSubstring("gracefulapp.apps.gracefulapp.dev/hello"))
 	})
 
