@@ -99,12 +99,17 @@ check-generated: generate manifests ## Fail if generated files are stale.
 	@[ -z "$$(git ls-files --others --exclude-standard -- api config docs/api.md)" ] || { echo 'generated files are not committed' >&2; exit 1; }
 
 .PHONY: lint
-lint: bin/golangci-lint ## Check style, API conventions, the imports of each package and the wording.
+lint: bin/golangci-lint bin/actionlint ## Check style, API conventions, the imports of each package, the wording and the workflows.
 	go run ./hack/wording
+	bin/actionlint -shellcheck= -pyflakes=
 	bin/golangci-lint run
 	for module in drain test test/cluster; do (cd $$module && $(CURDIR)/bin/golangci-lint run --config $(CURDIR)/.golangci.yml) || exit 1; done
 	GOOS=darwin go vet ./...
 	for os in darwin windows; do GOOS=$$os go vet ./hello && GOOS=$$os go vet -C drain . || exit 1; done
+
+.PHONY: vulncheck
+vulncheck: bin/govulncheck ## Report known vulnerabilities that the code calls. Downloads the vulnerability database of Go.
+	for module in . drain test test/cluster; do bin/govulncheck -C $$module ./... || exit 1; done
 
 .PHONY: lint-fix
 lint-fix: bin/golangci-lint ## Correct what golangci-lint can correct.
@@ -170,6 +175,10 @@ test-kubebuilder: $(ASSETS) bin/kubebuilder bin/controller-gen bin/crd-ref-docs 
 test-e2e: build images lab-images build-installer bin/helm ## Run the end-to-end tests on their own embedded cluster; a busy machine skips the lab's tests.
 	hack/test-e2e.sh
 
+.PHONY: test-kind
+test-kind: docker-build bin/kind bin/kustomize ## Run the end-to-end tests without the lab and Helm on kind, with Docker: KIND_NODE_IMAGE=....
+	hack/test-kind.sh
+
 .PHONY: test-upgrade
 test-upgrade: bin/cluster images bin/kustomize ## Prove that upgrade, rollback, removal and a new installation of the operator restart no pod and lose no request.
 	hack/test-upgrade.sh
@@ -215,6 +224,12 @@ bin/caddy: hack/caddy/go.mod hack/caddy/main.go
 	go build -C hack/caddy -ldflags '-s -w' -o ../../$@ .
 bin/golangci-lint: hack/lint/go.mod hack/lint/main.go
 	go build -C hack/lint -o ../../$@ .
+bin/actionlint: hack/ci/go.mod
+	go build -C hack/ci -o ../../$@ github.com/rhysd/actionlint/cmd/actionlint
+bin/govulncheck: hack/ci/go.mod
+	go build -C hack/ci -o ../../$@ golang.org/x/vuln/cmd/govulncheck
+bin/kind: hack/ci/go.mod
+	go build -C hack/ci -o ../../$@ sigs.k8s.io/kind
 
 .PHONY: docker-build
 docker-build: ## Build the images of the operator and of the drain sidecar with CONTAINER_TOOL=docker, for REGISTRY=....
@@ -232,6 +247,10 @@ docker-buildx: ## Build and push both images for PLATFORMS=linux/amd64,linux/arm
 	$(CONTAINER_TOOL) buildx build --builder gracefulapp-builder --push --platform=$(PLATFORMS) --build-arg VERSION=$(VERSION) -t $(IMG) .
 	$(CONTAINER_TOOL) buildx build --builder gracefulapp-builder --push --platform=$(PLATFORMS) --build-arg VERSION=$(VERSION) \
 		-f cmd/drain-proxy/Dockerfile -t $(DRAIN_PROXY_IMG) .
+
+.PHONY: publish
+publish: ## Sign the pushed images and the files of dist/release with cosign, and publish the files as a GitHub release.
+	hack/publish.sh
 
 .PHONY: build-installer
 build-installer: bin/kustomize ## Write dist/crds.yaml (the CRD and the admission policies) and dist/install.yaml (the operator, without components), with the images of REGISTRY=....
