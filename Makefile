@@ -85,7 +85,7 @@ generate: bin/controller-gen bin/crd-ref-docs ## Generate the deep copy function
 		--renderer markdown --templates-dir hack/api-docs --output-path docs/api.md
 
 .PHONY: manifests
-manifests: bin/controller-gen ## Generate CRD, RBAC and webhook manifests.
+manifests: bin/controller-gen ## Generate CRD, RBAC and webhook manifests, and copy them into the Helm chart.
 	hack/manifests.sh
 
 .PHONY: set-version
@@ -95,8 +95,8 @@ set-version: ## Write the version of the next release wherever it is mentioned: 
 
 .PHONY: check-generated
 check-generated: generate manifests ## Fail if generated files are stale.
-	@git diff --exit-code -- api config docs/api.md || { echo 'stale generated files: run make generate manifests and commit' >&2; exit 1; }
-	@[ -z "$$(git ls-files --others --exclude-standard -- api config docs/api.md)" ] || { echo 'generated files are not committed' >&2; exit 1; }
+	@git diff --exit-code -- api config charts docs/api.md || { echo 'stale generated files: run make generate manifests and commit' >&2; exit 1; }
+	@[ -z "$$(git ls-files --others --exclude-standard -- api config charts docs/api.md)" ] || { echo 'generated files are not committed' >&2; exit 1; }
 
 .PHONY: lint
 lint: bin/golangci-lint bin/actionlint ## Check style, API conventions, the imports of each package, the wording and the workflows.
@@ -138,9 +138,9 @@ test-unit: ## Run the unit tests: those of the packages whose tests start no API
 	go test -C drain ./...
 
 .PHONY: test-go
-test-go: $(ASSETS) bin/kube-score bin/kustomize browser ## Run the unit tests and the tests that need an API server. As root on Debian, installs chromium.
+test-go: $(ASSETS) bin/kube-score bin/kustomize bin/helm browser ## Run the unit tests and the tests that need an API server. As root on Debian, installs chromium.
 	@export $(with-assets); echo "API server of the tests: $$KUBEBUILDER_ASSETS"; \
-		KUBE_SCORE="$(CURDIR)/bin/kube-score" KUSTOMIZE="$(CURDIR)/bin/kustomize" go test ./... && go test -C test ./...
+		KUBE_SCORE="$(CURDIR)/bin/kube-score" KUSTOMIZE="$(CURDIR)/bin/kustomize" HELM="$(CURDIR)/bin/helm" go test ./... && go test -C test ./...
 	go test -C drain ./...
 	go test -C test/cluster ./...
 

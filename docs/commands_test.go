@@ -17,7 +17,7 @@ var subcommands = map[string][]string{
 	"flux":      {"reconcile"},
 	"git":       {"revert"},
 	"go":        {"build", "run", "test", "tool"},
-	"helm":      {"rollback", "uninstall", "upgrade"},
+	"helm":      {"install", "rollback", "uninstall", "upgrade"},
 	"kind":      {"create", "delete", "load"},
 	"kustomize": {"build", "edit"},
 	"kubectl": {

@@ -16,6 +16,7 @@ var update = flag.Bool("update", false, "write the version of the file VERSION w
 var versionMentions = []*regexp.Regexp{
 	regexp.MustCompile(`(ghcr\.io/gracefulapp/[a-z{},-]+:)([0-9][\w.-]*\w)`),
 	regexp.MustCompile(`(newName: ghcr\.io/gracefulapp/[a-z-]+\n +newTag: )(\S+)`),
+	regexp.MustCompile(`(?m)^((?:appV|v)ersion: )([0-9]+\.[0-9]+\.\S*)`), // of the Helm chart
 	regexp.MustCompile(`(--build-arg VERSION=)([0-9]\S*)`),
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Generates the CRD, the operator's ClusterRole and the webhook configuration in config/ from the Go sources.
+# Generates the CRD, the operator's ClusterRole and the webhook configuration in config/ from the Go sources, and copies the files that the Helm chart reads.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,3 +14,12 @@ bin/controller-gen \
 for file in "$raw"/*.yaml; do
   go run ./hack/crd "$file" "config/crd/bases/$(basename "$file")"
 done
+
+files=charts/gracefulapp/files
+rm -rf "$files"
+mkdir -p "$files/crds"
+cp config/crd/bases/*.yaml config/policy/*.yaml "$files/crds/"
+rm "$files/crds/kustomization.yaml"
+cp config/rbac/role.yaml "$files/role.yaml"
+cp config/webhook/manifests.yaml "$files/webhooks.yaml"
+cp config/samples/sidecar/nginx.yaml "$files/sample.yaml" # the notes of a release show it
