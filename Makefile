@@ -12,7 +12,7 @@ export VERSION REGISTRY IMG DRAIN_PROXY_IMG HELLO_IMG LOADGEN_IMG WORKLOAD_IMG
 
 CONTAINER_TOOL ?= docker
 KUBECTL        ?= kubectl
-# The platforms of docker-buildx.
+# The platforms of docker-buildx and release.
 PLATFORMS      ?= linux/amd64,linux/arm64
 # With ignore-not-found=true, uninstall succeeds also if the objects do not exist.
 ignore-not-found ?= false
@@ -189,17 +189,20 @@ test-cluster-down: bin/cluster images ## Prove that cluster-down removes everyth
 
 ##@ Build
 
+# hack/release.sh builds the programs of another platform into a folder of bin.
+BIN := bin
+
 .PHONY: build
 build: bin/manager bin/drain-proxy bin/hello bin/loadgen bin/workload bin/demo bin/lab bin/cluster ## Build every program into bin.
 
 bin/manager: FORCE
-	@go build $(LDFLAGS) -o $@ ./cmd
+	@go build $(LDFLAGS) -o $(BIN)/$(@F) ./cmd
 bin/drain-proxy: FORCE
-	@go build $(LDFLAGS) -o $@ ./cmd/drain-proxy
+	@go build $(LDFLAGS) -o $(BIN)/$(@F) ./cmd/drain-proxy
 bin/hello: FORCE
-	@go build $(LDFLAGS) -o $@ ./hello
+	@go build $(LDFLAGS) -o $(BIN)/$(@F) ./hello
 bin/loadgen: FORCE
-	@go build -C test $(LDFLAGS) -o ../$@ ./loadgen
+	@go build -C test $(LDFLAGS) -o ../$(BIN)/$(@F) ./loadgen
 bin/workload: FORCE
 	@go build -C test $(LDFLAGS) -o ../$@ ./workload
 bin/demo: FORCE
@@ -222,6 +225,8 @@ bin/helm: hack/helm/go.mod
 	go build -C hack/helm -ldflags '-s -w' -o ../../$@ helm.sh/helm/v4/cmd/helm
 bin/caddy: hack/caddy/go.mod hack/caddy/main.go
 	go build -C hack/caddy -ldflags '-s -w' -o ../../$@ .
+bin/cyclonedx-gomod: hack/sbom/go.mod
+	go build -C hack/sbom -o ../../$@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 bin/golangci-lint: hack/lint/go.mod hack/lint/main.go
 	go build -C hack/lint -o ../../$@ .
 bin/actionlint: hack/ci/go.mod
@@ -249,7 +254,7 @@ docker-buildx: ## Build and push both images for PLATFORMS=linux/amd64,linux/arm
 		-f cmd/drain-proxy/Dockerfile -t $(DRAIN_PROXY_IMG) .
 
 .PHONY: publish
-publish: ## Sign the pushed images and the files of dist/release with cosign, and publish the files as a GitHub release.
+publish: ## Copy the images of dist/release to their registry, sign them, and publish the files as a GitHub release.
 	hack/publish.sh
 
 .PHONY: build-installer
@@ -269,6 +274,15 @@ images: bin/manager bin/drain-proxy bin/hello bin/loadgen bin/workload ## Build 
 	@hack/build-image.sh $(HELLO_IMG) hello/Dockerfile dist/hello-$(VERSION).tar
 	@hack/build-image.sh $(LOADGEN_IMG) test/loadgen/Dockerfile dist/loadgen-$(VERSION).tar
 	@hack/build-image.sh $(WORKLOAD_IMG) test/workload/Dockerfile dist/workload-$(VERSION).tar
+
+.PHONY: release
+release: build-installer bin/cyclonedx-gomod bin/helm ## Write a release into dist/release: manifests, images of PLATFORMS, SBOMs and checksums; COSIGN_KEY=FILE signs them.
+	@PLATFORMS='$(PLATFORMS)' hack/release.sh
+
+.PHONY: test-release
+test-release: VERSION := 0.0.0-test
+test-release: ## Prove that two builds of a release are equal, and that its images, manifests, SBOMs and signature are correct.
+	hack/test-release.sh
 
 .PHONY: test-images
 test-images: ## Prove that docker build works in a fresh clone, for amd64 and arm64; without Docker, with buildah.
