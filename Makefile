@@ -281,6 +281,7 @@ release: build-installer bin/cyclonedx-gomod bin/helm ## Write a release into di
 
 .PHONY: test-release
 test-release: VERSION := 0.0.0-test
+test-release: REGISTRY := registry.example.com/team
 test-release: ## Prove that two builds of a release are equal, and that its images, manifests, SBOMs and signature are correct.
 	hack/test-release.sh
 

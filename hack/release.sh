@@ -40,6 +40,7 @@ image "$LOADGEN_IMG" test/loadgen/Dockerfile loadgen
 chart=$(mktemp -d)
 trap 'rm -rf "$chart"' EXIT
 cp -R charts/gracefulapp "$chart"
+sed -i "s|registry: ghcr.io/gracefulapp$|registry: ${REGISTRY:?}|" "$chart/gracefulapp/values.yaml"
 find "$chart" -exec touch -d @0 {} + # helm writes the times of the files into the archive
 bin/helm package "$chart/gracefulapp" --version "$version" --app-version "$version" --destination "$out"
 

@@ -73,5 +73,5 @@ cut -d @ -f 1 images.txt >"$work/images"
 for image in gracefulapp gracefulapp-drain-proxy; do
   grep -qF "$REGISTRY/$image:$version" install.yaml || die "install.yaml does not name the image $image"
 done
-[ -f "gracefulapp-$version.tgz" ] || die "the release has no chart"
+[ "$(tar -xOf "gracefulapp-$version.tgz" gracefulapp/values.yaml | grep -cF "registry: $REGISTRY")" = 2 ] || die "the chart does not name the registry of both images"
 ls -l
