@@ -49,8 +49,8 @@ context() {
   chmod 0755 "$work/context/$file"
 }
 quietly() { "$@" >"$work/log" 2>&1 || { cat "$work/log" >&2; die "failed: $*"; } }
-# With its own store buildah leaves nothing in /var/lib/containers. vfs needs no overlay mount.
-buildah() { command buildah --root "$work/root" --runroot "$work/run" --storage-driver vfs "$@"; }
+# local_buildah has a store of its own, so it leaves nothing in /var/lib/containers. vfs needs no overlay mount.
+local_buildah() { buildah --root "$work/root" --runroot "$work/run" --storage-driver vfs "$@"; }
 build=(build --build-arg "VERSION=${image##*:}" --build-context "builder=$work/context" -f "$dockerfile")
 # chroot needs no user namespace. Timestamp 0 makes the same binary the same image.
 isolated=(--isolation chroot --timestamp 0)
@@ -60,15 +60,15 @@ if [ -n "$platforms" ]; then
   command -v buildah >/dev/null || die "needs buildah for an image of several architectures"
   for folder in $folders; do
     context "$folder"
-    quietly buildah "${build[@]}" "${isolated[@]}" --platform "${folder#bin/}" --manifest "$image" "$work/context"
+    quietly local_buildah "${build[@]}" "${isolated[@]}" --platform "${folder#bin/}" --manifest "$image" "$work/context"
   done
   # buildah would write the current time into an archive.
-  quietly buildah manifest push --all "$image" "oci:$work/layout:$image"
+  quietly local_buildah manifest push --all "$image" "oci:$work/layout:$image"
   tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=a+rX,go-w -C "$work/layout" -cf "$work/image.tar" blobs index.json oci-layout
 elif command -v buildah >/dev/null; then
   context bin
-  quietly buildah "${build[@]}" "${isolated[@]}" -t "$image" "$work/context"
-  quietly buildah push "$image" "oci-archive:$work/image.tar:$image"
+  quietly local_buildah "${build[@]}" "${isolated[@]}" -t "$image" "$work/context"
+  quietly local_buildah push "$image" "oci-archive:$work/image.tar:$image"
 else
   context bin
   docker "${build[@]}" -t "$image" --quiet "$work/context" >/dev/null
