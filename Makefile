@@ -89,7 +89,8 @@ manifests: bin/controller-gen ## Generate CRD, RBAC and webhook manifests, and c
 	hack/manifests.sh
 
 .PHONY: set-version
-set-version: ## Write the version of the next release wherever it is mentioned: make set-version VERSION=0.2.0
+set-version: ## Write the version of the next release wherever an image has it: make set-version VERSION=0.2.0. Add its line to docs/versions.md yourself.
+	@[[ '$(VERSION)' =~ ^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$$ ]] || { echo 'want a version such as 0.2.0 or 0.2.0-rc.1: $(VERSION)' >&2; exit 2; }
 	echo $(VERSION) > VERSION
 	go test ./docs -run 'TestVersion$$' -count=1 -update
 
@@ -260,8 +261,9 @@ publish: ## Copy the images of dist/release to their registry, sign them, and pu
 .PHONY: build-installer
 build-installer: bin/kustomize ## Write dist/crds.yaml (the CRD and the admission policies) and dist/install.yaml (the operator, without components), with the images of REGISTRY=....
 	@mkdir -p dist
-	bin/kustomize build config/crd > dist/crds.yaml
+	bin/kustomize build config/crd > dist/crds.yaml.tmp
 	KUSTOMIZE=bin/kustomize hack/render.sh config/operator > dist/install.yaml.tmp
+	mv dist/crds.yaml.tmp dist/crds.yaml
 	mv dist/install.yaml.tmp dist/install.yaml
 
 TARS := dist/gracefulapp-$(VERSION).tar dist/drain-proxy-$(VERSION).tar dist/hello-$(VERSION).tar dist/loadgen-$(VERSION).tar dist/workload-$(VERSION).tar
@@ -338,8 +340,7 @@ install: bin/kustomize ## Install the CRD and the admission policies.
 
 .PHONY: uninstall
 uninstall: bin/kustomize ## Remove the CRD and the policies, and with them every GracefulApp and its pods (ignore-not-found=true).
-	$(KUBECTL) delete --ignore-not-found=$(ignore-not-found) -f config/crd/bases # denied until the CRD is annotated
-	bin/kustomize build config/policy | $(KUBECTL) delete --ignore-not-found=$(ignore-not-found) -f -
+	KUBECTL='$(KUBECTL)' KUSTOMIZE=bin/kustomize hack/uninstall.sh $(ignore-not-found)
 
 .PHONY: deploy
 deploy: bin/kustomize ## Install the CRD, the policies and the operator (from REGISTRY=...), and wait until its webhook rejects an invalid spec.

@@ -136,6 +136,16 @@ func TestInstallation(t *testing.T) {
 	helm(t, "uninstall", release, "--namespace="+namespace)
 	helm(t, "install", "edge", chart, "--namespace=team", "--create-namespace", "--take-ownership", "--force-conflicts")
 	t.Run("values", c.testValues)
+
+	// Each uninstall deletes the policies before the CRD. Their finalizer must keep the guard in force for the next one.
+	helm(t, "upgrade", "edge", chart, "--namespace=team", "--set=crds.keep=false", "--force-conflicts")
+	for range 2 {
+		if output, err := run(t, "HELM", "uninstall", "edge", "--namespace=team"); err == nil {
+			t.Errorf("helm uninstall has deleted the CRD without its annotation: %s", output)
+		}
+	}
+	c.get(t, &apiextensionsv1.CustomResourceDefinition{}, "gracefulapps.apps.gracefulapp.dev")
+	c.get(t, app, app.Name)
 }
 
 // testValues checks that the API server accepts the objects of the chart with every value set, those with cert-manager too. It does not have the kinds of

@@ -57,7 +57,15 @@ func run(o options) error {
 	ctx := ctrl.SetupSignalHandler()
 	// It is closed when the webhook's certificates are mounted.
 	certificates := make(chan struct{})
-	mgr, err := ctrl.NewManager(ctrl.GetConfigOrDie(), managerOptions(o, certificates))
+	config := ctrl.GetConfigOrDie()
+	api, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return err
+	}
+	if o.watchNamespaces, err = permitted(ctx, api, o.watchNamespaces); err != nil {
+		return err
+	}
+	mgr, err := ctrl.NewManager(config, managerOptions(o, certificates))
 	if err != nil {
 		return err
 	}

@@ -96,7 +96,7 @@ func (l *namespaceList) Set(value string) error {
 	}
 	for name := range strings.SplitSeq(value, ",") {
 		if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
-			return fmt.Errorf("want names of namespaces, separated by commas; %q is none: %s", name, problems[0])
+			return fmt.Errorf("want names of namespaces, separated by commas, but %q cannot be a name: %s", name, problems[0])
 		}
 		*l = append(*l, name)
 	}

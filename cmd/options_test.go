@@ -1,9 +1,19 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"flag"
+	"maps"
 	"reflect"
 	"slices"
 	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/gracefulapp/gracefulapp/internal/children"
 )
@@ -39,5 +49,42 @@ func TestWatchNamespaces(t *testing.T) {
 		if err := new(namespaceList).Set(value); err == nil {
 			t.Errorf("%q is accepted", value)
 		}
+	}
+}
+
+func TestCacheHasTheNamespacesOfTheFlag(t *testing.T) {
+	o := options{}
+	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
+	o.bind(flags)
+	if err := flags.Parse([]string{"--watch-namespaces=shop,cart"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := slices.Sorted(maps.Keys(managerOptions(o, nil).Cache.DefaultNamespaces)); !slices.Equal(got, []string{"cart", "shop"}) {
+		t.Errorf("the cache has the namespaces %v", got)
+	}
+}
+
+// A namespace may be deleted, and its RoleBinding with it. The operator must work in the others.
+func TestNamespacesWithoutPermissionAreLeftOut(t *testing.T) {
+	reader := interceptor.NewClient(fake.NewClientBuilder().WithScheme(scheme).Build(), interceptor.Funcs{
+		List: func(_ context.Context, _ client.WithWatch, _ client.ObjectList, options ...client.ListOption) error {
+			list := (&client.ListOptions{}).ApplyOptions(options)
+			if list.Namespace == "deleted" {
+				return apierrors.NewForbidden(schema.GroupResource{Resource: "gracefulapps"}, "", errors.New("no RoleBinding"))
+			}
+			return nil
+		},
+	})
+	for _, test := range []struct{ given, want []string }{
+		{},
+		{given: []string{"shop", "deleted", "cart"}, want: []string{"shop", "cart"}},
+	} {
+		if got, err := permitted(t.Context(), reader, test.given); err != nil || !slices.Equal(got, test.want) {
+			t.Errorf("%v: %v, %v", test.given, got, err)
+		}
+	}
+	// No namespace would mean all of them.
+	if got, err := permitted(t.Context(), reader, []string{"deleted"}); err == nil {
+		t.Errorf("want an error, got %v", got)
 	}
 }

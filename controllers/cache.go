@@ -18,11 +18,11 @@ import (
 // operator reads.
 func CacheOptions(namespaces ...string) cache.Options {
 	// An entry for GracefulApps in ByObject would stop the manager at once if the CRD is not installed yet.
-	return cache.Options{ByObject: children.CacheByObject(), DefaultTransform: packApp, DefaultNamespaces: configs(namespaces)}
+	return cache.Options{ByObject: children.CacheByObject(), DefaultTransform: packApp, DefaultNamespaces: namespaceConfigs(namespaces)}
 }
 
-// configs returns the cache's settings of the namespaces, nil for all namespaces.
-func configs(namespaces []string) map[string]cache.Config {
+// namespaceConfigs returns the cache's settings of the namespaces, nil for all namespaces.
+func namespaceConfigs(namespaces []string) map[string]cache.Config {
 	if len(namespaces) == 0 {
 		return nil
 	}

@@ -28,7 +28,7 @@ const drainRetry = time.Minute
 func (r *GracefulAppReconciler) watchDrains(mgr ctrl.Manager) error {
 	pods, err := cache.New(mgr.GetConfig(), cache.Options{
 		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(), ByObject: children.DrainedPods(),
-		DefaultNamespaces: configs(r.Namespaces),
+		DefaultNamespaces: namespaceConfigs(r.Namespaces),
 	})
 	if err != nil {
 		return err

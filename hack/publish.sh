@@ -5,6 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 [ -f dist/release/images.txt ] || { echo "dist/release has no release; run: make release VERSION=$VERSION" >&2; exit 2; }
 
+[ "$VERSION" = "$(cat VERSION)" ] || { echo "the tag is v$VERSION, but the file VERSION has $(cat VERSION); run: make set-version VERSION=$VERSION" >&2; exit 2; }
+
 while IFS=@ read -r image digest; do
   archive=${image##*/}
   skopeo copy --all --preserve-digests "oci-archive:dist/release/${archive/:/-}.tar" "docker://$image"

@@ -15,17 +15,20 @@ diagnose() {
 end=$((SECONDS + deadline))
 "$kubectl" rollout status -n "$namespace" "deploy/$deployment" --timeout="${deadline}s" || diagnose
 
+# A namespaced operator gets reviews of its namespaces only.
+app_namespace=$("$kubectl" get validatingwebhookconfiguration gracefulapp-validating-webhook-configuration \
+  -o 'jsonpath={.webhooks[0].namespaceSelector.matchExpressions[0].values[0]}')
 # Only the webhook rejects this spec: no CEL rule checks the derived fields.
 bad='apiVersion: apps.gracefulapp.dev/v1alpha1
 kind: GracefulApp
-metadata: {name: bad, namespace: default}
+metadata: {name: bad}
 spec:
   timing: {startupSeconds: 1, requestSeconds: 1}
   template:
     spec:
       terminationGracePeriodSeconds: 1
       containers: [{name: bad, image: "bad:1", ports: [{containerPort: 80}]}]'
-until answer=$("$kubectl" create --dry-run=server -f - 2>&1 <<<"$bad"; true) && [[ $answer == *"it is derived"* ]]; do
+until answer=$("$kubectl" create --dry-run=server -n "${app_namespace:-default}" -f - 2>&1 <<<"$bad"; true) && [[ $answer == *"it is derived"* ]]; do
   [ $SECONDS -lt $end ] || { echo "$answer" >&2; diagnose; }
   sleep 1 # no object to watch: only this response shows when the API server trusts the webhook's certificate
 done

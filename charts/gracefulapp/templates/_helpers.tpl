@@ -1,6 +1,6 @@
 {{/* The prefix of all names. The longest name that is limited to 63 characters is the prefix and "-controller-manager". */}}
 {{- define "gracefulapp.fullname" -}}
-{{- $name := .Release.Name }}
+{{- $name := .Release.Name | replace "." "-" }}
 {{- if not (contains .Chart.Name $name) }}
 {{- $name = printf "%s-%s" $name .Chart.Name }}
 {{- end }}
