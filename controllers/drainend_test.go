@@ -16,23 +16,23 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-var _ = Describe("The end of a drain sidecar", func() {
-	// endPod stores a pod of the app whose sidecar has ended, and deletes it as the kubelet does.
-	endPod := func(w *testEnv, name string, labels map[string]string, end corev1.ContainerStateTerminated) {
-		GinkgoHelper()
-		pod := &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name, Labels: labels},
-			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "hello", Image: "hello"}}},
-		}
-		Expect(api.Create(ctx, pod)).To(Succeed())
-		if end.Reason != "ContainerStatusUnknown" { // the kubelet reports this of a container that never started
-			end.StartedAt = metav1.Now()
-		}
-		pod.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "graceful-drain", State: corev1.ContainerState{Terminated: &end}}}
-		Expect(api.Status().Update(ctx, pod)).To(Succeed())
-		Expect(api.Delete(ctx, pod, client.GracePeriodSeconds(0))).To(Succeed())
+// endPod stores a pod of the app whose sidecar has ended, and deletes it as the kubelet does.
+func endPod(w *testEnv, name string, labels map[string]string, end corev1.ContainerStateTerminated) {
+	GinkgoHelper()
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name, Labels: labels},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "hello", Image: "hello"}}},
 	}
+	Expect(api.Create(ctx, pod)).To(Succeed())
+	if end.Reason != "ContainerStatusUnknown" { // the kubelet reports this of a container that never started
+		end.StartedAt = metav1.Now()
+	}
+	pod.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "graceful-drain", State: corev1.ContainerState{Terminated: &end}}}
+	Expect(api.Status().Update(ctx, pod)).To(Succeed())
+	Expect(api.Delete(ctx, pod, client.GracePeriodSeconds(0))).To(Succeed())
+}
 
+var _ = Describe("The end of a drain sidecar", func() {
 	It("is an event if requests were lost, or if it was killed", func() {
 		w := newTestEnv()
 		recorder := events.NewFakeRecorder(1000)
