@@ -9,7 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	appsv1alpha1 "github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
 // permitted returns the namespaces in which the operator may list GracefulApps. Without that permission, for example because a namespace and its
@@ -17,7 +17,7 @@ import (
 func permitted(ctx context.Context, reader client.Reader, namespaces []string) ([]string, error) {
 	left := slices.DeleteFunc(slices.Clone(namespaces), func(namespace string) bool {
 		apps := &metav1.PartialObjectMetadataList{}
-		apps.SetGroupVersionKind(appsv1alpha1.GroupVersion.WithKind("GracefulAppList"))
+		apps.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("GracefulAppList"))
 		err := reader.List(ctx, apps, client.InNamespace(namespace), client.Limit(1))
 		if apierrors.IsForbidden(err) {
 			setupLog.Error(err, "The operator does not work in this namespace until its next start; create the RoleBinding there, or remove the namespace from "+
