@@ -180,6 +180,10 @@ test-e2e: build images lab-images build-installer bin/helm ## Run the end-to-end
 test-kind: docker-build bin/kind bin/kustomize ## Run the end-to-end tests without the lab and Helm on kind, with Docker: KIND_NODE_IMAGE=....
 	hack/test-kind.sh
 
+.PHONY: test-install
+test-install: bin/cluster images build-installer bin/helm ## Prove that a fresh installation, by the two files or by Helm, has a Ready sample in two minutes.
+	hack/test-install.sh
+
 .PHONY: test-upgrade
 test-upgrade: bin/cluster images bin/kustomize ## Prove that upgrade, rollback, removal and a new installation of the operator restart no pod and lose no request.
 	hack/test-upgrade.sh

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Proves that each way of installing the operator, on a fresh cluster, ends with a Ready sample in two minutes: the two files of an installation, and the Helm
+# chart. Runs on its own embedded cluster and removes it afterwards.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export CLUSTER=${INSTALL_CLUSTER:-install}
+trap 'bin/cluster down' EXIT
+
+files() {
+  kubectl apply --server-side -f dist/crds.yaml -f dist/install.yaml
+  kubectl rollout status -n gracefulapp-system deployment/gracefulapp-controller-manager
+}
+chart() {
+  bin/helm upgrade --install gracefulapp charts/gracefulapp --namespace gracefulapp-system --create-namespace --wait \
+    --set "image.registry=$REGISTRY,drainProxy.image.registry=$REGISTRY" --set-string "image.tag=$VERSION,drainProxy.image.tag=$VERSION"
+}
+
+for way in files chart; do
+  bin/cluster up
+  bin/cluster load dist/{gracefulapp,drain-proxy,hello}-"$VERSION".tar
+  eval "$(bin/cluster env)"
+  began=$SECONDS
+  $way
+  sed "s|image: .*/hello:.*|image: $HELLO_IMG|" config/samples/apps_v1alpha1_gracefulapp.yaml | kubectl apply -f -
+  kubectl wait gapp/hello --for=condition=Ready --timeout=$((began + 120 - SECONDS))s
+  echo "$way: the sample is Ready $((SECONDS - began)) s after the first command"
+  bin/cluster down
+done
