@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 )
 
@@ -68,6 +69,24 @@ func TestOtherReleaseIsConsistent(t *testing.T) {
 				"--webhook-configuration=edge-gracefulapp-validating-webhook-configuration")
 		}
 		compare(t, byName(want), byName(got))
+	}
+}
+
+// The API server accepts the names of every release whose name Helm accepts.
+func TestNamesAreValid(t *testing.T) {
+	for _, name := range []string{strings.Repeat("a", 53), strings.Repeat("a", 43) + "-" + strings.Repeat("b", 9), "1st", "1." + strings.Repeat("a", 51)} {
+		for _, object := range objectsOf(t, helm(t, "template", name, chart)) {
+			valid := validation.IsDNS1123Subdomain
+			switch object.GetKind() {
+			case "Service":
+				valid = validation.IsDNS1035Label
+			case "Deployment":
+				valid = validation.IsDNS1123Label
+			}
+			if problems := valid(object.GetName()); len(problems) > 0 {
+				t.Errorf("release %s: %s %s: %v", name, object.GetKind(), object.GetName(), problems)
+			}
+		}
 	}
 }
 

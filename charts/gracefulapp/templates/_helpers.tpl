@@ -1,7 +1,9 @@
-{{/* The prefix of all names. The longest name that is limited to 63 characters is the prefix and "-controller-manager". */}}
+{{/* The prefix of all names. The longest name that is limited to 63 characters is the prefix and "-controller-manager". The name of a Service begins with a letter. */}}
 {{- define "gracefulapp.fullname" -}}
 {{- $name := .Release.Name | replace "." "-" }}
-{{- if not (contains .Chart.Name $name) }}
+{{- if regexMatch "^[0-9]" $name }}
+{{- $name = printf "%s-%s" .Chart.Name $name }}
+{{- else if not (contains .Chart.Name $name) }}
 {{- $name = printf "%s-%s" $name .Chart.Name }}
 {{- end }}
 {{- .Values.fullnameOverride | default $name | trunc 44 | trimSuffix "-" }}
