@@ -152,6 +152,7 @@ func TestDependabotHasEveryModule(t *testing.T) {
 		}
 	}
 	slices.Sort(modules)
+	slices.Sort(listed)
 	if !slices.Equal(listed, modules) {
 		t.Errorf("the modules of .github/dependabot.yml are\n%v, want\n%v", listed, modules)
 	}

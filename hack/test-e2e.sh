@@ -7,7 +7,7 @@ export CLUSTER=${E2E_CLUSTER:-e2e}
 E2E_SKIPPED=$(mktemp) && export E2E_SKIPPED # the tests write here which of them were skipped, and why
 trap '[ -n "${KEEP:-}" ] || bin/cluster down; cat "$E2E_SKIPPED"; rm -f "$E2E_SKIPPED"' EXIT
 bin/cluster up
-bin/cluster load dist/*.tar
+bin/cluster push dist/*.tar
 eval "$(bin/cluster env)"
 # As the README installs a release.
 kubectl apply --server-side -f dist/crds.yaml -f dist/install.yaml

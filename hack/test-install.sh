@@ -17,7 +17,7 @@ chart() {
 
 for way in files chart; do
   bin/cluster up
-  bin/cluster load dist/{gracefulapp,drain-proxy,hello}-"$VERSION".tar
+  bin/cluster push dist/{gracefulapp,drain-proxy,hello}-"$VERSION".tar
   eval "$(bin/cluster env)"
   began=$SECONDS
   $way

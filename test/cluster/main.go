@@ -44,20 +44,11 @@ func newCommand() *cobra.Command {
 		&cobra.Command{
 			Use: "build", Short: "Build the binaries, unless they are in the user's cache", Args: cobra.NoArgs,
 			RunE: func(c *cobra.Command, _ []string) error {
-				_, err := binaries.Ensure(c.Context())
+				_, err := binaries.Ensure(c.Context(), binaries.Current)
 				return err
 			},
 		},
-		&cobra.Command{
-			Use: "bin-dir", Short: "Print the folder of the binaries (etcd, kube-apiserver, kubectl, ...); build them if necessary", Args: cobra.NoArgs,
-			RunE: func(c *cobra.Command, _ []string) error {
-				dir, err := binaries.Ensure(c.Context())
-				if err == nil {
-					fmt.Println(dir)
-				}
-				return err
-			},
-		},
+		binDirCommand(),
 		&cobra.Command{
 			Use: "up", Short: "Create the cluster, or start its stopped nodes", Args: cobra.NoArgs,
 			RunE: func(c *cobra.Command, _ []string) error { return cluster.Up(c.Context(), name) },
@@ -70,16 +61,8 @@ func newCommand() *cobra.Command {
 			Use: "env", Short: `Print shell commands that set KUBECONFIG and more, for eval "$(cluster env)"`, Args: cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error { return cluster.Env(os.Stdout, name) },
 		},
-		&cobra.Command{
-			Use: "load TAR...", Short: "Import images from docker or OCI archives into both nodes", Args: cobra.MinimumNArgs(1),
-			RunE: func(c *cobra.Command, archives []string) error {
-				names, err := cluster.Load(c.Context(), name, archives)
-				for _, n := range names {
-					fmt.Println(n)
-				}
-				return err
-			},
-		},
+		imagesCommand(&name, "load TAR...", "Import images from docker or OCI archives into both nodes, which then pull nothing", cluster.Load),
+		imagesCommand(&name, "push TAR...", "Copy images from OCI archives to the cluster's registry, from which both nodes pull; it is empty after a restart", cluster.Push),
 		&cobra.Command{
 			Use: "status", Short: "Show the state of all components; fail unless all are ready", Args: cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error { return cluster.PrintStatus(os.Stdout, name) },
@@ -87,6 +70,36 @@ func newCommand() *cobra.Command {
 		superviseCommand(&name),
 	)
 	return root
+}
+
+// imagesCommand returns a command that copies images of archives to a cluster and prints their names.
+func imagesCommand(cluster *string, use, short string, do func(ctx context.Context, cluster string, archives []string) ([]string, error)) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, archives []string) error {
+			names, err := do(c.Context(), *cluster, archives)
+			for _, n := range names {
+				fmt.Println(n)
+			}
+			return err
+		},
+	}
+}
+
+func binDirCommand() *cobra.Command {
+	var kubernetes string
+	c := &cobra.Command{
+		Use: "bin-dir", Short: "Print the folder of the binaries (etcd, kube-apiserver, kubectl, ...); build them if necessary", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			dir, err := binaries.Ensure(c.Context(), kubernetes)
+			if err == nil {
+				fmt.Println(dir)
+			}
+			return err
+		},
+	}
+	c.Flags().StringVar(&kubernetes, "kubernetes", binaries.Current, "minor version of Kubernetes; an older one has only what the tests of the API server need")
+	return c
 }
 
 // superviseCommand returns the hidden command that `up` starts in a node's namespaces.

@@ -10,7 +10,7 @@ import (
 func sources(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, target := range targets {
+	for _, target := range sets[Current].targets {
 		if err := os.MkdirAll(filepath.Join(dir, target.module), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -23,39 +23,58 @@ func sources(t *testing.T) string {
 
 func TestKeyDependsOnTheSourcesAndNotOnTheirFolder(t *testing.T) {
 	first, second := sources(t), sources(t)
-	one, err := key(first)
+	one, err := sets[Current].key(first)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if other, err := key(second); err != nil || other != one {
+	if other, err := sets[Current].key(second); err != nil || other != one {
 		t.Errorf("another clone has another key: %s and %s, %v", one, other, err)
 	}
 	if err := os.WriteFile(filepath.Join(second, "etcd", "go.mod"), []byte("module y\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if changed, err := key(second); err != nil || changed == one {
+	if changed, err := sets[Current].key(second); err != nil || changed == one {
 		t.Errorf("another version has the same key, %v", err)
 	}
 }
 
-// The versions in Versions and in `kubectl version` must be those that go.mod pins.
+// The texts of a set and `kubectl version` must have the versions that go.mod pins.
 func TestVersionsArePinned(t *testing.T) {
-	for module, want := range map[string]string{
-		"kubernetes": "k8s.io/kubernetes v1.37.2",
-		"etcd":       "go.etcd.io/etcd/server/v3 v3.7.3",
-		"containerd": "github.com/containerd/containerd/v2 v2.4.2",
-		"coredns":    "github.com/coredns/coredns v1.15.0",
+	for kubernetes, pins := range map[string]map[string]string{
+		Current: {
+			"kubernetes": "k8s.io/kubernetes v1.37.2",
+			"etcd":       "go.etcd.io/etcd/server/v3 v3.7.3",
+			"containerd": "github.com/containerd/containerd/v2 v2.4.2",
+			"coredns":    "github.com/coredns/coredns v1.15.0",
+		},
+		"1.34": {
+			"kubernetes-1.34": "k8s.io/kubernetes v1.34.4",
+			"etcd":            "go.etcd.io/etcd/server/v3 v3.7.3",
+		},
 	} {
-		raw, err := os.ReadFile(filepath.Join("../../build", module, "go.mod"))
-		if err != nil || !strings.Contains(string(raw), want) {
-			t.Errorf("%s is not pinned to %s: %v", module, want, err)
+		set := sets[kubernetes]
+		for _, target := range set.targets {
+			want, ok := pins[target.module]
+			if !ok {
+				continue // a program of ours
+			}
+			raw, err := os.ReadFile(filepath.Join("../../build", target.module, "go.mod"))
+			if err != nil || !strings.Contains(string(raw), want) {
+				t.Errorf("%s is not pinned to %s: %v", target.module, want, err)
+			}
+			number := strings.TrimPrefix(want[strings.LastIndex(want, " v")+1:], "v")
+			if !strings.Contains(set.versions, number) {
+				t.Errorf("%s is not in %q", number, set.versions)
+			}
+			if strings.HasPrefix(target.module, "kubernetes") && !strings.Contains(target.ldflags, "gitVersion=v"+number) {
+				t.Errorf("%s is not in %q", number, target.ldflags)
+			}
 		}
-		number := strings.TrimPrefix(want[strings.LastIndex(want, " v")+1:], "v")
-		if !strings.Contains(Versions, number) {
-			t.Errorf("%s is not in %q", number, Versions)
-		}
-		if module == "kubernetes" && !strings.Contains(version, "gitVersion=v"+number) {
-			t.Errorf("%s is not in %q", number, version)
-		}
+	}
+}
+
+func TestAVersionWithoutABuildIsRefused(t *testing.T) {
+	if _, err := Ensure(t.Context(), "1.33"); err == nil || !strings.Contains(err.Error(), "1.34, 1.37") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -19,13 +19,10 @@ import (
 const progressInterval = 20 * time.Second
 
 // build builds the binaries of all targets into a folder.
-func build(ctx context.Context, source, to string) error {
-	fmt.Fprintf(os.Stderr, `Building %s from source, once for this user:
-It takes about 10 minutes on 2 idle cores, 4 GB of memory and 7 GB of disk: 1.5 GB of modules, 5.2 GB of build cache
-and 0.3 GB of binaries. The build does not need root; running the cluster does.
-`, Versions)
+func (s set) build(ctx context.Context, source, to string) error {
+	fmt.Fprintf(os.Stderr, "Building %s from source, once for this user:\n%s\n", s.versions, s.cost)
 	began := time.Now()
-	for _, t := range targets {
+	for _, t := range s.targets {
 		if err := buildTarget(ctx, filepath.Join(source, t.module), t, to); err != nil {
 			return err
 		}

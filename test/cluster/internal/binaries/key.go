@@ -41,14 +41,14 @@ func source() (string, error) {
 }
 
 // key returns the name of a set of binaries. The same sources, flags and Go version have the same key.
-func key(source string) (string, error) {
+func (s set) key(source string) (string, error) {
 	goVersion, err := exec.Command("go", "env", "GOVERSION").Output()
 	if err != nil {
 		return "", fmt.Errorf("asking Go for its version (is it installed?): %w", err)
 	}
 	hash := sha256.New()
-	fmt.Fprintln(hash, strings.TrimSpace(string(goVersion)), runtime.GOOS, runtime.GOARCH, flags, strip, targets)
-	for _, t := range targets {
+	fmt.Fprintln(hash, strings.TrimSpace(string(goVersion)), runtime.GOOS, runtime.GOARCH, flags, strip, s.targets)
+	for _, t := range s.targets {
 		dir := filepath.Join(source, t.module)
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() {

@@ -146,7 +146,7 @@ func prepare(ctx context.Context, i *instance.Instance, updateBinaries bool) err
 		return err
 	}
 	if updateBinaries {
-		binDir, err := binaries.Ensure(ctx)
+		binDir, err := binaries.Ensure(ctx, binaries.Current)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"encoding/base64"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"text/template"
@@ -25,6 +26,7 @@ type values struct {
 	DNS, PodsCIDR, PodCIDR, PodsCgroup string
 	ProxyMode                          string
 	PauseImage, CoreDNSImage           string
+	Registry                           netip.AddrPort
 }
 
 // proxyModes are the modes of kube-proxy by node. They differ because users have both, and the time in which they apply a change differs.
@@ -67,11 +69,11 @@ func writeNode(i *instance.Instance, n int, cniPlugins string) error {
 	v := values{
 		Node: n, PKI: filepath.Join(instance.InsideState, "pki"), Config: inside, CNIPlugins: cniPlugins,
 		DNS: instance.DNSService, PodsCIDR: instance.PodsCIDR, PodCIDR: instance.PodCIDR(n),
-		ProxyMode: proxyModes[n], PauseImage: image.Pause,
+		ProxyMode: proxyModes[n], PauseImage: image.Pause, Registry: netip.AddrPortFrom(i.NodeAddress(1), instance.RegistryPort),
 	}
 	files := map[string]string{
 		"kubelet.yaml": "kubelet.yaml", "proxy.yaml": "proxy.yaml", "containerd.toml": "containerd.toml",
-		"resolv.conf": "resolv.conf", "cni.conflist": "cni/10-pods.conflist",
+		"resolv.conf": "resolv.conf", "cni.conflist": "cni/10-pods.conflist", "hosts.toml": "certs.d/_default/hosts.toml",
 	}
 	for from, to := range files {
 		if err := render(from, filepath.Join(dir, to), v); err != nil {

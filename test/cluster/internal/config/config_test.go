@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 var all = values{
 	Node: 2, PKI: "/pki", Config: "/config", CNIPlugins: "/cni", DNS: "198.19.0.10", PodsCIDR: "198.18.128.0/17",
 	PodCIDR: "198.18.129.0/24", ProxyMode: "iptables", PauseImage: image.Pause, CoreDNSImage: image.CoreDNS,
+	Registry: netip.MustParseAddrPort("198.18.3.1:5000"),
 }
 
 func TestTemplates(t *testing.T) {
@@ -21,6 +23,7 @@ func TestTemplates(t *testing.T) {
 		"proxy.yaml":      "mode: iptables",
 		"containerd.toml": "sandbox = '" + image.Pause + "'",
 		"cni.conflist":    `"subnet": "198.18.129.0/24"`,
+		"hosts.toml":      `[host."http://198.18.3.1:5000"]`,
 		"resolv.conf":     "nameserver 198.19.0.10",
 		"bootstrap.yaml":  "image: " + image.CoreDNS,
 		"audit.yaml":      "group: apps.gracefulapp.dev",

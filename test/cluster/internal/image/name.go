@@ -1,12 +1,26 @@
 package image
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // Names of the images that the cluster builds for itself.
 const (
 	Pause   = "docker.io/library/gracefulapp-pause:1"
 	CoreDNS = "docker.io/library/gracefulapp-coredns:1.15.0"
 )
+
+const (
+	// refName is OCI's annotation for the name of an image in an archive. containerdName is containerd's annotation, which it prefers.
+	refName        = "org.opencontainers.image.ref.name"
+	containerdName = "io.containerd.image.name"
+)
+
+// NameOf returns the name that an image has in an archive, from the annotations of its manifest, or "".
+func NameOf(annotations map[string]string) string {
+	return cmp.Or(annotations[containerdName], annotations[refName])
+}
 
 // normalise returns the full name that the kubelet requests for the image field of a pod: docker.io/library/hello:0.1.0 for `hello:0.1.0`.
 // It removes the prefix localhost/, because buildah names the same image `localhost/hello:0.1.0`. The rules are those of

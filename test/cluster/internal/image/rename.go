@@ -10,13 +10,8 @@ import (
 	"slices"
 )
 
-const (
-	// refName is OCI's annotation for the name of an image in an archive. containerdName is containerd's annotation, which it prefers.
-	refName        = "org.opencontainers.image.ref.name"
-	containerdName = "io.containerd.image.name"
-	// maxIndex bounds the size of an archive's index, which Rename reads into memory.
-	maxIndex = 4 << 20
-)
+// maxIndex bounds the size of an archive's index, which Rename reads into memory.
+const maxIndex = 4 << 20
 
 // Rename copies an OCI or docker archive, and writes the names that the kubelet requests into the archive's index. It returns these names.
 func Rename(to io.Writer, from io.Reader) ([]string, error) {

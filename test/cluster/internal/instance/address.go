@@ -45,8 +45,18 @@ func (i *Instance) APIServer() string {
 	return "https://" + netip.AddrPortFrom(node.Addr(), APIServerPort).String()
 }
 
-// APIServerPort is the API server's default port.
-const APIServerPort = 6443
+const (
+	// APIServerPort is the API server's default port.
+	APIServerPort = 6443
+	// RegistryPort is the port of the cluster's image registry, at the addresses of node 1.
+	RegistryPort = 5000
+)
+
+// Registry returns the registry's address for clients on the machine, outside of the namespaces.
+func (i *Instance) Registry() string {
+	_, node := i.HostLink()
+	return netip.AddrPortFrom(node.Addr(), RegistryPort).String()
+}
 
 // PodCIDR returns the address range of a node's pods.
 func PodCIDR(node int) string { return fmt.Sprintf("198.18.%d.0/24", 127+node) }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/test/cluster/internal/cgroup"
 	"github.com/gracefulapp/gracefulapp/test/cluster/internal/instance"
+	"github.com/gracefulapp/gracefulapp/test/cluster/internal/registry"
 )
 
 // isolatedVariable is set in the environment after the supervisor has executed itself again in its cgroup namespace.
@@ -56,9 +57,19 @@ func Supervise(i *instance.Instance, node int) error {
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()
+	if node == 1 {
+		go serveRegistry(ctx)
+	}
 	run(ctx, components(i, node), newRunner(node))
 	slog.Info("stopped")
 	return nil
+}
+
+// serveRegistry serves the cluster's registry. Without it, only `cluster push` fails.
+func serveRegistry(ctx context.Context) {
+	if err := registry.Serve(ctx, fmt.Sprintf(":%d", instance.RegistryPort)); err != nil {
+		slog.Error("not served", "error", err)
+	}
 }
 
 // isolateCgroups creates a cgroup namespace with the node's cgroup as its root, and executes the supervisor again: a cgroup namespace belongs
