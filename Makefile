@@ -44,7 +44,7 @@ with-assets = KUBEBUILDER_ASSETS="$${KUBEBUILDER_ASSETS:-$$(bin/cluster bin-dir)
 .PHONY: help
 help: ## Show this help.
 	@awk 'BEGIN {FS = ":.*##"; printf "Usage: make \033[36m<target>\033[0m\n"} \
-		/^[a-zA-Z_0-9-]+:.*?##/ { printf "  \033[36m%-18s\033[0m %s\n", $$1, $$2 } \
+		/^[a-zA-Z_0-9.-]+:.*?##/ { printf "  \033[36m%-18s\033[0m %s\n", $$1, $$2 } \
 		/^##@/ { printf "\n\033[1m%s\033[0m\n", substr($$0, 5) }' $(MAKEFILE_LIST)
 
 .PHONY: demo
@@ -144,6 +144,10 @@ test-go: $(ASSETS) bin/kube-score bin/kustomize bin/helm browser ## Run the unit
 		KUBE_SCORE="$(CURDIR)/bin/kube-score" KUSTOMIZE="$(CURDIR)/bin/kustomize" HELM="$(CURDIR)/bin/helm" go test ./... && go test -C test ./...
 	go test -C drain ./...
 	go test -C test/cluster ./...
+
+.PHONY: test-1.34
+test-1.34: bin/cluster ## Run the Go tests on the API server of Kubernetes 1.34, the oldest supported version. Builds it once per machine.
+	@assets=$$(bin/cluster bin-dir --kubernetes 1.34); $(MAKE) --no-print-directory test-go KUBEBUILDER_ASSETS="$$assets"
 
 .PHONY: fuzz
 fuzz: $(ASSETS) ## Test 50,000 random specs (FUZZ_SPECS) and 2,000 random sequences of client requests (FUZZ_SEQUENCES, from FUZZ_SEED on).

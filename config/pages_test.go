@@ -86,7 +86,7 @@ func run(t *testing.T, line string) string {
 	if err != nil && len(output) == 0 {
 		t.Errorf("%s: %v", line, err)
 	}
-	return string(output)
+	return strings.ReplaceAll(string(output), `Invalid value: "object": `, "Invalid value: ") // Kubernetes 1.34 names the type of the value
 }
 
 // oneLine joins the lines of a text, because a page breaks long lines.

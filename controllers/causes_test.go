@@ -17,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // forbidDeployments creates a ValidatingAdmissionPolicy that denies the Deployments of a namespace, and waits until the API server enforces it.
@@ -88,6 +90,18 @@ var _ = Describe("A rejected app", func() {
 		for _, w := range []*testEnv{byPolicy, byQuota} {
 			Eventually(func() error { return api.Get(ctx, w.key, &appsv1.Deployment{}) }).WithTimeout(rejectedRequeueAfter / 2).Should(Succeed())
 		}
+	})
+
+	It("may have a field that the API server of an older Kubernetes does not have", func() {
+		w := newTestEnv()
+		w.create(testapp.SchedulingGroup)
+		_, _ = w.try()
+		if minorVersion() >= 36 {
+			Expect(w.deployment().Spec.Template.Spec.SchedulingGroup).NotTo(BeNil())
+			return
+		}
+		Expect(w.conditions()).To(ContainElement("Stalled=True Rejected"))
+		Expect(w.readyMessage()).To(ContainSubstring("spec.template.spec.schedulingGroup"))
 	})
 
 	It("is failing until it is applied or deleted", func() {

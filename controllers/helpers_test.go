@@ -225,6 +225,16 @@ func quantity(s string) resource.Quantity { return resource.MustParse(s) }
 
 func fromName(name string) intstr.IntOrString { return intstr.FromString(name) }
 
+// countsDrainingPods reports whether a Deployment has status.terminatingReplicas: since Kubernetes 1.35.
+func countsDrainingPods() bool { return minorVersion() >= 35 }
+
+func minorVersion() int {
+	GinkgoHelper()
+	minor, err := testapp.MinorVersion(config)
+	Expect(err).NotTo(HaveOccurred())
+	return minor
+}
+
 // mutateDeployments creates a MutatingAdmissionPolicy for the Deployments of a namespace. stop deletes it.
 func mutateDeployments(namespace, expression string) (stop func()) {
 	GinkgoHelper()
@@ -242,7 +252,7 @@ func mutateDeploymentsBy(namespace string, mutations ...admissionregistrationv1.
 // mutateBy creates a MutatingAdmissionPolicy for all objects of a kind in a namespace. stop deletes it.
 func mutateBy(namespace, group, resource string, mutations ...admissionregistrationv1.Mutation) (stop func()) {
 	GinkgoHelper()
-	policy := &admissionregistrationv1.MutatingAdmissionPolicy{
+	policy, err := testapp.MutatingPolicy(api, &admissionregistrationv1.MutatingAdmissionPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: namespace},
 		Spec: admissionregistrationv1.MutatingAdmissionPolicySpec{
 			FailurePolicy:      new(admissionregistrationv1.Fail),
@@ -257,8 +267,9 @@ func mutateBy(namespace, group, resource string, mutations ...admissionregistrat
 			}}},
 			Mutations: mutations,
 		},
-	}
-	binding := &admissionregistrationv1.MutatingAdmissionPolicyBinding{
+	})
+	Expect(err).NotTo(HaveOccurred())
+	binding, err := testapp.MutatingPolicy(api, &admissionregistrationv1.MutatingAdmissionPolicyBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: namespace},
 		Spec: admissionregistrationv1.MutatingAdmissionPolicyBindingSpec{
 			PolicyName: namespace,
@@ -266,7 +277,8 @@ func mutateBy(namespace, group, resource string, mutations ...admissionregistrat
 				MatchLabels: map[string]string{corev1.LabelMetadataName: namespace},
 			}},
 		},
-	}
+	})
+	Expect(err).NotTo(HaveOccurred())
 	Expect(api.Create(ctx, policy)).To(Succeed())
 	Expect(api.Create(ctx, binding)).To(Succeed())
 	return func() {

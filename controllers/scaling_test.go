@@ -135,6 +135,9 @@ var _ = Describe("A status in which only the counts differ", func() {
 		result, err := w.tryNow()
 		Expect(err).NotTo(HaveOccurred())
 		Expect(w.writes).To(BeEmpty())
+		if !countsDrainingPods() {
+			Skip("the API server of Kubernetes 1.34 does not store this count")
+		}
 		Expect(result.RequeueAfter).To(Equal(countsDelay))
 		drains(2)
 		w.clock.SetTime(w.clock.Now().Add(countsDelay))

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 var (
@@ -48,6 +49,7 @@ var _ = BeforeSuite(func() {
 	environment.ControlPlane.GetAPIServer().Configure().
 		Set("service-cluster-ip-range", "10.0.0.0/16"). // the default has only 254 addresses for the Services of the whole suite
 		Set("watch-cache", "false")                     // lists come from etcd and do not wait for the watch cache
+	testapp.EnableMutatingPolicies(environment)
 	var err error
 	config, err = environment.Start()
 	DeferCleanup(environment.Stop) // before the check, because a failed start also leaves processes

@@ -38,7 +38,7 @@ var (
 	evaluated = regexp.MustCompile(`^eval "\$\((.*)\)"$`)
 	// quoted words may have spaces.
 	quoted     = regexp.MustCompile(`"[^"]*"|'[^']*'`)
-	makeTarget = regexp.MustCompile(`^[a-z][a-z/-]*$`)
+	makeTarget = regexp.MustCompile(`^[a-z][a-z0-9./-]*$`)
 )
 
 // TestCommands: a command in a shell block or in inline code exists. config/pages_test.go runs those that need only an API server.

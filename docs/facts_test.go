@@ -61,14 +61,15 @@ func TestReasonsAreThoseOfTheAPI(t *testing.T) {
 
 // TestVersionsAreThoseOfTheCode: docs/versions.md repeats the versions of the tests, the check of make deploy, and the derivation versions.
 func TestVersionsAreThoseOfTheCode(t *testing.T) {
-	tested := regexp.MustCompile(`const Versions = "(.*)"`).FindStringSubmatch(read(t, "test/cluster/internal/binaries/targets.go"))
+	tested := regexp.MustCompile(`versions: "(.*)",`).FindAllStringSubmatch(read(t, "test/cluster/internal/binaries/targets.go"), -1)
 	oldest := regexp.MustCompile(`"\$\{minor:-0\}" -lt (\d+)`).FindStringSubmatch(read(t, "hack/deploy.sh"))
-	if tested == nil || oldest == nil {
+	if len(tested) != 2 || oldest == nil {
 		t.Fatalf("the versions were not found: %q, %q", tested, oldest)
 	}
 	page := read(t, "docs/versions.md")
 	for _, want := range []string{
-		"All tests run on " + tested[1] + ".",
+		"All tests run on " + tested[0][1] + ".",
+		"`make test-1." + oldest[1] + "` runs the Go tests on " + tested[1][1] + ".",
 		"needs Kubernetes 1." + oldest[1] + " or newer",
 		fmt.Sprintf("| %s | `apps.gracefulapp.dev/v1alpha1` | %d to %d |", version(t), plan.OldestDerivation, plan.NewestDerivation),
 		fmt.Sprintf("A new app gets version %d.", plan.NewestDerivation),

@@ -54,7 +54,7 @@ func describeAdmittedPod() {
 	It("gets a warning about an injected native sidecar if t3 has no time for it", func() {
 		n := namespace(nil)
 		mutatePods(n, jsonPatch(`[JSONPatch{op: "add", path: "/spec/initContainers", value: [
-			Object.spec.initContainers{name: "istio-proxy", image: "proxy:1", restartPolicy: "Always"}]}]`))
+			{"name": "istio-proxy", "image": "proxy:1", "restartPolicy": "Always"}]}]`))
 		Eventually(tried(testapp.New(in(n)))).Should(ConsistOf(And(
 			HavePrefix("native sidecars are injected into the pods (istio-proxy)"), HaveSuffix("set spec.timing.terminationGracePeriodSeconds to 25"))))
 		heeded := testapp.New(in(n), func(app *v1alpha1.GracefulApp) { app.Spec.Timing.TerminationGracePeriodSeconds = new(int32(25)) })
@@ -121,18 +121,20 @@ func mutatePods(namespace string, mutations ...admissionregistrationv1.Mutation)
 
 func mutate(namespace string, rules []admissionregistrationv1.NamedRuleWithOperations, mutations ...admissionregistrationv1.Mutation) {
 	GinkgoHelper()
-	policy := &admissionregistrationv1.MutatingAdmissionPolicy{
+	policy, err := testapp.MutatingPolicy(api, &admissionregistrationv1.MutatingAdmissionPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: namespace},
 		Spec: admissionregistrationv1.MutatingAdmissionPolicySpec{
 			ReinvocationPolicy: admissionregistrationv1.NeverReinvocationPolicy,
 			MatchConstraints:   &admissionregistrationv1.MatchResources{ResourceRules: rules},
 			Mutations:          mutations,
 		},
-	}
-	binding := &admissionregistrationv1.MutatingAdmissionPolicyBinding{
+	})
+	Expect(err).NotTo(HaveOccurred())
+	binding, err := testapp.MutatingPolicy(api, &admissionregistrationv1.MutatingAdmissionPolicyBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: namespace},
 		Spec:       admissionregistrationv1.MutatingAdmissionPolicyBindingSpec{PolicyName: namespace, MatchResources: only(namespace)},
-	}
+	})
+	Expect(err).NotTo(HaveOccurred())
 	Expect(api.Create(ctx, policy)).To(Succeed())
 	Expect(api.Create(ctx, binding)).To(Succeed())
 	DeferCleanup(func() {

@@ -182,6 +182,15 @@ func describeDeployable() {
 			ContainSubstring("spec.drain.sidecar.resources.requests: Invalid value: \"50m\""))))
 	})
 
+	It("is rejected if the API server is too old for a field of its pods", func() {
+		err := api.Create(ctx, testapp.New(testapp.SchedulingGroup), client.DryRunAll)
+		if minor, versionErr := testapp.MinorVersion(config); versionErr != nil || minor >= 36 {
+			Expect(err).NotTo(HaveOccurred())
+			return
+		}
+		Expect(err).To(MatchError(ContainSubstring("spec.template.spec.schedulingGroup: Forbidden: the API server does not have this field")))
+	})
+
 	It("is accepted with a warning if the dry run fails", func() {
 		n := namespace(nil)
 		hook := &admissionregistrationv1.ValidatingWebhookConfiguration{

@@ -143,7 +143,8 @@ func causes(err error) []string {
 		return []string{err.Error()}
 	}
 	for _, c := range status.ErrStatus.Details.Causes {
-		all = append(all, c.Field+": "+strings.TrimPrefix(c.Message, "Invalid value: "))
+		message := strings.TrimPrefix(c.Message, "Invalid value: ")
+		all = append(all, c.Field+": "+strings.TrimPrefix(message, `"object": `)) // Kubernetes 1.34 names the type of the value
 	}
 	return all
 }

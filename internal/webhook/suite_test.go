@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -30,6 +31,8 @@ import (
 var (
 	ctx context.Context
 	api client.WithWatch
+	// config reaches the API server.
+	config *rest.Config
 	// warned collects the warnings that a kubectl user would see.
 	warned = &warnings{}
 	// stopWebhook stops the manager, as if the operator were down.
@@ -59,7 +62,9 @@ var _ = BeforeSuite(func() {
 		ControlPlaneStartTimeout: 2 * time.Minute, CRDInstallOptions: envtest.CRDInstallOptions{MaxTime: time.Minute},
 		WebhookInstallOptions: envtest.WebhookInstallOptions{Paths: []string{"../../config/webhook/manifests.yaml"}},
 	}
-	config, err := environment.Start()
+	testapp.EnableMutatingPolicies(environment)
+	var err error
+	config, err = environment.Start()
 	DeferCleanup(environment.Stop) // before the check, because a failed start also leaves processes
 	Expect(err).NotTo(HaveOccurred(), "make test sets KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver")
 

@@ -87,6 +87,7 @@ func startAPIServer(t *testing.T) client.WithWatch {
 	}
 	// A list then comes from etcd, and does not wait until a cache has caught up.
 	environment.ControlPlane.GetAPIServer().Configure().Set("watch-cache", "false")
+	testapp.EnableMutatingPolicies(environment)
 	config, err := environment.Start()
 	t.Cleanup(func() { _ = environment.Stop() })
 	if err != nil {

@@ -1,10 +1,28 @@
 package fuzz
 
 import (
+	"context"
+
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
+
+// createPolicy creates a policy and its binding.
+func createPolicy(ctx context.Context, api client.Client, objects []client.Object) error {
+	for _, object := range objects {
+		served, err := testapp.MutatingPolicy(api, object)
+		if err != nil {
+			return err
+		}
+		if err := api.Create(ctx, served); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 var toDeployments = admissionregistrationv1.Rule{APIGroups: []string{"apps"}, APIVersions: []string{"v1"}, Resources: []string{"deployments"}}
 

@@ -43,10 +43,8 @@ func createPolicies(ctx context.Context, api client.Client) error {
 			ApplyConfiguration: &admissionregistrationv1.ApplyConfiguration{Expression: "Object{spec: Object.spec{template: " +
 				"Object.spec.template{spec: Object.spec.template.spec{terminationGracePeriodSeconds: " + value + "}}}}"},
 		}
-		for _, object := range mutating(name, toDeployments, mutation) {
-			if err := api.Create(ctx, object); err != nil {
-				return err
-			}
+		if err := createPolicy(ctx, api, mutating(name, toDeployments, mutation)); err != nil {
+			return err
 		}
 	}
 	return nil

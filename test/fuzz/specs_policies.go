@@ -53,8 +53,8 @@ var policiesOfSpecs = map[string]specPolicy{
 	"injects-sidecars-into-pods": {
 		resource: "pods",
 		patches: `has(object.spec.initContainers)
-			? [JSONPatch{op: "add", path: "/spec/initContainers/-", value: Object.spec.initContainers{name: "injected", image: "proxy:1", restartPolicy: "Always"}}]
-			: [JSONPatch{op: "add", path: "/spec/initContainers", value: [Object.spec.initContainers{name: "injected", image: "proxy:1", restartPolicy: "Always"}]}]`,
+			? [JSONPatch{op: "add", path: "/spec/initContainers/-", value: {"name": "injected", "image": "proxy:1", "restartPolicy": "Always"}}]
+			: [JSONPatch{op: "add", path: "/spec/initContainers", value: [{"name": "injected", "image": "proxy:1", "restartPolicy": "Always"}]}]`,
 	},
 	"injects-into-deployments": {
 		resource: "deployments",

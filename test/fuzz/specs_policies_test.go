@@ -3,6 +3,7 @@ package fuzz
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -26,10 +27,8 @@ func createPoliciesOfSpecs(ctx context.Context, api client.Client) error {
 	}
 	for name, p := range policiesOfSpecs {
 		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespaceOf(name), Labels: map[string]string{policyLabel: name}}}
-		for _, object := range append(p.objects(name), namespace) {
-			if err := api.Create(ctx, object); err != nil {
-				return err
-			}
+		if err := errors.Join(createPolicy(ctx, api, p.objects(name)), api.Create(ctx, namespace)); err != nil {
+			return err
 		}
 		if err := createAccount(ctx, api, namespace.Name); err != nil {
 			return err

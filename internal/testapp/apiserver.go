@@ -1,0 +1,58 @@
+package testapp
+
+import (
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+)
+
+// EnableMutatingPolicies lets an API server older than Kubernetes 1.36 serve MutatingAdmissionPolicies: it has only their version v1beta1, behind a
+// feature gate.
+func EnableMutatingPolicies(environment *envtest.Environment) {
+	environment.ControlPlane.GetAPIServer().Configure().
+		Append("feature-gates", "MutatingAdmissionPolicy=true").
+		Append("runtime-config", "admissionregistration.k8s.io/v1beta1=true")
+}
+
+// MutatingPolicy returns a MutatingAdmissionPolicy, or its binding, in the version that the API server has: v1 since Kubernetes 1.36, v1beta1 before.
+func MutatingPolicy(api client.Client, object client.Object) (client.Object, error) {
+	gvk, err := api.GroupVersionKindFor(object)
+	if err != nil {
+		return nil, err
+	}
+	_, err = api.RESTMapper().RESTMapping(gvk.GroupKind(), gvk.Version)
+	if !meta.IsNoMatchError(err) {
+		return object, err
+	}
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+	older := &unstructured.Unstructured{Object: content}
+	older.SetGroupVersionKind(gvk.GroupKind().WithVersion("v1beta1"))
+	return older, err
+}
+
+// MinorVersion returns the minor version of the API server's Kubernetes, such as 34 for 1.34.
+func MinorVersion(config *rest.Config) (int, error) {
+	api, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return 0, err
+	}
+	version, err := api.ServerVersion()
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(version.Minor)
+}
+
+// SchedulingGroup sets a field of the pod that Kubernetes has since 1.36.
+func SchedulingGroup(app *v1alpha1.GracefulApp) {
+	app.Spec.Template.Spec.SchedulingGroup = &corev1.PodSchedulingGroup{PodGroupName: new("group")}
+}
