@@ -74,12 +74,18 @@ func TestOtherReleaseIsConsistent(t *testing.T) {
 
 // The API server accepts the names of every release whose name Helm accepts.
 func TestNamesAreValid(t *testing.T) {
-	for _, name := range []string{strings.Repeat("a", 53), strings.Repeat("a", 43) + "-" + strings.Repeat("b", 9), "1st", "1." + strings.Repeat("a", 51)} {
+	for name, prefix := range map[string]string{
+		"web2": "web2-gracefulapp-", "1st": "gracefulapp-1st-", "9x": "gracefulapp-9x-", "1." + strings.Repeat("a", 51): "gracefulapp-1-aaa",
+		strings.Repeat("a", 53): "aaa", strings.Repeat("a", 43) + "-" + strings.Repeat("b", 9): "aaa",
+	} {
 		for _, object := range objectsOf(t, helm(t, "template", name, chart)) {
 			valid := validation.IsDNS1123Subdomain
 			switch object.GetKind() {
 			case "Service":
 				valid = validation.IsDNS1035Label
+				if !strings.HasPrefix(object.GetName(), prefix) {
+					t.Errorf("release %s: the name of the Service is %s, want the prefix %s", name, object.GetName(), prefix)
+				}
 			case "Deployment":
 				valid = validation.IsDNS1123Label
 			}

@@ -196,13 +196,15 @@ func TestCommonLabelsAreOnEveryObject(t *testing.T) {
 // A rejected value names itself, so that the user finds it.
 func TestInvalidValuesAreRejected(t *testing.T) {
 	for set, want := range map[string]string{
-		"replica=3":                    "additional properties 'replica' not allowed",
-		"image.pullpolicy=Always":      "at '/image': additional properties 'pullpolicy' not allowed",
-		"replicas=two":                 "at '/replicas': got string, want integer",
-		"image.digest=sha256:1":        "at '/image/digest'",
-		"logLevel=warn":                "at '/logLevel'",
-		"commonLabels.control-plane=a": "at '/commonLabels/control-plane'",
-		"webhook.timeoutSeconds=10":    "webhook.timeoutSeconds is 10, but a terminating operator finishes admission reviews within 9 s; set it to at most 9",
+		"replica=3":                            "additional properties 'replica' not allowed",
+		"image.pullpolicy=Always":              "at '/image': additional properties 'pullpolicy' not allowed",
+		"replicas=two":                         "at '/replicas': got string, want integer",
+		"image.digest=sha256:1":                "at '/image/digest'",
+		"logLevel=warn":                        "at '/logLevel'",
+		"commonLabels.control-plane=a":         "at '/commonLabels/control-plane'",
+		"webhook.timeoutSeconds=10":            "webhook.timeoutSeconds is 10, but a terminating operator finishes admission reviews within 9 s; set it to at most 9",
+		"fullnameOverride=1x":                  "at '/fullnameOverride'",
+		"extraArgs[0]=--watch-namespaces=shop": "extraArgs contains --watch-namespaces=shop; use the value watchNamespaces",
 		"extraArgs[0]=--graceful-shutdown-timeout=1m": "extraArgs contains --graceful-shutdown-timeout=1m, which the chart sets: the operator's grace period 20 s must be " +
 			"more than its shutdown 10 s + its preStop hook 5 s; remove the argument",
 	} {

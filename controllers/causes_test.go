@@ -92,16 +92,16 @@ var _ = Describe("A rejected app", func() {
 		}
 	})
 
-	It("may have a field that the API server of an older Kubernetes does not have", func() {
+	It("is one whose pods have a field that only newer API servers have, and the status names the field", func() {
 		w := newTestEnv()
-		w.create(testapp.SchedulingGroup)
+		w.create(testapp.NewerField)
 		_, _ = w.try()
-		if minorVersion() >= 36 {
-			Expect(w.deployment().Spec.Template.Spec.SchedulingGroup).NotTo(BeNil())
+		if minorVersion() > 34 {
+			Expect(w.deployment().Spec.Template.Spec.Volumes[0].Projected.Sources[0].PodCertificate.UserAnnotations).NotTo(BeEmpty())
 			return
 		}
 		Expect(w.conditions()).To(ContainElement("Stalled=True Rejected"))
-		Expect(w.readyMessage()).To(ContainSubstring("spec.template.spec.schedulingGroup"))
+		Expect(w.readyMessage()).To(And(ContainSubstring("podCertificate.userAnnotations"), HaveSuffix("remove the field or upgrade the cluster")))
 	})
 
 	It("is failing until it is applied or deleted", func() {

@@ -41,7 +41,7 @@ func singleLine(err error) string {
 // isRejected reports whether the API server would reject the same request again.
 func isRejected(err error) bool {
 	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err) ||
-		children.IsDenied(err) || children.HasUnknownField(err)
+		children.IsDenied(err)
 }
 
 // isConflict reports whether the cache was stale. A webhook that denies a request may choose the code of a conflict; the same request would be denied again.

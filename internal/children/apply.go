@@ -129,7 +129,7 @@ func (o ownedObject) configuration() (*unstructured.Unstructured, error) {
 // send applies the object and returns the stored one. The client writes the API server's answer into the object that it sends.
 func send(ctx context.Context, api client.Client, want *unstructured.Unstructured, opts ...client.ApplyOption) (*unstructured.Unstructured, error) {
 	opts = append(opts, client.FieldOwner(plan.FieldManager), client.ForceOwnership)
-	return want, api.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), opts...)
+	return want, asRejection(api.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), opts...), want)
 }
 
 // checkAnswer returns an AlteredError if the stored object differs from the applied configuration, and remembers the answer if it differs.

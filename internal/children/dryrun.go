@@ -147,12 +147,6 @@ func (result *DryRunResult) add(p plan.Plan, kind string, err error) {
 // fieldErrors returns the API server's messages at the fields of the GracefulApp from which the rejected fields were derived.
 func fieldErrors(p plan.Plan, kind string, status metav1.Status) field.ErrorList {
 	var errs field.ErrorList
-	for _, unknown := range unknownField.FindAllStringSubmatch(status.Message, -1) {
-		errs = append(errs, &field.Error{
-			Type: field.ErrorTypeForbidden, Field: p.Source(kind, unknown[1]),
-			Detail: "the API server does not have this field, which a newer version of Kubernetes has added; remove the field or upgrade the cluster",
-		})
-	}
 	if status.Details != nil {
 		for _, cause := range status.Details.Causes {
 			if cause.Field == "" || cause.Message == "" {

@@ -2,7 +2,6 @@ package children
 
 import (
 	"errors"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -47,14 +46,8 @@ func isCausedBySpec(err error) bool {
 		// The namespace is terminating, or the operator lacks a permission.
 		return !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) && !strings.Contains(message, "User \"system:serviceaccount:")
 	}
-	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err) || IsDenied(err) || HasUnknownField(err)
+	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err) || IsDenied(err)
 }
-
-// unknownField matches a field that the API server does not have, in its answer to a server-side apply (structured-merge-diff). The answer has code 500.
-var unknownField = regexp.MustCompile(`\.(\S+): field not declared in schema`)
-
-// HasUnknownField reports whether the API server is too old for a field that the user set: the GracefulApp has those of the newest Kubernetes.
-func HasUnknownField(err error) bool { return unknownField.MatchString(err.Error()) }
 
 // IsDenied reports whether an admission webhook or a ValidatingAdmissionPolicy denied the request. A webhook chooses any code, also that of a conflict, and
 // a policy may choose 401 (Unauthorized). The words are those of ToStatusErr and of the policies' dispatcher in k8s.io/apiserver.

@@ -16,7 +16,7 @@ import (
 )
 
 // EnableMutatingPolicies lets an API server older than Kubernetes 1.36 serve MutatingAdmissionPolicies: it has only their version v1beta1, behind a
-// feature gate.
+// feature gate. A newer one accepts both settings, and the tests use v1.
 func EnableMutatingPolicies(environment *envtest.Environment) {
 	environment.ControlPlane.GetAPIServer().Configure().
 		Append("feature-gates", "MutatingAdmissionPolicy=true").
@@ -52,7 +52,12 @@ func MinorVersion(config *rest.Config) (int, error) {
 	return strconv.Atoi(version.Minor)
 }
 
-// SchedulingGroup sets a field of the pod that Kubernetes has since 1.36.
-func SchedulingGroup(app *v1alpha1.GracefulApp) {
-	app.Spec.Template.Spec.SchedulingGroup = &corev1.PodSchedulingGroup{PodGroupName: new("group")}
+// NewerField sets a field of a volume that the API server of Kubernetes 1.34 does not have.
+func NewerField(app *v1alpha1.GracefulApp) {
+	certificate := &corev1.PodCertificateProjection{
+		SignerName: "example.com/signer", KeyType: "ED25519", CredentialBundlePath: "bundle.pem", UserAnnotations: map[string]string{"example.com/a": "b"},
+	}
+	app.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "certificate", VolumeSource: corev1.VolumeSource{
+		Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{PodCertificate: certificate}}},
+	}}}
 }

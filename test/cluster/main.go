@@ -98,7 +98,7 @@ func binDirCommand() *cobra.Command {
 			return err
 		},
 	}
-	c.Flags().StringVar(&kubernetes, "kubernetes", binaries.Current, "minor version of Kubernetes; an older one has only what the tests of the API server need")
+	c.Flags().StringVar(&kubernetes, "kubernetes", binaries.Current, "minor version of Kubernetes: 1.37, or 1.34, of which there are only the programs that the tests of the API server need")
 	return c
 }
 

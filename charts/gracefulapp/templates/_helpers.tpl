@@ -1,4 +1,4 @@
-{{/* The prefix of all names. The longest name that is limited to 63 characters is the prefix and "-controller-manager". The name of a Service begins with a letter. */}}
+{{/* The prefix of all names. The longest name that is limited to 63 characters is the prefix and "-controller-manager". Before Kubernetes 1.36 the name of a Service begins with a letter. */}}
 {{- define "gracefulapp.fullname" -}}
 {{- $name := .Release.Name | replace "." "-" }}
 {{- if regexMatch "^[0-9]" $name }}

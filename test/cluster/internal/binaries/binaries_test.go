@@ -52,23 +52,28 @@ func TestVersionsArePinned(t *testing.T) {
 			"etcd":            "go.etcd.io/etcd/server/v3 v3.7.3",
 		},
 	} {
-		set := sets[kubernetes]
-		for _, target := range set.targets {
+		tested := sets[kubernetes]
+		pinned := 0
+		for _, target := range tested.targets {
 			want, ok := pins[target.module]
 			if !ok {
 				continue // a program of ours
 			}
+			pinned++
 			raw, err := os.ReadFile(filepath.Join("../../build", target.module, "go.mod"))
 			if err != nil || !strings.Contains(string(raw), want) {
 				t.Errorf("%s is not pinned to %s: %v", target.module, want, err)
 			}
 			number := strings.TrimPrefix(want[strings.LastIndex(want, " v")+1:], "v")
-			if !strings.Contains(set.versions, number) {
-				t.Errorf("%s is not in %q", number, set.versions)
+			if !strings.Contains(tested.versions, number) {
+				t.Errorf("%s is not in %q", number, tested.versions)
 			}
 			if strings.HasPrefix(target.module, "kubernetes") && !strings.Contains(target.ldflags, "gitVersion=v"+number) {
 				t.Errorf("%s is not in %q", number, target.ldflags)
 			}
+		}
+		if pinned != len(pins) {
+			t.Errorf("%s: %d modules are pinned, want %d", kubernetes, pinned, len(pins))
 		}
 	}
 }

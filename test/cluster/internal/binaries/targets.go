@@ -21,7 +21,7 @@ and 0.3 GB of binaries. The build does not need root; running the cluster does.`
 	},
 	"1.34": {
 		versions: "the control plane of Kubernetes 1.34.4 and etcd 3.7.3",
-		cost: `It takes about 10 minutes on 2 idle cores and 5 GB of disk: 0.5 GB of modules, 4 GB of build cache
+		cost: `It takes 10 to 20 minutes on 2 cores, 4 GB of memory and 5 GB of disk: 0.5 GB of modules, 4 GB of build cache
 and 0.3 GB of binaries. It does not need root.`,
 		targets: []target{
 			etcd,

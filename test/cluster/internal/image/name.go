@@ -17,9 +17,12 @@ const (
 	containerdName = "io.containerd.image.name"
 )
 
-// NameOf returns the name that an image has in an archive, from the annotations of its manifest, or "".
+// NameOf returns the name that the kubelet requests for an image of an archive, or "". It reads the annotations of the image's manifest.
 func NameOf(annotations map[string]string) string {
-	return cmp.Or(annotations[containerdName], annotations[refName])
+	if name := cmp.Or(annotations[containerdName], annotations[refName]); name != "" {
+		return normalise(name)
+	}
+	return ""
 }
 
 // normalise returns the full name that the kubelet requests for the image field of a pod: docker.io/library/hello:0.1.0 for `hello:0.1.0`.

@@ -69,14 +69,14 @@ func renameIndex(raw []byte) ([]byte, []string, error) {
 	for _, m := range manifests {
 		manifest, _ := m.(map[string]any)
 		annotations, _ := manifest["annotations"].(map[string]any)
-		name, _ := annotations[containerdName].(string)
-		if name == "" {
-			name, _ = annotations[refName].(string)
+		given := map[string]string{}
+		for key, value := range annotations {
+			given[key], _ = value.(string)
 		}
+		name := NameOf(given)
 		if name == "" {
 			continue
 		}
-		name = normalise(name)
 		annotations[containerdName], annotations[refName] = name, name
 		names = append(names, name)
 	}

@@ -1,5 +1,5 @@
-// Package registry is a cluster's image registry. The nodes pull from it first, whatever registry an image's name has, so that an installation pulls
-// its images as on a real cluster.
+// Package registry is a cluster's image registry. The nodes ask it for every image before they ask the registry of the image's name, so that an
+// installation pulls its images as on any cluster.
 package registry
 
 import (
@@ -30,7 +30,7 @@ func Serve(ctx context.Context, address string) error {
 	}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
 	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("the registry: %w", err)
+		return fmt.Errorf("serving the registry: %w", err)
 	}
 	return nil
 }
@@ -60,7 +60,7 @@ func Push(ctx context.Context, address, archive string) ([]string, error) {
 			return nil, errors.New("the archive has an image without a name: write it as oci-archive:FILE:NAME:TAG")
 		}
 		if err := push(ctx, address, given, index, m); err != nil {
-			return nil, fmt.Errorf("pushing %s: %w", given, err)
+			return nil, fmt.Errorf("copying %s to the registry of node 1; if it does not answer, run `cluster down` and `cluster up`: %w", given, err)
 		}
 		names = append(names, given)
 	}
