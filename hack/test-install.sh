@@ -4,7 +4,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CLUSTER=${INSTALL_CLUSTER:-install}
-trap 'bin/cluster down' EXIT
+trap '[ $? = 0 ] || diagnose; bin/cluster down' EXIT
+
+diagnose() {
+  kubectl get pods,gapp -A -o wide
+  kubectl describe gapp,deploy,pods
+  kubectl get events -A
+  kubectl logs -n gracefulapp-system deployment/gracefulapp-controller-manager --all-pods --tail=50
+} >&2
 
 files() {
   kubectl apply --server-side -f dist/crds.yaml -f dist/install.yaml
@@ -22,7 +29,9 @@ for way in files chart; do
   began=$SECONDS
   $way
   sed "s|image: .*/hello:.*|image: $HELLO_IMG|" config/samples/apps_v1alpha1_gracefulapp.yaml | kubectl apply -f -
-  kubectl wait gapp/hello --for=condition=Ready --timeout=$((began + 120 - SECONDS))s
-  echo "$way: the sample is Ready $((SECONDS - began)) s after the first command"
+  kubectl wait gapp/hello --for=condition=Ready --timeout=120s
+  seconds=$((SECONDS - began))
+  echo "$way: the sample is Ready $seconds s after the first command"
+  [ $seconds -le 120 ] || { echo "want at most 120 s" >&2; exit 1; }
   bin/cluster down
 done
