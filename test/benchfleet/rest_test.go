@@ -82,8 +82,9 @@ func TestAFleetAtRestCausesNoWrite(t *testing.T) {
 	if failed > 0 {
 		t.Logf("the API server did not respond in time to a write of %d of %d apps", failed, fleetSize)
 	}
-	// On a busy machine the cache may show a write so late that the operator repeats it.
-	tolerance := 0.5 + 4*float64(failed)/fleetSize
+	// On a busy machine the cache may show a write so late that the operator repeats it. After a failed write, one status may show two steps.
+	share := float64(failed) / fleetSize
+	tolerance := 0.5 + 4*share
 	for _, count := range []struct {
 		name      string
 		got, want float64
@@ -91,7 +92,7 @@ func TestAFleetAtRestCausesNoWrite(t *testing.T) {
 		{name: "writes until the status is observed: three objects and a status", got: out.CreateWrites, want: 4},
 		{name: "writes until the app is Ready: a status", got: out.SettleWrites, want: 1},
 	} {
-		if count.got < count.want || count.got > count.want+tolerance {
+		if count.got < count.want-share || count.got > count.want+tolerance {
 			t.Errorf("%.3f %s per app, want %.0f", count.got, count.name, count.want)
 		}
 	}
