@@ -2,10 +2,16 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"net/http"
+	"sync/atomic"
 
 	"github.com/open-policy-agent/cert-controller/pkg/rotator"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/gracefulapp/gracefulapp/internal/webhook"
@@ -45,8 +51,12 @@ func awaitCertificates(mgr ctrl.Manager, o options, mounted chan struct{}) error
 		close(mounted)
 		return nil
 	}
+	secret := types.NamespacedName{Namespace: o.namespace, Name: o.webhookSecret}
+	if err := mgr.AddHealthzCheck("certificates", certificatesCheck(mgr.GetAPIReader(), secret)); err != nil {
+		return err
+	}
 	return rotator.AddRotator(mgr, &rotator.CertRotator{
-		SecretKey:      types.NamespacedName{Namespace: o.namespace, Name: o.webhookSecret},
+		SecretKey:      secret,
 		CertDir:        o.webhookCertDir,
 		CAName:         "gracefulapp-ca",
 		CAOrganization: "gracefulapp",
@@ -57,4 +67,22 @@ func awaitCertificates(mgr ctrl.Manager, o options, mounted chan struct{}) error
 		// Every replica serves, so every replica waits for the certificates.
 		RequireLeaderElection: false,
 	})
+}
+
+// certificatesCheck returns the check of the startup probe: it fails until the Secret has certificates, and always succeeds after that. The kubelet mounts
+// a Secret that has changed when it next synchronizes the pod, which it does when the startup probe succeeds, and otherwise only once in a minute or more.
+// The kubelet may hear of the certificates later than the operator, so the check that sees them first fails too.
+func certificatesCheck(api client.Reader, secret types.NamespacedName) healthz.Checker {
+	var written atomic.Bool
+	return func(r *http.Request) error {
+		if written.Load() {
+			return nil
+		}
+		secrets := &corev1.SecretList{} // the operator may not get the Secret
+		if err := api.List(r.Context(), secrets, client.InNamespace(secret.Namespace), client.MatchingFields{"metadata.name": secret.Name}); err != nil {
+			return err
+		}
+		written.Store(len(secrets.Items) == 1 && len(secrets.Items[0].Data[corev1.TLSCertKey]) > 0)
+		return fmt.Errorf("waiting for certificates in the Secret %s", secret)
+	}
 }

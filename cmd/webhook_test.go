@@ -17,26 +17,20 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 )
 
 // In config/certmanager another program creates the certificate. The operator must serve it, although the Secret of the rotation does not exist here.
 func TestWebhookServesTheCertificateOfAnotherProgram(t *testing.T) {
-	environment := &envtest.Environment{
-		ControlPlaneStartTimeout: 2 * time.Minute,
-		WebhookInstallOptions:    envtest.WebhookInstallOptions{Paths: []string{"../config/webhook/manifests.yaml"}},
-	}
-	config, err := environment.Start()
-	t.Cleanup(func() {
-		if err := environment.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	environment := &envtest.Environment{WebhookInstallOptions: envtest.WebhookInstallOptions{Paths: []string{"../config/webhook/manifests.yaml"}}}
+	config := startEnvironment(t, environment)
 	serving := environment.WebhookInstallOptions
 	o := options{}
 	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
@@ -60,6 +54,64 @@ func TestWebhookServesTheCertificateOfAnotherProgram(t *testing.T) {
 	if err := servesCertificate(net.JoinHostPort("localhost", strconv.Itoa(serving.LocalServingPort)), filepath.Join(serving.LocalServingCertDir, "tls.crt")); err != nil {
 		t.Error(err)
 	}
+}
+
+// The success of the startup probe makes the kubelet mount the certificates, so it must not come before the certificates.
+func TestHealthzFailsUntilTheSecretHasCertificates(t *testing.T) {
+	api, err := client.New(startEnvironment(t, &envtest.Environment{}), client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := types.NamespacedName{Namespace: "default", Name: "certificates"}
+	check := certificatesCheck(api, key)
+	probe := func() error {
+		return check(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/healthz", nil))
+	}
+
+	if probe() == nil {
+		t.Error("the probe succeeds without a Secret")
+	}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
+	other := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: "other"}, Data: map[string][]byte{corev1.TLSCertKey: []byte("x")}}
+	for _, s := range []*corev1.Secret{secret, other} {
+		if err := api.Create(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if probe() == nil {
+			t.Error("the probe succeeds while the Secret has no certificates")
+		}
+	}
+	secret.Data = other.Data
+	if err := api.Update(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	if probe() == nil {
+		t.Error("the probe succeeds before the kubelet can have seen the certificates")
+	}
+	if err := api.Delete(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	if err := probe(); err != nil {
+		t.Errorf("the container would be restarted: %v", err)
+	}
+}
+
+// startEnvironment starts an API server that ends with the test.
+func startEnvironment(t *testing.T, environment *envtest.Environment) *rest.Config {
+	t.Helper()
+	environment.ControlPlaneStartTimeout = 2 * time.Minute
+	config, err := environment.Start()
+	t.Cleanup(func() {
+		if err := environment.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
 }
 
 // start runs the manager until the test ends.

@@ -3,7 +3,7 @@
 set -euo pipefail
 kubectl=${KUBECTL:-kubectl}
 namespace=gracefulapp-system deployment=gracefulapp-controller-manager
-deadline=300 # the kubelet mounts the new certificates up to three minutes late on a busy machine
+deadline=300 # several times what an installation takes on a busy machine
 
 diagnose() {
   echo "the operator is not ready after $deadline s; its pods, events and logs:" >&2
