@@ -118,6 +118,11 @@ func newRawAPI(t *testing.T, root *apiextensionsv1.JSONSchemaProps) *rawAPI {
 		t.Fatal(err)
 	}
 	api := &rawAPI{client: client, decode: codecs.UniversalDeserializer(), kept: map[string]bool{}}
+	t.Cleanup(func() {
+		if err := client.Delete().AbsPath(crdPath).Do(context.Background()).Error(); err != nil { // with -count, the next repetition stores them again
+			t.Error(err)
+		}
+	})
 	spec := root.Properties["spec"]
 	body, err := api.create(document("status", map[string]any{"spec": smallestObject(&spec)}), false)
 	if err != nil {
