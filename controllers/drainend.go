@@ -78,6 +78,8 @@ func drainNote(pod string, end corev1.ContainerStateTerminated) string {
 	switch {
 	case end.ExitCode == killedExitCode:
 		return fmt.Sprintf("pod %s: the drain sidecar was ended by SIGKILL (%s), so requests may be lost", pod, end.Reason)
+	case end.ExitCode != lostExitCode && end.Message != "":
+		return fmt.Sprintf("pod %s: the drain sidecar failed, so requests may be lost: %s", pod, strings.TrimSpace(end.Message))
 	case end.ExitCode != lostExitCode || end.Message == "":
 		return fmt.Sprintf("pod %s: the drain sidecar failed with exit code %d, so requests may be lost", pod, end.ExitCode)
 	}

@@ -58,14 +58,17 @@ var _ = Describe("The end of a drain sidecar", func() {
 		endPod(w, "other-app", map[string]string{plan.DrainLabel: "other"}, killed)
 		endPod(w, "never-started", drained, corev1.ContainerStateTerminated{ExitCode: 137, Reason: "ContainerStatusUnknown"})
 		endPod(w, "panic", drained, corev1.ContainerStateTerminated{ExitCode: 2})
+		endPod(w, "busy-port", drained, corev1.ContainerStateTerminated{ExitCode: 2, Message: "listen tcp :18080: bind: address already in use\n"})
 		endPod(w, "drained", drained, corev1.ContainerStateTerminated{Message: "drained 5.1 s after the deletion of the pod"})
 		endPod(w, "cut", drained, corev1.ContainerStateTerminated{ExitCode: 1, Message: "requests without a complete response: 2\n"})
 		const (
 			failed = "pod panic: the drain sidecar failed with exit code 2, so requests may be lost"
+			busy   = "pod busy-port: the drain sidecar failed, so requests may be lost: listen tcp :18080: bind: address already in use"
 			cut    = "pod cut: requests without a complete response: 2; if requests take longer than spec.timing.requestSeconds, increase that"
 		)
 		Eventually(reported).Should(ContainElement(cut))
-		Expect(got).To(HaveEach(Or(HavePrefix("pod killed"), Equal(failed), Equal(cut))))
+		Expect(got).To(HaveEach(Or(HavePrefix("pod killed"), Equal(failed), Equal(busy), Equal(cut))))
+		Expect(got).To(ContainElements(failed, busy))
 	})
 
 	It("is not seen with the ClusterRole of an older version, which permits no watch of pods, and all else works", func() {

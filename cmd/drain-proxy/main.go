@@ -20,10 +20,22 @@ import (
 )
 
 func main() {
-	if err := run(os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
+	err := run(os.Args[1:])
+	if code := exitCode(err); code != 0 {
 		fmt.Fprintln(os.Stderr, "drain-proxy:", err)
-		os.Exit(1)
+		os.Exit(code)
 	}
+}
+
+// exitCode returns 1 only if requests were lost, so that the operator can tell this from all other failures.
+func exitCode(err error) int {
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.Is(err, drainproxy.ErrRequestsLost):
+		return 1
+	}
+	return 2
 }
 
 func run(args []string) error {
@@ -39,8 +51,13 @@ func run(args []string) error {
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	drainproxy.BoundProcessors(os.Getenv, log)
 	proxy := drainproxy.New(config, log)
-	defer func() { writeTerminationMessage(proxy.Summary()) }()
-	return proxy.Run(ctx)
+	err = proxy.Run(ctx)
+	message := proxy.Summary()
+	if exitCode(err) > 1 {
+		message = err.Error()
+	}
+	writeTerminationMessage(message)
+	return err
 }
 
 // terminationLog is the default terminationMessagePath of a container. The kubelet creates the file.

@@ -1,6 +1,7 @@
 package drainproxy
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -17,7 +18,7 @@ func TestARequestBeyondT1IsReported(t *testing.T) {
 	<-cut
 	p.awaitRequests(0)
 	p.stop()
-	if err := <-p.ended; err == nil || !strings.Contains(err.Error(), "drained") || !strings.Contains(err.Error(), "without a complete response: 1;") {
+	if err := <-p.ended; !errors.Is(err, ErrRequestsLost) || !strings.Contains(err.Error(), "drained") || !strings.Contains(err.Error(), "without a complete response: 1;") {
 		t.Errorf("%v, want an error that counts the request", err)
 	}
 }

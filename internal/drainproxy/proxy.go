@@ -58,8 +58,11 @@ func New(c Config, log *slog.Logger) *Proxy {
 	return p
 }
 
-// Run serves until ctx is done, which is SIGTERM. The kubelet sends it to a native sidecar when every other container has ended. It returns an error if
-// requests are lost by then.
+// ErrRequestsLost is the error of a proxy that ends while a request has no complete response.
+var ErrRequestsLost = errors.New("requests are lost")
+
+// Run serves until ctx is done, which is SIGTERM. The kubelet sends it to a native sidecar when every other container has ended. It returns
+// ErrRequestsLost if requests are lost by then, and at once an error if a port cannot be served.
 func (p *Proxy) Run(ctx context.Context) error {
 	ports := []int{p.config.Admin, p.config.Metrics}
 	for _, port := range p.config.Ports {
@@ -107,7 +110,7 @@ func (p *Proxy) run(ctx context.Context, s sockets) error {
 	lost := p.gate.lostRequests()
 	p.log.Info("ended by SIGTERM", "summary", p.summary(lost))
 	if lost > 0 {
-		return fmt.Errorf("requests are lost: %s", p.summary(lost))
+		return fmt.Errorf("%w: %s", ErrRequestsLost, p.summary(lost))
 	}
 	return nil
 }
