@@ -43,7 +43,10 @@ func withComponent(t *testing.T, component string) string {
 
 // The API server checks the built-in kinds. It does not have the kinds of cert-manager and of the Prometheus operator.
 func TestComponentsAreAccepted(t *testing.T) {
-	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "apps"}}) // of the component namespaced
+	// The namespace of the component namespaced. It is not deleted, because a repetition of the test could not create it again.
+	if err := api.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "apps"}}); client.IgnoreAlreadyExists(err) != nil {
+		t.Fatal(err)
+	}
 	for _, component := range []string{"prometheus", "network-policy", "certmanager", "namespaced"} {
 		t.Run(component, func(t *testing.T) {
 			objects := rendered(t, withComponent(t, component))

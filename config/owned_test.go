@@ -87,6 +87,14 @@ func create(tb testing.TB, object client.Object) client.Object {
 	return object
 }
 
+// createNamespace creates a namespace with a name of its own: without a controller manager, a deleted namespace keeps its name.
+func createNamespace(tb testing.TB, labels map[string]string) *corev1.Namespace {
+	tb.Helper()
+	space := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-", Labels: labels}}
+	create(tb, space)
+	return space
+}
+
 // awaitOwnedObjectsPolicy waits until the API server enforces the policy.
 func awaitOwnedObjectsPolicy(tb testing.TB) {
 	tb.Helper()
@@ -196,8 +204,7 @@ func TestDenialNamesTheCommandThatAllowsDeletion(t *testing.T) {
 // The API server deletes a collection object by object. The policy denies the deletion of owned objects only.
 func TestDeletingACollectionSparesOwnedObjects(t *testing.T) {
 	awaitOwnedObjectsPolicy(t)
-	const collection = "collection"
-	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: collection}})
+	collection := createNamespace(t, nil).Name
 	for kind, build := range protected {
 		t.Run(kind, func(t *testing.T) {
 			owned := create(t, build(ownedMeta(collection, "owned")))
@@ -240,11 +247,10 @@ func TestObjectThatIsBeingDeletedMayBeDeletedAgain(t *testing.T) {
 // A namespace must not stay terminating if the controller manager has another user name than the policy knows.
 func TestTerminatingNamespaceIsEmptied(t *testing.T) {
 	awaitOwnedObjectsPolicy(t)
-	const terminating = "terminating"
-	space := create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: terminating}})
+	space := createNamespace(t, nil)
 	var owned []client.Object
 	for _, build := range protected {
-		owned = append(owned, create(t, build(ownedMeta(terminating, "owned"))))
+		owned = append(owned, create(t, build(ownedMeta(space.Name, "owned"))))
 	}
 	if err := api.Delete(t.Context(), space); err != nil {
 		t.Fatal(err)

@@ -49,12 +49,7 @@ func TestPodSecurityRestricted(t *testing.T) {
 	if err := plan.Convert(derivedFromSample(t).Deployment.Spec.Template, &derived); err != nil {
 		t.Fatal(err)
 	}
-	restricted := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		Name: "restricted", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
-	}}
-	if err := api.Create(t.Context(), restricted); err != nil {
-		t.Fatal(err)
-	}
+	restricted := createNamespace(t, map[string]string{"pod-security.kubernetes.io/enforce": "restricted"})
 	create := func(template corev1.PodTemplateSpec) error {
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: restricted.Name, Name: "pod"}, Spec: template.Spec}
 		return api.Create(t.Context(), pod, client.DryRunAll)

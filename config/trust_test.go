@@ -56,9 +56,7 @@ func grant(tb testing.TB, namespace, name string, rules ...rbacv1.PolicyRule) {
 			Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: name}},
 		},
 	} {
-		if err := api.Create(tb.Context(), object); err != nil {
-			tb.Fatal(err)
-		}
+		create(tb, object)
 	}
 }
 
