@@ -8,6 +8,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -127,10 +128,15 @@ func warmUpApps(namespace string) []*v1alpha1.GracefulApp {
 	return apps
 }
 
-// isObserved reports whether the operator has written the status of the app's generation.
+// isObserved reports whether the operator has written the app's objects, and the status of its generation. On a starved machine, a write may time out; the
+// status says so, and the operator repeats the write.
 func isObserved(object client.Object) bool {
 	app, ok := object.(*v1alpha1.GracefulApp)
-	return ok && app.Status.ObservedGeneration == app.Generation
+	if !ok || app.Status.ObservedGeneration != app.Generation {
+		return false
+	}
+	ready := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionReady)
+	return ready == nil || ready.Reason != v1alpha1.ReasonApplyFailed
 }
 
 // hasReplicas returns a condition for Deployments.

@@ -5,6 +5,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 )
 
 func TestRequestsAreThoseOfWatchedKinds(t *testing.T) {
@@ -45,6 +48,27 @@ func TestNumbers(t *testing.T) {
 	for _, bad := range []string{"", "100,", "0", "a"} {
 		if _, err := numbers(bad); err == nil {
 			t.Errorf("%q is accepted", bad)
+		}
+	}
+}
+
+// On a starved machine a write of the operator may time out. The app has a status then, but not all of its objects.
+func TestAnAppWithAFailedWriteIsNotObserved(t *testing.T) {
+	app := &v1alpha1.GracefulApp{}
+	app.Generation = 2
+	for _, tt := range []struct {
+		observed int64
+		reason   string
+		want     bool
+	}{
+		{observed: 1, reason: v1alpha1.ReasonProgressing},
+		{observed: 2, reason: v1alpha1.ReasonApplyFailed},
+		{observed: 2, reason: v1alpha1.ReasonProgressing, want: true},
+	} {
+		app.Status.ObservedGeneration = tt.observed
+		app.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: tt.reason}}
+		if isObserved(app) != tt.want {
+			t.Errorf("%+v: %t", tt, isObserved(app))
 		}
 	}
 }
