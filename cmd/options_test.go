@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"maps"
 	"reflect"
 	"slices"
@@ -53,12 +52,7 @@ func TestWatchNamespaces(t *testing.T) {
 }
 
 func TestCacheHasTheNamespacesOfTheFlag(t *testing.T) {
-	o := options{}
-	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
-	o.bind(flags)
-	if err := flags.Parse([]string{"--watch-namespaces=shop,cart"}); err != nil {
-		t.Fatal(err)
-	}
+	o := parse(t, "--watch-namespaces=shop,cart")
 	if got := slices.Sorted(maps.Keys(managerOptions(o, nil).Cache.DefaultNamespaces)); !slices.Equal(got, []string{"cart", "shop"}) {
 		t.Errorf("the cache has the namespaces %v", got)
 	}

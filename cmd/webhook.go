@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	"github.com/open-policy-agent/cert-controller/pkg/rotator"
 	corev1 "k8s.io/api/core/v1"
@@ -52,7 +55,7 @@ func awaitCertificates(mgr ctrl.Manager, o options, mounted chan struct{}) error
 		return nil
 	}
 	secret := types.NamespacedName{Namespace: o.namespace, Name: o.webhookSecret}
-	if err := mgr.AddHealthzCheck("certificates", certificatesCheck(mgr.GetAPIReader(), secret)); err != nil {
+	if err := mgr.AddHealthzCheck("certificates", certificatesCheck(mgr.GetAPIReader(), secret, o.webhookCertDir)); err != nil {
 		return err
 	}
 	return rotator.AddRotator(mgr, &rotator.CertRotator{
@@ -69,20 +72,28 @@ func awaitCertificates(mgr ctrl.Manager, o options, mounted chan struct{}) error
 	})
 }
 
-// certificatesCheck returns the check of the startup probe: it fails until the Secret has certificates, and always succeeds after that. The kubelet mounts
-// a Secret that has changed when it next synchronizes the pod, which it does when the startup probe succeeds, and otherwise only once in a minute or more.
-// The kubelet may hear of the certificates later than the operator, so the check that sees them first fails too.
-func certificatesCheck(api client.Reader, secret types.NamespacedName) healthz.Checker {
-	var written atomic.Bool
+// kubeletDelay is a margin for the kubelet, whose own watch of the Secret may see the certificates later than the operator's check.
+const kubeletDelay = 2 * time.Second
+
+// certificatesCheck returns the check of the startup probe: it fails until it has seen certificates in the Secret, and succeeds after that. The kubelet
+// mounts a Secret that has changed when it next synchronizes the pod, which it does when the startup probe succeeds, and otherwise only once in a minute or
+// more. If the folder has certificates already, as in each pod but the first ones of an installation, the check succeeds at once.
+func certificatesCheck(api client.Reader, secret types.NamespacedName, folder string) healthz.Checker {
+	var seen, succeed atomic.Bool
+	if _, err := os.Stat(filepath.Join(folder, corev1.TLSCertKey)); err == nil {
+		succeed.Store(true)
+	}
 	return func(r *http.Request) error {
-		if written.Load() {
+		if succeed.Load() {
 			return nil
 		}
-		secrets := &corev1.SecretList{} // the operator may not get the Secret
+		secrets := &corev1.SecretList{} // the operator has no permission to get it
 		if err := api.List(r.Context(), secrets, client.InNamespace(secret.Namespace), client.MatchingFields{"metadata.name": secret.Name}); err != nil {
 			return err
 		}
-		written.Store(len(secrets.Items) == 1 && len(secrets.Items[0].Data[corev1.TLSCertKey]) > 0)
+		if len(secrets.Items) == 1 && len(secrets.Items[0].Data[corev1.TLSCertKey]) > 0 && seen.CompareAndSwap(false, true) {
+			time.AfterFunc(kubeletDelay, func() { succeed.Store(true) })
+		}
 		return fmt.Errorf("waiting for certificates in the Secret %s", secret)
 	}
 }
