@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -79,7 +80,8 @@ const kubeletDelay = 2 * time.Second
 // mounts a Secret that has changed when it next synchronizes the pod, which it does when the startup probe succeeds, and otherwise only once in a minute or
 // more. If the folder has certificates already, as in each pod but the first ones of an installation, the check succeeds at once.
 func certificatesCheck(api client.Reader, secret types.NamespacedName, folder string) healthz.Checker {
-	var seen, succeed atomic.Bool
+	var succeed atomic.Bool
+	seen := sync.OnceFunc(func() { time.AfterFunc(kubeletDelay, func() { succeed.Store(true) }) })
 	if _, err := os.Stat(filepath.Join(folder, corev1.TLSCertKey)); err == nil {
 		succeed.Store(true)
 	}
@@ -91,8 +93,8 @@ func certificatesCheck(api client.Reader, secret types.NamespacedName, folder st
 		if err := api.List(r.Context(), secrets, client.InNamespace(secret.Namespace), client.MatchingFields{"metadata.name": secret.Name}); err != nil {
 			return err
 		}
-		if len(secrets.Items) == 1 && len(secrets.Items[0].Data[corev1.TLSCertKey]) > 0 && seen.CompareAndSwap(false, true) {
-			time.AfterFunc(kubeletDelay, func() { succeed.Store(true) })
+		if len(secrets.Items) == 1 && len(secrets.Items[0].Data[corev1.TLSCertKey]) > 0 {
+			seen()
 		}
 		return fmt.Errorf("waiting for certificates in the Secret %s", secret)
 	}

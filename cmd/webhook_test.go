@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/pem"
@@ -14,7 +15,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -22,12 +22,12 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
-	"sigs.k8s.io/yaml"
 )
 
 // In config/certmanager another program creates the certificate. The operator must serve it, although the Secret of the rotation does not exist here.
@@ -165,9 +165,8 @@ func impersonate(t *testing.T, api client.Client, config *rest.Config) client.Cl
 	if err != nil {
 		t.Fatal(err)
 	}
-	role := &rbacv1.Role{}
-	document, _, _ := strings.Cut(string(text), "\n---\n")
-	if err := yaml.Unmarshal([]byte(document), role); err != nil {
+	role := &rbacv1.Role{} // the first document
+	if err := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), len(text)).Decode(role); err != nil {
 		t.Fatal(err)
 	}
 	role.Namespace = "default"

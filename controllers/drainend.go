@@ -75,13 +75,14 @@ const killedExitCode = 128 + 9
 const lostExitCode = 1
 
 func drainNote(pod string, end corev1.ContainerStateTerminated) string {
+	message := strings.TrimSpace(end.Message)
 	switch {
 	case end.ExitCode == killedExitCode:
 		return fmt.Sprintf("pod %s: the drain sidecar was ended by SIGKILL (%s), so requests may be lost", pod, end.Reason)
-	case end.ExitCode != lostExitCode && end.Message != "":
-		return fmt.Sprintf("pod %s: the drain sidecar failed, so requests may be lost: %s", pod, strings.TrimSpace(end.Message))
-	case end.ExitCode != lostExitCode || end.Message == "":
+	case message == "":
 		return fmt.Sprintf("pod %s: the drain sidecar failed with exit code %d, so requests may be lost", pod, end.ExitCode)
+	case end.ExitCode == lostExitCode:
+		return fmt.Sprintf("pod %s: %s; if requests take longer than spec.timing.requestSeconds, increase that", pod, message)
 	}
-	return fmt.Sprintf("pod %s: %s; if requests take longer than spec.timing.requestSeconds, increase that", pod, strings.TrimSpace(end.Message))
+	return fmt.Sprintf("pod %s: the drain sidecar failed, so requests may be lost: %s", pod, message)
 }
