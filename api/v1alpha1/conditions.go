@@ -82,8 +82,8 @@ const (
 	// ReasonRejected (Ready=False, Stalled): the API server rejects an owned object as invalid or forbidden, so a retry cannot succeed.
 	ReasonRejected = "Rejected"
 
-	// ReasonAltered (Ready=False, Stalled): a policy of the cluster changes a derived field whenever it is applied. The message
-	// names both values.
+	// ReasonAltered (Ready=False, Stalled): an admission policy, a webhook or a disabled feature gate changes a derived field
+	// whenever it is applied. The message names both values.
 	ReasonAltered = "Altered"
 
 	// ReasonProgressDeadlineExceeded (Ready=False, Stalled): a rollout made no progress for progressDeadlineSeconds. The rollout

@@ -15,7 +15,8 @@ import (
 	"github.com/gracefulapp/gracefulapp/internal/plan"
 )
 
-// AlteredError is returned if the API server stores other values than the operator applied, because an admission policy or webhook changes them.
+// AlteredError is returned if the API server stores other values than the operator applied, because an admission policy, a webhook or a disabled
+// feature gate changes them.
 type AlteredError struct {
 	Kind, Name string
 	// Fields describes each field that differs, with the stored and the applied value.
@@ -23,8 +24,8 @@ type AlteredError struct {
 }
 
 func (e *AlteredError) Error() string {
-	return fmt.Sprintf("an admission policy or webhook changes %s %s each time the operator applies it: %s; exempt the object from the policy, "+
-		"or set a value that the policy accepts", e.Kind, e.Name, strings.Join(e.Fields, ", "))
+	return fmt.Sprintf("an admission policy, a webhook or a disabled feature gate changes %s %s each time the operator applies it: %s; exempt the object from "+
+		"the policy, enable the feature gate, or remove the field or set a value that the API server keeps", e.Kind, e.Name, strings.Join(e.Fields, ", "))
 }
 
 func isNotAltered(err error) bool { return !errors.As(err, new(*AlteredError)) }
