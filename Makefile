@@ -1,7 +1,8 @@
 # The project's commands. `make help` lists them; CONTRIBUTING.md says how long they take.
 
-# The file VERSION is the only place of the version. docs/version_test.go compares manifests, samples and pages with it.
-VERSION  ?= $(shell cat VERSION)
+# The file VERSION is the only place of the version, and an exported variable does not replace it. docs/version_test.go compares manifests, samples and
+# pages with it.
+VERSION  := $(shell cat VERSION)
 REGISTRY ?= ghcr.io/gracefulapp
 IMG             ?= $(REGISTRY)/gracefulapp:$(VERSION)
 DRAIN_PROXY_IMG ?= $(REGISTRY)/gracefulapp-drain-proxy:$(VERSION)
@@ -273,8 +274,6 @@ build-installer: bin/kustomize ## Write dist/crds.yaml (the CRD and the admissio
 	KUSTOMIZE=bin/kustomize hack/render.sh config/operator > dist/install.yaml.tmp
 	mv dist/crds.yaml.tmp dist/crds.yaml
 	mv dist/install.yaml.tmp dist/install.yaml
-
-TARS := dist/gracefulapp-$(VERSION).tar dist/drain-proxy-$(VERSION).tar dist/hello-$(VERSION).tar dist/loadgen-$(VERSION).tar dist/workload-$(VERSION).tar
 
 .PHONY: images
 images: bin/manager bin/drain-proxy bin/hello bin/loadgen bin/workload ## Build the images as tars into dist, without a Docker engine.

@@ -31,7 +31,7 @@ rm -rf "$out"
 mkdir -p "$out"
 cp dist/crds.yaml dist/install.yaml "$out"
 for platform in $platforms; do
-  GOOS=${platform%/*} GOARCH=${platform#*/} make --no-print-directory "BIN=bin/$platform" bin/manager bin/drain-proxy bin/hello bin/loadgen
+  GOOS=${platform%/*} GOARCH=${platform#*/} make --no-print-directory "BIN=bin/$platform" "VERSION=$version" bin/manager bin/drain-proxy bin/hello bin/loadgen
 done
 image "$IMG" Dockerfile manager
 image "$DRAIN_PROXY_IMG" cmd/drain-proxy/Dockerfile drain-proxy

@@ -12,7 +12,7 @@ release() { # FOLDER COMMAND...
   local copy=$work/$1
   mkdir -p "$copy"
   git archive HEAD | tar -x -C "$copy"
-  quietly "${@:2}" make -C "$copy" release
+  quietly "${@:2}" make -C "$copy" release VERSION="$version"
 }
 
 # modules_of lists the modules of a program, and modules_in those of an SBOM. The programs have the version of our modules only as a text.
