@@ -108,8 +108,11 @@ func waitReady(namespace string) {
 	kubectl("wait", "-n", namespace, "gapp/hello", "--for=condition=Ready", "--timeout="+settle.String())
 }
 
-// image returns the full name of an image of this repository. make sets REGISTRY and VERSION.
+// image returns the full name of an image of this repository. make sets REGISTRY and VERSION, and a variable for most images, for example HELLO_IMG.
 func image(name string) string {
+	if full := os.Getenv(strings.ToUpper(strings.TrimPrefix(name, "gracefulapp-")) + "_IMG"); full != "" {
+		return full
+	}
 	version := os.Getenv("VERSION")
 	if version == "" {
 		file, err := os.ReadFile("../../VERSION")
