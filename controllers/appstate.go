@@ -18,7 +18,7 @@ import (
 // appState holds the values of an app that the operator keeps between reconciles. After a restart of the operator it is empty, which costs a few additional writes.
 type appState struct {
 	uid types.UID
-	// decoded is the revision of the app that was decoded last.
+	// decoded is the revision of the app that was decoded last. A settled app has none, because it would need as much memory as the app in the cache.
 	decoded decodedApp
 	// generation is the app's generation at the last reconcile.
 	generation int64
@@ -69,8 +69,8 @@ type appStates struct {
 	byApp map[types.NamespacedName]*appState
 }
 
-// forApp returns the app in typed form, and its state. An app is decoded once per revision, because several reconciles read the same one. The state needs
-// no lock, because controller-runtime runs one reconcile of an app at a time.
+// forApp returns the app in typed form, and its state. Until an app is settled, each of its revisions is decoded once, because several reconciles read the same
+// one. The state needs no lock, because controller-runtime runs one reconcile of an app at a time.
 func (s *appStates) forApp(stored *unstructured.Unstructured) (decodedApp, *appState) {
 	s.mu.Lock()
 	key := client.ObjectKeyFromObject(stored)

@@ -12,6 +12,8 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
@@ -114,7 +116,16 @@ func (r *GracefulAppReconciler) reconcile(ctx context.Context, req ctrl.Request)
 		s.state.reported = nil
 		r.record(app, conditionEvents(reported, status))
 	}
-	return s.result()
+	result, err := s.result()
+	if err == nil && result.IsZero() && isSettled(app.Status, status) {
+		state.decoded = decodedApp{}
+	}
+	return result, err
+}
+
+// isSettled reports whether an app is Ready and its status is stored. Then it probably does not change for a long time.
+func isSettled(stored, status v1alpha1.GracefulAppStatus) bool {
+	return meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionReady) && apiequality.Semantic.DeepEqual(stored, status)
 }
 
 // isGone asks the API server whether the app was deleted. A deletion with --cascade=orphan removes the owner references, and a cache may show that

@@ -80,6 +80,19 @@ var _ = Describe("A GracefulApp", func() {
 		Expect(w.events.take()).To(BeEmpty())
 	})
 
+	It("needs no memory for a decoded app once the app is settled", func() {
+		isDecoded := func() bool { return w.states.byApp[w.key].decoded.app != nil }
+		w.create()
+		w.reconcile()
+		w.reconcile()
+		Expect(isDecoded()).To(BeTrue(), "an app that is not Ready changes again soon")
+		w.rollOut()
+		w.reconcile()
+		Expect(isDecoded()).To(BeTrue(), "the event of the status write follows")
+		w.reconcile()
+		Expect(isDecoded()).To(BeFalse())
+	})
+
 	It("scales the Deployment, and has a disruption budget from 2 replicas on", func() {
 		w.create()
 		w.reconcile()
