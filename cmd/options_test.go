@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"maps"
+	"os"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -16,6 +19,20 @@ import (
 
 	"github.com/gracefulapp/gracefulapp/internal/children"
 )
+
+func TestFlagsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../docs/how-to/kustomize.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags := flag.NewFlagSet("manager", flag.ContinueOnError)
+	new(options).bind(flags)
+	flags.VisitAll(func(f *flag.Flag) {
+		if !strings.Contains(string(page), "`--"+f.Name+"`") {
+			t.Errorf("docs/how-to/kustomize.md does not name the flag --%s", f.Name)
+		}
+	})
+}
 
 // Profiles have no authentication, so only this machine may reach them.
 func TestProfilesAreServedOnLoopbackOnly(t *testing.T) {
