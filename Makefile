@@ -56,7 +56,7 @@ demo: ## Run the demo: a cluster, the operator, load, and a plain Deployment bes
 test: test-go test-e2e test-cluster-down ## Run every test: unit, real API server, and end to end on an embedded cluster.
 
 .PHONY: lab
-lab: ## Measure lost requests in every scenario (an hour), or in some: SCENARIOS="scale adopt", LAB_ARGS="--seed 7".
+lab: ## Measure lost requests in every scenario, or in some: SCENARIOS="scale adopt", LAB_ARGS="--seed 7".
 	@hack/lab.sh '$(origin KUBECONFIG)' run $(SCENARIOS) $(LAB_ARGS)
 
 ECHARTS := test/lab/report/web/node_modules/echarts/dist/echarts.min.js

@@ -78,8 +78,9 @@ type GracefulAppSpec struct {
 	// kubectl.kubernetes.io/default-container names, or else the first. The operator adds probes, a preStop hook and the
 	// environment variables GRACEFUL_SHUTDOWN_SEC (t1), GRACEFUL_PRESTOP_SEC (t2), GRACEFUL_TERMINATION_SEC (t3) and
 	// GRACEFUL_REQUEST_SEC (requestSeconds) to it, and to each other container and native sidecar (an init container with
-	// restartPolicy Always) that a Service port targets. With derivation version 1 (status.derivation.version) only the
-	// serving container gets them, without GRACEFUL_REQUEST_SEC.
+	// restartPolicy Always) that a Service port targets. With drain.mode Sidecar, GRACEFUL_SHUTDOWN_SEC is exitSeconds, and
+	// GRACEFUL_REQUEST_SEC is not set. With derivation version 1 (status.derivation.version) only the serving container gets
+	// them, without GRACEFUL_REQUEST_SEC.
 	// terminationGracePeriodSeconds and preStop.sleep must be left out here, because spec.timing decides them.
 	// +required
 	Template corev1.PodTemplateSpec `json:"template,omitzero"`
@@ -157,14 +158,14 @@ type TimingSpec struct {
 	// The longest request that the app must finish, in seconds. 1 to 86400, required. The operator derives t1 from it.
 	// It also derives the liveness probe's failureThreshold, so that the kubelet does not restart a server that is busy with
 	// such a request for up to 300 s; for more, set failureThreshold in the template. The app reads the time from
-	// GRACEFUL_REQUEST_SEC, from derivation version 2 on.
+	// GRACEFUL_REQUEST_SEC, from derivation version 2 on and with drain.mode Hook.
 	// +kubebuilder:validation:Minimum=1
 	// +required
 	RequestSeconds int32 `json:"requestSeconds,omitempty"`
 
 	// t1: the time that the app needs to shut down after SIGTERM, in seconds. At least requestSeconds, at most 86400.
 	// Default: requestSeconds + 5. The app reads it from GRACEFUL_SHUTDOWN_SEC. With drain.mode Sidecar: how long the sidecar
-	// waits for the requests in flight.
+	// waits for the requests in flight; the app does not get it.
 	// +optional
 	ShutdownSeconds *int32 `json:"shutdownSeconds,omitempty"`
 

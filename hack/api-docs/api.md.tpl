@@ -66,7 +66,7 @@ string
 
 {{- define "words" -}}
 {{ if eq .Type.Name "ObjectMeta" -}}
-As of any object; the owned objects have the same name. The annotation `apps.gracefulapp.dev/adopt: "true"` lets the app [adopt](how-to/adopt.md) objects without an owner; `apps.gracefulapp.dev/derivation: "N"` asks for a [derivation version](decisions/derivation-versions.md).
+As of any object; the owned objects have the same name. The annotation `apps.gracefulapp.dev/adopt: "true"` lets the app [adopt](how-to/adopt.md) objects without an owner; `apps.gracefulapp.dev/derivation: "N"` asks for a [derivation version](decisions/derivation-versions.md); `apps.gracefulapp.dev/drain-image` names [the image of the drain sidecar](how-to/any-server.md#update-the-sidecar).
 {{- else -}}
 {{ .Doc | replace "\n\n" "<br>" | replace "\n" " " | replace "|" "\\|" }}
 {{- end -}}

@@ -48,10 +48,10 @@ var checks = []check{
 	{
 		Rule: Rule{
 			Number: "4",
-			Rule:   "startup budget > S",
+			Rule:   "certain startup budget > S: initialDelay + period x (threshold - 1) of the startup probe",
 			Why:    "the kubelet would kill a container that starts slowly",
-			Instead: "a higher `failureThreshold`, or leave it out. The budget counts as initialDelay + period x (threshold - 1), because the first probe can " +
-				"happen at any moment of the first period",
+			Instead: "a higher `failureThreshold`, or leave it out. One period does not count, because the first probe can happen at any moment of the first " +
+				"period",
 		},
 		find: ofServingContainer(checkStartupBudget),
 	},
@@ -204,7 +204,7 @@ var checks = []check{
 	{
 		Rule: Rule{
 			Number:  "10",
-			Rule:    "`GRACEFUL_SHUTDOWN_SEC`, `GRACEFUL_PRESTOP_SEC`, `GRACEFUL_TERMINATION_SEC`, if the template sets them, are t1, t2 and t3",
+			Rule:    "`GRACEFUL_SHUTDOWN_SEC`, `GRACEFUL_PRESTOP_SEC`, `GRACEFUL_TERMINATION_SEC`, if the template sets them, are t1 (with a drain sidecar `exitSeconds`), t2 and t3",
 			Why:     "the app must use the times that the spec declares",
 			Instead: "change `spec.timing`, or leave the variable out",
 		},

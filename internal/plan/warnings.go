@@ -32,8 +32,8 @@ var warnings = []warningCheck{
 	{
 		Warning: Warning{
 			When:    "`drain.mode: Sidecar`",
-			Why:     "the app sees the pod's own address as the client's; clients that use the number of the app's port bypass the sidecar; it forwards HTTP only; a container with a hook of its own gets SIGTERM when that ends; an autoscaler by the pod's CPU counts the sidecar",
-			Instead: "read X-Forwarded-For, trusted from the pod's own address; open no path to local clients; use the port's name; an HTTP probe; leave the hook out; a metric of type ContainerResource",
+			Why:     "(1) the app sees the pod's own address as the client's; (2) clients that use the number of the app's port bypass the sidecar; (3) it forwards HTTP only; (4) a container with a hook of its own gets SIGTERM when that ends; (5) an autoscaler by the pod's CPU counts the sidecar",
+			Instead: "(1) read X-Forwarded-For, trusted from the pod's own address, and have no rule that allows a path for the server's own address only; (2) use the port's name; (3) an HTTP probe; (4) leave the hook out; (5) a metric of type ContainerResource",
 		},
 		find: warnDrainSidecar,
 	},
