@@ -60,6 +60,7 @@ func awaitCertificates(mgr ctrl.Manager, o options, mounted chan struct{}) error
 		return err
 	}
 	return rotator.AddRotator(mgr, &rotator.CertRotator{
+		ControllerName: o.webhookSecret, // unique in the process, as each test that runs a rotation needs it
 		SecretKey:      secret,
 		CertDir:        o.webhookCertDir,
 		CAName:         "gracefulapp-ca",

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"encoding/pem"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,7 +125,7 @@ func TestHealthzWaitsForTheRotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := parse(t, "--namespace=default", "--webhook-cert-dir="+t.TempDir(), "--webhook-configuration=validating-webhook-configuration",
-		"--metrics-bind-address=0", "--health-probe-bind-address="+probes.Addr().String())
+		"--webhook-secret="+strings.ToLower(rand.Text()), "--metrics-bind-address=0", "--health-probe-bind-address="+probes.Addr().String())
 	certificates := make(chan struct{})
 	mgr, err := ctrl.NewManager(config, managerOptions(o, certificates))
 	if err != nil {
