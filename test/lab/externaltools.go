@@ -22,27 +22,32 @@ import (
 const (
 	toolRounds = 3
 	// toolTime is the time for which the tools send. It is enough for toolRounds times 2 -> 5 -> 1 -> 3 replicas and a rollout.
-	toolTime = toolRounds * 120 * time.Second
+	toolTime = toolRounds * 150 * time.Second
 )
 
 // externalTool is a load generator of another project.
 type externalTool struct {
 	name string
-	// command returns the command line for a URL without a query.
-	command func(url string, seconds int) []string
+	// command returns the command line for a URL without a query. rate is a share of the full rate.
+	command func(url string, seconds int, rate float64) []string
 	// read returns the number of requests, and of those lost, from the tool's output.
 	read func(output string) (requests, lost int, err error)
 }
 
+// wrkRate is the highest number of requests per second from wrk at the full rate. wrk sends its next request at once, and has used all CPU time of two
+// cores (measured), so the server waits before it answers.
+const wrkRate, wrkConnections = 2500, 20
+
 func externalTools() []externalTool {
 	return []externalTool{
-		{name: "wrk, keep-alive", command: func(url string, seconds int) []string {
-			return []string{"wrk", "-t1", "-c20", fmt.Sprintf("-d%ds", seconds), "--timeout", "30s", url + "?seconds=0"}
+		{name: "wrk, keep-alive", command: func(url string, seconds int, rate float64) []string {
+			wait := wrkConnections / (wrkRate * rate)
+			return []string{"wrk", "-t1", fmt.Sprintf("-c%d", wrkConnections), fmt.Sprintf("-d%ds", seconds), "--timeout", "30s", fmt.Sprintf("%s?seconds=%.3f", url, wait)}
 		}, read: readWrk},
-		{name: "ab, 1 s each", command: func(url string, seconds int) []string {
+		{name: "ab, 1 s each", command: func(url string, seconds int, _ float64) []string {
 			return []string{"ab", "-q", "-r", "-l", "-c20", "-n1000000", "-s30", fmt.Sprintf("-t%d", seconds), url + "?seconds=1"}
 		}, read: readAb},
-		{name: "hey, keep-alive", command: func(url string, seconds int) []string {
+		{name: "hey, keep-alive", command: func(url string, seconds int, _ float64) []string {
 			return []string{"hey", "-c", "20", "-q", "5", "-t", "30", "-z", fmt.Sprintf("%ds", seconds), url + "?seconds=0"}
 		}, read: readHey},
 	}
@@ -61,7 +66,7 @@ func runExternalTools(ctx context.Context, r *round) error {
 			continue
 		}
 		for _, t := range externalTools() {
-			pod := r.toolPod(t.command("http://"+net.JoinHostPort(r.lab.addresses.services[w.name], "80")+"/", int(toolTime.Seconds())))
+			pod := r.toolPod(t.command("http://"+net.JoinHostPort(r.lab.addresses.services[w.name], "80")+"/", int(toolTime.Seconds()), r.lab.suite.pace))
 			if err := r.lab.testbed.Create(ctx, pod); err != nil {
 				return fmt.Errorf("starting %s: %w", t.name, err)
 			}
@@ -94,7 +99,7 @@ func runExternalTools(ctx context.Context, r *round) error {
 			return fmt.Errorf("%s on %s: %w in the output:\n%s", a.tool.name, a.workload.name, err, output)
 		}
 		r.extraRows[a.workload.name] = append(r.extraRows[a.workload.name], report.Row{
-			Client: a.tool.name, Promised: a.workload.drainAware,
+			Client: a.tool.name, Promised: a.workload.drainAware, ClosedLoop: true,
 			Count: load.Count{Requests: requests, Answered: requests - lost, Lost: lost},
 		})
 	}

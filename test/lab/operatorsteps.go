@@ -84,7 +84,7 @@ func killOperator(ctx context.Context, r *round) error {
 	for _, c := range []struct{ text, body string }{
 		{text: "scale to 5", body: replicasPatch(5)}, {text: "roll out", body: versionPatch(r.lab.version())}, {text: "scale to 1", body: replicasPatch(1)},
 	} {
-		events, err := r.startChange(ctx, c.text, func(w *workload) error { return w.patch(ctx, r.lab.testbed, c.body) })
+		events, err := r.startChange(ctx, c.text, atOnce, func(w *workload) error { return w.patch(ctx, r.lab.testbed, c.body) })
 		if err != nil {
 			return err
 		}
@@ -144,7 +144,7 @@ func scaleWithoutOperator(ctx context.Context, r *round) error {
 	if err := r.lab.patchOperator(ctx, replicasPatch(0)); err != nil {
 		return err
 	}
-	events, err := r.startChange(ctx, "scale to 5", func(w *workload) error { return w.scale(ctx, r.lab.testbed, 5) })
+	events, err := r.startChange(ctx, "scale to 5", atOnce, func(w *workload) error { return w.scale(ctx, r.lab.testbed, 5) })
 	if err == nil {
 		err = r.waitUnderLoad(ctx, 8*time.Second)
 	}
@@ -195,7 +195,7 @@ const admissionInterval = 100 * time.Millisecond
 
 func (r *round) startAdmissionClient(ctx context.Context) *admissionClient {
 	ctx, stop := context.WithCancel(ctx)
-	a := &admissionClient{stop: stop, row: report.Row{Client: "admission", Promised: true}}
+	a := &admissionClient{stop: stop, row: report.Row{Client: "admission", Promised: true, ClosedLoop: true}}
 	ledger := load.NewLedger()
 	a.running.Go(func() {
 		again := time.NewTicker(admissionInterval)

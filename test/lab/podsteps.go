@@ -81,10 +81,10 @@ func (r *round) evict(ctx context.Context, pod *corev1.Pod) error {
 	})
 }
 
-// drainLimit bounds the drain of a node with about twelve pods, each of which ends within seconds.
+// drainLimit bounds the eviction of a workload's pods from a node, each of which ends within seconds.
 const drainLimit = 5 * time.Minute
 
-// drainNodes drains one node after the other with the code of kubectl drain. It evicts only the pods of the workloads.
+// drainNodes drains one node after the other with the code of kubectl drain. It evicts only the pods of the workloads, one workload after the other.
 func drainNodes(ctx context.Context, r *round) error {
 	nodes, err := r.lab.testbed.Nodes(ctx)
 	if err != nil {
@@ -105,7 +105,7 @@ func (r *round) drainAndUncordon(ctx context.Context, node corev1.Node) error {
 	var out bytes.Buffer
 	helper := &drain.Helper{
 		Ctx: ctx, Client: r.lab.testbed.Kube, GracePeriodSeconds: -1, IgnoreAllDaemonSets: true, DeleteEmptyDirData: true,
-		Timeout: drainLimit, PodSelector: workloadLabel, EvictErrorRetryDelay: time.Second, Out: &out, ErrOut: &out,
+		Timeout: drainLimit, EvictErrorRetryDelay: time.Second, Out: &out, ErrOut: &out,
 	}
 	cordon := func(want bool) error { return drain.RunCordonOrUncordon(helper, &node, want) }
 	defer func() {
@@ -117,11 +117,15 @@ func (r *round) drainAndUncordon(ctx context.Context, node corev1.Node) error {
 	if err := cordon(true); err != nil {
 		return fmt.Errorf("cordon %s: %w", node.Name, err)
 	}
-	if err := r.change(ctx, "drain "+node.Name, func(*workload) error { return nil }); err != nil {
+	err := r.change(ctx, "drain "+node.Name, func(w *workload) error {
+		helper.PodSelector = workloadLabel + "=" + w.name
+		if err := drain.RunNodeDrain(helper, node.Name); err != nil {
+			return fmt.Errorf("%w\n%s", err, out.String())
+		}
+		return nil
+	})
+	if err != nil {
 		return err
-	}
-	if err := drain.RunNodeDrain(helper, node.Name); err != nil {
-		return fmt.Errorf("drain %s: %w\n%s", node.Name, err, out.String())
 	}
 	if err := cordon(false); err != nil {
 		return err

@@ -171,7 +171,7 @@ func (r *round) change(ctx context.Context, text string, do func(w *workload) er
 }
 
 func (r *round) changeSilently(ctx context.Context, text string, do func(w *workload) error) error {
-	events, err := r.startSilently(ctx, text, do)
+	events, err := r.startSilently(ctx, text, changeInterval, do)
 	if err != nil {
 		return err
 	}
@@ -184,24 +184,47 @@ func (r *round) changeSilently(ctx context.Context, text string, do func(w *work
 // changeInterval is the time between the changes of two workloads. If twenty pods started at once, they would take all CPU time of a small machine.
 const changeInterval = 3 * time.Second
 
-// startChange calls do for each workload and does not wait until they are settled. The GracefulApps are last, without an interval, so that a scenario that
-// then disturbs the operator does so during their change.
-func (r *round) startChange(ctx context.Context, text string, do func(w *workload) error) ([]*report.Event, error) {
-	r.lab.say("  %s", text)
-	return r.startSilently(ctx, text, do)
+// maxChangeIntervals bounds the time between the changes of two workloads while requests are late.
+const maxChangeIntervals = 5
+
+// waitBetweenChanges waits for an interval in which at most maxCalibrationLate of the requests were late, but at most for maxChangeIntervals. The
+// calibration starts no pods, so it does not show how many of them the machine can start at a time.
+func (r *round) waitBetweenChanges(ctx context.Context, interval time.Duration) error {
+	for range maxChangeIntervals {
+		before := r.traffic.total()
+		if err := r.waitUnderLoad(ctx, interval); err != nil {
+			return err
+		}
+		if interval == atOnce || onTime(before, r.traffic.total()) {
+			break
+		}
+	}
+	return nil
 }
 
-func (r *round) startSilently(ctx context.Context, text string, do func(w *workload) error) ([]*report.Event, error) {
+// atOnce is the interval between the changes of the GracefulApps in a scenario that disturbs the operator during their change.
+const atOnce = 0 * time.Second
+
+// startChange calls do for each workload and does not wait until they are settled. interval is the time between the changes of two GracefulApps.
+func (r *round) startChange(ctx context.Context, text string, interval time.Duration, do func(w *workload) error) ([]*report.Event, error) {
+	r.lab.say("  %s", text)
+	return r.startSilently(ctx, text, interval, do)
+}
+
+// startSilently calls do for each workload, the GracefulApps last. After a Deployment it waits for changeInterval or longer, after a GracefulApp for
+// interval or longer.
+func (r *round) startSilently(ctx context.Context, text string, interval time.Duration, do func(w *workload) error) ([]*report.Event, error) {
 	var events []*report.Event
 	for _, w := range slices.SortedStableFunc(slices.Values(r.lab.suite.workloads), managedLast) {
 		events = append(events, r.addEvent(w.name, text))
 		if err := do(w); err != nil {
 			return nil, fmt.Errorf("%s: %w", text, err)
 		}
+		wait := changeInterval
 		if w.managed {
-			continue
+			wait = interval
 		}
-		if err := r.waitUnderLoad(ctx, changeInterval); err != nil {
+		if err := r.waitBetweenChanges(ctx, wait); err != nil {
 			return nil, err
 		}
 	}

@@ -86,6 +86,7 @@ func scaleFourOne(ctx context.Context, r *round) error { return r.scaleTo(ctx, 4
 const (
 	flapCount       = 10
 	flapInterval    = 2 * time.Second // in addition to the intervals between the workloads
+	flapSpacing     = time.Second
 	maxFlapReplicas = 6
 )
 
@@ -94,7 +95,7 @@ func flap(ctx context.Context, r *round) error {
 	for range flapCount {
 		n := 1 + r.lab.random.IntN(maxFlapReplicas)
 		patch := func(w *workload) error { return w.patch(ctx, r.lab.testbed, replicasPatch(n)) }
-		if _, err := r.startChange(ctx, fmt.Sprintf("scale to %d", n), patch); err != nil {
+		if _, err := r.startChange(ctx, fmt.Sprintf("scale to %d", n), flapSpacing, patch); err != nil {
 			return err
 		}
 		if err := r.waitUnderLoad(ctx, flapInterval); err != nil {
@@ -120,7 +121,7 @@ func rollBack(ctx context.Context, r *round) error {
 		return err
 	}
 	next := r.lab.version()
-	if _, err := r.startChange(ctx, "roll out", func(w *workload) error { return w.patch(ctx, r.lab.testbed, versionPatch(next)) }); err != nil {
+	if _, err := r.startChange(ctx, "roll out", atOnce, func(w *workload) error { return w.patch(ctx, r.lab.testbed, versionPatch(next)) }); err != nil {
 		return err
 	}
 	halfway := time.Duration(r.scenario.profile.startSeconds)*time.Second + 5*time.Second

@@ -165,6 +165,8 @@ type Row struct {
 	Client string `json:"client"` // keep-alive
 	// Promised means that GracefulApp promises to lose no request of this client to this workload.
 	Promised bool `json:"promised,omitempty"`
+	// ClosedLoop means that the client sends its next request only after an answer, so none of its requests is late.
+	ClosedLoop bool `json:"closedLoop,omitempty"`
 	load.Count
 	Latency load.Latency `json:"latency"`
 	// ServerFinished counts the requests that the servers finished. FinishedButLost counts those of them that the client lost.
