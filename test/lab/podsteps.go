@@ -130,5 +130,7 @@ func (r *round) drainAndUncordon(ctx context.Context, node corev1.Node) error {
 	if err := cordon(false); err != nil {
 		return err
 	}
-	return r.change(ctx, "uncordon "+node.Name, func(*workload) error { return nil })
+	r.lab.say("  uncordon %s", node.Name)
+	r.addEvent("", "uncordon "+node.Name)
+	return r.traffic.failed()
 }
