@@ -17,7 +17,7 @@ func TestRequestsFitTwoCores(t *testing.T) {
 	} {
 		tools := 0
 		if name == "external tools" {
-			tools = 3 * len(externalTools()) // they send to the drain-aware app, the drain sidecar and the control
+			tools = 3 * len(externalTools(1)) // they send to the drain-aware app, the drain sidecar and the control
 		}
 		sum := cpuRequests(pods, tools)
 		if sum.Cmp(resource.MustParse("2")) > 0 {

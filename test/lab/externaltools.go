@@ -28,26 +28,27 @@ const (
 // externalTool is a load generator of another project.
 type externalTool struct {
 	name string
-	// command returns the command line for a URL without a query. rate is a share of the full rate.
-	command func(url string, seconds int, rate float64) []string
+	// command returns the command line for a URL without a query.
+	command func(url string, seconds int) []string
 	// read returns the number of requests, and of those lost, from the tool's output.
 	read func(output string) (requests, lost int, err error)
 }
 
-// wrkRate is the highest number of requests per second from wrk at the full rate. wrk sends its next request at once, and has used all CPU time of two
-// cores (measured), so the server waits before it answers.
+// wrkRate is the highest number of requests per second from wrk at the full rate. wrk has no limit of its own and used all CPU time of two cores
+// (measured), so the server waits before it answers.
 const wrkRate, wrkConnections = 2500, 20
 
-func externalTools() []externalTool {
+// externalTools returns the tools for a share of the full rate.
+func externalTools(rate float64) []externalTool {
+	wrkWait := wrkConnections / (wrkRate * rate)
 	return []externalTool{
-		{name: "wrk, keep-alive", command: func(url string, seconds int, rate float64) []string {
-			wait := wrkConnections / (wrkRate * rate)
-			return []string{"wrk", "-t1", fmt.Sprintf("-c%d", wrkConnections), fmt.Sprintf("-d%ds", seconds), "--timeout", "30s", fmt.Sprintf("%s?seconds=%.3f", url, wait)}
+		{name: "wrk, keep-alive", command: func(url string, seconds int) []string {
+			return []string{"wrk", "-t1", fmt.Sprintf("-c%d", wrkConnections), fmt.Sprintf("-d%ds", seconds), "--timeout", "30s", fmt.Sprintf("%s?seconds=%.3f", url, wrkWait)}
 		}, read: readWrk},
-		{name: "ab, 1 s each", command: func(url string, seconds int, _ float64) []string {
+		{name: "ab, 1 s each", command: func(url string, seconds int) []string {
 			return []string{"ab", "-q", "-r", "-l", "-c20", "-n1000000", "-s30", fmt.Sprintf("-t%d", seconds), url + "?seconds=1"}
 		}, read: readAb},
-		{name: "hey, keep-alive", command: func(url string, seconds int, _ float64) []string {
+		{name: "hey, keep-alive", command: func(url string, seconds int) []string {
 			return []string{"hey", "-c", "20", "-q", "5", "-t", "30", "-z", fmt.Sprintf("%ds", seconds), url + "?seconds=0"}
 		}, read: readHey},
 	}
@@ -65,8 +66,8 @@ func runExternalTools(ctx context.Context, r *round) error {
 		if !w.drainAware && !w.control {
 			continue
 		}
-		for _, t := range externalTools() {
-			pod := r.toolPod(t.command("http://"+net.JoinHostPort(r.lab.addresses.services[w.name], "80")+"/", int(toolTime.Seconds()), r.lab.suite.pace))
+		for _, t := range externalTools(r.lab.suite.pace) {
+			pod := r.toolPod(t.command("http://"+net.JoinHostPort(r.lab.addresses.services[w.name], "80")+"/", int(toolTime.Seconds())))
 			if err := r.lab.testbed.Create(ctx, pod); err != nil {
 				return fmt.Errorf("starting %s: %w", t.name, err)
 			}

@@ -15,8 +15,8 @@ import (
 // scenario.
 //
 // A request is late if its generator sends it more than load.LateAfter after it was due. A server cannot cause that: the generators have a loop for each
-// client and do not wait for responses. Clients that do wait are never late, so their requests do not count here. So the share of late requests shows whether the machine is fast enough for the load. No other figure can
-// turn a fault into "too busy".
+// client and do not wait for responses. So the share of late requests shows whether the machine is fast enough for the load. Clients that do wait are
+// never late, so their requests do not count. No other figure can turn a fault into "too busy".
 const maxSteadyLate = 0.05
 
 // overload returns whether the machine was too busy for a verdict, and the figures as a text. Pure.

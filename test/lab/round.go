@@ -202,7 +202,7 @@ func (r *round) waitBetweenChanges(ctx context.Context, interval time.Duration) 
 	return nil
 }
 
-// atOnce is the interval between the changes of the GracefulApps in a scenario that disturbs the operator during their change.
+// atOnce is the interval between the changes of the GracefulApps in a scenario whose next step must come during all of them.
 const atOnce = 0 * time.Second
 
 // startChange calls do for each workload and does not wait until they are settled. interval is the time between the changes of two GracefulApps.

@@ -86,7 +86,7 @@ func scaleFourOne(ctx context.Context, r *round) error { return r.scaleTo(ctx, 4
 const (
 	flapCount       = 10
 	flapInterval    = 2 * time.Second // in addition to the intervals between the workloads
-	flapSpacing     = time.Second
+	flapSpacing     = time.Second     // between two GracefulApps; with a longer one, a change would be settled before the next
 	maxFlapReplicas = 6
 )
 
