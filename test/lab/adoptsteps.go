@@ -161,20 +161,10 @@ func (r *round) adopted() []*workload {
 	return all
 }
 
-// forEachAdopted calls do for each adopted workload, with changeInterval in between.
+// forEachAdopted calls do for each adopted workload.
 func (r *round) forEachAdopted(ctx context.Context, text string, do func(w *workload) error) ([]*report.Event, error) {
-	var events []*report.Event
 	r.lab.say("  %s", text)
-	for _, w := range r.adopted() {
-		events = append(events, r.addEvent(w.name, text))
-		if err := do(w); err != nil {
-			return nil, fmt.Errorf("%s: %w", text, err)
-		}
-		if err := r.waitUnderLoad(ctx, changeInterval); err != nil {
-			return nil, err
-		}
-	}
-	return events, nil
+	return r.changeEach(ctx, r.adopted(), text, usualSpacing, do)
 }
 
 // awaitReady waits until each Deployment has the given number of Ready pods. It does not check the app, because a paused app is not Ready.

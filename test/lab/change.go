@@ -100,25 +100,31 @@ func (w *workload) template(ctx context.Context, t *testbed.Testbed) (corev1.Pod
 // settle waits until all workloads are settled, and stores in each workload's events when it was.
 func (l *lab) settle(ctx context.Context, p profile, events []*report.Event) error {
 	return l.testbed.WaitFor(ctx, "the workloads to settle", settleLimit, func(ctx context.Context) (testbed.Pending, error) {
-		var missing testbed.Pending
-		for _, w := range l.suite.workloads {
-			m, err := w.settled(ctx, l.testbed, p)
-			if err != nil {
-				return "", fmt.Errorf("%s: %w", w.name, err)
-			}
-			if m != testbed.Done {
-				missing = testbed.Pending(w.name + ": " + string(m))
-				continue
-			}
-			for _, e := range events {
-				if e.Workload == w.name && e.Settled.IsZero() {
-					e.Settled = time.Now()
-				}
+		missing, err := l.unsettled(ctx, p, events)
+		l.showProgress(string(missing))
+		return missing, err
+	})
+}
+
+// unsettled returns the reason why a workload is not settled, or testbed.Done. It stores the time in the events of settled workloads.
+func (l *lab) unsettled(ctx context.Context, p profile, events []*report.Event) (testbed.Pending, error) {
+	missing := testbed.Done
+	for _, w := range l.suite.workloads {
+		m, err := w.settled(ctx, l.testbed, p)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", w.name, err)
+		}
+		if m != testbed.Done {
+			missing = testbed.Pending(w.name + ": " + string(m))
+			continue
+		}
+		for _, e := range events {
+			if e.Workload == w.name && e.Settled.IsZero() {
+				e.Settled = time.Now()
 			}
 		}
-		l.showProgress(string(missing))
-		return missing, nil
-	})
+	}
+	return missing, nil
 }
 
 // deploy creates the workloads, or updates existing ones to the profile. Existing Services keep their addresses.

@@ -61,16 +61,9 @@ func scaleDownWithLateProxy(ctx context.Context, r *round) error {
 	return r.lab.settle(ctx, r.scenario.profile, events)
 }
 
-// scaleAtOnce scales all workloads without an interval. They must terminate while the proxy is stopped, and no pod starts.
+// scaleAtOnce scales down all workloads at once: they must terminate while the proxy is stopped. No pod starts.
 func (r *round) scaleAtOnce(ctx context.Context, replicas int) ([]*report.Event, error) {
 	text := fmt.Sprintf("scale to %d", replicas)
 	r.lab.say("  %s", text)
-	var events []*report.Event
-	for _, w := range r.lab.suite.workloads {
-		events = append(events, r.addEvent(w.name, text))
-		if err := w.patch(ctx, r.lab.testbed, replicasPatch(replicas)); err != nil {
-			return nil, fmt.Errorf("%s: %w", text, err)
-		}
-	}
-	return events, nil
+	return r.changeEach(ctx, r.lab.suite.workloads, text, atOnce, func(w *workload) error { return w.patch(ctx, r.lab.testbed, replicasPatch(replicas)) })
 }

@@ -86,7 +86,7 @@ func (r *round) prepare(ctx context.Context) error {
 	return r.lab.settle(ctx, r.scenario.profile, nil)
 }
 
-// maxStepRuns is the number of times that the steps are run until a request was lost wherever one must be.
+// maxStepRuns bounds the repetitions of the steps while a workload that must lose a request has lost none.
 const maxStepRuns = 3
 
 // runSteps runs the steps, with steady load before and after. If each client of the control or each step of the tutorial must lose a request, it repeats
@@ -171,7 +171,7 @@ func (r *round) change(ctx context.Context, text string, do func(w *workload) er
 }
 
 func (r *round) changeSilently(ctx context.Context, text string, do func(w *workload) error) error {
-	events, err := r.startSilently(ctx, text, changeInterval, do)
+	events, err := r.startSilently(ctx, text, usualSpacing, do)
 	if err != nil {
 		return err
 	}
@@ -181,65 +181,64 @@ func (r *round) changeSilently(ctx context.Context, text string, do func(w *work
 	return r.traffic.failed()
 }
 
-// changeInterval is the time between the changes of two workloads. If twenty pods started at once, they would take all CPU time of a small machine.
-const changeInterval = 3 * time.Second
+// spacing is the time between the changes of two workloads. After interval the next workload is changed, if at most maxCalibrationLate of the requests were
+// late in it, or if all workloads are settled. Otherwise another interval follows, until limit. The calibration starts no pods, so it does not show how many
+// of them the machine can start at a time.
+type spacing struct{ interval, limit time.Duration }
 
-// maxChangeIntervals bounds the time between the changes of two workloads while requests are late.
-const maxChangeIntervals = 5
+var (
+	// usualSpacing has a limit that is longer than a rollout of three pods. If twenty pods started at once, they would take all CPU time of a small machine.
+	usualSpacing = spacing{interval: 3 * time.Second, limit: time.Minute}
+	// atOnce is for a scenario whose next step must come before the change is settled.
+	atOnce = spacing{}
+)
 
-// waitBetweenChanges waits for an interval in which at most maxCalibrationLate of the requests were late, but at most for maxChangeIntervals. The
-// calibration starts no pods, so it does not show how many of them the machine can start at a time.
-func (r *round) waitBetweenChanges(ctx context.Context, interval time.Duration) error {
-	for range maxChangeIntervals {
+// waitBetweenChanges waits as s says. events are those of the change so far.
+func (r *round) waitBetweenChanges(ctx context.Context, s spacing, events []*report.Event) error {
+	for begin := time.Now(); ; {
 		before := r.traffic.total()
-		if err := r.waitUnderLoad(ctx, interval); err != nil {
+		if err := r.waitUnderLoad(ctx, s.interval); err != nil {
 			return err
 		}
-		if interval == atOnce || onTime(before, r.traffic.total()) {
-			break
+		if time.Since(begin) >= s.limit || onTime(before, r.traffic.total()) {
+			return nil
+		}
+		if missing, err := r.lab.unsettled(ctx, r.scenario.profile, events); err != nil || missing == testbed.Done {
+			return err
 		}
 	}
-	return nil
 }
 
-// atOnce is the interval between the changes of the GracefulApps in a scenario whose next step must come during all of them.
-const atOnce = 0 * time.Second
-
-// startChange calls do for each workload and does not wait until they are settled. interval is the time between the changes of two GracefulApps.
-func (r *round) startChange(ctx context.Context, text string, interval time.Duration, do func(w *workload) error) ([]*report.Event, error) {
+// startChange calls do for each workload and does not wait until they are settled. s is the spacing of the GracefulApps.
+func (r *round) startChange(ctx context.Context, text string, s spacing, do func(w *workload) error) ([]*report.Event, error) {
 	r.lab.say("  %s", text)
-	return r.startSilently(ctx, text, interval, do)
+	return r.startSilently(ctx, text, s, do)
 }
 
-// startSilently calls do for each workload, the GracefulApps last. After a Deployment it waits for changeInterval or longer, after a GracefulApp for
-// interval or longer.
-func (r *round) startSilently(ctx context.Context, text string, interval time.Duration, do func(w *workload) error) ([]*report.Event, error) {
+// startSilently calls do for each workload: first for the Deployments with the usual spacing, then for the GracefulApps with the spacing s.
+func (r *round) startSilently(ctx context.Context, text string, s spacing, do func(w *workload) error) ([]*report.Event, error) {
+	plain, managed := r.lab.suite.byKind()
+	events, err := r.changeEach(ctx, plain, text, usualSpacing, do)
+	if err != nil {
+		return nil, err
+	}
+	more, err := r.changeEach(ctx, managed, text, s, do)
+	return append(events, more...), err
+}
+
+// changeEach calls do for one workload after the other.
+func (r *round) changeEach(ctx context.Context, workloads []*workload, text string, s spacing, do func(w *workload) error) ([]*report.Event, error) {
 	var events []*report.Event
-	for _, w := range slices.SortedStableFunc(slices.Values(r.lab.suite.workloads), managedLast) {
+	for _, w := range workloads {
 		events = append(events, r.addEvent(w.name, text))
 		if err := do(w); err != nil {
 			return nil, fmt.Errorf("%s: %w", text, err)
 		}
-		wait := changeInterval
-		if w.managed {
-			wait = interval
-		}
-		if err := r.waitBetweenChanges(ctx, wait); err != nil {
+		if err := r.waitBetweenChanges(ctx, s, events); err != nil {
 			return nil, err
 		}
 	}
 	return events, nil
-}
-
-// managedLast sorts GracefulApps after plain Deployments.
-func managedLast(a, b *workload) int {
-	switch {
-	case a.managed == b.managed:
-		return 0
-	case a.managed:
-		return 1
-	}
-	return -1
 }
 
 // patch applies a merge patch to all workloads and waits until they are settled.

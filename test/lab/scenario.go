@@ -85,10 +85,12 @@ func scaleFourOne(ctx context.Context, r *round) error { return r.scaleTo(ctx, 4
 
 const (
 	flapCount       = 10
-	flapInterval    = 2 * time.Second // in addition to the intervals between the workloads
-	flapSpacing     = time.Second     // between two GracefulApps; with a longer one, a change would be settled before the next
+	flapInterval    = 2 * time.Second // in addition to the spacing of the workloads
 	maxFlapReplicas = 6
 )
+
+// flapSpacing is that of the GracefulApps. With a longer one, a change would be settled before the next.
+var flapSpacing = spacing{interval: time.Second, limit: 5 * time.Second}
 
 // flap changes the replicas again before the previous change is settled.
 func flap(ctx context.Context, r *round) error {
@@ -114,21 +116,24 @@ func rollOut(ctx context.Context, r *round) error {
 	return nil
 }
 
-// rollBack restores the old template when the first new pods serve.
+// rollBack restores the old template of each workload when its first new pod serves.
 func rollBack(ctx context.Context, r *round) error {
 	before := r.lab.version()
 	if err := r.patch(ctx, "roll out", versionPatch(before)); err != nil {
 		return err
 	}
 	next := r.lab.version()
-	if _, err := r.startChange(ctx, "roll out", atOnce, func(w *workload) error { return w.patch(ctx, r.lab.testbed, versionPatch(next)) }); err != nil {
-		return err
-	}
 	halfway := time.Duration(r.scenario.profile.startSeconds)*time.Second + 5*time.Second
-	if err := r.waitUnderLoad(ctx, halfway); err != nil {
-		return err
-	}
-	return r.patch(ctx, "roll back", versionPatch(before))
+	return r.change(ctx, "roll out, and roll back halfway", func(w *workload) error {
+		if err := w.patch(ctx, r.lab.testbed, versionPatch(next)); err != nil {
+			return err
+		}
+		if err := r.waitUnderLoad(ctx, halfway); err != nil {
+			return err
+		}
+		r.addEvent(w.name, "roll back")
+		return w.patch(ctx, r.lab.testbed, versionPatch(before))
+	})
 }
 
 // changeTiming changes spec.timing, for which the operator derives other numbers. The plain Deployments roll out at the same time.

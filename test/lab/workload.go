@@ -113,6 +113,18 @@ func (s suite) only(name string) suite {
 	return s
 }
 
+// byKind returns the Deployments and the GracefulApps of the suite.
+func (s suite) byKind() (plain, managed []*workload) {
+	for _, w := range s.workloads {
+		if w.managed {
+			managed = append(managed, w)
+		} else {
+			plain = append(plain, w)
+		}
+	}
+	return plain, managed
+}
+
 // drainAwareName is the name of the workload to which GracefulApp promises most.
 const drainAwareName = "aware"
 
