@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// pausedTime is the time for which the apps stay paused after their adoption, and thus the length of the control's outage.
+	// pausedTime is the time for which the apps stay paused after their adoption. The control's outage lasts at least as long.
 	pausedTime = 8 * time.Second
 	// adoptLimit bounds the wait for a write of the operator.
 	adoptLimit = time.Minute
@@ -164,7 +164,7 @@ func (r *round) adopted() []*workload {
 // forEachAdopted calls do for each adopted workload.
 func (r *round) forEachAdopted(ctx context.Context, text string, do func(w *workload) error) ([]*report.Event, error) {
 	r.lab.say("  %s", text)
-	return r.changeEach(ctx, r.adopted(), text, usualSpacing, do)
+	return r.changeEach(ctx, r.adopted(), text, do)
 }
 
 // awaitReady waits until each Deployment has the given number of Ready pods. It does not check the app, because a paused app is not Ready.

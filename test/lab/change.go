@@ -100,22 +100,25 @@ func (w *workload) template(ctx context.Context, t *testbed.Testbed) (corev1.Pod
 // settle waits until all workloads are settled, and stores in each workload's events when it was.
 func (l *lab) settle(ctx context.Context, p profile, events []*report.Event) error {
 	return l.testbed.WaitFor(ctx, "the workloads to settle", settleLimit, func(ctx context.Context) (testbed.Pending, error) {
-		missing, err := l.unsettled(ctx, p, events)
-		l.showProgress(string(missing))
-		return missing, err
+		unsettled, err := l.unsettled(ctx, p, l.suite.workloads, events)
+		if err != nil || len(unsettled) == 0 {
+			return testbed.Done, err
+		}
+		l.showProgress(string(unsettled[0]))
+		return unsettled[0], nil
 	})
 }
 
-// unsettled returns the reason why a workload is not settled, or testbed.Done. It stores the time in the events of settled workloads.
-func (l *lab) unsettled(ctx context.Context, p profile, events []*report.Event) (testbed.Pending, error) {
-	missing := testbed.Done
-	for _, w := range l.suite.workloads {
-		m, err := w.settled(ctx, l.testbed, p)
+// unsettled returns a reason for each of the workloads that is not settled. In the events of the others it stores the time.
+func (l *lab) unsettled(ctx context.Context, p profile, workloads []*workload, events []*report.Event) ([]testbed.Pending, error) {
+	var reasons []testbed.Pending
+	for _, w := range workloads {
+		reason, err := w.settled(ctx, l.testbed, p)
 		if err != nil {
-			return "", fmt.Errorf("%s: %w", w.name, err)
+			return nil, fmt.Errorf("%s: %w", w.name, err)
 		}
-		if m != testbed.Done {
-			missing = testbed.Pending(w.name + ": " + string(m))
+		if reason != testbed.Done {
+			reasons = append(reasons, testbed.Pending(w.name+": ")+reason)
 			continue
 		}
 		for _, e := range events {
@@ -124,7 +127,7 @@ func (l *lab) unsettled(ctx context.Context, p profile, events []*report.Event) 
 			}
 		}
 	}
-	return missing, nil
+	return reasons, nil
 }
 
 // deploy creates the workloads, or updates existing ones to the profile. Existing Services keep their addresses.

@@ -21,8 +21,8 @@ import (
 
 const (
 	toolRounds = 3
-	// toolTime is the time for which the tools send. It is enough for toolRounds times 2 -> 5 -> 1 -> 3 replicas and a rollout.
-	toolTime = toolRounds * 150 * time.Second
+	// toolTime is the time for which the tools send. It is enough for toolRounds times 2 -> 5 -> 1 -> 3 replicas and a rollout on a slow machine.
+	toolTime = toolRounds * 4 * time.Minute
 )
 
 // externalTool is a load generator of another project.
@@ -38,7 +38,7 @@ type externalTool struct {
 // (measured), so the server waits before it answers.
 const wrkRate, wrkConnections = 2500, 20
 
-// externalTools returns the tools for a share of the full rate.
+// externalTools returns the tools. rate is a share of wrk's full rate.
 func externalTools(rate float64) []externalTool {
 	wrkWait := wrkConnections / (wrkRate * rate)
 	return []externalTool{
@@ -62,6 +62,7 @@ func runExternalTools(ctx context.Context, r *round) error {
 		pod      *corev1.Pod
 	}
 	var all []toolRun
+	end := time.Now().Add(toolTime)
 	for _, w := range r.lab.suite.workloads {
 		if !w.drainAware && !w.control {
 			continue
@@ -90,6 +91,9 @@ func runExternalTools(ctx context.Context, r *round) error {
 			return err
 		}
 	}
+	if time.Now().After(end) {
+		return fmt.Errorf("the changes took longer than the tools sent requests, which is %s", toolTime)
+	}
 	for _, a := range all {
 		output, err := r.output(ctx, a.pod)
 		if err != nil {
@@ -107,7 +111,7 @@ func runExternalTools(ctx context.Context, r *round) error {
 	return nil
 }
 
-// toolPod returns the pod of a tool. It has a CPU limit, because the tools send as fast as they can.
+// toolPod returns the pod of a tool. It has a CPU limit, because the tools send more requests the faster they are answered.
 func (r *round) toolPod(command []string) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "tool-" + command[0] + "-"},

@@ -1,6 +1,17 @@
 package lab
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
+
+func TestWrkRateFollowsTheCalibration(t *testing.T) {
+	for rate, want := range map[float64]string{0.4: "http://svc/?seconds=0.020", 0.1: "http://svc/?seconds=0.080"} {
+		if got := externalTools(rate)[0].command("http://svc/", 60); !slices.Contains(got, want) {
+			t.Errorf("rate %g: got %q, want %s", rate, got, want)
+		}
+	}
+}
 
 func TestToolsOutputs(t *testing.T) {
 	tests := []struct {

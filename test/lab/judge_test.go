@@ -126,17 +126,6 @@ func TestJudgeTellsOverloadFromLoss(t *testing.T) {
 	}
 }
 
-func TestOnTime(t *testing.T) {
-	before := load.Count{Requests: 1000, Late: 500}
-	for after, want := range map[load.Count]bool{
-		{Requests: 1100, Late: 500}: true, {Requests: 1100, Late: 501}: true, {Requests: 1100, Late: 502}: false, before: false,
-	} {
-		if got := onTime(before, after); got != want {
-			t.Errorf("%+v: got %t, want %t", after, got, want)
-		}
-	}
-}
-
 // A client that waits for answers is never late. Its many requests must not hide that the others were.
 func TestLateShareLeavesOutClientsThatWait(t *testing.T) {
 	s := report.Scenario{Promised: true, Workloads: []report.Workload{{Name: "aware", Rows: []report.Row{
@@ -145,6 +134,16 @@ func TestLateShareLeavesOutClientsThatWait(t *testing.T) {
 	}}}}
 	if faults, tooBusy := judge(s); len(faults) > 0 || len(tooBusy) == 0 {
 		t.Errorf("faults %q, too busy %q; want too busy", faults, tooBusy)
+	}
+}
+
+func TestLossOfClientThatWaitsFails(t *testing.T) {
+	s := report.Scenario{Promised: true, Workloads: []report.Workload{{Name: "aware", Rows: []report.Row{
+		{Client: "new", Promised: true, Count: load.Count{Requests: 1000, Answered: 1000}},
+		{Client: "wrk", Promised: true, ClosedLoop: true, Count: load.Count{Requests: 1000, Answered: 999, Lost: 1}},
+	}}}}
+	if faults, tooBusy := judge(s); len(faults) == 0 || len(tooBusy) > 0 {
+		t.Errorf("faults %q, too busy %q; want a fault", faults, tooBusy)
 	}
 }
 

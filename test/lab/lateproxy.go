@@ -3,12 +3,10 @@ package lab
 import (
 	"context"
 	"errors"
-	"fmt"
 	"syscall"
 	"time"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
-	"github.com/gracefulapp/gracefulapp/test/lab/report"
 	"github.com/gracefulapp/gracefulapp/test/load"
 )
 
@@ -59,11 +57,4 @@ func scaleDownWithLateProxy(ctx context.Context, r *round) error {
 	}
 	r.addEvent("", "continue kube-proxy")
 	return r.lab.settle(ctx, r.scenario.profile, events)
-}
-
-// scaleAtOnce scales down all workloads at once: they must terminate while the proxy is stopped. No pod starts.
-func (r *round) scaleAtOnce(ctx context.Context, replicas int) ([]*report.Event, error) {
-	text := fmt.Sprintf("scale to %d", replicas)
-	r.lab.say("  %s", text)
-	return r.changeEach(ctx, r.lab.suite.workloads, text, atOnce, func(w *workload) error { return w.patch(ctx, r.lab.testbed, replicasPatch(replicas)) })
 }

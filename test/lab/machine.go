@@ -113,8 +113,8 @@ func (l *lab) findAddresses(ctx context.Context) error {
 
 // restartAPIServer kills the API server one second after a change. The embedded cluster starts it again.
 func restartAPIServer(ctx context.Context, r *round) error {
-	for _, n := range []int{5, 1} {
-		events, err := r.startChange(ctx, fmt.Sprintf("scale to %d", n), atOnce, func(w *workload) error { return w.patch(ctx, r.lab.testbed, replicasPatch(n)) })
+	for _, n := range []int{3, 1} {
+		events, err := r.changeAppsAtOnce(ctx, fmt.Sprintf("scale to %d", n), func(w *workload) error { return w.patch(ctx, r.lab.testbed, replicasPatch(n)) })
 		if err != nil {
 			return err
 		}

@@ -3,11 +3,13 @@ package lab
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -79,26 +81,24 @@ func (w *workload) awaitReplicas(ctx context.Context, t *testbed.Testbed, want i
 	})
 }
 
-// killOperator kills all pods of the operator directly after each of three changes.
+// killOperator kills all pods of the operator directly after each of three changes of each GracefulApp.
 func killOperator(ctx context.Context, r *round) error {
 	for _, c := range []struct{ text, body string }{
 		{text: "scale to 5", body: replicasPatch(5)}, {text: "roll out", body: versionPatch(r.lab.version())}, {text: "scale to 1", body: replicasPatch(1)},
 	} {
-		events, err := r.startChange(ctx, c.text, atOnce, func(w *workload) error { return w.patch(ctx, r.lab.testbed, c.body) })
+		err := r.change(ctx, c.text, func(w *workload) error {
+			if err := w.patch(ctx, r.lab.testbed, c.body); err != nil || !w.managed {
+				return err
+			}
+			r.addEvent("", "kill the operator")
+			err := r.lab.testbed.Kube.CoreV1().Pods(operatorNamespace).DeleteCollection(ctx,
+				metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}, metav1.ListOptions{LabelSelector: operatorSelector})
+			if err != nil {
+				return fmt.Errorf("killing the operator: %w", err)
+			}
+			return r.lab.operatorAvailable(ctx) // the next change needs the webhook
+		})
 		if err != nil {
-			return err
-		}
-		r.addEvent("", "kill the operator")
-		err = r.lab.testbed.Kube.CoreV1().Pods(operatorNamespace).DeleteCollection(ctx,
-			metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}, metav1.ListOptions{LabelSelector: operatorSelector})
-		if err != nil {
-			return fmt.Errorf("killing the operator: %w", err)
-		}
-		if err := r.lab.settle(ctx, r.scenario.profile, events); err != nil {
-			return err
-		}
-		// The next change needs the webhook.
-		if err := r.lab.operatorAvailable(ctx); err != nil {
 			return err
 		}
 	}
@@ -144,7 +144,7 @@ func scaleWithoutOperator(ctx context.Context, r *round) error {
 	if err := r.lab.patchOperator(ctx, replicasPatch(0)); err != nil {
 		return err
 	}
-	events, err := r.startChange(ctx, "scale to 5", atOnce, func(w *workload) error { return w.scale(ctx, r.lab.testbed, 5) })
+	events, err := r.changeAppsAtOnce(ctx, "scale to 3", func(w *workload) error { return w.scale(ctx, r.lab.testbed, 3) })
 	if err == nil {
 		err = r.waitUnderLoad(ctx, 8*time.Second)
 	}
@@ -169,6 +169,8 @@ func (l *lab) patchOperator(ctx context.Context, body string) error {
 	return nil
 }
 
+// operatorAvailable waits until all pods of the operator are available. It looks at the pods too: directly after they were killed, the status of the
+// Deployment still counts them.
 func (l *lab) operatorAvailable(ctx context.Context) error {
 	return l.testbed.WaitFor(ctx, "the operator", 3*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
 		d, err := l.testbed.Kube.AppsV1().Deployments(operatorNamespace).Get(ctx, operatorDeployment, metav1.GetOptions{})
@@ -179,8 +181,30 @@ func (l *lab) operatorAvailable(ctx context.Context) error {
 		if d.Status.ObservedGeneration < d.Generation || d.Status.UpdatedReplicas != want || d.Status.AvailableReplicas != want || d.Status.Replicas != want {
 			return testbed.Pending(fmt.Sprintf("%d of %d available", d.Status.AvailableReplicas, want)), nil
 		}
+		pods, err := l.testbed.Kube.CoreV1().Pods(operatorNamespace).List(ctx, metav1.ListOptions{LabelSelector: operatorSelector})
+		if err != nil {
+			return testbed.Pending(err.Error()), nil //nolint:nilerr // as above
+		}
+		if ready := countReady(pods.Items); ready != int(want) {
+			return testbed.Pending(fmt.Sprintf("%d of %d pods Ready", ready, want)), nil
+		}
 		return testbed.Done, nil
 	})
+}
+
+// countReady counts the Ready pods that are not terminating. Pure.
+func countReady(pods []corev1.Pod) int {
+	n := 0
+	for _, pod := range pods {
+		if pod.DeletionTimestamp == nil && slices.ContainsFunc(pod.Status.Conditions, isReady) {
+			n++
+		}
+	}
+	return n
+}
+
+func isReady(c corev1.PodCondition) bool {
+	return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 }
 
 // admissionClient sends dry-run patches of a spec continuously.

@@ -31,12 +31,6 @@ func overload(s report.Scenario) (figures string, busy bool) {
 	return figures, late > testbed.MaxLateShare || steady > maxSteadyLate
 }
 
-// onTime reports whether at most maxCalibrationLate of the requests between two counts were late. Generators that sent none get too little CPU time. Pure.
-func onTime(before, after load.Count) bool {
-	sent := load.Count{Requests: after.Requests - before.Requests, Late: after.Late - before.Late}
-	return sent.Requests > 0 && testbed.LateShare(sent) <= maxCalibrationLate
-}
-
 func sumOpenLoop(s report.Scenario) load.Count {
 	var sum load.Count
 	for _, w := range s.Workloads {

@@ -122,7 +122,7 @@ func (r *round) drainAndUncordon(ctx context.Context, node corev1.Node) error {
 		if err := drain.RunNodeDrain(helper, node.Name); err != nil {
 			return fmt.Errorf("%w\n%s", err, out.String())
 		}
-		return nil
+		return r.traffic.failed()
 	})
 	if err != nil {
 		return err

@@ -78,10 +78,7 @@ func (r *recorder) observe(ctx context.Context, pod *corev1.Pod) {
 		r.pods[pod.Name] = p
 	}
 	p.Node = pod.Spec.NodeName
-	ready := slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
-	})
-	if ready && p.Ready.IsZero() {
+	if slices.ContainsFunc(pod.Status.Conditions, isReady) && p.Ready.IsZero() {
 		p.Ready = now
 	}
 	if pod.DeletionTimestamp != nil && p.Deleted.IsZero() {

@@ -86,7 +86,7 @@ func (r *round) prepare(ctx context.Context) error {
 	return r.lab.settle(ctx, r.scenario.profile, nil)
 }
 
-// maxStepRuns bounds the repetitions of the steps while a workload that must lose a request has lost none.
+// maxStepRuns is how often the steps run at most, until each workload and client that must lose a request has lost one.
 const maxStepRuns = 3
 
 // runSteps runs the steps, with steady load before and after. If each client of the control or each step of the tutorial must lose a request, it repeats
@@ -171,7 +171,7 @@ func (r *round) change(ctx context.Context, text string, do func(w *workload) er
 }
 
 func (r *round) changeSilently(ctx context.Context, text string, do func(w *workload) error) error {
-	events, err := r.startSilently(ctx, text, usualSpacing, do)
+	events, err := r.changeEach(ctx, r.lab.suite.workloads, text, do)
 	if err != nil {
 		return err
 	}
@@ -181,64 +181,73 @@ func (r *round) changeSilently(ctx context.Context, text string, do func(w *work
 	return r.traffic.failed()
 }
 
-// spacing is the time between the changes of two workloads. After interval the next workload is changed, if at most maxCalibrationLate of the requests were
-// late in it, or if all workloads are settled. Otherwise another interval follows, until limit. The calibration starts no pods, so it does not show how many
-// of them the machine can start at a time.
-type spacing struct{ interval, limit time.Duration }
+// maxChanging is the number of workloads that may be unsettled at the same time. With four rollouts at once, two cores were overloaded and 17 % of the
+// requests late.
+const maxChanging = 2
 
-var (
-	// usualSpacing has a limit that is longer than a rollout of three pods. If twenty pods started at once, they would take all CPU time of a small machine.
-	usualSpacing = spacing{interval: 3 * time.Second, limit: time.Minute}
-	// atOnce is for a scenario whose next step must come before the change is settled.
-	atOnce = spacing{}
-)
-
-// waitBetweenChanges waits as s says. events are those of the change so far.
-func (r *round) waitBetweenChanges(ctx context.Context, s spacing, events []*report.Event) error {
-	for begin := time.Now(); ; {
-		before := r.traffic.total()
-		if err := r.waitUnderLoad(ctx, s.interval); err != nil {
-			return err
+// changeEach calls do for one workload after the other, each time when fewer than maxChanging of them are changing. It does not wait for the last ones.
+func (r *round) changeEach(ctx context.Context, workloads []*workload, text string, do func(w *workload) error) ([]*report.Event, error) {
+	var events []*report.Event
+	for i, w := range workloads {
+		if err := r.awaitTurn(ctx, workloads[:i], events); err != nil {
+			return nil, fmt.Errorf("%s: %w", text, err)
 		}
-		if time.Since(begin) >= s.limit || onTime(before, r.traffic.total()) {
-			return nil
-		}
-		if missing, err := r.lab.unsettled(ctx, r.scenario.profile, events); err != nil || missing == testbed.Done {
-			return err
+		events = append(events, r.addEvent(w.name, text))
+		if err := do(w); err != nil {
+			return nil, fmt.Errorf("%s: %w", text, err)
 		}
 	}
+	return events, nil
 }
 
-// startChange calls do for each workload and does not wait until they are settled. s is the spacing of the GracefulApps.
-func (r *round) startChange(ctx context.Context, text string, s spacing, do func(w *workload) error) ([]*report.Event, error) {
-	r.lab.say("  %s", text)
-	return r.startSilently(ctx, text, s, do)
+// awaitTurn waits until fewer than maxChanging of the workloads that were changed are unsettled.
+func (r *round) awaitTurn(ctx context.Context, changed []*workload, events []*report.Event) error {
+	return r.lab.testbed.WaitFor(ctx, "the workloads to settle", settleLimit, func(ctx context.Context) (testbed.Pending, error) {
+		r.watchLoad()
+		if err := r.traffic.failed(); err != nil {
+			return "", err
+		}
+		unsettled, err := r.lab.unsettled(ctx, r.scenario.profile, changed, events)
+		if err != nil || len(unsettled) < maxChanging {
+			return testbed.Done, err
+		}
+		r.lab.showProgress(string(unsettled[0]))
+		return unsettled[0], nil
+	})
 }
 
-// startSilently calls do for each workload: first for the Deployments with the usual spacing, then for the GracefulApps with the spacing s.
-func (r *round) startSilently(ctx context.Context, text string, s spacing, do func(w *workload) error) ([]*report.Event, error) {
-	plain, managed := r.lab.suite.byKind()
-	events, err := r.changeEach(ctx, plain, text, usualSpacing, do)
-	if err != nil {
-		return nil, err
-	}
-	more, err := r.changeEach(ctx, managed, text, s, do)
-	return append(events, more...), err
-}
-
-// changeEach calls do for one workload after the other.
-func (r *round) changeEach(ctx context.Context, workloads []*workload, text string, s spacing, do func(w *workload) error) ([]*report.Event, error) {
+// changeAtOnce calls do for all workloads, for a scenario whose next step must come in the middle of the change.
+func (r *round) changeAtOnce(workloads []*workload, text string, do func(w *workload) error) ([]*report.Event, error) {
 	var events []*report.Event
 	for _, w := range workloads {
 		events = append(events, r.addEvent(w.name, text))
 		if err := do(w); err != nil {
 			return nil, fmt.Errorf("%s: %w", text, err)
 		}
-		if err := r.waitBetweenChanges(ctx, s, events); err != nil {
-			return nil, err
-		}
 	}
 	return events, nil
+}
+
+// changeAppsAtOnce calls do for each Deployment and waits for them; then it calls do for all GracefulApps.
+func (r *round) changeAppsAtOnce(ctx context.Context, text string, do func(w *workload) error) ([]*report.Event, error) {
+	r.lab.say("  %s", text)
+	plain, managed := r.lab.suite.byKind()
+	events, err := r.changeEach(ctx, plain, text, do)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.awaitTurn(ctx, plain, events); err != nil {
+		return nil, fmt.Errorf("%s: %w", text, err)
+	}
+	more, err := r.changeAtOnce(managed, text, do)
+	return append(events, more...), err
+}
+
+// scaleAtOnce scales all workloads down at once. No pod starts.
+func (r *round) scaleAtOnce(ctx context.Context, replicas int) ([]*report.Event, error) {
+	text := fmt.Sprintf("scale to %d", replicas)
+	r.lab.say("  %s", text)
+	return r.changeAtOnce(r.lab.suite.workloads, text, func(w *workload) error { return w.patch(ctx, r.lab.testbed, replicasPatch(replicas)) })
 }
 
 // patch applies a merge patch to all workloads and waits until they are settled.
@@ -257,6 +266,9 @@ func (r *round) scaleTo(ctx context.Context, replicas ...int) error {
 
 func replicasPatch(n int) string { return fmt.Sprintf(`{"spec":{"replicas":%d}}`, n) }
 
+// versionAnnotation is on the pods. A new value rolls them out.
+const versionAnnotation = "lab.gracefulapp.dev/version"
+
 func versionPatch(version string) string {
-	return fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"lab.gracefulapp.dev/version":%q}}}}}`, version)
+	return fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{%q:%q}}}}}`, versionAnnotation, version)
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
 // scenario is a sequence of changes, such as a rollout, that is applied to all workloads.
@@ -85,24 +87,30 @@ func scaleFourOne(ctx context.Context, r *round) error { return r.scaleTo(ctx, 4
 
 const (
 	flapCount       = 10
-	flapInterval    = 2 * time.Second // in addition to the spacing of the workloads
+	flapInterval    = 4 * time.Second // shorter than the time until a change is settled
 	maxFlapReplicas = 6
 )
 
-// flapSpacing is that of the GracefulApps. With a longer one, a change would be settled before the next.
-var flapSpacing = spacing{interval: time.Second, limit: 5 * time.Second}
-
-// flap changes the replicas again before the previous change is settled.
+// flap changes the replicas of each workload again before its previous change is settled.
 func flap(ctx context.Context, r *round) error {
-	for range flapCount {
-		n := 1 + r.lab.random.IntN(maxFlapReplicas)
-		patch := func(w *workload) error { return w.patch(ctx, r.lab.testbed, replicasPatch(n)) }
-		if _, err := r.startChange(ctx, fmt.Sprintf("scale to %d", n), flapSpacing, patch); err != nil {
-			return err
+	replicas := make([]int, flapCount)
+	for i := range replicas {
+		replicas[i] = 1 + r.lab.random.IntN(maxFlapReplicas)
+	}
+	err := r.change(ctx, fmt.Sprintf("scale to %v, every %s", replicas, flapInterval), func(w *workload) error {
+		for _, n := range replicas {
+			r.addEvent(w.name, fmt.Sprintf("scale to %d", n))
+			if err := w.patch(ctx, r.lab.testbed, replicasPatch(n)); err != nil {
+				return err
+			}
+			if err := r.waitUnderLoad(ctx, flapInterval); err != nil {
+				return err
+			}
 		}
-		if err := r.waitUnderLoad(ctx, flapInterval); err != nil {
-			return err
-		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	return r.scaleTo(ctx, 3)
 }
@@ -116,19 +124,18 @@ func rollOut(ctx context.Context, r *round) error {
 	return nil
 }
 
-// rollBack restores the old template of each workload when its first new pod serves.
+// rollBack restores the old template of each workload in the middle of its rollout: a new pod serves, and the next one starts.
 func rollBack(ctx context.Context, r *round) error {
 	before := r.lab.version()
 	if err := r.patch(ctx, "roll out", versionPatch(before)); err != nil {
 		return err
 	}
 	next := r.lab.version()
-	halfway := time.Duration(r.scenario.profile.startSeconds)*time.Second + 5*time.Second
-	return r.change(ctx, "roll out, and roll back halfway", func(w *workload) error {
+	return r.change(ctx, "roll out, and roll back in the middle", func(w *workload) error {
 		if err := w.patch(ctx, r.lab.testbed, versionPatch(next)); err != nil {
 			return err
 		}
-		if err := r.waitUnderLoad(ctx, halfway); err != nil {
+		if err := r.awaitNewPods(ctx, w, next, r.scenario.replicas/2); err != nil {
 			return err
 		}
 		r.addEvent(w.name, "roll back")
@@ -136,7 +143,28 @@ func rollBack(ctx context.Context, r *round) error {
 	})
 }
 
-// changeTiming changes spec.timing, for which the operator derives other numbers. The plain Deployments roll out at the same time.
+// awaitNewPods waits until the workload has the given number of pods of a version.
+func (r *round) awaitNewPods(ctx context.Context, w *workload, version string, want int) error {
+	return r.lab.testbed.WaitFor(ctx, fmt.Sprintf("%d new pods of %s", want, w.name), settleLimit, func(ctx context.Context) (testbed.Pending, error) {
+		r.watchLoad()
+		if err := r.traffic.failed(); err != nil {
+			return "", err
+		}
+		pods, err := r.lab.pods(ctx, w.name)
+		found := 0
+		for _, pod := range pods {
+			if pod.Annotations[versionAnnotation] == version {
+				found++
+			}
+		}
+		if err != nil || found >= want {
+			return testbed.Done, err
+		}
+		return testbed.Pending(fmt.Sprintf("%d pods", found)), nil
+	})
+}
+
+// changeTiming changes spec.timing, for which the operator derives other numbers. The plain Deployments roll out too.
 func changeTiming(ctx context.Context, r *round) error {
 	defer func() { r.lab.deployed = "" }()
 	return r.change(ctx, "requestSeconds to 8", func(w *workload) error {

@@ -50,9 +50,6 @@ func (t *traffic) count(workload string) load.Count {
 	return t.fleet.Count(workload + "/")
 }
 
-// total returns the counts of all workloads so far.
-func (t *traffic) total() load.Count { return t.fleet.Count("") }
-
 // countClient returns the counts of one client of a workload so far.
 func (t *traffic) countClient(workload, client string) load.Count {
 	return t.fleet.Count(targetPrefix(workload, client))

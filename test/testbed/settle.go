@@ -34,6 +34,9 @@ func (t *Testbed) AppSettled(ctx context.Context, name string, generation int64)
 		}
 		return "", fmt.Errorf("GracefulApp %s is stalled: %s: %s", app.Name, stalled.Reason, stalled.Message)
 	}
+	if app.Spec.Paused != nil && *app.Spec.Paused { // never Ready while the paused template differs
+		return t.DeploymentSettled(ctx, name, 0, 0)
+	}
 	ready := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionReady)
 	if ready == nil || ready.Status != metav1.ConditionTrue {
 		return Pending(fmt.Sprintf("GracefulApp is not Ready: %s", messageOf(ready))), nil
