@@ -45,7 +45,7 @@ func adoptAutoscaled(ctx context.Context, r *round) error {
 		return err
 	}
 	defer func() { _ = watched.end() }()
-	events, err := r.adopt(ctx, fmt.Sprintf("adopt with %d replicas", manifestReplicas), func(app *v1alpha1.GracefulApp) {
+	err = r.adopt(ctx, fmt.Sprintf("adopt with %d replicas", manifestReplicas), func(app *v1alpha1.GracefulApp) {
 		app.Spec.Replicas = new(int32(manifestReplicas))
 	})
 	if err != nil {
@@ -60,7 +60,7 @@ func adoptAutoscaled(ctx context.Context, r *round) error {
 	if err := r.retargetAutoscaler(ctx, w); err != nil {
 		return err
 	}
-	if err := r.endAdoption(ctx, events); err != nil {
+	if err := r.endAdoption(ctx); err != nil {
 		return err
 	}
 	if err := r.waitUnderLoad(ctx, 2*autoscalerPeriod); err != nil {

@@ -31,7 +31,7 @@ func adoptAndPrune(ctx context.Context, r *round) error {
 	if err := r.waitUnderLoad(ctx, steadyTime); err != nil {
 		return err
 	}
-	return r.lab.settle(ctx, r.scenario.profile, nil)
+	return r.settle(ctx)
 }
 
 // prunedObjects returns the objects of a workload that its old manifests had.

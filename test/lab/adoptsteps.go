@@ -16,7 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
-	"github.com/gracefulapp/gracefulapp/test/lab/report"
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
@@ -37,11 +36,10 @@ func adoptRunning(ctx context.Context, r *round) error {
 }
 
 func (r *round) adoptAndRollOut(ctx context.Context) error {
-	events, err := r.adopt(ctx, "adopt", func(*v1alpha1.GracefulApp) {})
-	if err != nil {
+	if err := r.adopt(ctx, "adopt", func(*v1alpha1.GracefulApp) {}); err != nil {
 		return err
 	}
-	return r.endAdoption(ctx, events)
+	return r.endAdoption(ctx)
 }
 
 // adoptPaused follows the steps of docs/how-to/adopt.md.
@@ -55,17 +53,16 @@ func adoptPaused(ctx context.Context, r *round) error {
 		return err
 	}
 	n := r.scenario.replicas + 1
-	if _, err := r.forEachAdopted(ctx, fmt.Sprintf("scale to %d", n), func(w *workload) error { return w.patch(ctx, r.lab.testbed, replicasPatch(n)) }); err != nil {
+	if err := r.changeAdopted(ctx, fmt.Sprintf("scale to %d", n), func(w *workload) error { return w.patch(ctx, r.lab.testbed, replicasPatch(n)) }); err != nil {
 		return err
 	}
-	if err := r.awaitReady(ctx, n); err != nil {
+	if err := r.settle(ctx); err != nil {
 		return err
 	}
-	events, err := r.forEachAdopted(ctx, "roll out", func(w *workload) error { return w.patch(ctx, r.lab.testbed, `{"spec":{"paused":false}}`) })
-	if err != nil {
+	if err := r.changeAdopted(ctx, "roll out", func(w *workload) error { return w.patch(ctx, r.lab.testbed, `{"spec":{"paused":false}}`) }); err != nil {
 		return err
 	}
-	return r.endAdoption(ctx, events)
+	return r.endAdoption(ctx)
 }
 
 func (r *round) adoptWithoutRestart(ctx context.Context) error {
@@ -73,7 +70,7 @@ func (r *round) adoptWithoutRestart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := r.adopt(ctx, "adopt, paused", func(app *v1alpha1.GracefulApp) { app.Spec.Paused = new(true) }); err != nil {
+	if err := r.adopt(ctx, "adopt, paused", func(app *v1alpha1.GracefulApp) { app.Spec.Paused = new(true) }); err != nil {
 		return err
 	}
 	if err := r.waitUnderLoad(ctx, pausedTime); err != nil {
@@ -87,8 +84,8 @@ func (r *round) adoptWithoutRestart(ctx context.Context) error {
 }
 
 // adopt creates the GracefulApps and waits until they control the Deployments and Services.
-func (r *round) adopt(ctx context.Context, text string, change func(*v1alpha1.GracefulApp)) ([]*report.Event, error) {
-	events, err := r.forEachAdopted(ctx, text, func(w *workload) error {
+func (r *round) adopt(ctx context.Context, text string, change func(*v1alpha1.GracefulApp)) error {
+	err := r.changeAdopted(ctx, text, func(w *workload) error {
 		app := w.app(w, r.scenario.profile, r.lab.options.workloadImage)
 		change(app)
 		if err := r.lab.testbed.Create(ctx, app); err != nil {
@@ -98,9 +95,9 @@ func (r *round) adopt(ctx context.Context, text string, change func(*v1alpha1.Gr
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return events, r.lab.testbed.WaitFor(ctx, "the adoption", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
+	return r.waitFor(ctx, "the adoption", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
 		for _, w := range r.adopted() {
 			for _, object := range []client.Object{&corev1.Service{}, &appsv1.Deployment{}} {
 				if err := r.lab.testbed.Get(ctx, client.ObjectKey{Name: w.name}, object); err != nil {
@@ -116,11 +113,11 @@ func (r *round) adopt(ctx context.Context, text string, change func(*v1alpha1.Gr
 }
 
 // endAdoption waits for the rollout and for the Services to target the named ports. Then it removes the adopt annotation.
-func (r *round) endAdoption(ctx context.Context, events []*report.Event) error {
-	if err := r.lab.settle(ctx, r.scenario.profile, events); err != nil {
+func (r *round) endAdoption(ctx context.Context) error {
+	if err := r.settle(ctx); err != nil {
 		return err
 	}
-	err := r.lab.testbed.WaitFor(ctx, "the Services to target named ports", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
+	err := r.waitFor(ctx, "the Services to target named ports", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
 		for _, w := range r.adopted() {
 			var s corev1.Service
 			if err := r.lab.testbed.Get(ctx, client.ObjectKey{Name: w.name}, &s); err != nil {
@@ -136,10 +133,10 @@ func (r *round) endAdoption(ctx context.Context, events []*report.Event) error {
 		return err
 	}
 	remove := fmt.Sprintf(`{"metadata":{"annotations":{%q:null}}}`, v1alpha1.AnnotationAdopt)
-	if _, err := r.forEachAdopted(ctx, "remove the annotation", func(w *workload) error { return w.patch(ctx, r.lab.testbed, remove) }); err != nil {
+	if err := r.changeAdopted(ctx, "remove the annotation", func(w *workload) error { return w.patch(ctx, r.lab.testbed, remove) }); err != nil {
 		return err
 	}
-	return r.lab.settle(ctx, r.scenario.profile, nil)
+	return r.settle(ctx)
 }
 
 func targetsOfService(s corev1.Service) []string {
@@ -161,26 +158,10 @@ func (r *round) adopted() []*workload {
 	return all
 }
 
-// forEachAdopted calls do for each adopted workload.
-func (r *round) forEachAdopted(ctx context.Context, text string, do func(w *workload) error) ([]*report.Event, error) {
+// changeAdopted is changeEach for the adopted workloads.
+func (r *round) changeAdopted(ctx context.Context, text string, do func(w *workload) error) error {
 	r.lab.say("  %s", text)
 	return r.changeEach(ctx, r.adopted(), text, do)
-}
-
-// awaitReady waits until each Deployment has the given number of Ready pods. It does not check the app, because a paused app is not Ready.
-func (r *round) awaitReady(ctx context.Context, want int) error {
-	return r.lab.testbed.WaitFor(ctx, fmt.Sprintf("%d Ready pods in each Deployment", want), settleLimit, func(ctx context.Context) (testbed.Pending, error) {
-		for _, w := range r.adopted() {
-			var d appsv1.Deployment
-			if err := r.lab.testbed.Get(ctx, client.ObjectKey{Name: w.name}, &d); err != nil {
-				return "", err
-			}
-			if d.Status.ObservedGeneration < d.Generation || int(d.Status.ReadyReplicas) != want {
-				return testbed.Pending(fmt.Sprintf("%s has %d of %d", w.name, d.Status.ReadyReplicas, want)), nil
-			}
-		}
-		return testbed.Done, nil
-	})
 }
 
 func (r *round) podNames(ctx context.Context) ([]string, error) {

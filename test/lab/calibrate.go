@@ -68,7 +68,7 @@ func triesOf(rate float64, seen []report.CalibrationStep) int {
 func (l *lab) calibrate(ctx context.Context) (report.Calibration, error) {
 	var c report.Calibration
 	limit := l.suite.pace
-	if err := l.settle(ctx, l.suite.profile, nil); err != nil {
+	if err := l.settle(ctx, l.suite.profile); err != nil {
 		return c, fmt.Errorf("before the calibration: %w", err)
 	}
 	l.say("calibration: at most %.0f %% of the requests may be late", 100*maxCalibrationLate)

@@ -15,7 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
-	"github.com/gracefulapp/gracefulapp/test/lab/report"
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
@@ -97,37 +96,29 @@ func (w *workload) template(ctx context.Context, t *testbed.Testbed) (corev1.Pod
 	return d.Spec.Template, err
 }
 
-// settle waits until all workloads are settled, and stores in each workload's events when it was.
-func (l *lab) settle(ctx context.Context, p profile, events []*report.Event) error {
+// settle waits until all workloads are settled.
+func (l *lab) settle(ctx context.Context, p profile) error {
 	return l.testbed.WaitFor(ctx, "the workloads to settle", settleLimit, func(ctx context.Context) (testbed.Pending, error) {
-		unsettled, err := l.unsettled(ctx, p, l.suite.workloads, events)
-		if err != nil || len(unsettled) == 0 {
-			return testbed.Done, err
-		}
-		l.showProgress(string(unsettled[0]))
-		return unsettled[0], nil
+		_, missing, err := l.settled(ctx, p, l.suite.workloads)
+		l.showProgress(string(missing))
+		return missing, err
 	})
 }
 
-// unsettled returns a reason for each of the workloads that is not settled. In the events of the others it stores the time.
-func (l *lab) unsettled(ctx context.Context, p profile, workloads []*workload, events []*report.Event) ([]testbed.Pending, error) {
-	var reasons []testbed.Pending
+// settled returns the workloads that are settled, and the reason why one of the others is not.
+func (l *lab) settled(ctx context.Context, p profile, workloads []*workload) (settled []*workload, missing testbed.Pending, err error) {
 	for _, w := range workloads {
-		reason, err := w.settled(ctx, l.testbed, p)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", w.name, err)
-		}
-		if reason != testbed.Done {
-			reasons = append(reasons, testbed.Pending(w.name+": ")+reason)
-			continue
-		}
-		for _, e := range events {
-			if e.Workload == w.name && e.Settled.IsZero() {
-				e.Settled = time.Now()
-			}
+		m, err := w.settled(ctx, l.testbed, p)
+		switch {
+		case err != nil:
+			return nil, "", fmt.Errorf("%s: %w", w.name, err)
+		case m == testbed.Done:
+			settled = append(settled, w)
+		default:
+			missing = testbed.Pending(w.name+": ") + m
 		}
 	}
-	return reasons, nil
+	return settled, missing, nil
 }
 
 // deploy creates the workloads, or updates existing ones to the profile. Existing Services keep their addresses.

@@ -7,7 +7,7 @@
 //	tutorial.go              the steps of docs/tutorial.md
 //	workload.go, clients.go  the workloads and the clients
 //	demo.go                  the scenario of `make demo`
-//	round.go                 runs one scenario
+//	round.go, pace.go        run one scenario, and change one workload after the other
 //	recorder.go              records the pods and the servers' logs
 //	attribute.go, judge.go   find the cause of a loss, and decide whether a scenario passed; pure
 package lab

@@ -90,9 +90,9 @@ func runExternalTools(ctx context.Context, r *round) error {
 		if err := r.patch(ctx, "roll out", versionPatch(r.lab.version())); err != nil {
 			return err
 		}
-	}
-	if time.Now().After(end) {
-		return fmt.Errorf("the changes took longer than the tools sent requests, which is %s", toolTime)
+		if time.Now().After(end) {
+			return fmt.Errorf("the tools send requests for %s only, and the changes took longer", toolTime)
+		}
 	}
 	for _, a := range all {
 		output, err := r.output(ctx, a.pod)

@@ -48,7 +48,7 @@ func scaleDownWithLateProxy(ctx context.Context, r *round) error {
 		return err
 	}
 	r.addEvent("", "stop kube-proxy")
-	events, err := r.scaleAtOnce(ctx, 1)
+	err := r.scaleDownAtOnce(ctx, 1)
 	if err == nil {
 		err = r.waitUnderLoad(ctx, proxyStopTime)
 	}
@@ -56,5 +56,5 @@ func scaleDownWithLateProxy(ctx context.Context, r *round) error {
 		return err
 	}
 	r.addEvent("", "continue kube-proxy")
-	return r.lab.settle(ctx, r.scenario.profile, events)
+	return r.settle(ctx)
 }

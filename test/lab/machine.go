@@ -111,10 +111,10 @@ func (l *lab) findAddresses(ctx context.Context) error {
 	return nil
 }
 
-// restartAPIServer kills the API server one second after a change. The embedded cluster starts it again.
+// restartAPIServer kills the API server one second after a change, while one pod of each app starts or two end. The embedded cluster starts it again.
 func restartAPIServer(ctx context.Context, r *round) error {
 	for _, n := range []int{3, 1} {
-		events, err := r.changeAppsAtOnce(ctx, fmt.Sprintf("scale to %d", n), func(w *workload) error { return w.patch(ctx, r.lab.testbed, replicasPatch(n)) })
+		err := r.changeAppsAtOnce(ctx, fmt.Sprintf("scale to %d", n), func(w *workload) error { return w.patch(ctx, r.lab.testbed, replicasPatch(n)) })
 		if err != nil {
 			return err
 		}
@@ -126,10 +126,10 @@ func restartAPIServer(ctx context.Context, r *round) error {
 		if err := r.lab.signalComponent(ctx, "kube-apiserver", syscall.SIGKILL); err != nil {
 			return err
 		}
-		if err := r.lab.settle(ctx, r.scenario.profile, events); err != nil {
+		if err := r.settle(ctx); err != nil {
 			return err
 		}
-		if err := r.lab.operatorAvailable(ctx); err != nil {
+		if err := r.awaitOperator(ctx); err != nil {
 			return err
 		}
 	}

@@ -86,7 +86,10 @@ func killOperator(ctx context.Context, r *round) error {
 	for _, c := range []struct{ text, body string }{
 		{text: "scale to 5", body: replicasPatch(5)}, {text: "roll out", body: versionPatch(r.lab.version())}, {text: "scale to 1", body: replicasPatch(1)},
 	} {
-		err := r.change(ctx, c.text, func(w *workload) error {
+		r.lab.say("  %s", c.text)
+		// The next workload is changed when this one is settled, because only then a pod of the operator leads again.
+		err := r.changeAlone(ctx, func(w *workload) error {
+			r.addEvent(w.name, c.text)
 			if err := w.patch(ctx, r.lab.testbed, c.body); err != nil || !w.managed {
 				return err
 			}
@@ -96,10 +99,10 @@ func killOperator(ctx context.Context, r *round) error {
 			if err != nil {
 				return fmt.Errorf("killing the operator: %w", err)
 			}
-			return r.lab.operatorAvailable(ctx) // the next change needs the webhook
+			return r.awaitOperator(ctx) // the next change needs the webhook
 		})
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", c.text, err)
 		}
 	}
 	return nil
@@ -116,7 +119,7 @@ func rollOperator(ctx context.Context, r *round) error {
 			if err := r.lab.patchOperator(ctx, versionPatch(r.lab.version())); err != nil {
 				return err
 			}
-			if err := r.lab.operatorAvailable(ctx); err != nil {
+			if err := r.awaitOperator(ctx); err != nil {
 				return err
 			}
 			e.Settled = time.Now()
@@ -130,7 +133,7 @@ func rollOperator(ctx context.Context, r *round) error {
 	return err
 }
 
-// scaleWithoutOperator scales the apps while the operator has no pod. The operator scales the Deployments when it runs again.
+// scaleWithoutOperator scales the apps while the operator has no pod. The operator scales all Deployments when it runs again; one pod each starts.
 func scaleWithoutOperator(ctx context.Context, r *round) error {
 	r.lab.say("  scale the operator to 0")
 	r.addEvent("", "scale the operator to 0")
@@ -139,12 +142,15 @@ func scaleWithoutOperator(ctx context.Context, r *round) error {
 		if err := r.lab.patchOperator(ctx, replicasPatch(operatorReplicas)); err != nil {
 			return err
 		}
-		return r.lab.operatorAvailable(ctx)
+		return r.awaitOperator(ctx)
 	}
-	if err := r.lab.patchOperator(ctx, replicasPatch(0)); err != nil {
-		return err
+	err := r.lab.patchOperator(ctx, replicasPatch(0))
+	if err == nil {
+		err = r.awaitOperator(ctx)
 	}
-	events, err := r.changeAppsAtOnce(ctx, "scale to 3", func(w *workload) error { return w.scale(ctx, r.lab.testbed, 3) })
+	if err == nil {
+		err = r.changeAppsAtOnce(ctx, "scale to 3", func(w *workload) error { return w.scale(ctx, r.lab.testbed, 3) })
+	}
 	if err == nil {
 		err = r.waitUnderLoad(ctx, 8*time.Second)
 	}
@@ -154,7 +160,7 @@ func scaleWithoutOperator(ctx context.Context, r *round) error {
 	if err != nil {
 		return err
 	}
-	if err := r.lab.settle(ctx, r.scenario.profile, events); err != nil {
+	if err := r.settle(ctx); err != nil {
 		return err
 	}
 	return r.scaleTo(ctx, 1)
@@ -169,24 +175,24 @@ func (l *lab) patchOperator(ctx context.Context, body string) error {
 	return nil
 }
 
-// operatorAvailable waits until all pods of the operator are available. It looks at the pods too: directly after they were killed, the status of the
-// Deployment still counts them.
-func (l *lab) operatorAvailable(ctx context.Context) error {
-	return l.testbed.WaitFor(ctx, "the operator", 3*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
-		d, err := l.testbed.Kube.AppsV1().Deployments(operatorNamespace).Get(ctx, operatorDeployment, metav1.GetOptions{})
+// awaitOperator waits until all pods of the operator are available, or gone if it has no replicas. It looks at the pods too: directly after they were
+// killed, the status of the Deployment still counts them.
+func (r *round) awaitOperator(ctx context.Context) error {
+	return r.waitFor(ctx, "the operator", 3*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
+		d, err := r.lab.testbed.Kube.AppsV1().Deployments(operatorNamespace).Get(ctx, operatorDeployment, metav1.GetOptions{})
 		if err != nil {
 			return testbed.Pending(err.Error()), nil //nolint:nilerr // the scenario may have killed the API server
 		}
-		want := *d.Spec.Replicas
-		if d.Status.ObservedGeneration < d.Generation || d.Status.UpdatedReplicas != want || d.Status.AvailableReplicas != want || d.Status.Replicas != want {
-			return testbed.Pending(fmt.Sprintf("%d of %d available", d.Status.AvailableReplicas, want)), nil
-		}
-		pods, err := l.testbed.Kube.CoreV1().Pods(operatorNamespace).List(ctx, metav1.ListOptions{LabelSelector: operatorSelector})
+		pods, err := r.lab.testbed.Kube.CoreV1().Pods(operatorNamespace).List(ctx, metav1.ListOptions{LabelSelector: operatorSelector})
 		if err != nil {
 			return testbed.Pending(err.Error()), nil //nolint:nilerr // as above
 		}
-		if ready := countReady(pods.Items); ready != int(want) {
-			return testbed.Pending(fmt.Sprintf("%d of %d pods Ready", ready, want)), nil
+		want, ready := *d.Spec.Replicas, int32(countReady(pods.Items))
+		if d.Status.ObservedGeneration < d.Generation || d.Status.UpdatedReplicas != want || d.Status.AvailableReplicas != want || d.Status.Replicas != want || ready != want {
+			return testbed.Pending(fmt.Sprintf("%d of %d pods available, %d Ready", d.Status.AvailableReplicas, want, ready)), nil
+		}
+		if want == 0 && len(pods.Items) > 0 {
+			return testbed.Pending(fmt.Sprintf("%d pods are terminating", len(pods.Items))), nil
 		}
 		return testbed.Done, nil
 	})

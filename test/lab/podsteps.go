@@ -34,20 +34,36 @@ func evictPods(ctx context.Context, r *round) error {
 	return r.onePodEach(ctx, "evict a pod", r.scenario.replicas, func(pod *corev1.Pod) error { return r.evict(ctx, pod) })
 }
 
-func (r *round) onePodEach(ctx context.Context, text string, times int, do func(*corev1.Pod) error) error {
+// onePodEach calls end, which deletes or evicts a pod, for one pod of each workload.
+func (r *round) onePodEach(ctx context.Context, text string, times int, end func(*corev1.Pod) error) error {
 	for range times {
 		err := r.change(ctx, text, func(w *workload) error {
 			pod, err := r.oldest(ctx, w)
 			if err != nil {
 				return err
 			}
-			return do(pod)
+			if err := end(pod); err != nil {
+				return err
+			}
+			return r.awaitTermination(ctx, pod)
 		})
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// awaitTermination waits until the cache knows that the pod is terminating or gone. Before that, the workload looks settled.
+func (r *round) awaitTermination(ctx context.Context, pod *corev1.Pod) error {
+	return r.waitFor(ctx, pod.Name+" to terminate", time.Minute, func(ctx context.Context) (testbed.Pending, error) {
+		var now corev1.Pod
+		err := r.lab.testbed.Get(ctx, client.ObjectKeyFromObject(pod), &now)
+		if err != nil || now.DeletionTimestamp != nil {
+			return testbed.Done, client.IgnoreNotFound(err)
+		}
+		return "the cache has an older version", nil
+	})
 }
 
 func (r *round) oldest(ctx context.Context, w *workload) (*corev1.Pod, error) {
@@ -72,7 +88,7 @@ const evictLimit = 2 * time.Minute
 
 func (r *round) evict(ctx context.Context, pod *corev1.Pod) error {
 	eviction := &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name}}
-	return r.lab.testbed.WaitFor(ctx, "the eviction of "+pod.Name, evictLimit, func(ctx context.Context) (testbed.Pending, error) {
+	return r.waitFor(ctx, "the eviction of "+pod.Name, evictLimit, func(ctx context.Context) (testbed.Pending, error) {
 		err := r.lab.testbed.Kube.PolicyV1().Evictions(pod.Namespace).Evict(ctx, eviction)
 		if apierrors.IsTooManyRequests(err) {
 			return "its disruption budget forbids the eviction", nil

@@ -19,7 +19,7 @@ const proxyStatusPort = 8080
 
 // startProxies starts the proxies for which there are images, as examples of an ingress, and waits until they serve.
 func (l *lab) startProxies(ctx context.Context) error {
-	if err := l.settle(ctx, l.suite.profile, nil); err != nil { // the proxies resolve the Services' names when they start
+	if err := l.settle(ctx, l.suite.profile); err != nil { // the proxies resolve the Services' names when they start
 		return err
 	}
 	var err error

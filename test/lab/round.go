@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
-	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
 // steadyTime is the time of load without a change before the first step and after the last.
@@ -83,7 +82,7 @@ func (r *round) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	return r.lab.settle(ctx, r.scenario.profile, nil)
+	return r.lab.settle(ctx, r.scenario.profile)
 }
 
 // maxStepRuns is how often the steps run at most, until each workload and client that must lose a request has lost one.
@@ -141,113 +140,11 @@ func (r *round) runSteadyPhase(ctx context.Context) error {
 	return err
 }
 
-// waitUnderLoad waits for d while the load continues. It returns an error if a generator fails meanwhile.
-func (r *round) waitUnderLoad(ctx context.Context, d time.Duration) error {
-	end := time.Now().Add(d)
-	return r.lab.testbed.WaitFor(ctx, "steady load", d+time.Minute, func(context.Context) (testbed.Pending, error) {
-		r.watchLoad()
-		if err := r.traffic.failed(); err != nil {
-			return "", err
-		}
-		if time.Now().Before(end) {
-			r.lab.showProgress("steady load")
-			return "time", nil
-		}
-		return testbed.Done, nil
-	})
-}
-
 // addEvent adds an event of a workload, or of all workloads if workload is empty.
 func (r *round) addEvent(workload, text string) *report.Event {
 	e := &report.Event{At: time.Now(), Workload: workload, Text: text}
 	r.events = append(r.events, e)
 	return e
-}
-
-// change calls do for each workload and waits until all are settled.
-func (r *round) change(ctx context.Context, text string, do func(w *workload) error) error {
-	r.lab.say("  %s", text)
-	return r.changeSilently(ctx, text, do)
-}
-
-func (r *round) changeSilently(ctx context.Context, text string, do func(w *workload) error) error {
-	events, err := r.changeEach(ctx, r.lab.suite.workloads, text, do)
-	if err != nil {
-		return err
-	}
-	if err := r.lab.settle(ctx, r.scenario.profile, events); err != nil {
-		return fmt.Errorf("%s: %w", text, err)
-	}
-	return r.traffic.failed()
-}
-
-// maxChanging is the number of workloads that may be unsettled at the same time. With four rollouts at once, two cores were overloaded and 17 % of the
-// requests late.
-const maxChanging = 2
-
-// changeEach calls do for one workload after the other, each time when fewer than maxChanging of them are changing. It does not wait for the last ones.
-func (r *round) changeEach(ctx context.Context, workloads []*workload, text string, do func(w *workload) error) ([]*report.Event, error) {
-	var events []*report.Event
-	for i, w := range workloads {
-		if err := r.awaitTurn(ctx, workloads[:i], events); err != nil {
-			return nil, fmt.Errorf("%s: %w", text, err)
-		}
-		events = append(events, r.addEvent(w.name, text))
-		if err := do(w); err != nil {
-			return nil, fmt.Errorf("%s: %w", text, err)
-		}
-	}
-	return events, nil
-}
-
-// awaitTurn waits until fewer than maxChanging of the workloads that were changed are unsettled.
-func (r *round) awaitTurn(ctx context.Context, changed []*workload, events []*report.Event) error {
-	return r.lab.testbed.WaitFor(ctx, "the workloads to settle", settleLimit, func(ctx context.Context) (testbed.Pending, error) {
-		r.watchLoad()
-		if err := r.traffic.failed(); err != nil {
-			return "", err
-		}
-		unsettled, err := r.lab.unsettled(ctx, r.scenario.profile, changed, events)
-		if err != nil || len(unsettled) < maxChanging {
-			return testbed.Done, err
-		}
-		r.lab.showProgress(string(unsettled[0]))
-		return unsettled[0], nil
-	})
-}
-
-// changeAtOnce calls do for all workloads, for a scenario whose next step must come in the middle of the change.
-func (r *round) changeAtOnce(workloads []*workload, text string, do func(w *workload) error) ([]*report.Event, error) {
-	var events []*report.Event
-	for _, w := range workloads {
-		events = append(events, r.addEvent(w.name, text))
-		if err := do(w); err != nil {
-			return nil, fmt.Errorf("%s: %w", text, err)
-		}
-	}
-	return events, nil
-}
-
-// changeAppsAtOnce calls do for each Deployment and waits for them; then it calls do for all GracefulApps.
-func (r *round) changeAppsAtOnce(ctx context.Context, text string, do func(w *workload) error) ([]*report.Event, error) {
-	r.lab.say("  %s", text)
-	plain, managed := r.lab.suite.byKind()
-	events, err := r.changeEach(ctx, plain, text, do)
-	if err != nil {
-		return nil, err
-	}
-	if err := r.awaitTurn(ctx, plain, events); err != nil {
-		return nil, fmt.Errorf("%s: %w", text, err)
-	}
-	more, err := r.changeAtOnce(managed, text, do)
-	return append(events, more...), err
-}
-
-// scaleAtOnce scales all workloads down at once. No pod starts.
-func (r *round) scaleAtOnce(ctx context.Context, replicas int) ([]*report.Event, error) {
-	text := fmt.Sprintf("scale to %d", replicas)
-	r.lab.say("  %s", text)
-	return r.changeAtOnce(r.lab.suite.workloads, text, func(w *workload) error { return w.patch(ctx, r.lab.testbed, replicasPatch(replicas)) })
 }
 
 // patch applies a merge patch to all workloads and waits until they are settled.

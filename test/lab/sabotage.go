@@ -109,7 +109,7 @@ func (l *lab) awaitSabotage(ctx context.Context, name string) error {
 		if err := target.patch(ctx, l.testbed, versionPatch(l.version())); err != nil {
 			return "", err
 		}
-		if err := l.settle(ctx, short, nil); err != nil {
+		if err := l.settle(ctx, short); err != nil {
 			return "", err
 		}
 		after, err := target.template(ctx, l.testbed)

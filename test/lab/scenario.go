@@ -3,8 +3,12 @@ package lab
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
@@ -87,18 +91,16 @@ func scaleFourOne(ctx context.Context, r *round) error { return r.scaleTo(ctx, 4
 
 const (
 	flapCount       = 10
-	flapInterval    = 4 * time.Second // shorter than the time until a change is settled
+	flapInterval    = 4 * time.Second // shorter than the time until a GracefulApp is settled
 	maxFlapReplicas = 6
 )
 
 // flap changes the replicas of each workload again before its previous change is settled.
 func flap(ctx context.Context, r *round) error {
-	replicas := make([]int, flapCount)
-	for i := range replicas {
-		replicas[i] = 1 + r.lab.random.IntN(maxFlapReplicas)
-	}
-	err := r.change(ctx, fmt.Sprintf("scale to %v, every %s", replicas, flapInterval), func(w *workload) error {
-		for _, n := range replicas {
+	numbers := flapNumbers(r.lab.random, r.scenario.replicas)
+	err := r.changeAlone(ctx, func(w *workload) error {
+		r.lab.say("  scale %s to %s, every %s", w.name, strings.Trim(fmt.Sprint(numbers), "[]"), flapInterval)
+		for _, n := range numbers {
 			r.addEvent(w.name, fmt.Sprintf("scale to %d", n))
 			if err := w.patch(ctx, r.lab.testbed, replicasPatch(n)); err != nil {
 				return err
@@ -115,6 +117,18 @@ func flap(ctx context.Context, r *round) error {
 	return r.scaleTo(ctx, 3)
 }
 
+// flapNumbers returns random numbers of replicas, each of them another than the one before. Pure.
+func flapNumbers(random *rand.Rand, now int) []int {
+	var numbers []int
+	for len(numbers) < flapCount {
+		n := 1 + random.IntN(maxFlapReplicas)
+		if n != now {
+			numbers, now = append(numbers, n), n
+		}
+	}
+	return numbers
+}
+
 func rollOut(ctx context.Context, r *round) error {
 	for range 2 {
 		if err := r.patch(ctx, "roll out", versionPatch(r.lab.version())); err != nil {
@@ -124,18 +138,20 @@ func rollOut(ctx context.Context, r *round) error {
 	return nil
 }
 
-// rollBack restores the old template of each workload in the middle of its rollout: a new pod serves, and the next one starts.
+// rollBack restores the old template of each workload when the first pod of its rollout is Ready.
 func rollBack(ctx context.Context, r *round) error {
 	before := r.lab.version()
 	if err := r.patch(ctx, "roll out", versionPatch(before)); err != nil {
 		return err
 	}
 	next := r.lab.version()
-	return r.change(ctx, "roll out, and roll back in the middle", func(w *workload) error {
+	r.lab.say("  roll out, and roll back when the first new pod is Ready")
+	return r.changeAlone(ctx, func(w *workload) error {
+		r.addEvent(w.name, "roll out")
 		if err := w.patch(ctx, r.lab.testbed, versionPatch(next)); err != nil {
 			return err
 		}
-		if err := r.awaitNewPods(ctx, w, next, r.scenario.replicas/2); err != nil {
+		if err := r.awaitReadyPod(ctx, w, next); err != nil {
 			return err
 		}
 		r.addEvent(w.name, "roll back")
@@ -143,24 +159,18 @@ func rollBack(ctx context.Context, r *round) error {
 	})
 }
 
-// awaitNewPods waits until the workload has the given number of pods of a version.
-func (r *round) awaitNewPods(ctx context.Context, w *workload, version string, want int) error {
-	return r.lab.testbed.WaitFor(ctx, fmt.Sprintf("%d new pods of %s", want, w.name), settleLimit, func(ctx context.Context) (testbed.Pending, error) {
-		r.watchLoad()
-		if err := r.traffic.failed(); err != nil {
+// awaitReadyPod waits until a pod of this version is Ready.
+func (r *round) awaitReadyPod(ctx context.Context, w *workload, version string) error {
+	return r.waitFor(ctx, "a new pod of "+w.name, settleLimit, func(ctx context.Context) (testbed.Pending, error) {
+		pods, err := r.lab.pods(ctx, w.name)
+		if err != nil {
 			return "", err
 		}
-		pods, err := r.lab.pods(ctx, w.name)
-		found := 0
-		for _, pod := range pods {
-			if pod.Annotations[versionAnnotation] == version {
-				found++
-			}
+		pods = slices.DeleteFunc(pods, func(pod corev1.Pod) bool { return pod.Annotations[versionAnnotation] != version })
+		if countReady(pods) == 0 {
+			return "none is Ready", nil
 		}
-		if err != nil || found >= want {
-			return testbed.Done, err
-		}
-		return testbed.Pending(fmt.Sprintf("%d pods", found)), nil
+		return testbed.Done, nil
 	})
 }
 

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -94,5 +95,15 @@ func TestServerLedger(t *testing.T) {
 		if _, ok := parseLine([]byte(text)); ok {
 			t.Errorf("accepted %q as a line of hello", text)
 		}
+	}
+}
+
+func TestFlapNumbersAreChanges(t *testing.T) {
+	now := 3
+	for _, n := range flapNumbers(rand.New(rand.NewPCG(1, 1)), now) {
+		if n == now || n < 1 || n > maxFlapReplicas {
+			t.Errorf("%d after %d", n, now)
+		}
+		now = n
 	}
 }

@@ -27,25 +27,25 @@ func changeBehindSidecar(ctx context.Context, r *round) error {
 
 // restartContainers makes the liveness probe of one pod of each workload fail, and waits until the kubelet has restarted its container.
 func restartContainers(ctx context.Context, r *round) error {
-	restarted := map[string]bool{}
-	err := r.onePodEach(ctx, "let a liveness probe fail", 1, func(pod *corev1.Pod) error {
-		restarted[pod.Name] = true
-		return r.lab.call(ctx, pod, "/hang")
+	const text = "let a liveness probe fail"
+	r.lab.say("  %s", text)
+	return r.changeAlone(ctx, func(w *workload) error {
+		pod, err := r.oldest(ctx, w)
+		if err != nil {
+			return err
+		}
+		r.addEvent(w.name, text)
+		if err := r.lab.call(ctx, pod, "/hang"); err != nil {
+			return err
+		}
+		return r.awaitRestart(ctx, pod)
 	})
-	if err != nil {
-		return err
-	}
-	if err := r.awaitRestarts(ctx, restarted); err != nil {
-		return err
-	}
-	return r.lab.settle(ctx, r.scenario.profile, nil)
 }
 
 // killKubelet kills the kubelet of one node after a scale-down, while the hooks of the pods run. The embedded cluster starts it again; the new one calls the
 // hooks again.
 func killKubelet(ctx context.Context, r *round) error {
-	events, err := r.scaleAtOnce(ctx, 1)
-	if err != nil {
+	if err := r.scaleDownAtOnce(ctx, 1); err != nil {
 		return err
 	}
 	if err := r.waitUnderLoad(ctx, 2*time.Second); err != nil {
@@ -56,7 +56,7 @@ func killKubelet(ctx context.Context, r *round) error {
 	if err := r.lab.signalComponent(ctx, "kubelet", syscall.SIGKILL); err != nil {
 		return err
 	}
-	return r.lab.settle(ctx, r.scenario.profile, events)
+	return r.settle(ctx)
 }
 
 func deleteWithShortGrace(ctx context.Context, r *round) error {
@@ -89,19 +89,13 @@ func (l *lab) call(ctx context.Context, pod *corev1.Pod, path string) error {
 	return nil
 }
 
-// awaitRestarts waits until a container of each pod has been restarted, for at most three periods of the liveness probe and the grace period.
-func (r *round) awaitRestarts(ctx context.Context, pods map[string]bool) error {
-	return r.lab.testbed.WaitFor(ctx, "the restart of the containers", settleLimit, func(ctx context.Context) (testbed.Pending, error) {
-		r.watchLoad()
-		all, err := r.lab.pods(ctx)
-		if err != nil {
-			return "", err
+// awaitRestart waits until the first container of the pod has been restarted.
+func (r *round) awaitRestart(ctx context.Context, pod *corev1.Pod) error {
+	return r.waitFor(ctx, "the restart of the container in "+pod.Name, settleLimit, func(ctx context.Context) (testbed.Pending, error) {
+		err := r.lab.testbed.Get(ctx, client.ObjectKeyFromObject(pod), pod)
+		if err != nil || pod.Status.ContainerStatuses[0].RestartCount > 0 {
+			return testbed.Done, err
 		}
-		for _, pod := range all {
-			if pods[pod.Name] && pod.Status.ContainerStatuses[0].RestartCount == 0 {
-				return testbed.Pending("pod " + pod.Name), r.traffic.failed()
-			}
-		}
-		return testbed.Done, r.traffic.failed()
+		return "it has not been restarted", nil
 	})
 }

@@ -128,7 +128,7 @@ func (s suite) byKind() (plain, managed []*workload) {
 // drainAwareName is the name of the workload to which GracefulApp promises most.
 const drainAwareName = "aware"
 
-// sidecarName is the name of the workload whose server knows nothing of draining.
+// sidecarName is the name of the workload with a server that knows nothing of draining.
 const sidecarName = "sidecar"
 
 func helloWorkloads() []*workload {

@@ -16,7 +16,8 @@ import (
 )
 
 // AppSettled returns Done when a GracefulApp is settled: it has the desired number of pods, all of them are up to date and Ready, and none is
-// terminating. generation is the object's generation after the last change; the cache may still have an older one.
+// terminating. The pods of a paused app need not be up to date. generation is the object's generation after the last change; the cache may still have an
+// older one.
 func (t *Testbed) AppSettled(ctx context.Context, name string, generation int64) (Pending, error) {
 	var app v1alpha1.GracefulApp
 	if err := t.Get(ctx, client.ObjectKey{Name: name}, &app); err != nil {
@@ -34,8 +35,8 @@ func (t *Testbed) AppSettled(ctx context.Context, name string, generation int64)
 		}
 		return "", fmt.Errorf("GracefulApp %s is stalled: %s: %s", app.Name, stalled.Reason, stalled.Message)
 	}
-	if app.Spec.Paused != nil && *app.Spec.Paused { // never Ready while the paused template differs
-		return t.DeploymentSettled(ctx, name, 0, 0)
+	if app.Spec.Paused != nil && *app.Spec.Paused {
+		return t.pausedSettled(ctx, &app)
 	}
 	ready := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.ConditionReady)
 	if ready == nil || ready.Status != metav1.ConditionTrue {
@@ -46,6 +47,19 @@ func (t *Testbed) AppSettled(ctx context.Context, name string, generation int64)
 		return "", fmt.Errorf("status.selector %q: %w", app.Status.Selector, err)
 	}
 	return t.podsSettled(ctx, selector, *app.Spec.Replicas, 0)
+}
+
+// pausedSettled is AppSettled for a paused app. Its pods may have an older template, and then it is never Ready.
+func (t *Testbed) pausedSettled(ctx context.Context, app *v1alpha1.GracefulApp) (Pending, error) {
+	var d appsv1.Deployment
+	if err := t.Get(ctx, client.ObjectKey{Name: app.Name}, &d); err != nil {
+		return "Deployment not seen yet", client.IgnoreNotFound(err)
+	}
+	want := *app.Spec.Replicas
+	if d.Status.ObservedGeneration < d.Generation || d.Status.Replicas != want || d.Status.AvailableReplicas != want {
+		return Pending(fmt.Sprintf("Deployment %s has %d of %d pods, %d available", app.Name, d.Status.Replicas, want, d.Status.AvailableReplicas)), nil
+	}
+	return t.podsSettled(ctx, k8slabels.SelectorFromSet(d.Spec.Selector.MatchLabels), want, 0)
 }
 
 func messageOf(c *metav1.Condition) string {
