@@ -34,7 +34,12 @@ func (d *demo) run(ctx context.Context) error {
 	if err := d.deploy(ctx); err != nil {
 		return err
 	}
-	d.screen.Title(fmt.Sprintf("3. %d requests per second to each, through 2 -> 5 -> 1 -> 3 pods and a rollout", lab.DemoRate))
+	d.screen.Say("")
+	rate, err := d.lab.Calibrate(ctx)
+	if err != nil {
+		return err
+	}
+	d.screen.Title(fmt.Sprintf("3. %.0f requests per second to each, through 2 -> 5 -> 1 -> 3 pods and a rollout", rate))
 	found, err := d.lab.Run(ctx)
 	if err != nil {
 		if s := found.Scenarios[0]; len(s.Workloads) > 0 { // a step may not have ended because the machine was too busy

@@ -95,8 +95,8 @@ func runConfirm(args []string) error {
 		return err
 	}
 	return testbed.Confirm(fmt.Sprintf("make demo installs the CRD and the operator (namespace gracefulapp-system) in\n"+
-		"this cluster. It runs up to 18 pods and about %d requests per second in the\n"+
-		"namespace %s. Afterwards it deletes only the load generators.", lab.DemoRate*3, namespace), *yes)
+		"this cluster. It runs up to 18 pods and up to %d requests per second in the\n"+
+		"namespace %s. Afterwards it deletes only the load generators.", lab.MaxDemoRate*2*3, namespace), *yes)
 }
 
 type options struct {

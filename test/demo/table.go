@@ -5,7 +5,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/gracefulapp/gracefulapp/test/lab"
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
 )
 
@@ -49,8 +48,10 @@ func table(run report.Run) string {
 }
 
 func caption(run report.Run) string {
-	return fmt.Sprintf("%d s of load, open loop, %d requests per second to each:\n2 -> 5 -> 1 -> 3 pods and a rollout.\n%s.",
-		len(run.Scenarios[0].Workloads[0].Seconds), lab.DemoRate, strings.ReplaceAll(run.Machine.String(), "; ", ";\n"))
+	app := run.Scenarios[0].Workloads[0]
+	seconds := len(app.Seconds)
+	return fmt.Sprintf("%d s of load, open loop, %.0f requests per second to each:\n2 -> 5 -> 1 -> 3 pods and a rollout.\n%s.",
+		seconds, float64(app.Total().Requests)/float64(seconds), strings.ReplaceAll(run.Machine.String(), "; ", ";\n"))
 }
 
 // markdown formats the result as a Markdown table for docs/lab.md.

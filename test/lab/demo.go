@@ -21,14 +21,15 @@ const (
 	DemoControl = "hello-naive"
 )
 
-// Load on each workload of the demo in requests per second. DemoRate makes demoRequests in 112 s without overloading two cores.
+// Highest load on each workload of the demo in requests per second. The calibration may choose a lower one.
 const (
 	demoSlowRate      = 60
 	demoKeepAliveRate = 120
-	DemoRate          = demoSlowRate + demoKeepAliveRate
-	// demoRequests is the least number of requests to each workload, and demoLimit bounds the time until they are sent.
+	MaxDemoRate       = demoSlowRate + demoKeepAliveRate
+	// demoRequests is the least number of requests to each workload at the highest load, where they take 112 s. At a lower load it is lower in proportion.
 	demoRequests = 20_000
-	demoLimit    = 4 * time.Minute
+	// demoLimit bounds the time until they are sent.
+	demoLimit = 4 * time.Minute
 )
 
 // DemoPhase is a kind of step of the demo. The text of a step's events begins with it.
@@ -72,10 +73,12 @@ type DemoCounts struct{ App, Sidecar, Control load.Count }
 
 // Demo is the scenario that `make demo` shows: a GracefulApp, one with the drain sidecar and a plain Deployment of the same image, with the same load.
 type Demo struct {
-	lab     *lab
-	view    DemoView
-	machine report.Machine
-	step    string // the current one; "" under steady load
+	lab         *lab
+	view        DemoView
+	machine     report.Machine
+	calibration report.Calibration
+	share       float64 // of the highest load, as the calibration chose it
+	step        string  // the current one; "" under steady load
 }
 
 // NewDemo returns a demo in the namespace of t. It does not change the cluster yet.
@@ -122,11 +125,20 @@ func (d *Demo) Deploy(ctx context.Context) (*v1alpha1.GracefulApp, error) {
 	return app, d.lab.testbed.Get(ctx, client.ObjectKey{Name: DemoApp}, app)
 }
 
+// Calibrate finds the load that this machine sustains, and returns it in requests per second to each workload.
+func (d *Demo) Calibrate(ctx context.Context) (rate float64, err error) {
+	highest := d.lab.suite.pace
+	d.calibration, err = d.lab.calibrate(ctx)
+	d.share = d.lab.suite.pace / highest
+	return d.share * MaxDemoRate, err
+}
+
 // Run runs the steps under load and returns a run with one scenario. If it returns an error, the scenario has the result so far, without workloads if the
 // load did not begin or end.
 func (d *Demo) Run(ctx context.Context) (report.Run, error) {
 	result, err := d.lab.run(ctx, d.scenario())
-	return report.Run{Begin: result.Begin, End: result.End, Version: version, Machine: d.machine, Scenarios: []report.Scenario{result}}, err
+	return report.Run{Begin: result.Begin, End: result.End, Version: version, Machine: d.machine,
+		Calibrations: []report.Calibration{d.calibration}, Scenarios: []report.Scenario{result}}, err
 }
 
 const demoReplicas = 2
@@ -151,7 +163,7 @@ func demoSteps(version string) []demoStep {
 	}
 }
 
-// runSteps runs the steps with steady load in between, and then sends until each workload got demoRequests.
+// runSteps runs the steps with steady load in between, and then sends until each workload has enough requests.
 func (d *Demo) runSteps(ctx context.Context, r *round) error {
 	for i, s := range demoSteps(d.lab.version()) {
 		if i > 0 {
@@ -165,7 +177,7 @@ func (d *Demo) runSteps(ctx context.Context, r *round) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, demoLimit)
 	defer cancel()
-	for d.counts().leastRequests() < demoRequests {
+	for d.counts().leastRequests() < int(demoRequests*d.share) {
 		if err := r.runSteadyPhase(ctx); err != nil {
 			return err
 		}
