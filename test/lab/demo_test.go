@@ -44,10 +44,10 @@ func TestEachNodeSendsItsShareToTheWorkloadsOfTheDemo(t *testing.T) {
 	args := strings.Join(loadgen(place{name: "node-1", node: "node-1"}, "loadgen:0.1.0", demoSuite().targets(a, short, place{name: "node-1"}, "1")).
 		Spec.Containers[0].Args, " ")
 	for _, want := range []string{
-		"--target hello/new_connections,_1_s_each@node-1#1=http://198.19.0.1:80/?seconds=1,rate=30,mode=new ",
-		"--target hello/keep-alive,_at_once@node-1#1=http://198.19.0.1:80/?seconds=0,rate=60,mode=keep-alive,connections=20",
-		"--target hello-sidecar/keep-alive,_at_once@node-1#1=http://198.19.0.2:80/?seconds=0,rate=60,mode=keep-alive,connections=20",
-		"--target hello-naive/new_connections,_1_s_each@node-1#1=http://[fd00::1]:80/?seconds=1,rate=30,mode=new ",
+		"--target hello/new_connections,_1_s_each@node-1#1=http://198.19.0.1:80/?seconds=1,rate=15,mode=new ",
+		"--target hello/keep-alive,_at_once@node-1#1=http://198.19.0.1:80/?seconds=0,rate=30,mode=keep-alive,connections=20",
+		"--target hello-sidecar/keep-alive,_at_once@node-1#1=http://198.19.0.2:80/?seconds=0,rate=30,mode=keep-alive,connections=20",
+		"--target hello-naive/new_connections,_1_s_each@node-1#1=http://[fd00::1]:80/?seconds=1,rate=15,mode=new ",
 	} {
 		if !strings.Contains(args, want) {
 			t.Errorf("%q lacks %q", args, want)
