@@ -94,9 +94,10 @@ func runConfirm(args []string) error {
 	if err := parse(flags, args); err != nil {
 		return err
 	}
+	const rate = 3 * 2 * lab.MaxDemoRate // to three workloads; the calibration tries twice the highest rate
 	return testbed.Confirm(fmt.Sprintf("make demo installs the CRD and the operator (namespace gracefulapp-system) in\n"+
 		"this cluster. It runs up to 18 pods and up to %d requests per second in the\n"+
-		"namespace %s. Afterwards it deletes only the load generators.", lab.MaxDemoRate*2*3, namespace), *yes)
+		"namespace %s. Afterwards it deletes only the load generators.", rate, namespace), *yes)
 }
 
 type options struct {

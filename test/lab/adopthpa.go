@@ -74,7 +74,7 @@ func adoptAutoscaled(ctx context.Context, r *round) error {
 
 // awaitAutoscaler waits until the autoscaler has read the Deployment. By then the operator, which watches autoscalers too, has seen it.
 func (r *round) awaitAutoscaler(ctx context.Context, a *autoscalingv2.HorizontalPodAutoscaler) error {
-	return r.lab.testbed.WaitFor(ctx, "the autoscaler", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
+	return r.waitFor(ctx, "the autoscaler", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
 		if err := r.lab.testbed.Direct.Get(ctx, client.ObjectKeyFromObject(a), a); err != nil {
 			return "", err
 		}
@@ -122,7 +122,7 @@ func (r *round) retargetAutoscaler(ctx context.Context, w *workload) error {
 // awaitScaleConflict waits until the condition ScaleConflict reports, or no longer reports, an autoscaler that targets the Deployment.
 func (r *round) awaitScaleConflict(ctx context.Context, w *workload, want bool) error {
 	condition := fmt.Sprintf("%s's ScaleConflict to be %t", w.name, want)
-	return r.lab.testbed.WaitFor(ctx, condition, adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
+	return r.waitFor(ctx, condition, adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
 		var app v1alpha1.GracefulApp
 		if err := r.lab.testbed.Get(ctx, client.ObjectKey{Name: w.name}, &app); err != nil {
 			return "", err

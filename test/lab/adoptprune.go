@@ -75,7 +75,7 @@ func (r *round) pruneUnprotected(ctx context.Context, w *workload) error {
 			return fmt.Errorf("deleting %T %s: %w", object, w.name, err)
 		}
 	}
-	return r.lab.testbed.WaitFor(ctx, w.name+" to be created again", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
+	return r.waitFor(ctx, w.name+" to be created again", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
 		for _, object := range prunedObjects(w)[1:] { // the cache has no PodDisruptionBudgets
 			if err := r.lab.testbed.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil || before[object.GetUID()] {
 				return testbed.Pending(fmt.Sprintf("%T", object)), client.IgnoreNotFound(err)

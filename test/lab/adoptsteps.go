@@ -185,7 +185,7 @@ func (r *round) renameTarget(ctx context.Context, service string) (undo func(), 
 	if err != nil {
 		return nil, err
 	}
-	err = r.lab.testbed.WaitFor(ctx, "the sabotage policy to be in force", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
+	err = r.waitFor(ctx, "the sabotage policy to be in force", adoptLimit, func(ctx context.Context) (testbed.Pending, error) {
 		s := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: service}}
 		dryRun := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"lab.gracefulapp.dev/sabotage":"in force"}}}`))
 		if err := r.lab.testbed.Patch(ctx, s, dryRun, client.DryRunAll); err != nil {

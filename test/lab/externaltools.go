@@ -127,13 +127,12 @@ func (r *round) toolPod(command []string) *corev1.Pod {
 
 // output waits until the pod has ended and returns its log.
 func (r *round) output(ctx context.Context, pod *corev1.Pod) (string, error) {
-	err := r.lab.testbed.WaitFor(ctx, pod.Name+" to end", toolTime+2*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
+	err := r.waitFor(ctx, pod.Name+" to end", toolTime+2*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
 		err := r.lab.testbed.Get(ctx, client.ObjectKeyFromObject(pod), pod)
 		if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 			return testbed.Done, nil
 		}
-		r.lab.showProgress("waiting for " + pod.Name)
-		return testbed.Pending("it is " + string(pod.Status.Phase)), client.IgnoreNotFound(err)
+		return testbed.Pending(pod.Name + " is " + string(pod.Status.Phase)), client.IgnoreNotFound(err)
 	})
 	if err != nil {
 		return "", err

@@ -42,7 +42,7 @@ func changeBesideBusyLoops(ctx context.Context, r *round) error {
 
 // awaitLoad waits until the load average exceeds a number.
 func (r *round) awaitLoad(ctx context.Context, load float64) error {
-	return r.lab.testbed.WaitFor(ctx, fmt.Sprintf("a load average above %.0f", load), 5*time.Minute, func(context.Context) (testbed.Pending, error) {
+	return r.waitFor(ctx, fmt.Sprintf("a load average above %.0f", load), 5*time.Minute, func(context.Context) (testbed.Pending, error) {
 		if now := r.lab.loadAverage(); now <= load {
 			return testbed.Pending(fmt.Sprintf("load average %.1f", now)), nil
 		}
