@@ -8,8 +8,10 @@ import (
 	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/test/testbed"
@@ -43,8 +45,7 @@ var sabotages = map[string]sabotage{
 
 func sabotageNames() []string { return slices.Sorted(maps.Keys(sabotages)) }
 
-// sabotageDerivation installs a MutatingAdmissionPolicy that changes the Deployment of a workload, and has the workloads deployed again. undo removes the
-// policy.
+// sabotageDerivation installs a MutatingAdmissionPolicy that changes the Deployment of a workload. undo removes the policy.
 func (l *lab) sabotageDerivation(ctx context.Context) (undo func(), err error) {
 	if l.options.sabotage == "" {
 		return func() {}, nil
@@ -63,7 +64,6 @@ func (l *lab) sabotageDerivation(ctx context.Context) (undo func(), err error) {
 		undo()
 		return nil, err
 	}
-	l.deployed = ""
 	return undo, nil
 }
 
@@ -94,33 +94,33 @@ func (l *lab) install(ctx context.Context, m mutation) (undo func(), err error) 
 	return undo, nil
 }
 
-// awaitSabotage waits until the API server applies the policy. It learns of the policy through a watch.
+// awaitSabotage waits until the API server, which learns of the policy through a watch, applies it to a dry run. Then it rolls the workload out.
 func (l *lab) awaitSabotage(ctx context.Context, name string) error {
 	i := slices.IndexFunc(l.suite.workloads, func(w *workload) bool { return w.name == name })
 	if i < 0 {
 		return fmt.Errorf("the sabotage %s changes the workload %s, which this run does not have", l.options.sabotage, name)
 	}
-	target := l.suite.workloads[i]
-	return l.testbed.WaitFor(ctx, "the sabotage policy to be in force", time.Minute, func(ctx context.Context) (testbed.Pending, error) {
-		before, err := target.template(ctx, l.testbed)
-		if err != nil {
+	err := l.testbed.WaitFor(ctx, "the sabotage policy to be in force", time.Minute, func(ctx context.Context) (testbed.Pending, error) {
+		after := &appsv1.Deployment{}
+		if err := l.testbed.Direct.Get(ctx, client.ObjectKey{Name: name}, after); err != nil {
 			return "", err
 		}
-		if err := target.patch(ctx, l.testbed, versionPatch(l.version())); err != nil {
+		before := after.DeepCopy()
+		if err := l.testbed.Patch(ctx, after, client.RawPatch(types.MergePatchType, []byte("{}")), client.DryRunAll); err != nil {
 			return "", err
 		}
-		if err := l.settle(ctx, short); err != nil {
-			return "", err
+		if apiequality.Semantic.DeepEqual(before.Spec, after.Spec) {
+			return "the API server does not apply the policy yet", nil
 		}
-		after, err := target.template(ctx, l.testbed)
-		if err != nil {
-			return "", err
-		}
-		if l.options.sabotage == "maxUnavailable=1" || !apiequality.Semantic.DeepEqual(before.Spec, after.Spec) {
-			return testbed.Done, nil
-		}
-		return "the API server does not apply the policy yet", nil
+		return testbed.Done, nil
 	})
+	if err != nil {
+		return err
+	}
+	if err := l.suite.workloads[i].patch(ctx, l.testbed, versionPatch(l.version())); err != nil {
+		return err
+	}
+	return l.settle(ctx, l.suite.profile)
 }
 
 // sabotagePolicy returns a policy that applies a JSON patch in CEL to each write of an object in the lab's namespace.
