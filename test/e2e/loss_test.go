@@ -27,12 +27,12 @@ var _ = Describe("Under load, scaling and a rollout", Serial, func() {
 	})
 })
 
-// The first spec runs the lab with --quick. The second runs it with a policy that breaks the derived Deployment, to prove that the lab can fail. On a
-// machine that is too slow for the load both are skipped; graceful_test.go tests the same without load.
+// The first spec runs the lab's short scenario. The second runs the lab with a policy that breaks the derived Deployment, to prove that the lab can
+// fail. On a machine that is too slow for the load both are skipped; graceful_test.go tests the same without load.
 var _ = Describe("The loss lab", Serial, func() {
 	run := func(args ...string) (string, error) {
 		lab := exec.Command("../../bin/lab", append([]string{
-			"run", "--quick", "--json", GinkgoT().TempDir() + "/lab.json", "--cluster", os.Getenv("CLUSTER_NAME"), "--cluster-bin", "../../bin/cluster",
+			"run", "--json", GinkgoT().TempDir() + "/lab.json", "--cluster", os.Getenv("CLUSTER_NAME"), "--cluster-bin", "../../bin/cluster",
 			"--workload-image", image("gracefulapp-workload"), "--hello-image", image("hello"),
 			"--loadgen-image", image("gracefulapp-loadgen"),
 			"--nginx-image", image("gracefulapp-lab-nginx"), "--haproxy-image", image("gracefulapp-lab-haproxy"),
@@ -45,7 +45,7 @@ var _ = Describe("The loss lab", Serial, func() {
 	AfterEach(func() { kubectl("delete", "namespace", "graceful-lab", "--wait=false") })
 
 	It("loses no request of any client", func() {
-		_, err := run()
+		_, err := run("quick")
 		Expect(err).NotTo(HaveOccurred(), "the output of the lab is above")
 	})
 

@@ -16,23 +16,21 @@ import (
 )
 
 func TestScenariosWithTheirOwnWorkloadsRunByNameOnly(t *testing.T) {
-	for _, quick := range []bool{false, true} {
-		chosen, err := choose(nil, quick, true, true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if slices.ContainsFunc(chosen, func(s scenario) bool { return s.suite != nil }) {
-			t.Errorf("quick %t: chose a scenario with its own workloads that was not named", quick)
-		}
+	all, err := choose(nil, true, true)
+	if err != nil {
+		t.Fatal(err)
 	}
-	chosen, err := choose([]string{"adopt-hpa", "scale"}, false, true, true)
+	if slices.ContainsFunc(all, func(s scenario) bool { return s.suite != nil }) {
+		t.Error("chose a scenario with its own workloads that was not named")
+	}
+	chosen, err := choose([]string{"adopt-hpa", "scale"}, true, true)
 	if err != nil || len(chosen) != 2 || chosen[0].suite == nil {
 		t.Errorf("named: %v, %v", chosen, err)
 	}
 }
 
 func TestBatches(t *testing.T) {
-	chosen, err := choose([]string{"scale", "rollout", "adopt", "adopt", "scale"}, false, true, true)
+	chosen, err := choose([]string{"scale", "rollout", "adopt", "adopt", "scale"}, true, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,26 +79,22 @@ const usualRate = 0.4
 
 func runCommand() *cobra.Command {
 	o := options{seed: rand.Uint64(), json: defaultRun, rate: usualRate}
-	quick, rounds := false, 1
+	rounds := 1
 	c := &cobra.Command{
 		Use: "run [SCENARIO...]", Short: "Run the named scenarios in that order, or all scenarios with the usual workloads",
 		RunE: func(c *cobra.Command, names []string) error {
-			chosen, err := choose(names, quick, o.cluster != "", o.toolsImage != "")
+			chosen, err := choose(names, o.cluster != "", o.toolsImage != "")
 			if err != nil {
 				return err
 			}
-			s := helloSuite()
-			if quick {
-				s = s.quick()
-				if broken, ok := sabotages[o.sabotage]; ok {
-					s = s.only(broken.workload)
-				}
+			usual := helloSuite()
+			if broken, ok := sabotages[o.sabotage]; ok {
+				usual = usual.only(broken.workload)
 			}
-			return o.runBatches(c.Context(), chosen, s, rounds)
+			return o.runBatches(c.Context(), chosen, usual, rounds)
 		},
 	}
 	o.bind(c)
-	c.Flags().BoolVar(&quick, "quick", false, "run only two scenarios, with the drain-aware GracefulApp, the drain sidecar and the control; with --sabotage only the workload that it breaks, and the control")
 	c.Flags().IntVar(&rounds, "rounds", rounds, "number of times to run the scenarios")
 	return c
 }
@@ -130,12 +126,12 @@ func (o *options) bind(c *cobra.Command) {
 	f.StringVar(&o.json, "json", o.json, "file for the results; written after each scenario")
 	f.Float64Var(&o.rate, "rate", o.rate, "upper limit of the rate, as a share of the full rate; the calibration chooses a lower rate if the machine does not sustain twice the limit")
 	f.Uint64Var(&o.seed, "seed", o.seed, "seed of the random choices; the default is random")
-	f.StringVar(&o.sabotage, "sabotage", "", "change the derived Deployment with a policy, to see the lab fail: "+strings.Join(sabotageNames(), ", "))
+	f.StringVar(&o.sabotage, "sabotage", "", "change the derived Deployment of one workload with a policy, to see the lab fail; only this workload and the control run: "+strings.Join(sabotageNames(), ", "))
 }
 
 // choose returns the named scenarios, in that order and with repetitions. Without names it returns all scenarios that can run here with the usual
 // workloads.
-func choose(names []string, quick, embedded, tools bool) ([]scenario, error) {
+func choose(names []string, embedded, tools bool) ([]scenario, error) {
 	missing := func(s scenario) string {
 		switch {
 		case s.needsEmbedded && !embedded:
@@ -148,7 +144,7 @@ func choose(names []string, quick, embedded, tools bool) ([]scenario, error) {
 	all := allScenarios()
 	var chosen []scenario
 	if len(names) == 0 {
-		chosen = slices.DeleteFunc(slices.Clone(all), func(s scenario) bool { return s.suite != nil || missing(s) != "" || quick && !s.quick })
+		chosen = slices.DeleteFunc(slices.Clone(all), func(s scenario) bool { return s.suite != nil || missing(s) != "" })
 	}
 	for _, name := range names {
 		i := slices.IndexFunc(all, func(s scenario) bool { return s.name == name })
@@ -161,7 +157,6 @@ func choose(names []string, quick, embedded, tools bool) ([]scenario, error) {
 		chosen = append(chosen, all[i])
 	}
 	for i, s := range chosen {
-		s.eachControlMustLose = s.eachControlMustLose && !quick // the rates of --quick are too low for that
 		chosen[i] = s.withDefaults()
 	}
 	return chosen, nil

@@ -30,8 +30,6 @@ type scenario struct {
 	needsEmbedded bool
 	// needsTools means that the scenario needs the image with the external tools.
 	needsTools bool
-	// quick means that lab run --quick includes the scenario.
-	quick bool
 	// suite returns the scenario's own workloads; nil means the usual ones.
 	suite func() suite
 	steps func(ctx context.Context, r *round) error
@@ -44,7 +42,15 @@ const (
 
 // allScenarios returns all scenarios. Those with their own workloads run only by name.
 func allScenarios() []scenario {
-	return slices.Concat(scenarios(), adoptScenarios(), sidecarScenarios(), []scenario{tutorialScenario(), lateProxyScenario(), starvedScenario()})
+	return slices.Concat(scenarios(), adoptScenarios(), sidecarScenarios(), []scenario{quickScenario(), tutorialScenario(), lateProxyScenario(), starvedScenario()})
+}
+
+// quickScenario returns the scenario of make test. It has fewer workloads than the usual ones, because all of them need most of two cores.
+func quickScenario() scenario {
+	return scenario{
+		name: "quick", title: "2 -> 5 -> 1 -> 3 and a rollout, fewer workloads", replicas: 2, promised: true, controlMustLose: true,
+		suite: func() suite { return helloSuite().quick() }, steps: scaleAndRollOut,
+	}
 }
 
 // scenarios returns the scenarios with the usual workloads, in the order in which they run.
@@ -52,9 +58,9 @@ func scenarios() []scenario {
 	return []scenario{
 		{name: "scale-up", title: "Scale up 1 -> 3 -> 6", replicas: 1, promised: true, controlMustLose: true, steps: scaleUp},
 		{name: "scale-down", title: "Scale down 6 -> 3 -> 1", replicas: 6, promised: true, controlMustLose: true, steps: scaleDown},
-		{name: "scale", title: "kubectl patch 2 -> 5 -> 1 -> 3", replicas: 2, promised: true, controlMustLose: true, eachControlMustLose: true, quick: true, steps: scaleBoth},
+		{name: "scale", title: "kubectl patch 2 -> 5 -> 1 -> 3", replicas: 2, promised: true, controlMustLose: true, eachControlMustLose: true, steps: scaleBoth},
 		{name: "flapping", title: "Random replicas every few seconds", replicas: 3, promised: true, controlMustLose: true, steps: flap},
-		{name: "rollout", title: "Two rolling updates of 3 pods", replicas: 3, promised: true, controlMustLose: true, eachControlMustLose: true, quick: true, steps: rollOut},
+		{name: "rollout", title: "Two rolling updates of 3 pods", replicas: 3, promised: true, controlMustLose: true, eachControlMustLose: true, steps: rollOut},
 		{name: "rollback", title: "Rollback in the middle of a rollout", replicas: 4, promised: true, controlMustLose: true, steps: rollBack},
 		{name: "rollout-single", title: "Rolling update of one pod", replicas: 1, promised: true, controlMustLose: true, steps: rollOut},
 		{name: "timing", title: "A change of spec.timing", replicas: 3, promised: true, controlMustLose: true, steps: changeTiming},
@@ -86,6 +92,14 @@ func (s scenario) withDefaults() scenario {
 func scaleUp(ctx context.Context, r *round) error   { return r.scaleTo(ctx, 3, 6) }
 func scaleDown(ctx context.Context, r *round) error { return r.scaleTo(ctx, 3, 1) }
 func scaleBoth(ctx context.Context, r *round) error { return r.scaleTo(ctx, 5, 1, 3) }
+
+// scaleAndRollOut scales 2 -> 5 -> 1 -> 3 and rolls out.
+func scaleAndRollOut(ctx context.Context, r *round) error {
+	if err := scaleBoth(ctx, r); err != nil {
+		return err
+	}
+	return r.patch(ctx, "roll out", versionPatch(r.lab.version()))
+}
 
 func scaleFourOne(ctx context.Context, r *round) error { return r.scaleTo(ctx, 4, 1) }
 

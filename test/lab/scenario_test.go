@@ -16,29 +16,25 @@ func TestChoose(t *testing.T) {
 		}
 		return got
 	}
-	chosen, err := choose([]string{"rollout", "scale-up", "rollout"}, false, true, true)
+	chosen, err := choose([]string{"rollout", "scale-up", "rollout"}, true, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"rollout", "scale-up", "rollout"}, names(chosen)); diff != "" {
 		t.Errorf("named scenarios, in the order of the names (-want +got):\n%s", diff)
 	}
-	if _, err := choose([]string{"rollout", "roll-out"}, false, true, true); err == nil || !strings.Contains(err.Error(), "roll-out") {
+	if _, err := choose([]string{"rollout", "roll-out"}, true, true); err == nil || !strings.Contains(err.Error(), "roll-out") {
 		t.Errorf("an unknown name: %v", err)
 	}
-	if _, err := choose([]string{"apiserver-restart"}, false, false, true); err == nil {
+	if _, err := choose([]string{"apiserver-restart"}, false, true); err == nil {
 		t.Error("chose a scenario that kills components of a cluster that is not the embedded one")
 	}
-	if _, err := choose([]string{"second-opinion"}, false, true, false); err == nil {
+	if _, err := choose([]string{"second-opinion"}, true, false); err == nil {
 		t.Error("chose a scenario without the image of its tools")
 	}
-	elsewhere, err := choose(nil, false, false, true)
+	elsewhere, err := choose(nil, false, true)
 	if err != nil || len(elsewhere) >= len(scenarios()) {
 		t.Errorf("%d scenarios on another cluster, %v; want all but those for the embedded one", len(elsewhere), err)
-	}
-	quick, err := choose(nil, true, true, true)
-	if err != nil || len(quick) == 0 || len(quick) > 3 {
-		t.Errorf("--quick: %v, %v; want up to three", names(quick), err)
 	}
 }
 

@@ -16,13 +16,13 @@ func tutorialScenario() scenario {
 	return scenario{
 		name: "tutorial", title: "The six steps of the tutorial: 2 -> 4 -> 1 and a rollout, twice", replicas: 2, profile: tutorialProfile,
 		promised: true, controlMustLose: true, note: "each of the first four steps must lose requests by the cause that the next step ends",
-		suite: tutorialSuite, steps: scaleAndRollOut,
+		suite: tutorialSuite, steps: runTutorial,
 	}
 }
 
-// scaleAndRollOut rolls out a single pod, because all connections that a client keeps lead to it. It does all changes twice, because few requests meet
+// runTutorial rolls out a single pod, because all connections that a client keeps lead to it. It does all changes twice, because few requests meet
 // each of them at a low rate.
-func scaleAndRollOut(ctx context.Context, r *round) error {
+func runTutorial(ctx context.Context, r *round) error {
 	for range 2 {
 		if err := scaleFourOne(ctx, r); err != nil {
 			return err

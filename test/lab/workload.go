@@ -101,7 +101,7 @@ func helloSuite() suite {
 	return suite{workloads: helloWorkloads(), clients: helloClients, profile: short, ledger: true, proxies: true}
 }
 
-// quick returns the suite of lab run --quick: the drain-aware app, the drain sidecar and the control. All workloads at once need most of two cores.
+// quick returns the suite with the drain-aware app, the drain sidecar and the control.
 func (s suite) quick() suite {
 	s.workloads = slices.DeleteFunc(s.workloads, func(w *workload) bool { return !w.drainAware && !w.control })
 	return s
