@@ -15,9 +15,9 @@ import (
 // In this test a machine is a capacity: at a rate above it, 30 % of the requests are late.
 func TestCalibration(t *testing.T) {
 	const limit = 0.4
-	disturbed := func(at int) func(int, float64) float64 {
+	disturbed := func(at ...int) func(int, float64) float64 {
 		return func(n int, _ float64) float64 {
-			if n == at {
+			if slices.Contains(at, n) {
 				return 0.3
 			}
 			return 0
@@ -38,11 +38,12 @@ func TestCalibration(t *testing.T) {
 		want  float64
 	}{
 		{name: "a fast machine", late: sustains(5), tried: []float64{0.1, 0.2, 0.4, 0.8}, want: 0.4},
-		{name: "twice the limit is too much", late: sustains(0.5), tried: []float64{0.1, 0.2, 0.4, 0.8, 0.8}, want: 0.2},
-		{name: "only the lowest", late: sustains(0.1), tried: []float64{0.1, 0.2, 0.2}, want: 0.05},
-		{name: "not even the lowest", late: sustains(0.05), tried: []float64{0.1, 0.1}, want: 0},
-		{name: "the lowest with a few late", late: func(int, float64) float64 { return 0.04 }, tried: []float64{0.1, 0.1}, want: 0.05},
+		{name: "twice the limit is too much", late: sustains(0.5), tried: []float64{0.1, 0.2, 0.4, 0.8, 0.8, 0.8}, want: 0.2},
+		{name: "only the lowest", late: sustains(0.1), tried: []float64{0.1, 0.2, 0.2, 0.2}, want: 0.05},
+		{name: "not even the lowest", late: sustains(0.05), tried: []float64{0.1, 0.1, 0.1}, want: 0},
+		{name: "the lowest with a few late", late: func(int, float64) float64 { return 0.04 }, tried: []float64{0.1, 0.1, 0.1}, want: 0.05},
 		{name: "another program starts in the second step", late: disturbed(1), tried: []float64{0.1, 0.2, 0.2, 0.4, 0.8}, want: 0.4},
+		{name: "another program runs during two tries", late: disturbed(1, 2), tried: []float64{0.1, 0.2, 0.2, 0.2, 0.4, 0.8}, want: 0.4},
 		{name: "another program starts in the first step", late: disturbed(0), tried: []float64{0.1, 0.1, 0.2, 0.4, 0.8}, want: 0.4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
