@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
@@ -21,8 +22,8 @@ import (
 
 const (
 	toolRounds = 3
-	// toolTime is the time for which the tools send. It is enough for toolRounds times 2 -> 5 -> 1 -> 3 replicas and a rollout on a slow machine.
-	toolTime = toolRounds * 4 * time.Minute
+	// toolTime is the longest time for which the tools send. The lab ends them after the changes.
+	toolTime = toolRounds * 10 * time.Minute
 )
 
 // externalTool is a load generator of another project.
@@ -84,14 +85,16 @@ func runExternalTools(ctx context.Context, r *round) error {
 		return err
 	}
 	for range toolRounds {
-		if err := r.scaleTo(ctx, 5, 1, 3); err != nil {
-			return err
-		}
-		if err := r.patch(ctx, "roll out", versionPatch(r.lab.version())); err != nil {
+		if err := scaleAndRollOut(ctx, r); err != nil {
 			return err
 		}
 		if time.Now().After(end) {
 			return fmt.Errorf("the tools send requests for %s only, and the changes took longer", toolTime)
+		}
+	}
+	for _, a := range all {
+		if err := r.endTool(ctx, a.pod); err != nil {
+			return fmt.Errorf("ending %s on %s: %w", a.tool.name, a.workload.name, err)
 		}
 	}
 	for _, a := range all {
@@ -125,9 +128,14 @@ func (r *round) toolPod(command []string) *corev1.Pod {
 	}
 }
 
+// endTool has the kubelet end the pod. The image's stop signal is SIGINT, at which the tools print their results. A deletion would delete the log too.
+func (r *round) endTool(ctx context.Context, pod *corev1.Pod) error {
+	return r.lab.testbed.Patch(ctx, pod, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"activeDeadlineSeconds":1}}`)))
+}
+
 // output waits until the pod has ended and returns its log.
 func (r *round) output(ctx context.Context, pod *corev1.Pod) (string, error) {
-	err := r.waitFor(ctx, pod.Name+" to end", toolTime+2*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
+	err := r.waitFor(ctx, pod.Name+" to end", 2*time.Minute, func(ctx context.Context) (testbed.Pending, error) {
 		err := r.lab.testbed.Get(ctx, client.ObjectKeyFromObject(pod), pod)
 		if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 			return testbed.Done, nil
