@@ -55,13 +55,15 @@ func externalTools(rate float64) []externalTool {
 	}
 }
 
+// toolRun is a tool that sends to a workload.
+type toolRun struct {
+	workload *workload
+	tool     externalTool
+	pod      *corev1.Pod
+}
+
 // runExternalTools lets the tools send requests while the workloads are scaled and rolled out.
 func runExternalTools(ctx context.Context, r *round) error {
-	type toolRun struct {
-		workload *workload
-		tool     externalTool
-		pod      *corev1.Pod
-	}
 	var all []toolRun
 	end := time.Now().Add(toolTime)
 	for _, w := range r.lab.suite.workloads {
@@ -98,19 +100,27 @@ func runExternalTools(ctx context.Context, r *round) error {
 		}
 	}
 	for _, a := range all {
-		output, err := r.output(ctx, a.pod)
-		if err != nil {
+		if err := r.readTool(ctx, a); err != nil {
 			return fmt.Errorf("%s on %s: %w", a.tool.name, a.workload.name, err)
 		}
-		requests, lost, err := a.tool.read(output)
-		if err != nil {
-			return fmt.Errorf("%s on %s: %w in the output:\n%s", a.tool.name, a.workload.name, err, output)
-		}
-		r.extraRows[a.workload.name] = append(r.extraRows[a.workload.name], report.Row{
-			Client: a.tool.name, Promised: a.workload.drainAware, ClosedLoop: true,
-			Count: load.Count{Requests: requests, Answered: requests - lost, Lost: lost},
-		})
 	}
+	return nil
+}
+
+// readTool adds the row of a tool that has ended.
+func (r *round) readTool(ctx context.Context, t toolRun) error {
+	output, err := r.output(ctx, t.pod)
+	if err != nil {
+		return err
+	}
+	requests, lost, err := t.tool.read(output)
+	if err != nil {
+		return fmt.Errorf("%w in the output:\n%s", err, output)
+	}
+	r.extraRows[t.workload.name] = append(r.extraRows[t.workload.name], report.Row{
+		Client: t.tool.name, Promised: t.workload.drainAware, ClosedLoop: true,
+		Count: load.Count{Requests: requests, Answered: requests - lost, Lost: lost},
+	})
 	return nil
 }
 
