@@ -129,7 +129,8 @@ func rollOperator(ctx context.Context, r *round) error {
 		}
 		return nil
 	}()
-	r.extraRows[drainAwareName] = append(r.extraRows[drainAwareName], client.end())
+	first := r.lab.suite.workloads[0].name
+	r.extraRows[first] = append(r.extraRows[first], client.end())
 	return err
 }
 
