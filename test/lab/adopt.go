@@ -2,7 +2,6 @@ package lab
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -79,15 +78,18 @@ func (b batch) schedule(before, total int) schedule {
 }
 
 // runBatches runs the chosen scenarios, once per round.
-func (o options) runBatches(ctx context.Context, chosen []scenario, usual suite, rounds int) error {
+func (o options) runBatches(ctx context.Context, chosen []scenario, rounds int) error {
 	chosen = slices.Repeat(chosen, rounds)
-	if o.sabotage != "" && slices.ContainsFunc(chosen, func(s scenario) bool { return s.suite != nil }) {
-		return errors.New("--sabotage changes the workloads aware or sidecar, which scenarios with their own workloads do not have; run it with other scenarios")
+	parts := batches(chosen, helloSuite())
+	for i := range parts {
+		if err := parts[i].sabotage(o.sabotage); err != nil {
+			return err
+		}
 	}
 	screen := testbed.NewScreen(os.Stdout, term.IsTerminal(int(os.Stdout.Fd())))
 	found := report.Run{}
 	var err error
-	for _, part := range batches(chosen, usual) {
+	for _, part := range parts {
 		next := part.schedule(len(found.Scenarios), len(chosen))
 		if found, err = o.measure(ctx, screen, part.suite, found, func(*lab) schedule { return next }); err != nil {
 			break

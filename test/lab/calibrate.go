@@ -18,7 +18,7 @@ const (
 	// calibrationSteps is the number of rates from the lowest to twice the limit. The scenarios get at least an eighth of the limit. At a lower rate
 	// the control loses too few requests to prove anything.
 	calibrationSteps = 4
-	// calibrationTries is the number of tries at one rate, because another program may disturb some of them.
+	// calibrationTries is the number of tries at one rate, because another program may disturb one or two of them.
 	calibrationTries = 3
 	// calibrationTime is the length of a step. calibrationWarmUp is the part of it that does not count: the generators open their connections.
 	calibrationTime, calibrationWarmUp = 5 * time.Second, 2 * time.Second

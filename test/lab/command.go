@@ -87,14 +87,11 @@ func runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			usual := helloSuite()
-			if broken, ok := sabotages[o.sabotage]; ok {
-				usual = usual.only(broken.workload)
-			}
-			return o.runBatches(c.Context(), chosen, usual, rounds)
+			return o.runBatches(c.Context(), chosen, rounds)
 		},
 	}
 	o.bind(c)
+	c.Flags().StringVar(&o.sabotage, "sabotage", "", "change the derived Deployment of one workload with a policy, to see the lab fail; only this workload and the controls run: "+strings.Join(sabotageNames(), ", "))
 	c.Flags().IntVar(&rounds, "rounds", rounds, "number of times to run the scenarios")
 	return c
 }
@@ -126,7 +123,6 @@ func (o *options) bind(c *cobra.Command) {
 	f.StringVar(&o.json, "json", o.json, "file for the results; written after each scenario")
 	f.Float64Var(&o.rate, "rate", o.rate, "upper limit of the rate, as a share of the full rate; the calibration chooses a lower rate if the machine does not sustain twice the limit")
 	f.Uint64Var(&o.seed, "seed", o.seed, "seed of the random choices; the default is random")
-	f.StringVar(&o.sabotage, "sabotage", "", "change the derived Deployment of one workload with a policy, to see the lab fail; only this workload and the control run: "+strings.Join(sabotageNames(), ", "))
 }
 
 // choose returns the named scenarios, in that order and with repetitions. Without names it returns all scenarios that can run here with the usual

@@ -45,22 +45,35 @@ var sabotages = map[string]sabotage{
 
 func sabotageNames() []string { return slices.Sorted(maps.Keys(sabotages)) }
 
+// sabotage reduces the suite to the workload that the sabotage breaks, and the controls. Without a sabotage it changes nothing.
+func (b *batch) sabotage(name string) error {
+	if name == "" {
+		return nil
+	}
+	broken, ok := sabotages[name]
+	if !ok {
+		return fmt.Errorf("unknown sabotage %q; use one of %v", name, sabotageNames())
+	}
+	if b.suite.index(broken.workload) < 0 {
+		return fmt.Errorf("--sabotage %s changes the workload %s, which the scenario %s does not have; leave this scenario out", name, broken.workload, b.scenarios[0].name)
+	}
+	b.suite = b.suite.only(broken.workload)
+	return nil
+}
+
 // sabotageDerivation installs a MutatingAdmissionPolicy that changes the Deployment of a workload. undo removes the policy.
 func (l *lab) sabotageDerivation(ctx context.Context) (undo func(), err error) {
 	if l.options.sabotage == "" {
 		return func() {}, nil
 	}
-	s, ok := sabotages[l.options.sabotage]
-	if !ok {
-		return nil, fmt.Errorf("unknown sabotage %q; use one of %v", l.options.sabotage, sabotageNames())
-	}
+	s := sabotages[l.options.sabotage]
 	undo, err = l.install(ctx, sabotagePolicy(s.workload, admissionregistrationv1.Rule{
 		APIGroups: []string{"apps"}, APIVersions: []string{"v1"}, Resources: []string{"deployments"},
 	}, s.patch))
 	if err != nil {
 		return nil, err
 	}
-	if err := l.awaitSabotage(ctx, s.workload); err != nil {
+	if err := l.awaitSabotage(ctx, l.suite.workloads[l.suite.index(s.workload)]); err != nil {
 		undo()
 		return nil, err
 	}
@@ -95,14 +108,10 @@ func (l *lab) install(ctx context.Context, m mutation) (undo func(), err error) 
 }
 
 // awaitSabotage waits until the API server, which learns of the policy through a watch, applies it to a dry run. Then it rolls the workload out.
-func (l *lab) awaitSabotage(ctx context.Context, name string) error {
-	i := slices.IndexFunc(l.suite.workloads, func(w *workload) bool { return w.name == name })
-	if i < 0 {
-		return fmt.Errorf("the sabotage %s changes the workload %s, which this run does not have", l.options.sabotage, name)
-	}
+func (l *lab) awaitSabotage(ctx context.Context, w *workload) error {
 	err := l.testbed.WaitFor(ctx, "the sabotage policy to be in force", time.Minute, func(ctx context.Context) (testbed.Pending, error) {
 		after := &appsv1.Deployment{}
-		if err := l.testbed.Direct.Get(ctx, client.ObjectKey{Name: name}, after); err != nil {
+		if err := l.testbed.Direct.Get(ctx, client.ObjectKey{Name: w.name}, after); err != nil {
 			return "", err
 		}
 		before := after.DeepCopy()
@@ -117,7 +126,7 @@ func (l *lab) awaitSabotage(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := l.suite.workloads[i].patch(ctx, l.testbed, versionPatch(l.version())); err != nil {
+	if err := w.patch(ctx, l.testbed, versionPatch(l.version())); err != nil {
 		return err
 	}
 	return l.settle(ctx, l.suite.profile)

@@ -45,7 +45,7 @@ func allScenarios() []scenario {
 	return slices.Concat(scenarios(), adoptScenarios(), sidecarScenarios(), []scenario{quickScenario(), tutorialScenario(), lateProxyScenario(), starvedScenario()})
 }
 
-// quickScenario returns the scenario of make test. It has fewer workloads than the usual ones, because all of them need most of two cores.
+// quickScenario returns the scenario of make test. It has fewer workloads than the usual ones, because all five together need most of two cores.
 func quickScenario() scenario {
 	return scenario{
 		name: "quick", title: "2 -> 5 -> 1 -> 3 and a rollout, fewer workloads", replicas: 2, promised: true, controlMustLose: true,

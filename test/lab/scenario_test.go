@@ -38,6 +38,46 @@ func TestChoose(t *testing.T) {
 	}
 }
 
+// make test runs it, on a cluster that may not be the embedded one and has no tools.
+func TestQuickHasFewerWorkloads(t *testing.T) {
+	chosen, err := choose([]string{"quick"}, false, false)
+	if err != nil || len(chosen) != 1 || chosen[0].suite == nil {
+		t.Fatalf("%v, %v; want one scenario with its own workloads", chosen, err)
+	}
+	if s := chosen[0]; len(s.suite().workloads) != 3 || !s.promised || !s.controlMustLose {
+		t.Errorf("%d workloads, promised %t, the control must lose %t", len(s.suite().workloads), s.promised, s.controlMustLose)
+	}
+}
+
+// The scenarios are those of docs/lab.md.
+func TestASabotageRunsWithItsWorkloadAndTheControls(t *testing.T) {
+	for name, scenario := range map[string]string{
+		"t2=0": "scale", "t3": "scale-down", "maxUnavailable=1": "rollout-single", "readiness": "scale-up", "leaving": "scale", "drain": "sidecar-restart",
+		"name": "scale", "accept": "late-proxy",
+	} {
+		chosen, err := choose([]string{scenario}, true, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		part := batches(chosen, helloSuite())[0]
+		if err := part.sabotage(name); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for i, w := range part.suite.workloads {
+			if broken := w.name == sabotages[name].workload; broken != (i == 0) || w.control == broken {
+				t.Errorf("%s: workload %d is %s, a control: %t", name, i, w.name, w.control)
+			}
+		}
+	}
+	if err := (&batch{suite: helloSuite()}).sabotage("t2"); err == nil || !strings.Contains(err.Error(), "t2=0") {
+		t.Errorf("an unknown sabotage: %v", err)
+	}
+	if err := (&batch{suite: tutorialSuite(), scenarios: []scenario{tutorialScenario()}}).sabotage("t2=0"); err == nil || !strings.Contains(err.Error(), "tutorial") {
+		t.Errorf("a scenario without the workload: %v", err)
+	}
+}
+
 func TestScenariosSayWhyTheyPromiseNothing(t *testing.T) {
 	seen := map[string]bool{}
 	for _, s := range allScenarios() {

@@ -107,6 +107,11 @@ func (s suite) quick() suite {
 	return s
 }
 
+// index returns the index of the named workload, or -1.
+func (s suite) index(name string) int {
+	return slices.IndexFunc(s.workloads, func(w *workload) bool { return w.name == name })
+}
+
 // only returns the suite with one workload and the controls.
 func (s suite) only(name string) suite {
 	s.workloads = slices.DeleteFunc(s.workloads, func(w *workload) bool { return w.name != name && !w.control })
