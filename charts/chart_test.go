@@ -96,9 +96,40 @@ func TestNamesAreValid(t *testing.T) {
 	}
 }
 
+// A name that YAML reads as a number or a boolean stays a string.
+func TestNamesAreStrings(t *testing.T) {
+	for _, object := range objectsOf(t, helm(t, "template", "2024", chart, "--namespace=123",
+		"--set-json="+`nameOverride="1e3",serviceAccount.name="007",priorityClassName="on",watchNamespaces=["12","0x1"]`)) {
+		checkNames(t, object.GetKind(), object.Object)
+	}
+}
+
+// checkNames reports each name, namespace and label below value that is no string.
+func checkNames(t *testing.T, path string, value any) {
+	t.Helper()
+	switch value := value.(type) {
+	case map[string]any:
+		for key, v := range value {
+			_, isString := v.(string)
+			switch key {
+			case "name", "namespace", "serviceAccountName", "priorityClassName", "app.kubernetes.io/name", "app.kubernetes.io/instance":
+				// In the schema of the CRD, the key is a field.
+				if _, isMap := v.(map[string]any); !isString && !isMap {
+					t.Errorf("%s.%s is %v, a %T, want a string", path, key, v, v)
+				}
+			}
+			checkNames(t, path+"."+key, v)
+		}
+	case []any:
+		for _, v := range value {
+			checkNames(t, path, v)
+		}
+	}
+}
+
 func TestNameOverrideIsInEverySelector(t *testing.T) {
 	manifests := helm(t, "template", release, chart, "--set=nameOverride=web,networkPolicy.enabled=true,serviceMonitor.enabled=true")
-	if names := strings.Count(manifests, "app.kubernetes.io/name: web"); names != 11 || strings.Contains(manifests, "app.kubernetes.io/name: gracefulapp") {
+	if names := strings.Count(manifests, `app.kubernetes.io/name: "web"`); names != 11 || strings.Contains(manifests, `app.kubernetes.io/name: "gracefulapp"`) {
 		t.Errorf("%d labels and selectors have the name, want all 11", names)
 	}
 }

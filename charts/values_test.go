@@ -203,6 +203,7 @@ func TestInvalidValuesAreRejected(t *testing.T) {
 		"logLevel=warn":                        "at '/logLevel'",
 		"commonLabels.control-plane=a":         "at '/commonLabels/control-plane'",
 		"webhook.timeoutSeconds=10":            "webhook.timeoutSeconds is 10, but a terminating operator finishes admission reviews within 9 s; set it to at most 9",
+		"nameOverride=-x":                      "at '/nameOverride'",
 		"fullnameOverride=1x":                  "at '/fullnameOverride'",
 		"extraArgs[0]=--watch-namespaces=shop": "extraArgs contains --watch-namespaces=shop; use the value watchNamespaces",
 		"extraArgs[0]=--graceful-shutdown-timeout=1m": "extraArgs contains --graceful-shutdown-timeout=1m, which the chart sets: the operator's grace period 20 s must be " +

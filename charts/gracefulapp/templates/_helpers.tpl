@@ -15,7 +15,7 @@
 
 {{/* The labels of every object. A selector contains none of them: Helm can then take over the Deployment of kustomize, whose selector is immutable. */}}
 {{- define "gracefulapp.labels" -}}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
@@ -26,7 +26,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 
 {{/* The labels by which Services, PodDisruptionBudget, affinity and policies select the pods. */}}
 {{- define "gracefulapp.selectorLabels" -}}
-app.kubernetes.io/name: {{ .Values.nameOverride | default .Chart.Name }}
+app.kubernetes.io/name: {{ .Values.nameOverride | default .Chart.Name | quote }}
 control-plane: controller-manager
 {{- end }}
 
