@@ -99,6 +99,7 @@ func TestNamesAreValid(t *testing.T) {
 // A name that YAML reads as a number or a boolean stays a string.
 func TestNamesAreStrings(t *testing.T) {
 	for _, object := range objectsOf(t, helm(t, "template", "2024", chart, "--namespace=123",
+		"--set=certManager.enabled=true,networkPolicy.enabled=true,serviceMonitor.enabled=true",
 		"--set-json="+`nameOverride="1e3",serviceAccount.name="007",priorityClassName="on",watchNamespaces=["12","0x1"]`)) {
 		checkNames(t, object.GetKind(), object.Object)
 	}
