@@ -237,6 +237,8 @@ bin/caddy: hack/caddy/go.mod hack/caddy/main.go
 	go build -C hack/caddy -ldflags '-s -w' -o ../../$@ .
 bin/cyclonedx-gomod: hack/sbom/go.mod
 	go build -C hack/sbom -o ../../$@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+bin/cosign: hack/cosign/go.mod
+	go build -C hack/cosign -ldflags '-s -w' -o ../../$@ github.com/sigstore/cosign/v3/cmd/cosign
 bin/golangci-lint: hack/lint/go.mod hack/lint/main.go
 	go build -C hack/lint -o ../../$@ .
 bin/actionlint: hack/ci/go.mod
@@ -264,7 +266,7 @@ docker-buildx: ## Build and push both images for PLATFORMS=linux/amd64,linux/arm
 		-f cmd/drain-proxy/Dockerfile -t $(DRAIN_PROXY_IMG) .
 
 .PHONY: publish
-publish: ## Copy the images of dist/release to their registry, sign them, and publish the files as a GitHub release.
+publish: bin/cosign ## Copy the images of dist/release to their registry, sign them, and publish the files as a GitHub release.
 	hack/publish.sh
 
 .PHONY: build-installer
@@ -285,13 +287,13 @@ images: bin/manager bin/drain-proxy bin/hello bin/loadgen bin/workload ## Build 
 	@hack/build-image.sh $(WORKLOAD_IMG) test/workload/Dockerfile dist/workload-$(VERSION).tar
 
 .PHONY: release
-release: build-installer bin/cyclonedx-gomod bin/helm ## Write a release into dist/release: manifests, images of PLATFORMS, SBOMs and checksums; COSIGN_KEY=FILE signs them.
+release: build-installer bin/cyclonedx-gomod bin/helm $(if $(COSIGN_KEY),bin/cosign) ## Write a release into dist/release: manifests, images of PLATFORMS, SBOMs and checksums; COSIGN_KEY=FILE signs them.
 	@PLATFORMS='$(PLATFORMS)' hack/release.sh
 
 .PHONY: test-release
 test-release: VERSION := 0.0.0-test
 test-release: REGISTRY := registry.example.com/team
-test-release: ## Prove that two builds of a release are equal, and that its images, manifests, SBOMs and signature are correct.
+test-release: bin/cosign ## Prove that two builds of a release are equal, and that its images, manifests, SBOMs and signature are correct.
 	hack/test-release.sh
 
 .PHONY: test-images

@@ -10,9 +10,9 @@ cd "$(dirname "$0")/.."
 while IFS=@ read -r image digest; do
   archive=${image##*/}
   skopeo copy --all --preserve-digests "oci-archive:dist/release/${archive/:/-}.tar" "docker://$image"
-  cosign sign --yes --recursive "${image%:*}@$digest" # a tag could change between the two commands
+  bin/cosign sign --yes --recursive "${image%:*}@$digest" # a tag could change between the two commands
 done <dist/release/images.txt
-cosign sign-blob --yes --bundle dist/release/SHA256SUMS.sigstore.json dist/release/SHA256SUMS
+bin/cosign sign-blob --yes --bundle dist/release/SHA256SUMS.sigstore.json dist/release/SHA256SUMS
 prerelease=()
 [[ $VERSION != *-* ]] || prerelease=(--prerelease)
 gh release create "v$VERSION" --verify-tag --title "v$VERSION" --notes "The file CHANGELOG.md lists the changes." "${prerelease[@]}" dist/release/*

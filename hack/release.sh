@@ -24,9 +24,6 @@ sbom() { # PROGRAM PLATFORM
     sed "s|\./drain|github.com/gracefulapp/gracefulapp/drain|; s|(devel)|v$version|"
 }
 
-if [ -n "${COSIGN_KEY:-}" ]; then
-  command -v cosign >/dev/null || { echo "release: COSIGN_KEY is set, but cosign is missing: install cosign 3" >&2; exit 2; }
-fi
 rm -rf "$out"
 mkdir -p "$out"
 cp dist/crds.yaml dist/install.yaml "$out"
@@ -48,9 +45,9 @@ sums=$(cd "$out" && sha256sum -- *)
 echo "$sums" >"$out/SHA256SUMS"
 if [ -n "${COSIGN_KEY:-}" ]; then
   # Without a signing config and a transparency log, cosign needs no network.
-  cosign sign-blob --yes --key "$COSIGN_KEY" --use-signing-config=false --tlog-upload=false --bundle "$out/SHA256SUMS.sigstore.json" "$out/SHA256SUMS"
+  bin/cosign sign-blob --yes --key "$COSIGN_KEY" --use-signing-config=false --tlog-upload=false --bundle "$out/SHA256SUMS.sigstore.json" "$out/SHA256SUMS"
   chmod a+r "$out/SHA256SUMS.sigstore.json"
 else
-  echo "the release is unsigned; to sign it: make release VERSION=$version COSIGN_KEY=cosign.key, with a key from cosign generate-key-pair"
+  echo "the release is unsigned; to sign it: make release VERSION=$version COSIGN_KEY=cosign.key, with a key from bin/cosign generate-key-pair"
 fi
 echo "$out: $(du -sh "$out" | cut -f1)"
