@@ -39,30 +39,44 @@ func (p *Proxy) forward(address string, to http.RoundTripper) http.Handler {
 		},
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := p.gate.enter(r.Context()); err != nil {
-			p.fail(w, r, address, err)
-			return
-		}
-		defer p.gate.exit()
-		defer p.countTruncated(w, r, address)
-		if isUpgrade(r) {
-			defer p.drainer.Upgrade(upgraded)()
-			defer p.gate.upgrade()()
-		} else if r.ProtoMajor == 1 {
-			// The app may answer before it has read the body. An error means that the writer cannot do it.
-			_ = http.NewResponseController(w).EnableFullDuplex()
-		}
-		p.metrics.requests.Inc()
-		reverse.ServeHTTP(asItIs{w}, r.WithContext(withClient(r.Context())))
+		body := bodyOf(w, r)
+		p.exchange(reverse, asItIs{w, body}, r, address)
+		body.linger(w)
 	})
 }
 
+// exchange answers a request that is in flight until it returns.
+func (p *Proxy) exchange(reverse http.Handler, w asItIs, r *http.Request, address string) {
+	if err := p.gate.enter(r.Context()); err != nil {
+		p.fail(w, r, address, err)
+		return
+	}
+	defer p.gate.exit()
+	defer p.countTruncated(w, r, address)
+	if isUpgrade(r) {
+		defer p.drainer.Upgrade(upgraded)()
+		defer p.gate.upgrade()()
+	}
+	p.metrics.requests.Inc()
+	out := r.WithContext(withClient(r.Context()))
+	if w.body != nil {
+		out.Body = w.body
+	}
+	reverse.ServeHTTP(w, out)
+}
+
 // asItIs keeps net/http from adding headers that the app has not sent.
-type asItIs struct{ http.ResponseWriter }
+type asItIs struct {
+	http.ResponseWriter
+	body *requestBody
+}
 
 // WriteHeader leaves 1xx responses as they are: net/http adds nothing to them.
 func (w asItIs) WriteHeader(status int) {
 	if status >= http.StatusOK {
+		if w.body.remains() {
+			w.Header().Set("Connection", "close")
+		}
 		for _, name := range []string{"Content-Type", "Date"} {
 			if _, sent := w.Header()[name]; !sent {
 				w.Header()[name] = nil
@@ -83,6 +97,10 @@ func rewrite(r *httputil.ProxyRequest, address string) {
 	} else {
 		r.Out.URL.RawQuery = r.In.URL.RawQuery // also parameters that ReverseProxy cannot parse
 	}
+	if offersHTTP2(r.In) { // without HTTP2-Settings, which ReverseProxy has removed, servers reject the offer
+		r.Out.Header.Del("Upgrade")
+		r.Out.Header.Del("Connection")
+	}
 	r.Out.Trailer = r.In.Trailer // net/http fills it when the body has been read
 	for _, name := range keptHeaders {
 		if values, ok := r.In.Header[name]; ok {
@@ -96,17 +114,29 @@ func rewrite(r *httputil.ProxyRequest, address string) {
 	r.Out.Header.Set(forwardedFor, strings.Join(clients, ", "))
 }
 
-// isUpgrade reports whether the client asks to leave HTTP, as for a WebSocket.
+// isUpgrade reports whether the client asks to leave HTTP, as for a WebSocket. An offer of HTTP/2 is none.
 func isUpgrade(r *http.Request) bool {
-	return r.ProtoMajor == 1 && httpguts.HeaderValuesContainsToken(r.Header["Connection"], "Upgrade")
+	return r.ProtoMajor == 1 && httpguts.HeaderValuesContainsToken(r.Header["Connection"], "Upgrade") && !offersHTTP2(r)
+}
+
+// offersHTTP2 reports whether the client would accept HTTP/2 for the response.
+func offersHTTP2(r *http.Request) bool {
+	return httpguts.HeaderValuesContainsToken(r.Header["Upgrade"], "h2c")
 }
 
 // fail answers a request that the app has not answered.
 func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, address string, err error) {
 	cause, status := failure(r.Context(), err)
+	if w, ok := w.(asItIs); ok && cause == causeBroken && w.body.malformed() {
+		cause, status = causeClient, http.StatusBadRequest
+	}
 	p.metrics.failures.WithLabelValues(cause).Inc()
-	if cause == causeClient {
+	if status == 0 {
 		panic(http.ErrAbortHandler) // closes the connection
+	}
+	if cause == causeClient {
+		http.Error(w, http.StatusText(status), status)
+		return
 	}
 	p.gate.loses()
 	p.log.Warn("the app has not answered", "cause", cause, "state", p.gate.state(), "app", address, "method", r.Method, "error", err.Error())

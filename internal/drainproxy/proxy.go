@@ -168,34 +168,37 @@ func (p *Proxy) observe() {
 	defer p.observing.Unlock()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	var watched []string // the app's ports that accepted connections before its SIGTERM
+	var watched []string // the app's ports that were open before its SIGTERM
+	var state State
 	for last := <-ticker.C; ; {
 		now := <-ticker.C
 		o := Observation{Elapsed: now.Sub(last), Ended: p.hasEnded()}
 		last = now
-		switch p.gate.state() {
+		before := state
+		state = p.gate.state()
+		switch state {
 		case Serving, Drained:
 			return
 		case HookCalled:
 			o.Elapsed = min(o.Elapsed, maxElapsed)
-			watched = nil
 		case Stopping:
-			if watched == nil {
-				watched = p.accepting()
+			if before != Stopping {
+				watched = p.openPorts()
 			}
 		case Restarting:
-			o.AppRefuses = slices.ContainsFunc(watched, func(address string) bool { return refuses(p.closing, address) })
+			o.AppRefuses = len(watched) == 0 || slices.ContainsFunc(watched, func(address string) bool { return refuses(p.closing, address) })
 		}
 		p.entered(p.gate.observe(o))
 	}
 }
 
-// accepting returns the app's ports that accept connections. One that does not says nothing about the end of the app.
-func (p *Proxy) accepting() []string {
-	addresses := []string{}
+// openPorts returns the app's ports that do not refuse connections. One that refuses says nothing about the end of the app. A server that hangs may not
+// answer at all, because its queue is full.
+func (p *Proxy) openPorts() []string {
+	var addresses []string
 	for i := range p.config.Ports {
-		if tryDial(p.closing, p.address(i)) == nil {
-			addresses = append(addresses, p.address(i))
+		if address := p.address(i); !refuses(p.closing, address) {
+			addresses = append(addresses, address)
 		}
 	}
 	return addresses

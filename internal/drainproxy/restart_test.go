@@ -2,11 +2,14 @@ package drainproxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -100,6 +103,65 @@ func TestAPortThatAlwaysRefusesDoesNotEndARestart(t *testing.T) {
 	if a := <-waiting; a.err != nil || a.body != "done" {
 		t.Errorf("the request that waited: %+v", a)
 	}
+}
+
+// A process that has never listened cannot drop a request.
+func TestARestartBeforeTheAppListens(t *testing.T) {
+	t.Parallel()
+	p := startPod(t, slow, func(c *Config) { c.Times.Request = time.Hour }) // else the bound of the restart would end it
+	p.app.exit()
+	<-p.hook("/drain")
+	p.eventually("the proxy serves again", func() bool { return p.proxy.gate.state() == Serving })
+	p.app.serve(listen(t, p.app.address))
+	if a := p.send(http.MethodGet, "/"); a.err != nil || a.body != "done" {
+		t.Errorf("%+v", a)
+	}
+}
+
+// A process that hangs accepts nothing, so its queue may be full: the kernel does not answer. Its end shows when the port refuses.
+func TestARestartOfAnAppThatHangs(t *testing.T) {
+	t.Parallel()
+	p := startPod(t, slow, func(c *Config) { c.Times.Request = time.Hour })
+	p.app.exit()
+	end := p.hang()
+	<-p.hook("/drain")
+	waiting := p.sendLater(http.MethodPost, "/")
+	p.awaitHeld(1)
+	end()
+	p.eventually("the proxy serves again", func() bool { return p.proxy.gate.state() == Serving })
+	p.app.serve(listen(t, p.app.address))
+	if a := <-waiting; a.err != nil || a.body != "done" {
+		t.Errorf("the request that waited: %+v", a)
+	}
+}
+
+// hang listens on the app's port with a full queue until end is called.
+func (p *pod) hang() (end func()) {
+	p.t.Helper()
+	address, err := netip.ParseAddrPort(p.app.address)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { _ = syscall.Close(fd) })
+	if err := errors.Join(
+		syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1),
+		syscall.Bind(fd, &syscall.SockaddrInet4{Addr: address.Addr().As4(), Port: int(address.Port())}),
+		syscall.Listen(fd, 0),
+	); err != nil {
+		p.t.Fatal(err)
+	}
+	p.eventually("the queue is full", func() bool {
+		c, err := net.DialTimeout("tcp", p.app.address, 5*tick)
+		if err == nil {
+			p.t.Cleanup(func() { _ = c.Close() })
+		}
+		return err != nil
+	})
+	return func() { _ = syscall.Shutdown(fd, syscall.SHUT_RDWR) }
 }
 
 func TestDeletionDuringARestart(t *testing.T) {

@@ -102,13 +102,9 @@ func clientGone(ctx context.Context) <-chan struct{} {
 
 // refuses reports whether the app's port refuses connections.
 func refuses(ctx context.Context, address string) bool {
-	return errors.Is(tryDial(ctx, address), syscall.ECONNREFUSED)
-}
-
-func tryDial(ctx context.Context, address string) error {
 	c, err := (&net.Dialer{Timeout: tick}).DialContext(ctx, "tcp", address)
 	if err == nil {
 		_ = c.Close()
 	}
-	return err
+	return errors.Is(err, syscall.ECONNREFUSED)
 }

@@ -21,7 +21,8 @@ func TestPortsOfTheDrainSidecar(t *testing.T) {
 		c := testapp.Container(app)
 		c.Ports = append(c.Ports, corev1.ContainerPort{Name: "app-18080", ContainerPort: 81}, corev1.ContainerPort{Name: "drain-metrics", ContainerPort: 18090})
 		c.StartupProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(18081)}}}
-		app.Spec.Service = service(corev1.ServicePort{Name: "http", Port: 80}, corev1.ServicePort{Name: "second", Port: 81, TargetPort: intstr.FromString("app-18080")})
+		c.LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{GRPC: &corev1.GRPCAction{Port: 18082}}}
+		app.Spec.Service = service(corev1.ServicePort{Name: "http", Port: 80, AppProtocol: new("kubernetes.io/h2c")}, corev1.ServicePort{Name: "second", Port: 81, TargetPort: intstr.FromString("app-18080")})
 	})
 	p, errs, _ := plan.For(app, plan.Running{DrainProxy: drainProxy})
 	if len(errs) > 0 {
@@ -33,11 +34,11 @@ func TestPortsOfTheDrainSidecar(t *testing.T) {
 			ports = append(ports, fmt.Sprintf("%s:%d", *port.Name, *port.ContainerPort))
 		}
 	}
-	want := []string{"http:18080", "app-18080:18083", "drain-m-18091:18091", "app-18081:8080", "app-18083:81", "drain-metrics:18090"}
+	want := []string{"http:18080", "app-18080:18084", "drain-m-18091:18091", "app-18081:8080", "app-18084:81", "drain-metrics:18090"}
 	if diff := cmp.Diff(want, ports); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if args := strings.Join(sidecarOf(p).Args, " "); !strings.Contains(args, "--admin-port=18082") {
+	if args := strings.Join(sidecarOf(p).Args, " "); !strings.Contains(args, "--admin-port=18083") {
 		t.Errorf("the admin port is one that a probe uses: %s", args)
 	}
 }

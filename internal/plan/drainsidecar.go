@@ -118,6 +118,11 @@ func (in *input) usedPorts() (numbers map[int32]bool, names map[string]bool) {
 		for _, h := range handlersOf(c, nil) {
 			numbers[h.port.IntVal] = true // 0 for a name
 		}
+		for _, p := range namedProbes(c) {
+			if p.GRPC != nil {
+				numbers[p.GRPC.Port] = true
+			}
+		}
 	}
 	return numbers, names
 }
