@@ -66,11 +66,12 @@ func batches(chosen []scenario, usual suite) []batch {
 	return all
 }
 
-// schedule returns the schedule of a batch. before is the number of scenarios in earlier batches, total the number in all.
+// schedule returns the schedule of a batch. It ends early after a scenario for which the machine was too busy. before is the number of scenarios before the
+// batch, total the number in all.
 func (b batch) schedule(before, total int) schedule {
 	return func(found report.Run) (scenario, string, bool) {
 		n := len(found.Scenarios)
-		if n >= len(b.scenarios) {
+		if n >= len(b.scenarios) || n > 0 && found.Scenarios[n-1].Result() == report.TooBusy {
 			return scenario{}, "", false
 		}
 		return b.scenarios[n], fmt.Sprintf("%d of %d", before+n+1, total), true
@@ -90,10 +91,40 @@ func (o options) runBatches(ctx context.Context, chosen []scenario, rounds int) 
 	found := report.Run{}
 	var err error
 	for _, part := range parts {
-		next := part.schedule(len(found.Scenarios), len(chosen))
-		if found, err = o.measure(ctx, screen, part.suite, found, func(*lab) schedule { return next }); err != nil {
+		if found, err = o.runBatch(ctx, screen, part, found, len(chosen)); err != nil {
 			break
 		}
 	}
 	return conclude(screen, found, err)
+}
+
+// runBatch runs the scenarios of a batch and adds the results to found. After a scenario for which the machine was too busy it deploys the workloads again.
+func (o options) runBatch(ctx context.Context, screen *testbed.Screen, b batch, found report.Run, total int) (report.Run, error) {
+	for len(b.scenarios) > 0 {
+		before := len(found.Scenarios)
+		next := b.schedule(before, total)
+		var err error
+		if found, err = o.measure(ctx, screen, b.suite, found, func(*lab) schedule { return next }); err != nil {
+			return found, err
+		}
+		again := false
+		if b, again = b.rest(found.Scenarios[before:], lowestRate(o.rate)); again {
+			found = found.WithRepeat()
+			screen.Say("  repeat it at rate %.3g", b.suite.pace)
+		}
+	}
+	return found, nil
+}
+
+// rest returns the part of the batch that has not run when there are these results, with their rate. again reports whether it begins with the last scenario at
+// half the rate, because the machine was too busy; this needs a rate of at least the lowest. Pure.
+func (b batch) rest(results []report.Scenario, lowest float64) (rest batch, again bool) {
+	ran, last := len(results), results[len(results)-1]
+	b.suite.pace = last.Rate
+	if again = last.Result() == report.TooBusy && last.Rate/2 >= lowest; again {
+		b.suite.pace /= 2
+		ran--
+	}
+	b.scenarios = b.scenarios[ran:]
+	return b, again
 }

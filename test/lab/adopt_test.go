@@ -59,6 +59,38 @@ func TestBatches(t *testing.T) {
 	}
 }
 
+// A scenario that proves nothing runs again at half the rate. The others keep that rate, but it does not fall below the lowest.
+func TestTheRestOfABatch(t *testing.T) {
+	b := batch{scenarios: []scenario{{name: "a"}, {name: "b"}, {name: "c"}}}
+	busy := []string{"late"}
+	for name, tt := range map[string]struct {
+		results []report.Scenario
+		rest    string
+		rate    float64
+		again   bool
+	}{
+		"all passed":             {results: []report.Scenario{{Rate: 0.4}, {Rate: 0.4}, {Rate: 0.4}}, rate: 0.4},
+		"the second is too busy": {results: []report.Scenario{{Rate: 0.4}, {Rate: 0.4, TooBusy: busy}}, rest: "bc", rate: 0.2, again: true},
+		"at the lowest rate":     {results: []report.Scenario{{Rate: 0.05, TooBusy: busy}}, rest: "bc", rate: 0.05},
+		"the second failed":      {results: []report.Scenario{{Rate: 0.4}, {Rate: 0.4, Faults: busy}}, rest: "c", rate: 0.4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rest, again := b.rest(tt.results, lowestRate(0.4))
+			names := ""
+			for _, s := range rest.scenarios {
+				names += s.name
+			}
+			if names != tt.rest || rest.suite.pace != tt.rate || again != tt.again {
+				t.Errorf("%q at rate %v, again %t; want %q, %v, %t", names, rest.suite.pace, again, tt.rest, tt.rate, tt.again)
+			}
+			next := b.schedule(0, 3)
+			if _, _, ok := next(report.Run{Scenarios: tt.results}); ok && tt.again {
+				t.Error("the batch goes on after a scenario that must be repeated")
+			}
+		})
+	}
+}
+
 // The rollout must not change the number of a port. The Service must target a port of the old pods, and the GracefulApp a port of the new ones.
 func TestAdopteesKeepTheirPorts(t *testing.T) {
 	for _, a := range append(portAdoptees(), controlAdoptee("control")) {

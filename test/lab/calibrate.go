@@ -26,7 +26,7 @@ const (
 
 // nextRate returns the rate of the next step after those seen, or false after the last step. limit is the highest rate for the scenarios. Pure.
 func nextRate(limit float64, seen []report.CalibrationStep) (float64, bool) {
-	lowest, highest := 2*limit/(1<<(calibrationSteps-1)), 2*limit
+	lowest, highest := 2*lowestRate(limit), 2*limit
 	if len(seen) == 0 {
 		return lowest, true
 	}
@@ -39,6 +39,9 @@ func nextRate(limit float64, seen []report.CalibrationStep) (float64, bool) {
 	}
 	return 0, false
 }
+
+// lowestRate returns the lowest rate for the scenarios. Pure.
+func lowestRate(limit float64) float64 { return limit / (1 << (calibrationSteps - 1)) }
 
 // chooseRate returns half of the highest sustained rate, at most the limit. If no rate was sustained, it returns half of the lowest rate. It returns 0 if
 // even then so many requests were late that each scenario would be too busy for a verdict. Pure.

@@ -164,12 +164,15 @@ func (o options) run(ctx context.Context, s suite, plan func(*lab) schedule) err
 	return conclude(screen, found, err)
 }
 
-// measure runs the scenarios of a suite and adds the results to found.
+// measure runs the scenarios of a suite and adds the results to found. It calibrates the suite, unless the suite has a rate already.
 func (o options) measure(ctx context.Context, screen *testbed.Screen, s suite, found report.Run, plan func(*lab) schedule) (report.Run, error) {
 	if o.workloadImage == "" || o.helloImage == "" || o.loadgenImage == "" {
 		return found, errors.New("--workload-image, --hello-image and --loadgen-image are required")
 	}
-	s.pace = o.rate
+	calibrated := s.pace > 0
+	if !calibrated {
+		s.pace = o.rate
+	}
 	ctx, stop := context.WithCancel(ctx) // ends the watches of this suite
 	defer stop()
 	t, err := testbed.Connect(ctx, namespace)
@@ -184,10 +187,12 @@ func (o options) measure(ctx context.Context, screen *testbed.Screen, s suite, f
 	if err := l.start(ctx); err != nil {
 		return found, err
 	}
-	calibration, err := l.calibrate(ctx)
-	found.Calibrations = append(found.Calibrations, calibration)
-	if err != nil {
-		return found, err
+	if !calibrated {
+		calibration, err := l.calibrate(ctx)
+		found.Calibrations = append(found.Calibrations, calibration)
+		if err != nil {
+			return found, err
+		}
 	}
 	undo, err := l.sabotageDerivation(ctx)
 	if err != nil {

@@ -146,6 +146,7 @@ func (l *lab) runAll(ctx context.Context, found report.Run, next schedule) (repo
 		if err != nil && one.Result() == report.Passed { // the next scenario may still succeed
 			one = report.Scenario{Name: s.name, Title: s.title, Faults: []string{"it did not end: " + err.Error()}}
 		}
+		one.Rate = l.suite.pace
 		found.Scenarios = append(found.Scenarios, withFewerLosses(one))
 		l.say("%s", outcome(one))
 		if err := l.store(found); err != nil {

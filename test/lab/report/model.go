@@ -29,8 +29,17 @@ type Run struct {
 	Scenarios []Scenario `json:"scenarios"`
 	// Calibrations have the rate of each suite and the steps that led to it.
 	Calibrations []Calibration `json:"calibrations,omitempty"`
+	// Repeated are the results of scenarios that ran again at half the rate, because the machine was too busy. Scenarios has the later results.
+	Repeated []Scenario `json:"repeated,omitempty"`
 	// Interrupted means that the user ended the run early, so scenarios are missing.
 	Interrupted bool `json:"interrupted,omitempty"`
+}
+
+// WithRepeat returns the run with its last result as one that is repeated.
+func (r Run) WithRepeat() Run {
+	last := len(r.Scenarios) - 1
+	r.Scenarios, r.Repeated = r.Scenarios[:last:last], append(r.Repeated, r.Scenarios[last])
+	return r
 }
 
 // Machine describes the cluster and the machine of a run.
@@ -54,6 +63,8 @@ type Scenario struct {
 	Title string    `json:"title"` // for people: Scale down 5 -> 1
 	Begin time.Time `json:"begin"`
 	End   time.Time `json:"end"`
+	// Rate is the share of the clients' full rates.
+	Rate float64 `json:"rate,omitempty"`
 	// Promised means that GracefulApp promises to lose no request in the scenario. Otherwise Reason says why not.
 	Promised bool   `json:"promised"`
 	Reason   string `json:"reason,omitempty"`

@@ -180,15 +180,31 @@ func footnote(run Run) string {
 	return "(+n): lost by clients to whom the workload promises nothing: " + strings.Join(clients, ", ") + "."
 }
 
-// caption returns the version, time, seed, machine and calibration of a run.
+// caption returns the version, time, seed, machine and calibration of a run, and its repeated scenarios.
 func caption(run Run) string {
 	text := fmt.Sprintf("GracefulApp %s, %s to %s, seed %d.\n%s.", printable(run.Version),
 		run.Begin.UTC().Format("2006-01-02 15:04"), run.End.UTC().Format("15:04 MST"), run.Seed, printable(run.Machine.String()))
 	for _, c := range run.Calibrations {
 		text += "\nCalibration: " + printable(c.String()) + "."
 	}
+	for _, s := range run.Repeated {
+		text += "\n" + printable(repeated(s)) + "."
+	}
 	if run.Interrupted {
 		text += "\nThe run was interrupted: scenarios are missing."
+	}
+	return text
+}
+
+// repeated returns the figures of a scenario that proved nothing and ran again.
+func repeated(s Scenario) string {
+	var lost []string
+	for _, w := range s.Workloads {
+		lost = append(lost, w.Name+" "+tallyOf(w).String())
+	}
+	text := fmt.Sprintf("Repeated at half of the rate %.3g: %s. Lost then: %s", s.Rate, s.Title, strings.Join(lost, ", "))
+	if n := len(s.TooBusy); n > 0 {
+		text += ". Too busy: " + s.TooBusy[n-1]
 	}
 	return text
 }

@@ -106,6 +106,20 @@ all that is promised  0 (+4) of 60,000  974 of 12,000`)
 	}
 }
 
+func TestTableShowsARepeatedScenario(t *testing.T) {
+	busy := Scenario{Title: "Scale", Rate: 0.4, TooBusy: []string{"app: 3 of 100 requests were lost", "20 % late"}, Workloads: []Workload{{
+		Name: "app", Rows: []Row{{Client: "new", Promised: true, Count: load.Count{Requests: 100, Lost: 3}}},
+	}}}
+	run := Run{Scenarios: []Scenario{{Title: "First"}, busy}}.WithRepeat()
+	run.Scenarios = append(run.Scenarios, Scenario{Title: "Scale", Rate: 0.2})
+	if text := Table(run); !strings.Contains(text, "Repeated at half of the rate 0.4: Scale. Lost then: app 3 of 100. Too busy: 20 % late.") {
+		t.Error(text)
+	}
+	if len(run.Scenarios) != 2 || run.Scenarios[1].Rate != 0.2 || len(run.Repeated) != 1 {
+		t.Errorf("%+v", run)
+	}
+}
+
 func TestTableFitsATerminal(t *testing.T) {
 	run := sampleRun()
 	run.Scenarios = run.Scenarios[:2]
