@@ -1,9 +1,6 @@
 // Command drain-proxy is the drain sidecar: a reverse proxy that keeps SIGTERM from an app until no request is in flight.
 //
 //	drain-proxy --port 18080:8080 [--port 18082:9090/h2c] [--admin-port 18081] [--metrics-port 18090] [times]
-//	drain-proxy leaving [--admin-port 18081]
-//
-// The second form is the preStop hook of its own container: it tells the running proxy that the pod is deleted.
 package main
 
 import (
@@ -41,9 +38,6 @@ func exitCode(err error) int {
 func run(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	if len(args) > 0 && args[0] == "leaving" {
-		return drainproxy.CallLeaving(ctx, args[1:], os.Getenv)
-	}
 	config, err := drainproxy.ParseConfig(args, os.Getenv)
 	if err != nil {
 		return err

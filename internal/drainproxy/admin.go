@@ -1,9 +1,7 @@
 package drainproxy
 
 import (
-	"context"
 	"crypto/subtle"
-	"flag"
 	"fmt"
 	"net/http"
 	"time"
@@ -40,7 +38,7 @@ func (p *Proxy) metricsHandler() http.Handler {
 
 // drain is the preStop hook of the app's container. It returns when the app may get SIGTERM.
 func (p *Proxy) drain(w http.ResponseWriter, r *http.Request) {
-	p.change((*Machine).AppHook)
+	p.beginHook(p.hookPorts(r))
 	select {
 	case <-p.gate.whenReleased():
 		_, _ = fmt.Fprintln(w, p.gate.state())
@@ -72,33 +70,4 @@ func (p *Proxy) drained(w http.ResponseWriter, r *http.Request) {
 func (p *Proxy) leaving(w http.ResponseWriter, _ *http.Request) {
 	p.change((*Machine).ProxyHook)
 	_, _ = fmt.Fprintln(w, p.gate.state())
-}
-
-// callTimeout bounds the call of the hook of the proxy's own container: it returns at once, and the kubelet waits for it.
-const callTimeout = 5 * time.Second
-
-// CallLeaving is the preStop hook of the proxy's own container, a second process in it: it calls the hook of the running proxy.
-func CallLeaving(ctx context.Context, args []string, env func(string) string) error {
-	flags := flag.NewFlagSet("drain-proxy leaving", flag.ContinueOnError)
-	var port int
-	adminPort(flags, &port)
-	if err := parse(flags, args); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/leaving", port), nil)
-	if err != nil {
-		return err
-	}
-	request.Header.Set(TokenHeader, env(tokenVariable))
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = response.Body.Close() }()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", request.URL, response.Status)
-	}
-	return nil
 }

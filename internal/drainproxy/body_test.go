@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -106,23 +107,47 @@ func TestAMalformedBody(t *testing.T) {
 	}
 }
 
-// A server may send its response while it reads the body, as an echo does.
-func TestABodyAndAResponseAtTheSameTime(t *testing.T) {
-	t.Parallel()
-	p := startPod(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_ = http.NewResponseController(w).EnableFullDuplex()
+// echoBody sends its response while it reads the body.
+func echoBody(w http.ResponseWriter, r *http.Request) {
+	_ = http.NewResponseController(w).EnableFullDuplex()
+	_ = http.NewResponseController(w).Flush()
+	part := make([]byte, 10)
+	for n, err := r.Body.Read(part); err == nil; n, err = r.Body.Read(part) {
+		_, _ = w.Write(part[:n])
 		_ = http.NewResponseController(w).Flush()
-		part := make([]byte, 10)
-		for n, err := r.Body.Read(part); err == nil; n, err = r.Body.Read(part) {
-			_, _ = w.Write(part[:n])
-			_ = http.NewResponseController(w).Flush()
-		}
-	}))
+	}
+}
+
+// beginEcho sends a chunked request without a chunk, and returns its response.
+func (p *pod) beginEcho() (net.Conn, *http.Response) {
+	p.t.Helper()
 	c := p.raw("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
 	response, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
+	return c, response
+}
+
+func TestAMalformedBodyAfterTheResponseHasBegun(t *testing.T) {
+	t.Parallel()
+	p := startPod(t, http.HandlerFunc(echoBody))
+	<-p.hook("/leaving")
+	c, response := p.beginEcho()
+	_, _ = io.WriteString(c, "malformed\r\n")
+	if _, err := io.ReadAll(response.Body); err == nil {
+		t.Error("the response ends as a complete one")
+	}
+	p.eventually("the failure is counted", func() bool { return p.failures(causeClient) == 1 })
+	if lost := p.proxy.gate.lostRequests(); lost != 0 {
+		t.Errorf("%d requests are lost", lost)
+	}
+}
+
+func TestABodyAndAResponseAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	p := startPod(t, http.HandlerFunc(echoBody))
+	c, response := p.beginEcho()
 	for _, part := range []string{"one", "two"} {
 		_, _ = fmt.Fprintf(c, "%x\r\n%s\r\n", len(part), part)
 		got := make([]byte, len(part))

@@ -69,7 +69,7 @@ func ParseConfig(args []string, env func(string) string) (Config, error) {
 		c.Ports = append(c.Ports, port)
 		return err
 	})
-	adminPort(flags, &c.Admin)
+	portFlag(flags, &c.Admin, "admin-port", "port of the hooks and the probes", defaultAdminPort)
 	portFlag(flags, &c.Metrics, "metrics-port", "port of the metrics", defaultMetricsPort)
 	for _, f := range []struct {
 		name, usage string
@@ -93,10 +93,6 @@ func ParseConfig(args []string, env func(string) string) (Config, error) {
 		return c, err
 	}
 	return c, c.check()
-}
-
-func adminPort(flags *flag.FlagSet, port *int) {
-	portFlag(flags, port, "admin-port", "port of the hooks and the probes", defaultAdminPort)
 }
 
 func portFlag(flags *flag.FlagSet, port *int, name, usage string, given int) {

@@ -27,7 +27,7 @@ func TestParseConfig(t *testing.T) {
 		"--port=1:2/tls":              "want LISTEN:TARGET",
 		"--port=0:8080":               "not a port",
 		"--port=1:70000":              "not a port",
-		"--port=1:2 leaving":          "unknown argument",
+		"--port=1:2 other":            "unknown argument",
 		"--port=1:2 --admin-port=0":   "not a port",
 		"--port=1:2 --exit-seconds=x": "invalid value",
 	} {

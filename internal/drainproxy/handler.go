@@ -10,7 +10,6 @@ import (
 	"net/http/httputil"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
@@ -147,12 +146,17 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, address string, err
 }
 
 // countTruncated counts and logs a response of which the app has sent only a part, and sends this part. httputil.ReverseProxy aborts it by a panic.
-func (p *Proxy) countTruncated(w http.ResponseWriter, r *http.Request, address string) {
+func (p *Proxy) countTruncated(w asItIs, r *http.Request, address string) {
 	v := recover()
 	if v == nil {
 		return
 	}
-	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) && r.Context().Err() == nil {
+	err, ok := v.(error)
+	switch {
+	case !ok || !errors.Is(err, http.ErrAbortHandler) || r.Context().Err() != nil:
+	case w.body.malformed():
+		p.metrics.failures.WithLabelValues(causeClient).Inc()
+	default:
 		p.metrics.failures.WithLabelValues(causeTruncated).Inc()
 		p.gate.loses()
 		p.log.Warn("the app has not completed its response", "state", p.gate.state(), "app", address, "method", r.Method)
@@ -165,7 +169,7 @@ func (p *Proxy) countTruncated(w http.ResponseWriter, r *http.Request, address s
 const (
 	causeClient    = "client"    // the client has ended the request
 	causeTooMany   = "too-many"  // more than maxHeld requests wait
-	causeRefused   = "refused"   // the app's port has refused connections for holdRefused
+	causeRefused   = "refused"   // the app's port has accepted no connection for holdRefused
 	causeBroken    = "broken"    // the app has closed the connection before its response
 	causeTruncated = "truncated" // the app has closed the connection in its response
 )
@@ -179,10 +183,16 @@ func failure(ctx context.Context, err error) (cause string, status int) {
 		return causeTooMany, http.StatusServiceUnavailable
 	case ctx.Err() != nil:
 		return causeClient, 0
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case isDial(err):
 		return causeRefused, http.StatusBadGateway
 	}
 	return causeBroken, http.StatusBadGateway
+}
+
+// isDial reports whether the proxy got no connection to the app.
+func isDial(err error) bool {
+	e, ok := errors.AsType[*net.OpError](err)
+	return ok && e.Op == "dial"
 }
 
 // buffers keeps the buffers of copied bodies.

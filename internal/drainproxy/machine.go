@@ -99,7 +99,7 @@ type Observation struct {
 	Elapsed time.Duration // since the last observation
 	// InFlight reports whether the app works on a request.
 	InFlight bool
-	// AppRefuses reports whether the app's port refuses connections.
+	// AppRefuses reports whether each port of the restarting container has refused connections.
 	AppRefuses bool
 	// Ended reports whether every server has ended: it has answered all its requests, or the time for them is over.
 	Ended bool

@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -40,6 +39,9 @@ type Proxy struct {
 	beginClose context.CancelFunc
 	ended      chan struct{} // closed when every server has ended
 	observing  sync.Mutex
+
+	hooks      sync.Mutex // is locked while a hook of the app begins
+	restarting appPorts
 }
 
 // upgraded says nothing to a connection that has left HTTP: the proxy does not know its protocol. The client or the app ends it.
@@ -150,13 +152,14 @@ func (p *Proxy) address(i int) string {
 	return net.JoinHostPort(p.config.App, strconv.Itoa(p.config.Ports[i].Target))
 }
 
-// change calls a hook of the machine, and observes the machine until it needs no more time.
-func (p *Proxy) change(hook func(*Machine)) {
+// change calls a hook of the machine, and observes the machine until it needs no more time. It returns the state before.
+func (p *Proxy) change(hook func(*Machine)) (before State) {
 	before, after := p.gate.change(hook)
 	p.entered(before, after)
 	if before == Serving && after != Serving {
 		go p.observe()
 	}
+	return before
 }
 
 // maxElapsed limits the time of one observation while the proxy waits for its own hook: a process that got no CPU time has not read the call yet.
@@ -168,40 +171,22 @@ func (p *Proxy) observe() {
 	defer p.observing.Unlock()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	var watched []string // the app's ports that were open before its SIGTERM
-	var state State
 	for last := <-ticker.C; ; {
 		now := <-ticker.C
 		o := Observation{Elapsed: now.Sub(last), Ended: p.hasEnded()}
 		last = now
-		before := state
-		state = p.gate.state()
-		switch state {
+		switch p.gate.state() {
 		case Serving, Drained:
 			return
 		case HookCalled:
 			o.Elapsed = min(o.Elapsed, maxElapsed)
 		case Stopping:
-			if before != Stopping {
-				watched = p.openPorts()
-			}
+			p.restarting.look(p.closing, false)
 		case Restarting:
-			o.AppRefuses = len(watched) == 0 || slices.ContainsFunc(watched, func(address string) bool { return refuses(p.closing, address) })
+			o.AppRefuses = p.restarting.look(p.closing, true)
 		}
 		p.entered(p.gate.observe(o))
 	}
-}
-
-// openPorts returns the app's ports that do not refuse connections. One that refuses says nothing about the end of the app. A server that hangs may not
-// answer at all, because its queue is full.
-func (p *Proxy) openPorts() []string {
-	var addresses []string
-	for i := range p.config.Ports {
-		if address := p.address(i); !refuses(p.closing, address) {
-			addresses = append(addresses, address)
-		}
-	}
-	return addresses
 }
 
 func (p *Proxy) hasEnded() bool {

@@ -105,6 +105,72 @@ func TestAPortThatAlwaysRefusesDoesNotEndARestart(t *testing.T) {
 	}
 }
 
+// A server may close its ports one after the other.
+func TestARestartEndsWhenEachPortRefuses(t *testing.T) {
+	t.Parallel()
+	app := &dying{}
+	second := listen(t, "127.0.0.1:0")
+	p := startPod(t, app, func(c *Config) { c.Ports = append(c.Ports, Port{Listen: port(second), Target: port(second)}) })
+	<-p.hook("/drain")
+	app.sigterm()
+	_ = second.Close()
+	waiting := p.sendLater(http.MethodPost, "/")
+	p.awaitHeld(1)
+	time.Sleep(10 * tick) // observations that must not end the restart
+	if state := p.proxy.gate.state(); state != Restarting {
+		t.Errorf("state %s, want %s", state, Restarting)
+	}
+	p.restart(app)
+	if a := <-waiting; a.err != nil || a.body != "done" {
+		t.Errorf("the request that waited: %+v", a)
+	}
+}
+
+// Another container's port says nothing about the end of the container that restarts, whose hook names its ports.
+func TestARestartDoesNotWaitForTheOtherContainers(t *testing.T) {
+	t.Parallel()
+	app := &dying{}
+	other := listen(t, "127.0.0.1:0")
+	p := startPod(t, app, func(c *Config) {
+		c.Times.Request = time.Hour
+		c.Ports = append(c.Ports, Port{Listen: port(other), Target: port(other)})
+	})
+	<-p.hook(fmt.Sprintf("/drain?port=%d", p.proxy.config.Ports[0].Target))
+	app.sigterm()
+	waiting := p.sendLater(http.MethodPost, "/")
+	p.awaitHeld(1)
+	p.restart(app)
+	if a := <-waiting; a.err != nil || a.body != "done" {
+		t.Errorf("the request that waited: %+v", a)
+	}
+}
+
+// Both containers of a pod restart at the same time, and one of them ends later.
+func TestTwoContainersRestart(t *testing.T) {
+	t.Parallel()
+	app := &dying{}
+	other := listen(t, "127.0.0.1:0")
+	p := startPod(t, app, func(c *Config) {
+		c.Times.Request = time.Hour
+		c.Ports = append(c.Ports, Port{Listen: port(other), Target: port(other)})
+	})
+	first, second := p.hook(fmt.Sprintf("/drain?port=%d", port(other))), p.hook(fmt.Sprintf("/drain?port=%d", p.proxy.config.Ports[0].Target))
+	<-first
+	<-second
+	app.sigterm()
+	_ = other.Close()
+	waiting := p.sendLater(http.MethodPost, "/")
+	p.awaitHeld(1)
+	time.Sleep(10 * tick) // observations that must not end the restart
+	if state := p.proxy.gate.state(); state != Restarting {
+		t.Errorf("state %s, want %s", state, Restarting)
+	}
+	p.restart(app)
+	if a := <-waiting; a.err != nil || a.body != "done" {
+		t.Errorf("the request that waited: %+v", a)
+	}
+}
+
 // A process that has never listened cannot drop a request.
 func TestARestartBeforeTheAppListens(t *testing.T) {
 	t.Parallel()
@@ -249,4 +315,18 @@ func (p *pod) raw(text string) net.Conn {
 		p.t.Fatal(err)
 	}
 	return c
+}
+
+// A server that hangs does not answer the attempt to connect.
+func TestFailureToConnect(t *testing.T) {
+	t.Parallel()
+	for name, err := range map[string]error{"refused": syscall.ECONNREFUSED, "not in time": context.DeadlineExceeded} {
+		cause, status := failure(t.Context(), fmt.Errorf("round trip: %w", &net.OpError{Op: "dial", Err: err}))
+		if cause != causeRefused || status != http.StatusBadGateway {
+			t.Errorf("%s: %s, %d", name, cause, status)
+		}
+	}
+	if cause, _ := failure(t.Context(), &net.OpError{Op: "read", Err: syscall.ECONNRESET}); cause != causeBroken {
+		t.Errorf("a broken connection: %s", cause)
+	}
 }

@@ -99,12 +99,3 @@ func clientGone(ctx context.Context) <-chan struct{} {
 	done, _ := ctx.Value(clientKey{}).(<-chan struct{})
 	return done
 }
-
-// refuses reports whether the app's port refuses connections.
-func refuses(ctx context.Context, address string) bool {
-	c, err := (&net.Dialer{Timeout: tick}).DialContext(ctx, "tcp", address)
-	if err == nil {
-		_ = c.Close()
-	}
-	return errors.Is(err, syscall.ECONNREFUSED)
-}

@@ -348,7 +348,7 @@ func TestEachContainerWaitsForTheDrain(t *testing.T) {
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	for i, path := range []string{"/drain", "/drained", ""} {
+	for i, path := range []string{"/drain?port=8080", "/drained", ""} {
 		hook := p.Deployment.Spec.Template.Spec.Containers[i].Lifecycle.PreStop
 		if got := hook.HTTPGet; (got == nil) != (path == "") || got != nil && *got.Path != path {
 			t.Errorf("container %d: hook %+v, want %q", i, hook, path)

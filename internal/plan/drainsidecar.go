@@ -2,7 +2,9 @@ package plan
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -19,7 +21,6 @@ const (
 	drainTokenEnv     = "DRAIN_PROXY_TOKEN"
 	drainAddressEnv   = "POD_IP"
 	drainTokenHeader  = "Graceful-Drain-Token"
-	drainBinary       = "/drain-proxy"
 	firstProxyPort    = 18080
 	drainAdminPort    = 18081
 	drainMetricsPort  = 18090
@@ -62,8 +63,8 @@ func (in *input) withDrainSidecar() *corev1.PodTemplateSpec {
 	for i := range template.Spec.Containers {
 		c := &template.Spec.Containers[i]
 		path := "/drained" // a further container, such as an app server behind nginx, may be needed for the requests in flight
-		if renamePorts(c, ports.proxied) {
-			path = "/drain"
+		if own := renamePorts(c, ports.proxied); len(own) > 0 {
+			path = "/drain?" + url.Values{"port": own}.Encode() // so that a restart of this container does not wait for the ports of another
 		}
 		if preStopOf(in.spec().Template.Spec.Containers[i]) == nil {
 			c.Lifecycle.PreStop = &corev1.LifecycleHandler{HTTPGet: in.adminCall(ports, path)}
@@ -73,10 +74,10 @@ func (in *input) withDrainSidecar() *corev1.PodTemplateSpec {
 	return template
 }
 
-// renamePorts gives the proxied ports of a container another name, and the probes that use the old name their number. It reports whether there are any.
+// renamePorts gives the proxied ports of a container another name, and the probes that use the old name their number. It returns the numbers of these ports.
 // The endpoint controller looks a name up in the containers first, so a name that stayed would bypass the sidecar. A port without a name would not do:
 // server-side apply cannot keep another client from adding one.
-func renamePorts(c *corev1.Container, ports []proxiedPort) (found bool) {
+func renamePorts(c *corev1.Container, ports []proxiedPort) (numbers []string) {
 	for i := range c.Ports {
 		p := &c.Ports[i]
 		at := slices.IndexFunc(ports, func(q proxiedPort) bool { return q.name == p.Name })
@@ -89,9 +90,9 @@ func renamePorts(c *corev1.Container, ports []proxiedPort) (found bool) {
 			}
 		}
 		p.Name = ports[at].newName
-		found = true
+		numbers = append(numbers, strconv.Itoa(int(p.ContainerPort)))
 	}
-	return found
+	return numbers
 }
 
 // adminCall returns a call of the admin port by the kubelet.
@@ -194,9 +195,8 @@ func (in *input) drainContainer(ports sidecarPorts) corev1.Container {
 			{Name: drainAddressEnv, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "status.podIP"}}},
 		},
 		Resources: in.drainResources(),
-		Lifecycle: &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{
-			Exec: &corev1.ExecAction{Command: []string{drainBinary, "leaving", fmt.Sprintf("--admin-port=%d", ports.admin)}},
-		}},
+		// The kubelet calls it beside the app's hook. A command would need more CPU time and memory, of which a starved pod has too little.
+		Lifecycle: &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{HTTPGet: in.adminCall(ports, "/leaving")}},
 		SecurityContext: &corev1.SecurityContext{
 			AllowPrivilegeEscalation: new(false), ReadOnlyRootFilesystem: new(true), RunAsNonRoot: new(true), RunAsUser: new(int64(drainUser)),
 			Capabilities:   &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
