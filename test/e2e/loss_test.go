@@ -32,7 +32,7 @@ var _ = Describe("Under load, scaling and a rollout", Serial, func() {
 var _ = Describe("The loss lab", Serial, func() {
 	run := func(args ...string) (string, error) {
 		lab := exec.Command("../../bin/lab", append([]string{
-			"run", "--json", GinkgoT().TempDir() + "/lab.json", "--cluster", os.Getenv("CLUSTER_NAME"), "--cluster-bin", "../../bin/cluster",
+			"run", "--repeats", "1", "--json", GinkgoT().TempDir() + "/lab.json", "--cluster", os.Getenv("CLUSTER_NAME"), "--cluster-bin", "../../bin/cluster",
 			"--workload-image", image("gracefulapp-workload"), "--hello-image", image("hello"),
 			"--loadgen-image", image("gracefulapp-loadgen"),
 			"--nginx-image", image("gracefulapp-lab-nginx"), "--haproxy-image", image("gracefulapp-lab-haproxy"),

@@ -46,6 +46,7 @@ func adoptSuite(workloads ...*workload) suite {
 type batch struct {
 	suite     suite
 	scenarios []scenario
+	repeats   int // how often a scenario may still run again, because the machine was too busy
 }
 
 // batches splits the chosen scenarios into batches, in their order. A scenario with its own suite is a batch alone; the others share the usual suite.
@@ -91,6 +92,7 @@ func (o options) runBatches(ctx context.Context, chosen []scenario, rounds int) 
 	found := report.Run{}
 	var err error
 	for _, part := range parts {
+		part.repeats = o.repeats
 		if found, err = o.runBatch(ctx, screen, part, found, len(chosen)); err != nil {
 			break
 		}
@@ -100,18 +102,22 @@ func (o options) runBatches(ctx context.Context, chosen []scenario, rounds int) 
 
 // runBatch runs the scenarios of a batch and adds the results to found. After a scenario for which the machine was too busy it deploys the workloads again.
 func (o options) runBatch(ctx context.Context, screen *testbed.Screen, b batch, found report.Run, total int) (report.Run, error) {
-	for len(b.scenarios) > 0 {
+	for again := false; len(b.scenarios) > 0; {
 		before := len(found.Scenarios)
+		if again {
+			before-- // the result that the repetition replaces
+			screen.Say("  repeat it at rate %.3g", b.suite.pace)
+		}
 		next := b.schedule(before, total)
+		first := len(found.Scenarios)
 		var err error
 		if found, err = o.measure(ctx, screen, b.suite, found, func(*lab) schedule { return next }); err != nil {
 			return found, err
 		}
-		again := false
-		if b, again = b.rest(found.Scenarios[before:], lowestRate(o.rate)); again {
-			found = found.WithRepeat()
-			screen.Say("  repeat it at rate %.3g", b.suite.pace)
+		if again {
+			found, first = found.WithRepeated(first-1), first-1
 		}
+		b, again = b.rest(found.Scenarios[first:], lowestRate(o.rate))
 	}
 	return found, nil
 }
@@ -121,8 +127,9 @@ func (o options) runBatch(ctx context.Context, screen *testbed.Screen, b batch, 
 func (b batch) rest(results []report.Scenario, lowest float64) (rest batch, again bool) {
 	ran, last := len(results), results[len(results)-1]
 	b.suite.pace = last.Rate
-	if again = last.Result() == report.TooBusy && last.Rate/2 >= lowest; again {
+	if again = last.Result() == report.TooBusy && b.repeats > 0 && last.Rate/2 >= lowest; again {
 		b.suite.pace /= 2
+		b.repeats--
 		ran--
 	}
 	b.scenarios = b.scenarios[ran:]

@@ -61,7 +61,7 @@ func TestBatches(t *testing.T) {
 
 // A scenario that proves nothing runs again at half the rate. The others keep that rate, but it does not fall below the lowest.
 func TestTheRestOfABatch(t *testing.T) {
-	b := batch{scenarios: []scenario{{name: "a"}, {name: "b"}, {name: "c"}}}
+	b := batch{scenarios: []scenario{{name: "a"}, {name: "b"}, {name: "c"}}, repeats: 1}
 	busy := []string{"late"}
 	for name, tt := range map[string]struct {
 		results []report.Scenario
@@ -76,6 +76,9 @@ func TestTheRestOfABatch(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			rest, again := b.rest(tt.results, lowestRate(0.4))
+			if again && rest.repeats != 0 {
+				t.Errorf("%d repetitions are left", rest.repeats)
+			}
 			names := ""
 			for _, s := range rest.scenarios {
 				names += s.name

@@ -43,6 +43,7 @@ type options struct {
 	seed       uint64
 	rate       float64
 	sabotage   string
+	repeats    int
 }
 
 // Command returns the command lab with its subcommands.
@@ -92,6 +93,7 @@ func runCommand() *cobra.Command {
 	}
 	o.bind(c)
 	c.Flags().StringVar(&o.sabotage, "sabotage", "", "change the derived Deployment of one workload with a policy, to see the lab fail; only this workload and the controls run: "+strings.Join(sabotageNames(), ", "))
+	c.Flags().IntVar(&o.repeats, "repeats", 3, "how often a set of workloads is deployed again at half the rate, at most, to repeat a scenario for which the machine was too busy")
 	c.Flags().IntVar(&rounds, "rounds", rounds, "number of times to run the scenarios")
 	return c
 }

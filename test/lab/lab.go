@@ -31,6 +31,7 @@ type lab struct {
 }
 
 func newLab(t *testbed.Testbed, screen *testbed.Screen, o options, s suite) *lab {
+	s = s.copied() // scenarios change workloads, and another lab may run the suite again
 	return &lab{
 		testbed: t, screen: screen, options: o, suite: s,
 		random: rand.New(rand.NewPCG(o.seed, o.seed)), // the same seed makes the same choices

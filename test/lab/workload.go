@@ -107,6 +107,15 @@ func (s suite) quick() suite {
 	return s
 }
 
+// copied returns the suite with workloads of its own.
+func (s suite) copied() suite {
+	s.workloads = slices.Clone(s.workloads)
+	for i, w := range s.workloads {
+		s.workloads[i] = new(*w)
+	}
+	return s
+}
+
 // index returns the index of the named workload, or -1.
 func (s suite) index(name string) int {
 	return slices.IndexFunc(s.workloads, func(w *workload) bool { return w.name == name })

@@ -35,10 +35,10 @@ type Run struct {
 	Interrupted bool `json:"interrupted,omitempty"`
 }
 
-// WithRepeat returns the run with its last result as one that is repeated.
-func (r Run) WithRepeat() Run {
-	last := len(r.Scenarios) - 1
-	r.Scenarios, r.Repeated = r.Scenarios[:last:last], append(r.Repeated, r.Scenarios[last])
+// WithRepeated returns the run with the result of this index as that of a scenario that ran again.
+func (r Run) WithRepeated(i int) Run {
+	r.Repeated = append(r.Repeated, r.Scenarios[i])
+	r.Scenarios = slices.Delete(slices.Clone(r.Scenarios), i, i+1)
 	return r
 }
 

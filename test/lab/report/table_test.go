@@ -110,8 +110,7 @@ func TestTableShowsARepeatedScenario(t *testing.T) {
 	busy := Scenario{Title: "Scale", Rate: 0.4, TooBusy: []string{"app: 3 of 100 requests were lost", "20 % late"}, Workloads: []Workload{{
 		Name: "app", Rows: []Row{{Client: "new", Promised: true, Count: load.Count{Requests: 100, Lost: 3}}},
 	}}}
-	run := Run{Scenarios: []Scenario{{Title: "First"}, busy}}.WithRepeat()
-	run.Scenarios = append(run.Scenarios, Scenario{Title: "Scale", Rate: 0.2})
+	run := Run{Scenarios: []Scenario{{Title: "First"}, busy, {Title: "Scale", Rate: 0.2}}}.WithRepeated(1)
 	if text := Table(run); !strings.Contains(text, "Repeated at half of the rate 0.4: Scale. Lost then: app 3 of 100. Too busy: 20 % late.") {
 		t.Error(text)
 	}
