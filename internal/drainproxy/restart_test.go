@@ -37,6 +37,21 @@ func (p *pod) restart(d *dying) {
 	p.app.serve(listen(p.t, p.app.address))
 }
 
+// holdsUntilTheEnd sends a request that must wait until the app, which has got SIGTERM, has ended.
+func (p *pod) holdsUntilTheEnd(d *dying) {
+	p.t.Helper()
+	waiting := p.sendLater(http.MethodPost, "/")
+	p.awaitHeld(1)
+	time.Sleep(10 * tick) // observations that must not end the restart
+	if state := p.proxy.gate.state(); state != Restarting {
+		p.t.Errorf("state %s, want %s", state, Restarting)
+	}
+	p.restart(d)
+	if a := <-waiting; a.err != nil || a.body != "done" {
+		p.t.Errorf("the request that waited: %+v", a)
+	}
+}
+
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	app := &dying{}
@@ -93,16 +108,7 @@ func TestAPortThatAlwaysRefusesDoesNotEndARestart(t *testing.T) {
 	p := startPod(t, app, func(c *Config) { c.Ports = append(c.Ports, Port{Listen: port(unused), Target: port(unused)}) })
 	<-p.hook("/drain")
 	app.sigterm()
-	waiting := p.sendLater(http.MethodPost, "/")
-	p.awaitHeld(1)
-	time.Sleep(10 * tick) // observations that must not end the restart
-	if state := p.proxy.gate.state(); state != Restarting {
-		t.Errorf("state %s, want %s", state, Restarting)
-	}
-	p.restart(app)
-	if a := <-waiting; a.err != nil || a.body != "done" {
-		t.Errorf("the request that waited: %+v", a)
-	}
+	p.holdsUntilTheEnd(app)
 }
 
 // A server may close its ports one after the other.
@@ -114,16 +120,7 @@ func TestARestartEndsWhenEachPortRefuses(t *testing.T) {
 	<-p.hook("/drain")
 	app.sigterm()
 	_ = second.Close()
-	waiting := p.sendLater(http.MethodPost, "/")
-	p.awaitHeld(1)
-	time.Sleep(10 * tick) // observations that must not end the restart
-	if state := p.proxy.gate.state(); state != Restarting {
-		t.Errorf("state %s, want %s", state, Restarting)
-	}
-	p.restart(app)
-	if a := <-waiting; a.err != nil || a.body != "done" {
-		t.Errorf("the request that waited: %+v", a)
-	}
+	p.holdsUntilTheEnd(app)
 }
 
 // Another container's port says nothing about the end of the container that restarts, whose hook names its ports.
@@ -159,16 +156,7 @@ func TestTwoContainersRestart(t *testing.T) {
 	<-second
 	app.sigterm()
 	_ = other.Close()
-	waiting := p.sendLater(http.MethodPost, "/")
-	p.awaitHeld(1)
-	time.Sleep(10 * tick) // observations that must not end the restart
-	if state := p.proxy.gate.state(); state != Restarting {
-		t.Errorf("state %s, want %s", state, Restarting)
-	}
-	p.restart(app)
-	if a := <-waiting; a.err != nil || a.body != "done" {
-		t.Errorf("the request that waited: %+v", a)
-	}
+	p.holdsUntilTheEnd(app)
 }
 
 // A process that has never listened cannot drop a request.
