@@ -103,19 +103,18 @@ func (o options) runBatches(ctx context.Context, chosen []scenario, rounds int) 
 // runBatch runs the scenarios of a batch and adds the results to found. After a scenario for which the machine was too busy it deploys the workloads again.
 func (o options) runBatch(ctx context.Context, screen *testbed.Screen, b batch, found report.Run, total int) (report.Run, error) {
 	for again := false; len(b.scenarios) > 0; {
-		before := len(found.Scenarios)
-		if again {
-			before-- // the result that the repetition replaces
-			screen.Say("  repeat it at rate %.3g", b.suite.pace)
-		}
-		next := b.schedule(before, total)
 		first := len(found.Scenarios)
+		if again {
+			screen.Say("  repeat it at rate %.3g", b.suite.pace)
+			first-- // the result that the repetition replaces
+		}
+		next := b.schedule(first, total)
 		var err error
 		if found, err = o.measure(ctx, screen, b.suite, found, func(*lab) schedule { return next }); err != nil {
 			return found, err
 		}
 		if again {
-			found, first = found.WithRepeated(first-1), first-1
+			found = found.WithRepeated(first)
 		}
 		b, again = b.rest(found.Scenarios[first:], lowestRate(o.rate))
 	}
