@@ -68,8 +68,8 @@ func refuses(ctx context.Context, address string) bool {
 func (p *Proxy) beginHook(addresses []string) {
 	p.hooks.Lock()
 	defer p.hooks.Unlock()
-	before := p.change((*Machine).AppHook)
-	p.restarting.add(addresses, before == Serving)
+	p.restarting.add(addresses, p.gate.state() == Serving)
+	p.change((*Machine).AppHook)
 }
 
 // hookPorts returns the addresses of the ports that the hook of a container names. Without a name they are all ports of the app.

@@ -152,14 +152,13 @@ func (p *Proxy) address(i int) string {
 	return net.JoinHostPort(p.config.App, strconv.Itoa(p.config.Ports[i].Target))
 }
 
-// change calls a hook of the machine, and observes the machine until it needs no more time. It returns the state before.
-func (p *Proxy) change(hook func(*Machine)) (before State) {
+// change calls a hook of the machine, and observes the machine until it needs no more time.
+func (p *Proxy) change(hook func(*Machine)) {
 	before, after := p.gate.change(hook)
 	p.entered(before, after)
 	if before == Serving && after != Serving {
 		go p.observe()
 	}
-	return before
 }
 
 // maxElapsed limits the time of one observation while the proxy waits for its own hook: a process that got no CPU time has not read the call yet.

@@ -37,6 +37,16 @@ func (p *pod) restart(d *dying) {
 	p.app.serve(listen(p.t, p.app.address))
 }
 
+// startWithTwoPorts gives the app a second port, and a restart a bound of an hour.
+func startWithTwoPorts(t *testing.T, app *dying) (*pod, net.Listener) {
+	t.Helper()
+	second := listen(t, "127.0.0.1:0")
+	return startPod(t, app, func(c *Config) {
+		c.Times.Request = time.Hour
+		c.Ports = append(c.Ports, Port{Listen: port(second), Target: port(second)})
+	}), second
+}
+
 // holdsUntilTheEnd sends a request that must wait until the app, which has got SIGTERM, has ended.
 func (p *pod) holdsUntilTheEnd(d *dying) {
 	p.t.Helper()
@@ -115,8 +125,7 @@ func TestAPortThatAlwaysRefusesDoesNotEndARestart(t *testing.T) {
 func TestARestartEndsWhenEachPortRefuses(t *testing.T) {
 	t.Parallel()
 	app := &dying{}
-	second := listen(t, "127.0.0.1:0")
-	p := startPod(t, app, func(c *Config) { c.Ports = append(c.Ports, Port{Listen: port(second), Target: port(second)}) })
+	p, second := startWithTwoPorts(t, app)
 	<-p.hook("/drain")
 	app.sigterm()
 	_ = second.Close()
@@ -127,11 +136,7 @@ func TestARestartEndsWhenEachPortRefuses(t *testing.T) {
 func TestARestartDoesNotWaitForTheOtherContainers(t *testing.T) {
 	t.Parallel()
 	app := &dying{}
-	other := listen(t, "127.0.0.1:0")
-	p := startPod(t, app, func(c *Config) {
-		c.Times.Request = time.Hour
-		c.Ports = append(c.Ports, Port{Listen: port(other), Target: port(other)})
-	})
+	p, _ := startWithTwoPorts(t, app)
 	<-p.hook(fmt.Sprintf("/drain?port=%d", p.proxy.config.Ports[0].Target))
 	app.sigterm()
 	waiting := p.sendLater(http.MethodPost, "/")
@@ -146,11 +151,7 @@ func TestARestartDoesNotWaitForTheOtherContainers(t *testing.T) {
 func TestTwoContainersRestart(t *testing.T) {
 	t.Parallel()
 	app := &dying{}
-	other := listen(t, "127.0.0.1:0")
-	p := startPod(t, app, func(c *Config) {
-		c.Times.Request = time.Hour
-		c.Ports = append(c.Ports, Port{Listen: port(other), Target: port(other)})
-	})
+	p, other := startWithTwoPorts(t, app)
 	first, second := p.hook(fmt.Sprintf("/drain?port=%d", port(other))), p.hook(fmt.Sprintf("/drain?port=%d", p.proxy.config.Ports[0].Target))
 	<-first
 	<-second
