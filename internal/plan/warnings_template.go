@@ -14,9 +14,8 @@ func warnKeepAlive(in *input, s server) []string {
 	if !s.targeted || in.probedPort(s) == "" || s.ownHook() != nil || s.speaksGRPC() {
 		return nil
 	}
-	return warning("container %q has no drain-aware preStop hook, so a keep-alive connection may lose a request at SIGTERM "+
-		"(measured: %s); use an httpGet hook, such as /drain, after which the app answers with `Connection: close`",
-		s.written.Name, plainSleepLoss)
+	return warning("container %q has no drain-aware preStop hook, so a keep-alive connection may lose a request at SIGTERM; "+
+		"use an httpGet hook, such as /drain, after which the app answers with `Connection: close`", s.written.Name)
 }
 
 // speaksGRPC reports whether the container has a gRPC probe, by Kubernetes or by the program that was usual before.
