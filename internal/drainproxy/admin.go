@@ -1,6 +1,7 @@
 package drainproxy
 
 import (
+	"context"
 	"crypto/subtle"
 	"fmt"
 	"net/http"
@@ -49,21 +50,32 @@ func (p *Proxy) drain(w http.ResponseWriter, r *http.Request) {
 // drained is the preStop hook of a further container, which the app may need for its requests: it returns when none is in flight. If the pod is not
 // deleted, only this container restarts, and the requests need not wait for it.
 func (p *Proxy) drained(w http.ResponseWriter, r *http.Request) {
-	timeout := time.NewTimer(awaitProxyHook)
-	defer timeout.Stop()
-	select {
-	case <-p.gate.whenLeaving():
-	case <-timeout.C:
-		_, _ = fmt.Fprintln(w, p.gate.state())
-		return
-	case <-r.Context().Done():
-		return
+	if p.awaitProxyHook(r.Context()) {
+		select {
+		case <-p.gate.whenReleased():
+		case <-r.Context().Done():
+		}
 	}
-	select {
-	case <-p.gate.whenReleased():
-		_, _ = fmt.Fprintln(w, p.gate.state())
-	case <-r.Context().Done():
+	_, _ = fmt.Fprintln(w, p.gate.state())
+}
+
+// awaitProxyHook waits whether the proxy's own hook follows, as in the state HookCalled.
+func (p *Proxy) awaitProxyHook(ctx context.Context) bool {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	last := <-ticker.C
+	for waited := time.Duration(0); waited < awaitProxyHook; {
+		select {
+		case <-p.gate.whenLeaving():
+			return true
+		case <-ctx.Done():
+			return false
+		case now := <-ticker.C:
+			waited += min(now.Sub(last), maxElapsed)
+			last = now
+		}
 	}
+	return false
 }
 
 // leaving is the preStop hook of the proxy's own container. It returns at once.

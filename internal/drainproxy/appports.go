@@ -12,8 +12,9 @@ import (
 // appPorts are the ports of the containers that restart. They show when the old processes have ended: each port has refused connections. A server may close
 // its ports one after the other.
 type appPorts struct {
-	mu    sync.Mutex
-	state map[string]portState // by address
+	mu         sync.Mutex
+	state      map[string]portState // by address
+	terminated bool                 // a container has got SIGTERM
 }
 
 type portState int
@@ -30,20 +31,27 @@ func (a *appPorts) add(addresses []string, alone bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if alone || a.state == nil {
-		a.state = map[string]portState{}
+		a.state, a.terminated = map[string]portState{}, false
 	}
 	for _, address := range addresses {
 		a.state[address] = unseen
 	}
 }
 
-// look dials the ports that it has not dialed before, and with again also those that were open. It reports whether each port has refused connections.
-func (a *appPorts) look(ctx context.Context, again bool) bool {
+// terminate notes that the containers whose hooks were called get SIGTERM.
+func (a *appPorts) terminate() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.terminated = true
+}
+
+// look dials the ports that it has not dialed before, and after a SIGTERM also those that were open. It reports whether each port has refused connections.
+func (a *appPorts) look(ctx context.Context) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	all := true
 	for address, s := range a.state {
-		if s == unseen || again && s == open {
+		if s == unseen || a.terminated && s == open {
 			s = open
 			if refuses(ctx, address) {
 				s = refused

@@ -8,10 +8,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // early is a server that answers when it has read the header of a request, and never reads a body.
-func (p *pod) early() {
+func (p *pod) early(response string) {
 	p.app.exit()
 	l := listen(p.t, p.app.address)
 	p.t.Cleanup(func() { _ = l.Close() })
@@ -24,12 +25,18 @@ func (p *pod) early() {
 			p.t.Cleanup(func() { _ = c.Close() })
 			go func() {
 				if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
-					_, _ = fmt.Fprint(c, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno")
+					_, _ = fmt.Fprint(c, "HTTP/1.1 401 Unauthorized\r\n"+response)
 				}
 			}()
 		}
 	}()
 }
+
+// The same response with its length and in a chunk.
+const (
+	withLength = "Content-Length: 2\r\n\r\nno"
+	inAChunk   = "Transfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n"
+)
 
 // The app answers before the client has sent the body. The client gets the response, and learns that the connection ends; the rest of the body is no request.
 func TestAnEarlyResponse(t *testing.T) {
@@ -37,14 +44,14 @@ func TestAnEarlyResponse(t *testing.T) {
 	const size = 1_000_000 // more than net/http skips by itself
 	rest := "POST /hidden HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
 	rest += strings.Repeat("x", size-len(rest))
-	for name, tt := range map[string]struct{ header, rest string }{
-		"with a length": {header: fmt.Sprintf("Content-Length: %d", size), rest: rest},
-		"chunked":       {header: "Transfer-Encoding: chunked", rest: fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", size, rest)},
+	for name, tt := range map[string]struct{ header, rest, response string }{
+		"with a length": {header: fmt.Sprintf("Content-Length: %d", size), rest: rest, response: withLength},
+		"chunked":       {header: "Transfer-Encoding: chunked", rest: fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", size, rest), response: withLength},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := startPod(t, slow)
-			p.early()
+			p.early(tt.response)
 			c := p.raw("POST / HTTP/1.1\r\nHost: a\r\n" + tt.header + "\r\n\r\n")
 			r := bufio.NewReader(c)
 			readEarly(t, r)
@@ -70,11 +77,26 @@ func readEarly(t *testing.T, r *bufio.Reader) {
 	}
 }
 
+// A client that stops sending gets the whole response at once, also one that ends with a last chunk.
+func TestAnEarlyResponseEndsBeforeTheBody(t *testing.T) {
+	t.Parallel()
+	for name, response := range map[string]string{"with a length": withLength, "chunked": inAChunk} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := startPod(t, slow)
+			p.early(response)
+			c := p.raw("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
+			_ = c.SetReadDeadline(time.Now().Add(lingerTimeout - time.Second))
+			readEarly(t, bufio.NewReader(c))
+		})
+	}
+}
+
 // A client that awaits 100 Continue gets the app's response in its place, and sends no body then.
 func TestAnEarlyResponseInPlaceOf100Continue(t *testing.T) {
 	t.Parallel()
 	p := startPod(t, slow)
-	p.early()
+	p.early(withLength)
 	c := p.raw("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
 	readEarly(t, bufio.NewReader(c))
 	p.awaitRequests(0)

@@ -23,8 +23,9 @@ const (
 
 // modelState is a state of the model. It is comparable.
 type modelState struct {
-	machine State
-	inState time.Duration
+	machine   State
+	inState   time.Duration
+	sinceHook time.Duration // at most awaitProxyHook
 
 	app      appState
 	appSince int // seconds since SIGTERM
@@ -32,9 +33,10 @@ type modelState struct {
 	request    int
 	held       bool // a request waits
 	heldSince  int
+	restarts   bool // the container restarts: a request may wait
 	hook       bool // the app's hook has not returned
 	hookSince  int
-	ofDeletion bool // the kubelet has called the hook because of the deletion, while no container restarted
+	ofDeletion bool // the kubelet has called the hook because of the deletion
 	deleted    bool
 	drainDue   bool // the kubelet has yet to call the app's hook
 	leaveDue   bool // the kubelet has yet to call the proxy's hook
@@ -67,17 +69,21 @@ type event struct {
 }
 
 func (md model) machine(w *modelState) *Machine {
-	return &Machine{times: exploredTimes, rules: md.rules, state: w.machine, inState: w.inState}
+	return &Machine{times: exploredTimes, rules: md.rules, state: w.machine, inState: w.inState, sinceHook: w.sinceHook}
 }
 
 // act changes the machine and lets the modelState follow.
 func (md model) act(w *modelState, f func(*Machine)) (fault string) {
 	m := md.machine(w)
 	f(m)
-	w.machine, w.inState = m.state, m.inState
+	w.machine, w.inState, w.sinceHook = m.state, m.inState, min(m.sinceHook, awaitProxyHook)
 	if w.machine == Serving || w.machine == Drained {
 		w.inState = 0 // time changes nothing there
 	}
+	if w.machine != HookCalled && w.machine != Stopping {
+		w.sinceHook = 0 // nothing depends on it
+	}
+	w.restarts = w.restarts && w.machine != Serving
 	if w.machine == Closing && w.inState > maxAge*time.Second {
 		w.inState = maxAge * time.Second
 	}
@@ -104,9 +110,6 @@ func first(texts ...string) string {
 	}
 	return ""
 }
-
-// duringRestart are the states in which the app may get SIGTERM because its container restarts.
-var duringRestart = map[State]bool{HookCalled: true, Stopping: true, Restarting: true}
 
 // sigterm sends SIGTERM to the app, as the kubelet does when the hook has returned.
 func (w *modelState) sigterm() (fault string) {
@@ -146,6 +149,9 @@ var events = []event{
 			return false, ""
 		case md.holds(md.machine(w)):
 			w.held = true
+			if !w.restarts {
+				return true, "a request waits although no container restarts"
+			}
 			return true, ""
 		}
 		return true, w.forward()
@@ -159,7 +165,7 @@ var events = []event{
 		if w.deleted || w.hook || w.app != up {
 			return false, ""
 		}
-		w.hook, w.hookSince = true, 0
+		w.hook, w.hookSince, w.restarts = true, 0, true
 		w.heldSince = 0 // the model has no backoff between restarts, the kubelet has one of 10 s and more
 		return true, md.act(w, (*Machine).AppHook)
 	}},
@@ -174,7 +180,7 @@ var events = []event{
 		if !w.drainDue {
 			return false, ""
 		}
-		w.drainDue, w.hook, w.hookSince, w.ofDeletion = false, true, 0, !duringRestart[w.machine]
+		w.drainDue, w.hook, w.hookSince, w.ofDeletion = false, true, 0, true
 		return true, md.act(w, (*Machine).AppHook)
 	}},
 	{name: "proxy's hook", do: func(md model, w *modelState) (bool, string) {
@@ -316,14 +322,18 @@ func TestEachGuardIsNeeded(t *testing.T) {
 		"requests are held":             func(md *model) { md.holds = never },
 		"the app waits for its SIGTERM": func(md *model) { md.releases = func(*Machine) bool { return true } },
 		"the app gets SIGTERM":          func(md *model) { md.releases = never },
+		"a hook in a restart may be that of a deletion": func(md *model) {
+			i := slices.IndexFunc(md.rules, func(r transition) bool { return r.from == Stopping })
+			md.rules[i].when = func(m *Machine, o Observation) bool { return !o.InFlight || m.inState >= m.times.restartRequest() }
+		},
 	}
 	for i, rule := range transitions {
 		name := fmt.Sprintf("%s -> %s", rule.from, rule.to)
 		mutants[name+" waits"] = func(md *model) {
-			md.rules[i].when = func(Times, time.Duration, Observation) bool { return true }
+			md.rules[i].when = func(*Machine, Observation) bool { return true }
 		}
 		mutants[name+" happens"] = func(md *model) {
-			md.rules[i].when = func(Times, time.Duration, Observation) bool { return false }
+			md.rules[i].when = func(*Machine, Observation) bool { return false }
 		}
 	}
 	for name, mutate := range mutants {

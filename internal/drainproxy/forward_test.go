@@ -2,11 +2,13 @@ package drainproxy
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"maps"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -124,6 +126,46 @@ func TestAResponseGetsNoHeader(t *testing.T) {
 			t.Error(diff)
 		}
 	}
+}
+
+// A client of HTTP/1.0 takes the first response for the answer.
+func TestAClientOfHTTP10GetsNoEarlyHints(t *testing.T) {
+	t.Parallel()
+	p := startPod(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusEarlyHints)
+		_, _ = io.WriteString(w, "done")
+	}))
+	for protocol, want := range map[string]int{"HTTP/1.0": http.StatusOK, "HTTP/1.1": http.StatusEarlyHints} {
+		response, err := http.ReadResponse(bufio.NewReader(p.raw("GET / "+protocol+"\r\nHost: a\r\n\r\n")), nil)
+		if err != nil || response.StatusCode != want {
+			t.Errorf("%s: %+v, %v, want %d first", protocol, response, err, want)
+		}
+	}
+}
+
+// A gRPC server has no limit by default, and net/http one of 250.
+func TestManyRequestsOnAConnection(t *testing.T) {
+	t.Parallel()
+	const n = 300
+	p := startPod(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), func(c *Config) { c.Ports[0].HTTP2 = true })
+	transport := &http.Transport{Protocols: &http.Protocols{}, HTTP2: &http.HTTP2Config{StrictMaxConcurrentRequests: true}}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	ctx, end := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	for range n {
+		group.Go(func() {
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url, nil)
+			if err != nil {
+				return
+			}
+			if response, err := transport.RoundTrip(request); err == nil {
+				_ = response.Body.Close()
+			}
+		})
+	}
+	p.awaitRequests(n)
+	end()
+	group.Wait()
 }
 
 func TestAnHTTP1ClientOfAnHTTP2Port(t *testing.T) {

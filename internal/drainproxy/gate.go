@@ -61,15 +61,11 @@ func (g *gate) loses() {
 	}
 }
 
-// upgrade counts a request that leaves HTTP until the returned function is called.
-func (g *gate) upgrade() (end func()) {
-	add := func(n int) {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		g.upgraded += n
-	}
-	add(1)
-	return func() { add(-1) }
+// upgrade counts a request in flight that leaves HTTP.
+func (g *gate) upgrade() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.upgraded++
 }
 
 // lostRequests returns the number of requests that got no complete response since the deletion of the pod, or cannot get one if the proxy ends now. An
@@ -114,7 +110,7 @@ func (g *gate) observe(o Observation) (before, after State) {
 		if m.Leaves() {
 			g.sinceDeletion += o.Elapsed
 		}
-		o.InFlight = g.inFlight > 0
+		o.InFlight = g.inFlight > g.upgraded
 		m.Observe(o)
 	})
 }
@@ -185,10 +181,13 @@ func (g *gate) stopWaiting() {
 	g.waiting--
 }
 
-func (g *gate) exit() {
+func (g *gate) exit(upgraded bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.inFlight--
+	if upgraded {
+		g.upgraded--
+	}
 }
 
 // hold counts a request that waits for the app's port. The caller must call unhold if the error is nil.

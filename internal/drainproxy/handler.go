@@ -1,6 +1,7 @@
 package drainproxy
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -39,22 +41,25 @@ func (p *Proxy) forward(address string, to http.RoundTripper) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body := bodyOf(w, r)
-		p.exchange(reverse, asItIs{w, body}, r, address)
+		p.exchange(reverse, &asItIs{ResponseWriter: w, request: r, body: body, gate: p.gate}, r, address)
 		body.linger(w)
 	})
 }
 
 // exchange answers a request that is in flight until it returns.
-func (p *Proxy) exchange(reverse http.Handler, w asItIs, r *http.Request, address string) {
-	if err := p.gate.enter(r.Context()); err != nil {
+func (p *Proxy) exchange(reverse http.Handler, w *asItIs, r *http.Request, address string) {
+	err := w.body.readAhead()
+	if err == nil {
+		err = p.gate.enter(r.Context())
+	}
+	if err != nil {
 		p.fail(w, r, address, err)
 		return
 	}
-	defer p.gate.exit()
+	defer func() { p.gate.exit(w.upgraded) }()
 	defer p.countTruncated(w, r, address)
 	if isUpgrade(r) {
 		defer p.drainer.Upgrade(upgraded)()
-		defer p.gate.upgrade()()
 	}
 	p.metrics.requests.Inc()
 	out := r.WithContext(withClient(r.Context()))
@@ -67,11 +72,17 @@ func (p *Proxy) exchange(reverse http.Handler, w asItIs, r *http.Request, addres
 // asItIs keeps net/http from adding headers that the app has not sent.
 type asItIs struct {
 	http.ResponseWriter
-	body *requestBody
+	request  *http.Request
+	body     *requestBody
+	gate     *gate
+	upgraded bool // the connection has left HTTP
 }
 
-// WriteHeader leaves 1xx responses as they are: net/http adds nothing to them.
-func (w asItIs) WriteHeader(status int) {
+// WriteHeader leaves 1xx responses as they are: net/http adds nothing to them. A client of HTTP/1.0 knows none.
+func (w *asItIs) WriteHeader(status int) {
+	if status < http.StatusOK && !w.request.ProtoAtLeast(1, 1) {
+		return
+	}
 	if status >= http.StatusOK {
 		if w.body.remains() {
 			w.Header().Set("Connection", "close")
@@ -86,7 +97,17 @@ func (w asItIs) WriteHeader(status int) {
 }
 
 // Unwrap lets http.ResponseController reach the server's own writer.
-func (w asItIs) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *asItIs) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Hijack counts the connection as one that has left HTTP.
+func (w *asItIs) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil {
+		w.upgraded = true
+		w.gate.upgrade()
+	}
+	return c, buffered, err
+}
 
 // rewrite sends the request to the app as it came.
 func rewrite(r *httputil.ProxyRequest, address string) {
@@ -115,7 +136,7 @@ func rewrite(r *httputil.ProxyRequest, address string) {
 
 // isUpgrade reports whether the client asks to leave HTTP, as for a WebSocket. An offer of HTTP/2 is none.
 func isUpgrade(r *http.Request) bool {
-	return r.ProtoMajor == 1 && httpguts.HeaderValuesContainsToken(r.Header["Connection"], "Upgrade") && !offersHTTP2(r)
+	return r.ProtoMajor == 1 && r.Header.Get("Upgrade") != "" && httpguts.HeaderValuesContainsToken(r.Header["Connection"], "Upgrade") && !offersHTTP2(r)
 }
 
 // offersHTTP2 reports whether the client would accept HTTP/2 for the response.
@@ -126,7 +147,7 @@ func offersHTTP2(r *http.Request) bool {
 // fail answers a request that the app has not answered.
 func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, address string, err error) {
 	cause, status := failure(r.Context(), err)
-	if w, ok := w.(asItIs); ok && cause == causeBroken && w.body.malformed() {
+	if w, ok := w.(*asItIs); ok && cause == causeBroken && w.body.malformed() {
 		cause, status = causeClient, http.StatusBadRequest
 	}
 	p.metrics.failures.WithLabelValues(cause).Inc()
@@ -134,7 +155,7 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, address string, err
 		panic(http.ErrAbortHandler) // closes the connection
 	}
 	if cause == causeClient {
-		http.Error(w, http.StatusText(status), status)
+		respond(w, status)
 		return
 	}
 	p.gate.loses()
@@ -142,11 +163,20 @@ func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, address string, err
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}
-	http.Error(w, http.StatusText(status), status)
+	respond(w, status)
+}
+
+// respond sends a response of the proxy itself. With its length it ends before the proxy reads the rest of a body.
+func respond(w http.ResponseWriter, status int) {
+	text := http.StatusText(status) + "\n"
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text)
 }
 
 // countTruncated counts and logs a response of which the app has sent only a part, and sends this part. httputil.ReverseProxy aborts it by a panic.
-func (p *Proxy) countTruncated(w asItIs, r *http.Request, address string) {
+func (p *Proxy) countTruncated(w *asItIs, r *http.Request, address string) {
 	v := recover()
 	if v == nil {
 		return

@@ -34,6 +34,12 @@ func TestWhatIsLost(t *testing.T) {
 		{name: "a response that is cut before the deletion", send: func(p *pod) { p.send(http.MethodGet, "/"); p.leave() }},
 		{name: "a response that is cut after the deletion", send: func(p *pod) { p.leave(); p.send(http.MethodGet, "/") }, want: 1},
 		{name: "an upgraded connection", send: func(p *pod) { p.upgrade(); p.leave() }},
+		{name: "a request that waits, with Connection: Upgrade and nothing to upgrade to", send: func(p *pod) {
+			p.app.exit()
+			p.raw("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n\r\n")
+			p.awaitHeld(1)
+			p.leave()
+		}, want: 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

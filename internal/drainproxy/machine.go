@@ -51,12 +51,19 @@ type Machine struct {
 	rules   []transition
 	state   State
 	inState time.Duration // since the state began
+
+	sinceHook time.Duration // since the last call of a hook of the app
+}
+
+// restartRequest returns how long a request in flight delays a restart. The rest of the grace period is for the app's end.
+func (t Times) restartRequest() time.Duration {
+	return min(t.Request, maxRestartRequest) + requestMargin
 }
 
 // untilKilled returns how long after the return of the app's hook the kubelet has killed an app that does not exit. The grace period of the restart includes
 // the hook, of which only awaitProxyHook is certain.
 func (t Times) untilKilled() time.Duration {
-	return min(t.Request, maxRestartRequest) + requestMargin + t.Exit + exitMargin + killMargin
+	return t.restartRequest() + t.Exit + exitMargin + killMargin
 }
 
 // NewMachine returns a Machine that serves.
@@ -84,8 +91,9 @@ func (m *Machine) ProxyHook() {
 	}
 }
 
-// AppHook is the hook of the app's container: the kubelet calls it if the pod is deleted, and if the container is restarted.
+// AppHook is the hook of a container of the app: the kubelet calls it if the pod is deleted, and if the container is restarted.
 func (m *Machine) AppHook() {
+	m.sinceHook = 0
 	switch m.state {
 	case Serving:
 		m.enter(HookCalled)
@@ -97,7 +105,7 @@ func (m *Machine) AppHook() {
 // Observation has the facts that the proxy observes from time to time.
 type Observation struct {
 	Elapsed time.Duration // since the last observation
-	// InFlight reports whether the app works on a request.
+	// InFlight reports whether the app works on a request. An upgraded connection is none: it ends with the process, so waiting does not help it.
 	InFlight bool
 	// AppRefuses reports whether each port of the restarting container has refused connections.
 	AppRefuses bool
@@ -108,8 +116,9 @@ type Observation struct {
 // Observe makes at most one transition.
 func (m *Machine) Observe(o Observation) {
 	m.inState += o.Elapsed
+	m.sinceHook += o.Elapsed
 	for _, t := range m.rules {
-		if m.state == t.from && t.when(m.times, m.inState, o) {
+		if m.state == t.from && t.when(m, o) {
 			m.enter(t.to)
 			return
 		}
@@ -121,14 +130,16 @@ func (m *Machine) enter(s State) { m.state, m.inState = s, 0 }
 // transition is a change of the state that no hook causes.
 type transition struct {
 	from, to State
-	// when gets the time since the state began.
-	when func(Times, time.Duration, Observation) bool
+	when     func(*Machine, Observation) bool
 }
 
 var transitions = []transition{
-	{from: HookCalled, to: Stopping, when: func(_ Times, d time.Duration, _ Observation) bool { return d >= awaitProxyHook }},
-	{from: Stopping, to: Restarting, when: func(t Times, d time.Duration, o Observation) bool { return !o.InFlight || d >= t.Request+requestMargin }},
-	{from: Restarting, to: Serving, when: func(t Times, d time.Duration, o Observation) bool { return o.AppRefuses || d >= t.untilKilled() }},
-	{from: Draining, to: Closing, when: func(t Times, d time.Duration, _ Observation) bool { return d >= t.PreStop }},
-	{from: Closing, to: Drained, when: func(_ Times, _ time.Duration, o Observation) bool { return o.Ended }},
+	{from: HookCalled, to: Stopping, when: func(m *Machine, _ Observation) bool { return m.inState >= awaitProxyHook }},
+	// The hook of another container may be that of a deletion, so the proxy's own may still follow it.
+	{from: Stopping, to: Restarting, when: func(m *Machine, o Observation) bool {
+		return m.sinceHook >= awaitProxyHook && (!o.InFlight || m.inState >= m.times.restartRequest())
+	}},
+	{from: Restarting, to: Serving, when: func(m *Machine, o Observation) bool { return o.AppRefuses || m.inState >= m.times.untilKilled() }},
+	{from: Draining, to: Closing, when: func(m *Machine, _ Observation) bool { return m.inState >= m.times.PreStop }},
+	{from: Closing, to: Drained, when: func(_ *Machine, o Observation) bool { return o.Ended }},
 }

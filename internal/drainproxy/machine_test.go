@@ -45,6 +45,9 @@ func TestMachine(t *testing.T) {
 		{name: "deletion while requests end", steps: steps(appHook, whileBusy(3*time.Second), proxyHook), want: Draining},
 		{name: "deletion while the app restarts", steps: steps(appHook, elapse(3*time.Second), elapse(0), proxyHook, appHook), want: Draining},
 		{name: "a second restart before the end of the first", steps: steps(appHook, elapse(3*time.Second), elapse(0), appHook), want: Stopping},
+		{name: "a second restart: the proxy's hook may still come", steps: steps(appHook, elapse(3*time.Second), elapse(0), appHook, elapse(3*time.Second-1)), want: Stopping},
+		{name: "a second restart goes on", steps: steps(appHook, elapse(3*time.Second), elapse(0), appHook, elapse(3*time.Second)), want: Restarting},
+		{name: "another container's hook while requests end", steps: steps(appHook, whileBusy(3*time.Second), appHook, elapse(0)), want: Stopping},
 		{name: "a second restart", steps: steps(appHook, elapse(3*time.Second), elapse(0), refused, appHook, whileBusy(3*time.Second)), want: Stopping},
 	} {
 		m := NewMachine(testTimes)
@@ -54,5 +57,16 @@ func TestMachine(t *testing.T) {
 		if m.State() != c.want {
 			t.Errorf("%s: %s, want %s", c.name, m.State(), c.want)
 		}
+	}
+}
+
+// A request of hours leaves the app time to end before the kubelet kills it.
+func TestALongRequestDelaysARestart(t *testing.T) {
+	m := NewMachine(Times{Request: time.Hour})
+	m.AppHook()
+	whileBusy(awaitProxyHook)(&m)
+	whileBusy(maxRestartRequest + requestMargin)(&m)
+	if m.State() != Restarting {
+		t.Errorf("%s, want %s", m.State(), Restarting)
 	}
 }

@@ -23,6 +23,8 @@ const (
 	clientIdleTimeout = 660 * time.Second
 	// readHeaderTimeout limits a client that sends a header slowly.
 	readHeaderTimeout = time.Minute
+	// maxStreams is the number of requests at a time on a connection in HTTP/2. net/http allows 250; gRPC servers have no limit by default.
+	maxStreams = 10_000
 )
 
 // Proxy is the reverse proxy of a pod.
@@ -136,12 +138,13 @@ func (p *Proxy) serve(i int, l net.Listener) error {
 		Handler:     p.forward(p.address(i), p.transports[i]),
 		IdleTimeout: clientIdleTimeout, ReadHeaderTimeout: readHeaderTimeout, Protocols: &http.Protocols{},
 		DisableGeneralOptionsHandler: true, // the app answers OPTIONS *
+		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 	}
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetUnencryptedHTTP2(p.config.Ports[i].HTTP2)
 	err := p.drainer.Serve(p.closing, server, l)
 	if errors.Is(err, context.DeadlineExceeded) {
-		p.log.Warn("t1 is over", "summary", p.Summary())
+		p.log.Warn("the time for the requests in flight is over", "summary", p.Summary())
 		return nil
 	}
 	return err
@@ -161,7 +164,7 @@ func (p *Proxy) change(hook func(*Machine)) {
 	}
 }
 
-// maxElapsed limits the time of one observation while the proxy waits for its own hook: a process that got no CPU time has not read the call yet.
+// maxElapsed limits the time of one observation while the proxy's own hook may still come: a process that got no CPU time has not read the call yet.
 const maxElapsed = 5 * tick
 
 // observe lets time pass until the proxy serves again or has drained.
@@ -179,10 +182,9 @@ func (p *Proxy) observe() {
 			return
 		case HookCalled:
 			o.Elapsed = min(o.Elapsed, maxElapsed)
-		case Stopping:
-			p.restarting.look(p.closing, false)
-		case Restarting:
-			o.AppRefuses = p.restarting.look(p.closing, true)
+		case Stopping, Restarting:
+			o.Elapsed = min(o.Elapsed, maxElapsed)
+			o.AppRefuses = p.restarting.look(p.closing)
 		}
 		p.entered(p.gate.observe(o))
 	}
@@ -210,6 +212,7 @@ func (p *Proxy) entered(before, after State) {
 	case Closing:
 		p.beginClose()
 	case Restarting:
+		p.restarting.terminate()
 		for _, t := range p.transports {
 			t.forget()
 		}

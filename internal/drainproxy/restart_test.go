@@ -132,6 +132,61 @@ func TestARestartEndsWhenEachPortRefuses(t *testing.T) {
 	p.holdsUntilTheEnd(app)
 }
 
+// The hook of another container makes the proxy wait for its own hook again. It must see meanwhile that the first container has ended.
+func TestAContainerEndsWhileAnotherOneBeginsToRestart(t *testing.T) {
+	t.Parallel()
+	app := &dying{}
+	p, other := startWithTwoPorts(t, app)
+	<-p.hook(fmt.Sprintf("/drain?port=%d", p.proxy.config.Ports[0].Target))
+	app.sigterm()
+	second := p.hook(fmt.Sprintf("/drain?port=%d", port(other)))
+	p.eventually("the second hook is called", func() bool { return p.proxy.gate.state() == Stopping })
+	_ = p.app.listener.Close()
+	time.Sleep(10 * tick) // observations
+	p.app.exit()
+	p.app.serve(listen(t, p.app.address))
+	<-second
+	_ = other.Close()
+	p.eventually("the proxy serves again", func() bool { return p.proxy.gate.state() == Serving })
+}
+
+// A container is deleted with its pod while another one restarts: it gets SIGTERM after the drain.
+func TestDeletionWhileAnotherContainerRestarts(t *testing.T) {
+	t.Parallel()
+	p, other := startWithTwoPorts(t, &dying{})
+	client := p.raw("GET /20s HTTP/1.1\r\nHost: a\r\n\r\n")
+	p.awaitRequests(1)
+	restart := p.hook(fmt.Sprintf("/drain?port=%d", port(other)))
+	p.eventually("the restart waits for the request", func() bool { return p.proxy.gate.state() == Stopping })
+	deletion := p.hook(fmt.Sprintf("/drain?port=%d", p.proxy.config.Ports[0].Target))
+	p.eventually("the second hook is called", func() bool {
+		p.proxy.gate.mu.Lock()
+		defer p.proxy.gate.mu.Unlock()
+		return p.proxy.gate.machine.sinceHook < awaitProxyHook
+	})
+	_ = client.Close()
+	p.awaitRequests(0)
+	time.Sleep(10 * tick) // observations that must not release the app
+	if isDone(restart) || isDone(deletion) {
+		t.Errorf("the app gets SIGTERM in the state %s", p.proxy.gate.state())
+	}
+	<-p.hook("/leaving")
+	<-deletion
+	if state := p.proxy.gate.state(); state != Drained {
+		t.Errorf("the hook has returned in the state %s", state)
+	}
+	<-restart
+}
+
+// A WebSocket ends with its process anyway, so a restart does not wait for it.
+func TestAnUpgradedConnectionDelaysNoRestart(t *testing.T) {
+	t.Parallel()
+	p := startPod(t, echo, func(c *Config) { c.Times.Request = time.Hour })
+	p.upgrade()
+	drained := p.hook("/drain")
+	p.eventually("the app gets SIGTERM", func() bool { return isDone(drained) })
+}
+
 // Another container's port says nothing about the end of the container that restarts, whose hook names its ports.
 func TestARestartDoesNotWaitForTheOtherContainers(t *testing.T) {
 	t.Parallel()
@@ -233,33 +288,33 @@ func TestDeletionDuringARestart(t *testing.T) {
 	<-again
 }
 
-// A request whose client has left must not take the place of another one.
+// A request of a client that has left must not take the place of another one, nor reach the app: the client may have sent it again.
 func TestAClientThatLeavesWaitsNoLonger(t *testing.T) {
 	t.Parallel()
-	p := startPod(t, slow)
-	p.app.exit()
-	ctx, leave := context.WithCancel(t.Context())
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() {
-		response, err := http.DefaultClient.Do(request)
-		if err == nil {
-			_ = response.Body.Close()
-		}
-		ended <- err
-	}()
-	p.awaitHeld(1)
-	called := time.Now()
-	leave()
-	if err := <-ended; err == nil {
-		t.Error("the request was answered")
-	}
-	p.awaitHeld(0)
-	if took := time.Since(called); took > holdRefused/2 {
-		t.Errorf("the request waited for %s after its client had left", took)
+	refuses := func(p *pod) { p.app.exit() }
+	restarts := func(p *pod) { <-p.hook("/drain") }
+	for _, tt := range []struct {
+		name, request string
+		before        func(*pod)
+	}{
+		{name: "while the port refuses", request: "GET / HTTP/1.1\r\nHost: a\r\n\r\n", before: refuses},
+		{name: "with a body, while the port refuses", request: "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody", before: refuses},
+		{name: "with a body, while the container restarts", request: "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody", before: restarts},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var reached atomic.Bool
+			p := startPod(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Store(true) }), func(c *Config) { c.Times.Request = time.Hour })
+			tt.before(p)
+			c := p.raw(tt.request)
+			p.awaitHeld(1)
+			left := time.Now()
+			_ = c.Close()
+			p.awaitHeld(0)
+			if took := time.Since(left); took > holdRefused/2 || reached.Load() {
+				t.Errorf("the request waited for %s after its client had left; the app has got it: %t", took, reached.Load())
+			}
+		})
 	}
 }
 

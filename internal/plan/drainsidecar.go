@@ -25,7 +25,6 @@ const (
 	drainAdminPort    = 18081
 	drainMetricsPort  = 18090
 	drainMetricsName  = "drain-metrics"
-	drainUser         = 65532
 	drainStartSeconds = 30
 )
 
@@ -198,7 +197,7 @@ func (in *input) drainContainer(ports sidecarPorts) corev1.Container {
 		// The kubelet calls it beside the app's hook. A command would need more CPU time and memory, of which a starved pod has too little.
 		Lifecycle: &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{HTTPGet: in.adminCall(ports, "/leaving")}},
 		SecurityContext: &corev1.SecurityContext{
-			AllowPrivilegeEscalation: new(false), ReadOnlyRootFilesystem: new(true), RunAsNonRoot: new(true), RunAsUser: new(int64(drainUser)),
+			AllowPrivilegeEscalation: new(false), ReadOnlyRootFilesystem: new(true), RunAsNonRoot: new(true), RunAsUser: in.drainUser(),
 			Capabilities:   &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 		},
@@ -213,6 +212,16 @@ func (in *input) drainContainer(ports sidecarPorts) corev1.Container {
 	c.Ports = append(c.Ports, corev1.ContainerPort{Name: ports.metricsName, ContainerPort: ports.metrics, Protocol: corev1.ProtocolTCP})
 	c.Args = args
 	return c
+}
+
+// drainUser returns a user for a pod that runs as root. Otherwise the sidecar has the pod's user, the one that the cluster assigns (OpenShift), or its
+// image's.
+func (in *input) drainUser() *int64 {
+	const nonroot = 65532 // as in the image
+	if s := in.spec().Template.Spec.SecurityContext; s != nil && s.RunAsUser != nil && *s.RunAsUser == 0 {
+		return new(int64(nonroot))
+	}
+	return nil
 }
 
 func (p proxiedPort) String() string {
