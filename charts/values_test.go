@@ -205,6 +205,7 @@ func TestInvalidValuesAreRejected(t *testing.T) {
 		"webhook.timeoutSeconds=10":            "webhook.timeoutSeconds is 10, but a terminating operator finishes admission reviews within 9 s; set it to at most 9",
 		"nameOverride=-x":                      "at '/nameOverride'",
 		"fullnameOverride=1x":                  "at '/fullnameOverride'",
+		"extraArgs[0]=--webhook-port=10250":    "extraArgs contains --webhook-port=10250, but the Service",
 		"extraArgs[0]=--watch-namespaces=shop": "extraArgs contains --watch-namespaces=shop; use the value watchNamespaces",
 		"extraArgs[0]=--graceful-shutdown-timeout=1m": "extraArgs contains --graceful-shutdown-timeout=1m, which the chart sets: the operator's grace period 20 s must be " +
 			"more than its shutdown 10 s + its preStop hook 5 s; remove the argument",

@@ -52,6 +52,11 @@ func TestManagerKeepsTheInvariant(t *testing.T) {
 	if minReady := time.Duration(deployment.Spec.MinReadySeconds) * time.Second; minReady != t2 {
 		t.Errorf("minReadySeconds %s, want t2, %s", minReady, t2)
 	}
+	// A restart would begin again to fill the caches, and without end if they need longer.
+	const progressDeadline = 600 // seconds, the default of a Deployment
+	if start := container.StartupProbe.FailureThreshold * container.StartupProbe.PeriodSeconds; start < progressDeadline {
+		t.Errorf("the container is restarted after %d s without certificates; its rollout may take %d s", start, progressDeadline)
+	}
 	if strategy := deployment.Spec.Strategy.RollingUpdate; strategy.MaxUnavailable.IntValue() != 0 {
 		t.Errorf("a rollout may make %s of the webhook's pods unavailable", strategy.MaxUnavailable)
 	}

@@ -7,7 +7,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
-	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -134,27 +133,6 @@ var _ = Describe("An adoption of existing objects", func() {
 		Expect(w.deployment().Spec.Strategy.Type).To(Equal(appsv1.RollingUpdateDeploymentStrategyType))
 	})
 
-	It("with an autoscaler", func() {
-		w := newTestEnv()
-		labels := strings.NewReplacer("app: legacy", "app: web", "PORT", "{name: http, containerPort: 8080}", "paused: true", "paused: false")
-		old := decoded(w, &appsv1.Deployment{}, labels.Replace(legacyDeployment))
-		decoded(w, &autoscalingv2.HorizontalPodAutoscaler{}, `
-spec:
-  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: hello}
-  minReplicas: 4
-  maxReplicas: 8
-  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}]
-`)
-		old.Spec.Replicas = new(int32(4))
-		Expect(api.Update(ctx, old)).To(Succeed())
-		decoded(w, &v1alpha1.GracefulApp{}, labels.Replace(legacyApp))
-		w.reconcile()
-		Expect(*w.deployment().Spec.Replicas).To(BeEquivalentTo(4))
-		Expect(w.conditions()).To(ContainElement("ScaleConflict=True AutoscalerTargetsDeployment"))
-		w.reconcile()
-		Expect(w.reconcile()).To(BeEmpty())
-	})
-
 	It("is rejected if the app leaves out that the Service's port has no name", func() {
 		w := newTestEnv()
 		old := strings.NewReplacer("app: legacy", "app: shop", "PORT", "{containerPort: 8080}", "TARGET", "8080",
@@ -206,6 +184,17 @@ spec:
 		Expect(w.budget().Spec.MaxUnavailable.IntVal).To(BeEquivalentTo(1))
 		w.reconcile()
 		Expect(w.reconcile()).To(BeEmpty())
+	})
+
+	It("leaves a PodDisruptionBudget with another selector, which may protect other pods", func() {
+		for _, replicas := range []string{"replicas: 2", "replicas: 1"} {
+			w := newTestEnv()
+			before := decoded(w, &policyv1.PodDisruptionBudget{}, "spec: {minAvailable: 1, selector: {matchExpressions: [{key: app, operator: In, values: [legacy, worker]}]}}")
+			decoded(w, &v1alpha1.GracefulApp{}, strings.NewReplacer("PORT", "{containerPort: 8080}", "replicas: 2", replicas).Replace(legacyApp))
+			w.reconcile()
+			Expect(w.budget().ResourceVersion).To(Equal(before.ResourceVersion))
+			Expect(w.conditions()).NotTo(ContainElement(HavePrefix("Stalled")), w.readyMessage())
+		}
 	})
 
 	It("of a PodDisruptionBudget deletes it if the app has one replica, because it would prevent the eviction of the only pod", func() {

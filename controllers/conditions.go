@@ -41,7 +41,7 @@ func (s reconcileState) draining() metav1.Condition {
 // scaleConflict returns the condition ScaleConflict. Its message names the client that scales the Deployment, and the object to scale instead.
 func (s reconcileState) scaleConflict(now time.Time) metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionScaleConflict}
-	if s.observed.Autoscaler != "" {
+	if s.observed.Autoscaler != "" && s.observed.Deployment != nil { // else the Deployment is missing, or not the app's
 		c.Reason = v1alpha1.ReasonAutoscalerTargetsDeployment
 		c.Message = plan.AutoscalerMessage(s.app, s.observed.Running())
 		return c

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // derived is a field of an owned object that the operator applies, and another value for it.
@@ -39,10 +40,7 @@ func (d derived) mutation() admissionregistrationv1.Mutation {
 	for _, part := range d.path {
 		path += "/" + escape.Replace(part)
 	}
-	return admissionregistrationv1.Mutation{
-		PatchType: admissionregistrationv1.PatchTypeJSONPatch,
-		JSONPatch: &admissionregistrationv1.JSONPatch{Expression: fmt.Sprintf(`[JSONPatch{op: "replace", path: %q, value: %#v}]`, path, d.value)},
-	}
+	return testapp.JSONPatch(fmt.Sprintf(`[JSONPatch{op: "replace", path: %q, value: %#v}]`, path, d.value))
 }
 
 var derivedFields = []derived{
@@ -154,7 +152,7 @@ var _ = Describe("The user", func() {
 
 			It("sees both values if a policy changes the "+d.kind+" each time it is applied", func() {
 				was := w.value(d)
-				DeferCleanup(mutateBy(w.namespace, d.group, d.resource, d.mutation()))
+				DeferCleanup(enforce(testapp.Mutating(w.namespace, testapp.WritesIn(w.namespace, d.group, d.resource), d.mutation())))
 				Eventually(func(g Gomega) {
 					probe := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"labels":{"probe":%q}}}`, rand.String(5)))
 					g.Expect(api.Patch(ctx, fetch(w, d.object()), probe, client.FieldOwner("policy-probe"))).To(Succeed())
@@ -248,8 +246,8 @@ var _ = Describe("The user", func() {
 })
 
 // After `kubectl set image deployment/…` the Deployment controller writes the status at the same moment as the operator reverts the change.
-var _ = Describe("A revert that conflicts with another write", func() {
-	It("is repeated at once, because a conflict does not count against the limit", func() {
+var _ = Describe("A revert that fails", func() {
+	DescribeTable("is repeated without a wait, because a write that fails does not count against the limit", func(failure error) {
 		w := newTestEnv()
 		w.create()
 		w.settle()
@@ -258,18 +256,21 @@ var _ = Describe("A revert that conflicts with another write", func() {
 		d.Spec.Template.Spec.Containers[0].Image = "other:1"
 		Expect(api.Update(ctx, d, client.FieldOwner("kubectl-set"))).To(Succeed())
 
-		conflicts := 2
+		failures := objectBurst + 1
 		w.fail = func(_, kind string) error {
-			if kind == "Deployment" && conflicts > 0 {
-				conflicts--
-				return apierrors.NewConflict(appsv1.Resource("deployments"), "hello", errors.New("the object has been modified"))
+			if kind == "Deployment" && failures > 0 {
+				failures--
+				return failure
 			}
 			return nil
 		}
-		for range 3 {
+		for range failures + 1 {
 			_, _ = w.tryNow()
 		}
-		Expect(conflicts).To(BeZero())
+		Expect(failures).To(BeZero())
 		Expect(w.deployment().Spec.Template).To(Equal(want))
-	})
+	},
+		Entry("in a conflict", apierrors.NewConflict(appsv1.Resource("deployments"), "hello", errors.New("the object has been modified"))),
+		Entry("for a reason that passes", errors.New("etcd is away")),
+	)
 })

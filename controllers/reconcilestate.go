@@ -86,7 +86,8 @@ func (s *reconcileState) limitWrite(ctx context.Context, w write) error {
 		}
 	}
 	err := w.send(ctx)
-	if !s.specChanged && isConflict(err) { // the Deployment controller, for example, writes the status at the same time
+	// A conflict is one with the Deployment controller, for example, which writes the status at the same time. The backoff limits the writes that fail.
+	if err != nil && !s.specChanged && !isPermanent(err) {
 		s.state.budget.giveBack(s.now)
 	}
 	return err

@@ -36,7 +36,18 @@ var _ = Describe("A Service that the API server refuses", func() {
 		Expect(w.conditions()).To(ContainElement("Stalled=True Rejected"))
 		Expect(w.readyMessage()).To(HaveSuffix("keep the value, or delete the Service (its address then changes): kubectl annotate service hello -n " +
 			w.namespace + " apps.gracefulapp.dev/allow-deletion=true && kubectl delete service hello -n " + w.namespace))
-		Expect(api.Delete(ctx, fetch(w, &corev1.Service{}))).To(Succeed())
+		By("while its load balancer is deleted first")
+		live := fetch(w, &corev1.Service{})
+		live.Finalizers = []string{"service.kubernetes.io/load-balancer-cleanup"}
+		Expect(api.Update(ctx, live)).To(Succeed())
+		Expect(api.Delete(ctx, live)).To(Succeed())
+		w.rollOut()
+		w.reconcile()
+		Expect(w.conditions()).To(ConsistOf(progressing, "Reconciling=True Progressing"))
+		Expect(w.readyMessage()).To(ContainSubstring("waiting for the deletion of Service hello"))
+		live = fetch(w, live)
+		live.Finalizers = nil
+		Expect(api.Update(ctx, live)).To(Succeed())
 		w.reconcile()
 		Expect(fetch(w, &corev1.Service{}).Spec.ClusterIP).To(Equal(corev1.ClusterIPNone))
 	})

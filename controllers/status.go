@@ -140,6 +140,9 @@ func (s reconcileState) summary() summary {
 		return stalledSummary(v1alpha1.ReasonAltered, s.plan.DrainBypass)
 	case anyError(s.err, isTransient), anyError(s.err, isRateLimited):
 		return reconcilingSummary(v1alpha1.ReasonApplyFailed, singleLine(s.err)+s.stuckPodText())
+	case len(s.observed.Deleted()) > 0:
+		return reconcilingSummary(v1alpha1.ReasonProgressing, fmt.Sprintf("waiting for the deletion of %s, which another client has asked for; the operator "+
+			"then creates it again", strings.Join(s.observed.Deleted(), ", ")))
 	}
 	return s.progress()
 }

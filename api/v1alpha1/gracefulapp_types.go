@@ -302,8 +302,7 @@ type TimingStatus struct {
 	TerminationGracePeriodSeconds int32 `json:"terminationGracePeriodSeconds,omitempty"`
 
 	// How long a pod may take to start, in seconds: initialDelaySeconds + periodSeconds x failureThreshold of the startup
-	// probe. If Service ports target several containers: the longest budget of the containers, plus the sum of the native
-	// sidecars' budgets.
+	// probe. With several containers: the longest budget of the containers, plus the sum of the native sidecars' budgets.
 	// +optional
 	StartupBudgetSeconds int32 `json:"startupBudgetSeconds,omitempty"`
 

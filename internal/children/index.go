@@ -58,7 +58,8 @@ func RequiredLabel(selector *metav1.LabelSelector) string {
 // LabelKey returns a label as the indexes of labels have it.
 func LabelKey(key, value string) string { return key + "=" + value }
 
-// foreignDisruptionBudget returns the name of a PodDisruptionBudget of another owner that selects the app's pods, the first by name, or "".
+// foreignDisruptionBudget returns the name of a PodDisruptionBudget of another owner that selects the app's pods: the one with the app's name, else the first by
+// name, or "".
 func foreignDisruptionBudget(ctx context.Context, reader client.Reader, app *v1alpha1.GracefulApp) (string, error) {
 	pods := labels.Set(plan.PodLabels(app))
 	keys := []string{NoRequiredLabel}
@@ -66,6 +67,7 @@ func foreignDisruptionBudget(ctx context.Context, reader client.Reader, app *v1a
 		keys = append(keys, LabelKey(key, value))
 	}
 	found := ""
+	isBefore := func(a, b string) bool { return b == "" || b != app.Name && (a == app.Name || a < b) }
 	for _, key := range keys {
 		budgets := &policyv1.PodDisruptionBudgetList{}
 		err := reader.List(ctx, budgets, client.InNamespace(app.Namespace), client.MatchingFields{requiredLabelIndex: key},
@@ -75,7 +77,7 @@ func foreignDisruptionBudget(ctx context.Context, reader client.Reader, app *v1a
 		}
 		for i := range budgets.Items {
 			budget := &budgets.Items[i]
-			if isForeignBudget(budget, app) && Selects(budget, pods) && (found == "" || budget.Name < found) {
+			if isForeignBudget(budget, app) && Selects(budget, pods) && isBefore(budget.Name, found) {
 				found = budget.Name
 			}
 		}
@@ -85,7 +87,7 @@ func foreignDisruptionBudget(ctx context.Context, reader client.Reader, app *v1a
 
 // isForeignBudget reports whether a PodDisruptionBudget is of another owner, and stays so.
 func isForeignBudget(budget *policyv1.PodDisruptionBudget, app *v1alpha1.GracefulApp) bool {
-	if budget.Name == app.Name && plan.Adopts(app) && metav1.GetControllerOfNoCopy(budget) == nil {
+	if budget.Name == app.Name && plan.Adopts(app) && metav1.GetControllerOfNoCopy(budget) == nil && !protectsOthers(app, budget) {
 		return false
 	}
 	return !plan.Owns(app, budget) && !isTerminating(budget, app)

@@ -9,6 +9,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
@@ -38,6 +39,26 @@ type Observed struct {
 	Scaler string
 
 	app *v1alpha1.GracefulApp
+}
+
+// Deleted lists the owned objects that are being deleted.
+func (o Observed) Deleted() []string {
+	var all []string
+	add := func(kind string, m metav1.ObjectMeta) {
+		if m.DeletionTimestamp != nil {
+			all = append(all, kind+" "+m.Name)
+		}
+	}
+	if o.Service != nil {
+		add(serviceKind, o.Service.ObjectMeta)
+	}
+	if o.Deployment != nil {
+		add(deploymentKind, o.Deployment.ObjectMeta)
+	}
+	if o.PodDisruptionBudget != nil {
+		add(disruptionBudgetKind, o.PodDisruptionBudget.ObjectMeta)
+	}
+	return all
 }
 
 // HasLostReference reports whether an owned object has lost its owner reference.
@@ -157,7 +178,14 @@ func read[T any, P objectPointer[T]](ctx context.Context, reader client.Reader, 
 
 // mayAdopt reports whether the object has no controller, is not the app's own, and the app asks to adopt it.
 func mayAdopt(app *v1alpha1.GracefulApp, object client.Object) bool {
-	return plan.Adopts(app) && metav1.GetControllerOfNoCopy(object) == nil && !plan.Owns(app, object) && object.GetDeletionTimestamp().IsZero()
+	return plan.Adopts(app) && metav1.GetControllerOfNoCopy(object) == nil && !plan.Owns(app, object) && object.GetDeletionTimestamp().IsZero() &&
+		!protectsOthers(app, object)
+}
+
+// protectsOthers reports whether the object is a PodDisruptionBudget with another selector than the app's, so that it may select other pods too.
+func protectsOthers(app *v1alpha1.GracefulApp, object client.Object) bool {
+	budget, ok := object.(*policyv1.PodDisruptionBudget)
+	return ok && !apiequality.Semantic.DeepEqual(budget.Spec.Selector, &metav1.LabelSelector{MatchLabels: plan.SelectorLabels(app)})
 }
 
 // isTerminating reports whether the owner is an earlier GracefulApp with the app's name. It was deleted, so the garbage collector will delete the

@@ -146,9 +146,15 @@ func checkDrainedPorts(in *input) field.ErrorList {
 		errs = append(errs, field.Forbidden(podPath.Child("hostNetwork"),
 			"with the drain sidecar: two pods of one node would need the sidecar's ports; leave hostNetwork out, or use drain mode Hook"))
 	}
-	if in.service().ClusterIP == corev1.ClusterIPNone {
+	switch {
+	case in.service().ClusterIP == corev1.ClusterIPNone:
 		errs = append(errs, field.Forbidden(servicePath.Child("clusterIP"),
 			"with the drain sidecar: clients of a headless Service connect to the number of the app's port and bypass the sidecar; leave it out, or use drain mode Hook"))
+	case in.staysHeadless():
+		s := in.running.Service
+		errs = append(errs, field.Forbidden(servicePath.Child("clusterIP"), fmt.Sprintf(
+			"with the drain sidecar: clients of a headless Service connect to the number of the app's port and bypass the sidecar, and Service %s stays headless; "+
+				"delete it first: %s && %s; or use drain mode Hook", s.Name, AllowDeletion(s.Namespace, s.Name), DeleteService(s.Namespace, s.Name))))
 	}
 	for i, p := range in.ports {
 		path := servicePath.Child("ports").Index(i)

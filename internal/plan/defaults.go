@@ -27,6 +27,15 @@ func defaultAtomicFields(pod *corev1.PodSpec) {
 	}
 }
 
+// setServiceAccountName moves the deprecated alias serviceAccount to serviceAccountName. The API server writes the alias itself, so another value of it would
+// always differ from the stored one.
+func setServiceAccountName(pod *corev1.PodSpec) {
+	if pod.ServiceAccountName == "" {
+		pod.ServiceAccountName = pod.DeprecatedServiceAccount
+	}
+	pod.DeprecatedServiceAccount = ""
+}
+
 func defaultProjections(sources []corev1.VolumeProjection) {
 	for i := range sources {
 		if d := sources[i].DownwardAPI; d != nil {

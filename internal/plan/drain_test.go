@@ -358,3 +358,34 @@ func TestEachContainerWaitsForTheDrain(t *testing.T) {
 		t.Errorf("warnings: %v", warnings)
 	}
 }
+
+func TestADrainSidecarBehindAServiceThatStaysHeadless(t *testing.T) {
+	app := unchanged()
+	_, errs, _ := plan.For(app, plan.Running{DrainProxy: drainProxy, Service: &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: app.Name, Namespace: app.Namespace,
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(app, v1alpha1.GroupVersion.WithKind("GracefulApp"))},
+		},
+		Spec: corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone},
+	}})
+	if len(errs) != 1 || !strings.Contains(errs[0].Detail, "Service hello stays headless; delete it first: kubectl annotate service hello") {
+		t.Errorf("%v, want an error that says how to delete the Service", errs)
+	}
+}
+
+// Clusters such as OpenShift assign a user to the pods, and reject a pod that names another one.
+func TestUserOfTheDrainSidecar(t *testing.T) {
+	for name, tt := range map[string]struct{ pods, want *int64 }{
+		"the image's or the cluster's": {}, "the pod's": {pods: new(int64(1000))}, "not root": {pods: new(int64(0)), want: new(int64(65532))},
+	} {
+		p, errs, _ := plan.For(unchanged(func(app *v1alpha1.GracefulApp) {
+			app.Spec.Template.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: tt.pods}
+		}), plan.Running{DrainProxy: drainProxy})
+		if len(errs) > 0 {
+			t.Fatal(errs)
+		}
+		if diff := cmp.Diff(tt.want, sidecarOf(p).SecurityContext.RunAsUser); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}

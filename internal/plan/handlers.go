@@ -55,9 +55,6 @@ func (s server) ownHook() *corev1.LifecycleHandler {
 	return nil
 }
 
-// sleepWords finds the waits in a shell command: sleep 5, sleep 2.5, sleep 1m.
-var sleepWords = regexp.MustCompile(`(?:^|[\s;&|(/])sleep\s+([0-9]+(?:\.[0-9]+)?)([smhd]?)(?:$|[\s;&|)])`)
-
 // notInOrder finds shell syntax that may run a wait more than once, never or out of order: loops, branches, background commands, pipes,
 // quoted words.
 var notInOrder = regexp.MustCompile("(?:^|[\\s;])(?:while|until|for|if|case|function)\\s|[|&'\"$`]")
@@ -69,8 +66,11 @@ type wait struct {
 	exact bool
 }
 
-// onlyWait matches one command of a script that waits.
-var onlyWait = regexp.MustCompile(`^(?:/\S*/)?sleep\s+\S+$`)
+// onlyWait matches a command that only waits: sleep 5, /bin/sleep 2.5, exec sleep 1m.
+var onlyWait = regexp.MustCompile(`^(?:exec\s+)?(?:/\S*/)?sleep\s+([0-9]+(?:\.[0-9]+)?)([smhd]?)$`)
+
+// comment matches a comment of a shell script.
+var comment = regexp.MustCompile(`(?m)(?:^|\s)#.*$`)
 
 // readableWait adds up the waits that stand in an exec hook's command; ok reports whether there is any, in a command that
 // simply runs from left to right.
@@ -82,28 +82,27 @@ func readableWait(hook *corev1.LifecycleHandler) (w wait, ok bool) {
 	if script, isShell := shellScript(hook.Exec.Command); isShell && script != "" {
 		command = script
 	}
-	command = strings.ReplaceAll(command, "&&", ";")
+	command = strings.ReplaceAll(comment.ReplaceAllString(command, ""), "&&", ";")
 	if notInOrder.MatchString(command) {
 		return wait{}, false
 	}
 	w.exact = true
+	units := map[string]float64{"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 	for part := range strings.FieldsFuncSeq(command, func(r rune) bool { return r == ';' || r == '\n' }) {
 		part = strings.TrimSpace(part)
-		w.exact = w.exact && (part == "" || onlyWait.MatchString(part))
-	}
-	units := map[string]float64{"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-	// Two waits in a row share the separator between them, so the matches are taken one at a time.
-	for rest := command; ; {
-		at := sleepWords.FindStringSubmatchIndex(rest)
-		if at == nil {
-			return w, ok
+		if part == "" {
+			continue
 		}
-		n, err := strconv.ParseFloat(rest[at[2]:at[3]], 64)
-		if err == nil {
-			w.seconds, ok = w.seconds+n*units[rest[at[4]:at[5]]], true
+		found := onlyWait.FindStringSubmatch(part)
+		if found == nil {
+			w.exact = false
+			continue
 		}
-		rest = rest[at[5]:]
+		if n, err := strconv.ParseFloat(found[1], 64); err == nil {
+			w.seconds, ok = w.seconds+n*units[found[2]], true
+		}
 	}
+	return w, ok
 }
 
 // checkHookDuration: SIGTERM follows as soon as the hook returns. A hook that waits less than t2 makes t2 shorter than declared, and one that

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"cmp"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
@@ -105,7 +107,10 @@ func guaranteedStartupBudget(p *corev1.Probe) int64 {
 }
 
 // toleranceOf returns how long a started container may fail the probe, in seconds. The initial delay does not count: it is over by then.
-func toleranceOf(p *corev1.Probe) int64 { return int64(p.PeriodSeconds) * int64(p.FailureThreshold) }
+// The probes of a container that is no server have Kubernetes' defaults.
+func toleranceOf(p *corev1.Probe) int64 {
+	return int64(cmp.Or(p.PeriodSeconds, 10)) * int64(cmp.Or(p.FailureThreshold, 3))
+}
 
 // guaranteedTolerance is toleranceOf without one period, because the first failure can happen at any moment of the first period.
 func guaranteedTolerance(p *corev1.Probe) int64 { return toleranceOf(p) - int64(p.PeriodSeconds) }

@@ -93,11 +93,14 @@ func (in *input) serverNames() []string {
 	return names
 }
 
-// startupBudget returns how long the servers of a pod may take to start: native sidecars start one after another, then the containers at once.
+// startupBudget returns how long the containers of a pod may take to start: native sidecars start one after another, then the containers at once.
 // A spec of at most maxSpecBytes has too few containers for the sum to exceed int32.
 func (in *input) startupBudget() int32 {
 	var sidecars, slowest int64
-	for _, s := range in.servers {
+	if in.drainsBySidecar() {
+		sidecars = drainStartSeconds
+	}
+	for _, s := range in.longRunningContainers() {
 		if s.native {
 			sidecars += startupBudgetOf(s.derived.StartupProbe)
 		} else {

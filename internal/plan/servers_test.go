@@ -205,3 +205,40 @@ func TestContainerRestartIsATightenedRule(t *testing.T) {
 		t.Errorf("version 1: errors %v, outdated %v, want no errors and one on the container's restartPolicy", errs, p.NewerVersionErrors)
 	}
 }
+
+// A container that is no server delays the rollout too.
+func TestStartupBudgetOfEachContainer(t *testing.T) {
+	slow := corev1.Container{StartupProbe: &corev1.Probe{PeriodSeconds: 10, FailureThreshold: 120}}
+	withDefaults := corev1.Container{StartupProbe: &corev1.Probe{InitialDelaySeconds: 60}}
+	native := slow
+	native.Name, native.Image, native.RestartPolicy = "proxy", "proxy:1", new(corev1.ContainerRestartPolicyAlways)
+	before, _, _ := plan.For(testapp.New(), plan.Running{})
+	own := before.Timing.StartupBudgetSeconds
+	for name, tt := range map[string]struct {
+		modify testapp.Modifier
+		want   int32
+	}{
+		"a further container":         {modify: further(slow), want: 1200},
+		"Kubernetes' defaults":        {modify: further(withDefaults), want: 60 + 10*3},
+		"a native sidecar":            {modify: func(app *v1alpha1.GracefulApp) { app.Spec.Template.Spec.InitContainers = []corev1.Container{native} }, want: 1200 + own},
+		"an app with a drain sidecar": {modify: testapp.DrainSidecar, want: 30 + own},
+	} {
+		p, errs, _ := plan.For(testapp.New(tt.modify), plan.Running{DrainProxy: drainProxy})
+		if len(errs) > 0 || p.Timing.StartupBudgetSeconds != tt.want {
+			t.Errorf("%s: %d s, %v, want %d s", name, p.Timing.StartupBudgetSeconds, errs, tt.want)
+		}
+	}
+}
+
+// `kubectl get deployment -o yaml` shows both fields. The API server overwrites the alias.
+func TestServiceAccountName(t *testing.T) {
+	for _, tt := range []struct{ name, alias, want string }{{name: "b", alias: "a", want: "b"}, {alias: "a", want: "a"}} {
+		p, errs, _ := plan.For(testapp.New(func(app *v1alpha1.GracefulApp) {
+			app.Spec.Template.Spec.ServiceAccountName, app.Spec.Template.Spec.DeprecatedServiceAccount = tt.name, tt.alias
+		}), plan.Running{})
+		pod := p.Deployment.Spec.Template.Spec
+		if len(errs) > 0 || *pod.ServiceAccountName != tt.want || pod.DeprecatedServiceAccount != nil {
+			t.Errorf("%+v: serviceAccountName %s, alias %v, %v", tt, *pod.ServiceAccountName, pod.DeprecatedServiceAccount, errs)
+		}
+	}
+}

@@ -47,6 +47,7 @@ func deriveTemplate(in *input) {
 	grace := int64(in.timing.TerminationGracePeriodSeconds)
 	template.Spec.TerminationGracePeriodSeconds = &grace
 	defaultAtomicFields(&template.Spec)
+	setServiceAccountName(&template.Spec)
 	spreadPods(in)
 	for _, s := range in.servers {
 		deriveServer(s, in)

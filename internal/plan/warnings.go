@@ -222,6 +222,14 @@ var warnings = []warningCheck{
 	},
 	{
 		Warning: Warning{
+			When:    "a further container with a hook that is shorter than t2, or does not show its time",
+			Why:     "the container gets SIGTERM while the app still serves, and may need it",
+			Instead: "a `sleep` of t2 or more, no hook, or a native sidecar (an init container with `restartPolicy: Always`), which ends after the app",
+		},
+		find: warnFurtherHook,
+	},
+	{
+		Warning: Warning{
 			When:    "a native sidecar with a hook other than a sleep, if no Service port targets it",
 			Why:     "the hook runs as soon as the pod is deleted, while the app still serves",
 			Instead: "leave it out",

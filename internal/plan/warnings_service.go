@@ -17,12 +17,17 @@ func hasIdleAffinityConfig(s corev1.ServiceSpec) bool {
 	return s.SessionAffinityConfig != nil && (s.SessionAffinity == "" || s.SessionAffinity == corev1.ServiceAffinityNone)
 }
 
-// warnKeptHeadless: the API server keeps the clusterIP of an update that leaves it out.
-func warnKeptHeadless(in *input) []string {
+// staysHeadless: the API server keeps the clusterIP of an update that leaves it out.
+func (in *input) staysHeadless() bool {
 	s := in.running.Service
-	if s == nil || in.adopts(s) || s.Spec.ClusterIP != corev1.ClusterIPNone || in.service().ClusterIP != "" {
+	return s != nil && !in.adopts(s) && s.Spec.ClusterIP == corev1.ClusterIPNone && in.service().ClusterIP == ""
+}
+
+func warnKeptHeadless(in *input) []string {
+	if !in.staysHeadless() {
 		return nil
 	}
+	s := in.running.Service
 	return warning("Service %s is headless and stays so, because its clusterIP cannot change; write clusterIP: None, or delete the Service (its "+
 		"address then changes): %s && %s", s.Name, AllowDeletion(s.Namespace, s.Name), DeleteService(s.Namespace, s.Name))
 }

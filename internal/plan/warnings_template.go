@@ -93,6 +93,22 @@ func warnOtherContainers(in *input) []string {
 	return all
 }
 
+func warnFurtherHook(in *input) []string {
+	var all []string
+	t2 := in.timing.PreStopSeconds
+	for _, c := range in.spec().Template.Spec.Containers {
+		hook := preStopOf(c)
+		if hook == nil || hook.Sleep != nil || in.isServer(c.Name) || in.drainsBySidecar() {
+			continue
+		}
+		if w, _ := readableWait(hook); w.seconds < float64(t2) {
+			all = append(all, fmt.Sprintf("container %q has a preStop hook that is shorter than preStopSeconds (t2), %d s, or does not show its time, so the "+
+				"container may end before the app; write a sleep of t2 or more, leave the hook out, or make it a native sidecar", c.Name, t2))
+		}
+	}
+	return all
+}
+
 func warnSidecarHook(in *input) []string {
 	var all []string
 	for _, c := range in.spec().Template.Spec.InitContainers {
