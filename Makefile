@@ -121,10 +121,6 @@ lint-fix: bin/golangci-lint ## Correct what golangci-lint can correct.
 fmt: bin/golangci-lint ## Format the Go code.
 	bin/golangci-lint fmt
 
-.PHONY: vet
-vet: ## Run go vet.
-	for module in . drain test test/cluster; do go vet -C $$module ./... || exit 1; done
-
 .PHONY: run
 run: ## Run the manager on this machine, against the cluster of KUBECONFIG, without its webhook.
 	KUBECTL='$(KUBECTL)' hack/run.sh

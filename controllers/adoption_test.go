@@ -202,6 +202,7 @@ var _ = Describe("A Deployment that runs", func() {
 		w.rollOut()
 		w.reconcile()
 		Expect(w.conditions()).To(ContainElement(available), "it has as many replicas as the autoscaler wants")
+		Expect(w.reconcile()).To(BeEmpty())
 
 		By("handing over as the message says")
 		w.change(testapp.Replicas(3))

@@ -24,33 +24,10 @@ import (
 // forbidDeployments creates a ValidatingAdmissionPolicy that denies the Deployments of a namespace, and waits until the API server enforces it.
 func (w *testEnv) forbidDeployments() (stop func()) {
 	GinkgoHelper()
-	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{
-		ObjectMeta: metav1.ObjectMeta{Name: w.namespace},
-		Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
-			MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
-				RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
-					Rule:       admissionregistrationv1.Rule{APIGroups: []string{"apps"}, APIVersions: []string{"v1"}, Resources: []string{"deployments"}},
-				},
-			}}},
-			Validations: []admissionregistrationv1.Validation{{Expression: "false", Message: "no Deployments here"}},
-		},
-	}
-	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: w.namespace},
-		Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
-			PolicyName:        w.namespace,
-			ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
-			MatchResources: &admissionregistrationv1.MatchResources{NamespaceSelector: &metav1.LabelSelector{
-				MatchLabels: map[string]string{corev1.LabelMetadataName: w.namespace},
-			}},
-		},
-	}
-	Expect(api.Create(ctx, policy)).To(Succeed())
-	DeferCleanup(func() { Expect(api.Delete(ctx, policy)).To(Succeed()) })
-	Expect(api.Create(ctx, binding)).To(Succeed())
+	stop = enforce(testapp.Denying(w.namespace, testapp.WritesIn(w.namespace, "apps", "deployments"),
+		admissionregistrationv1.Validation{Expression: "false", Message: "no Deployments here"}))
 	w.awaitRefusal("no Deployments here")
-	return func() { Expect(api.Delete(ctx, binding)).To(Succeed()) }
+	return stop
 }
 
 // exhaustQuota creates a ResourceQuota that denies the Deployments of a namespace, and waits until the API server enforces it.

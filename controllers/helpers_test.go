@@ -9,7 +9,6 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -235,54 +234,9 @@ func minorVersion() int {
 	return minor
 }
 
-// mutateDeployments creates a MutatingAdmissionPolicy for the Deployments of a namespace. stop deletes it.
-func mutateDeployments(namespace, expression string) (stop func()) {
+// enforce creates an admission policy. stop deletes it.
+func enforce(p testapp.Policy) (stop func()) {
 	GinkgoHelper()
-	return mutateDeploymentsBy(namespace, admissionregistrationv1.Mutation{
-		PatchType:          admissionregistrationv1.PatchTypeApplyConfiguration,
-		ApplyConfiguration: &admissionregistrationv1.ApplyConfiguration{Expression: expression},
-	})
-}
-
-func mutateDeploymentsBy(namespace string, mutations ...admissionregistrationv1.Mutation) (stop func()) {
-	GinkgoHelper()
-	return mutateBy(namespace, "apps", "deployments", mutations...)
-}
-
-// mutateBy creates a MutatingAdmissionPolicy for all objects of a kind in a namespace. stop deletes it.
-func mutateBy(namespace, group, resource string, mutations ...admissionregistrationv1.Mutation) (stop func()) {
-	GinkgoHelper()
-	policy, err := testapp.MutatingPolicy(api, &admissionregistrationv1.MutatingAdmissionPolicy{
-		ObjectMeta: metav1.ObjectMeta{Name: namespace},
-		Spec: admissionregistrationv1.MutatingAdmissionPolicySpec{
-			FailurePolicy:      new(admissionregistrationv1.Fail),
-			ReinvocationPolicy: admissionregistrationv1.NeverReinvocationPolicy,
-			MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
-				RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
-					Rule: admissionregistrationv1.Rule{
-						APIGroups: []string{group}, APIVersions: []string{"v1"}, Resources: []string{resource},
-					},
-				},
-			}}},
-			Mutations: mutations,
-		},
-	})
-	Expect(err).NotTo(HaveOccurred())
-	binding, err := testapp.MutatingPolicy(api, &admissionregistrationv1.MutatingAdmissionPolicyBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: namespace},
-		Spec: admissionregistrationv1.MutatingAdmissionPolicyBindingSpec{
-			PolicyName: namespace,
-			MatchResources: &admissionregistrationv1.MatchResources{NamespaceSelector: &metav1.LabelSelector{
-				MatchLabels: map[string]string{corev1.LabelMetadataName: namespace},
-			}},
-		},
-	})
-	Expect(err).NotTo(HaveOccurred())
-	Expect(api.Create(ctx, policy)).To(Succeed())
-	Expect(api.Create(ctx, binding)).To(Succeed())
-	return func() {
-		Expect(api.Delete(ctx, binding)).To(Succeed())
-		Expect(api.Delete(ctx, policy)).To(Succeed())
-	}
+	Expect(p.Create(ctx, api)).To(Succeed())
+	return func() { Expect(p.Delete(ctx, api)).To(Succeed()) }
 }

@@ -22,17 +22,10 @@ import (
 // Kyverno and Gatekeeper are mutating webhooks that answer with a JSON patch. A MutatingAdmissionPolicy stands for them here: the API server runs
 // it in the same phase.
 
-// jsonPatch is a mutation by JSON patches. A CEL expression returns them.
-func jsonPatch(expression string) admissionregistrationv1.Mutation {
-	return admissionregistrationv1.Mutation{
-		PatchType: admissionregistrationv1.PatchTypeJSONPatch, JSONPatch: &admissionregistrationv1.JSONPatch{Expression: expression},
-	}
-}
-
 // mutateBy creates a mutating policy and waits until it changes a Deployment in a dry run.
 func (w *testEnv) mutateBy(probe func(*appsv1.Deployment), changed func(*appsv1.Deployment) bool, mutations ...admissionregistrationv1.Mutation) {
 	GinkgoHelper()
-	DeferCleanup(mutateDeploymentsBy(w.namespace, mutations...))
+	DeferCleanup(enforce(testapp.Mutating(w.namespace, testapp.WritesIn(w.namespace, "apps", "deployments"), mutations...)))
 	Eventually(func(g Gomega) {
 		d := w.running()
 		d.Name, d.Labels = "probe", map[string]string{"app": "probe"}
@@ -69,7 +62,7 @@ const (
 )
 
 // capped is kyverno/policies, other/mutate-large-termination-gps, as Kyverno generates it for Deployments (pkg/autogen).
-var capped = jsonPatch(podInCEL + `.terminationGracePeriodSeconds > 50 ? ` +
+var capped = testapp.JSONPatch(podInCEL + `.terminationGracePeriodSeconds > 50 ? ` +
 	`[JSONPatch{op: "replace", path: "` + podPath + `/terminationGracePeriodSeconds", value: 50}] : []`)
 
 func isCapped(d *appsv1.Deployment) bool {
@@ -83,32 +76,29 @@ func withLongGrace(d *appsv1.Deployment) {
 func longRequests(app *v1alpha1.GracefulApp) { app.Spec.Timing.RequestSeconds = 60 }
 
 // tolerated is kyverno/policies, other/add-tolerations. It adds an entry to a list that server-side apply treats as atomic.
-var tolerated = jsonPatch(`has(` + podInCEL + `.tolerations) ? (` + podInCEL + `.tolerations.exists(t, t.key == "org.com/role") ? [] : ` +
+var tolerated = testapp.JSONPatch(`has(` + podInCEL + `.tolerations) ? (` + podInCEL + `.tolerations.exists(t, t.key == "org.com/role") ? [] : ` +
 	`[JSONPatch{op: "add", path: "` + podPath + `/tolerations/-", value: {"key": "org.com/role", "operator": "Exists"}}]) : ` +
 	`[JSONPatch{op: "add", path: "` + podPath + `/tolerations", value: [{"key": "org.com/role", "operator": "Exists"}]}]`)
 
 func isTolerated(d *appsv1.Deployment) bool { return len(d.Spec.Template.Spec.Tolerations) > 0 }
 
 // secretAdded is kyverno/policies, other/add-imagepullsecrets.
-var secretAdded = jsonPatch(`has(` + podInCEL + `.imagePullSecrets) ? [] : ` +
+var secretAdded = testapp.JSONPatch(`has(` + podInCEL + `.imagePullSecrets) ? [] : ` +
 	`[JSONPatch{op: "add", path: "` + podPath + `/imagePullSecrets", value: [{"name": "registry"}]}]`)
 
 // added is kyverno/policies, other/add-labels, add-default-resources, add-default-securitycontext and always-pull-images.
-var added = admissionregistrationv1.Mutation{
-	PatchType: admissionregistrationv1.PatchTypeApplyConfiguration,
-	ApplyConfiguration: &admissionregistrationv1.ApplyConfiguration{Expression: strings.ReplaceAll(`Object{
-		metadata: Object.metadata{labels: {"team": "shop"}, annotations: {"example.com/policy": "seen"}},
-		spec: Object.spec{template: Object.spec.template{
-			metadata: Object.spec.template.metadata{labels: {"team": "shop"}, annotations: {"example.com/policy": "seen"}},
-			spec: POD{
-				securityContext: POD.securityContext{runAsNonRoot: true},
-				containers: object.spec.template.spec.containers.map(c, POD.containers{
-					name: c.name, imagePullPolicy: "Always", resources: POD.containers.resources{requests: {"cpu": "100m"}}
-				})
-			}
-		}}
-	}`, "POD", "Object.spec.template.spec")},
-}
+var added = testapp.ApplyConfiguration(strings.ReplaceAll(`Object{
+	metadata: Object.metadata{labels: {"team": "shop"}, annotations: {"example.com/policy": "seen"}},
+	spec: Object.spec{template: Object.spec.template{
+		metadata: Object.spec.template.metadata{labels: {"team": "shop"}, annotations: {"example.com/policy": "seen"}},
+		spec: POD{
+			securityContext: POD.securityContext{runAsNonRoot: true},
+			containers: object.spec.template.spec.containers.map(c, POD.containers{
+				name: c.name, imagePullPolicy: "Always", resources: POD.containers.resources{requests: {"cpu": "100m"}}
+			})
+		}
+	}}
+}`, "POD", "Object.spec.template.spec"))
 
 func isAdded(d *appsv1.Deployment) bool { return d.Labels["team"] == "shop" }
 
@@ -159,7 +149,7 @@ var _ = Describe("Neighbour Kyverno", func() {
 			return strings.HasPrefix(d.Spec.Template.Spec.Containers[0].Image, "mirror/")
 		}
 		w.mutateBy(nil, isMoved,
-			jsonPatch(podInCEL+`.containers[0].image.startsWith("mirror/") ? [] : `+
+			testapp.JSONPatch(podInCEL+`.containers[0].image.startsWith("mirror/") ? [] : `+
 				`[JSONPatch{op: "replace", path: "`+containerPath+`/image", value: "mirror/" + `+podInCEL+`.containers[0].image}]`))
 		w.create()
 		w.settleUnderPolicy()
@@ -247,7 +237,7 @@ var _ = Describe("Neighbour Gatekeeper", func() {
 	// prune removes entries). Samples: open-policy-agent/gatekeeper-library, mutation/pod-security-policy.
 	It("AssignMetadata is kept, and changes no existing key", func() {
 		assign := func(kind, key string) admissionregistrationv1.Mutation {
-			return jsonPatch(fmt.Sprintf(`!has(object.metadata.%[1]s) ? [JSONPatch{op: "add", path: "/metadata/%[1]s", value: {%[2]q: "gatekeeper"}}] : `+
+			return testapp.JSONPatch(fmt.Sprintf(`!has(object.metadata.%[1]s) ? [JSONPatch{op: "add", path: "/metadata/%[1]s", value: {%[2]q: "gatekeeper"}}] : `+
 				`%[2]q in object.metadata.%[1]s ? [] : `+
 				`[JSONPatch{op: "add", path: "/metadata/%[1]s/" + jsonpatch.escapeKey(%[2]q), value: "gatekeeper"}]`, kind, key))
 		}
@@ -267,8 +257,8 @@ var _ = Describe("Neighbour Gatekeeper", func() {
 		w.mutateBy(nil, func(d *appsv1.Deployment) bool {
 			return d.Spec.Template.Spec.Containers[0].ImagePullPolicy == corev1.PullAlways
 		},
-			jsonPatch(`[JSONPatch{op: "add", path: "`+containerPath+`/imagePullPolicy", value: "Always"}]`),
-			jsonPatch(`has(`+podInCEL+`.containers[0].securityContext) ? [] : `+
+			testapp.JSONPatch(`[JSONPatch{op: "add", path: "`+containerPath+`/imagePullPolicy", value: "Always"}]`),
+			testapp.JSONPatch(`has(`+podInCEL+`.containers[0].securityContext) ? [] : `+
 				`[JSONPatch{op: "add", path: "`+containerPath+`/securityContext", value: {"readOnlyRootFilesystem": true}}]`))
 		w.create()
 		w.settle()
@@ -290,8 +280,8 @@ var _ = Describe("Neighbour Gatekeeper", func() {
 		drop := containerPath + "/securityContext/capabilities/drop"
 		w.mutateBy(withCapabilities, func(d *appsv1.Deployment) bool {
 			return len(d.Spec.Template.Spec.Containers[0].SecurityContext.Capabilities.Drop) > 1
-		}, jsonPatch(`"ALL" in `+podInCEL+`.containers[0].securityContext.capabilities.drop ? [] : [JSONPatch{op: "add", path: "`+drop+`/-", value: "ALL"}]`),
-			jsonPatch(`has(`+podInCEL+`.containers[0].args) && `+podInCEL+`.containers[0].args.exists(a, a == "--debug") ? `+
+		}, testapp.JSONPatch(`"ALL" in `+podInCEL+`.containers[0].securityContext.capabilities.drop ? [] : [JSONPatch{op: "add", path: "`+drop+`/-", value: "ALL"}]`),
+			testapp.JSONPatch(`has(`+podInCEL+`.containers[0].args) && `+podInCEL+`.containers[0].args.exists(a, a == "--debug") ? `+
 				`[JSONPatch{op: "replace", path: "`+containerPath+`/args", value: `+podInCEL+`.containers[0].args.filter(a, a != "--debug")}] : []`))
 		w.create(func(app *v1alpha1.GracefulApp) {
 			app.Spec.Template.Spec.Containers[0].SecurityContext = netRaw.DeepCopy()

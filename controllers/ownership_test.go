@@ -221,9 +221,10 @@ var _ = Describe("An owned object that another client edits", func() {
 	})
 
 	It("makes the app Stalled, with both values and without endless writes, if a policy changes an applied field", func() {
-		stop := mutateDeployments(w.namespace, "object.spec.template.spec.terminationGracePeriodSeconds > 15 ? "+
-			"Object{spec: Object.spec{template: Object.spec.template{spec: Object.spec.template.spec{"+
-			"terminationGracePeriodSeconds: 15}}}} : Object{}")
+		stop := enforce(testapp.Mutating(w.namespace, testapp.WritesIn(w.namespace, "apps", "deployments"), testapp.ApplyConfiguration(
+			"object.spec.template.spec.terminationGracePeriodSeconds > 15 ? "+
+				"Object{spec: Object.spec{template: Object.spec.template{spec: Object.spec.template.spec{"+
+				"terminationGracePeriodSeconds: 15}}}} : Object{}")))
 		Eventually(func(g Gomega) {
 			edit("policy-probe", func(d *appsv1.Deployment) { d.Spec.Template.Labels["probe"] = rand.String(5) })
 			g.Expect(*w.deployment().Spec.Template.Spec.TerminationGracePeriodSeconds).To(BeEquivalentTo(15))
@@ -248,13 +249,5 @@ var _ = Describe("An owned object that another client edits", func() {
 		w.rollOut()
 		w.reconcile()
 		Expect(w.conditions()).To(ConsistOf(available))
-	})
-
-	It("is created again after it was deleted", func() {
-		before := w.deployment().UID
-		Expect(api.Delete(ctx, w.deployment(), client.PropagationPolicy(metav1.DeletePropagationBackground))).To(Succeed())
-		w.reconcile()
-		Expect(w.deployment().UID).NotTo(Equal(before))
-		Expect(w.deployment().UID).NotTo(Equal(types.UID("")))
 	})
 })

@@ -8,7 +8,6 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -268,11 +267,10 @@ var _ = Describe("The writes for one app", func() {
 	It("end, and the app is Stalled, if a policy changes an applied field and annotates each write", func() {
 		w := settled()
 		w.mutateBy(func(d *appsv1.Deployment) { d.Spec.MinReadySeconds = 3 }, func(d *appsv1.Deployment) bool { return d.Annotations["stamp"] != "" },
-			admissionregistrationv1.Mutation{PatchType: admissionregistrationv1.PatchTypeApplyConfiguration,
-				ApplyConfiguration: &admissionregistrationv1.ApplyConfiguration{Expression: `Object{
-					spec: Object.spec{minReadySeconds: 1},
-					metadata: Object.metadata{annotations: {"stamp": has(object.metadata.resourceVersion) ? object.metadata.resourceVersion : "first"}}
-				}`}})
+			testapp.ApplyConfiguration(`Object{
+				spec: Object.spec{minReadySeconds: 1},
+				metadata: Object.metadata{annotations: {"stamp": has(object.metadata.resourceVersion) ? object.metadata.resourceVersion : "first"}}
+			}`))
 		w.change(testapp.Image("hello:0.2.0"))
 		all := w.writesIn(30)
 		Expect(len(slices.DeleteFunc(all, func(write string) bool { return write != "Apply Deployment" }))).To(BeNumerically("<=", 2), "%v", all)

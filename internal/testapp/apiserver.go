@@ -23,8 +23,8 @@ func EnableMutatingPolicies(environment *envtest.Environment) {
 		Append("runtime-config", "admissionregistration.k8s.io/v1beta1=true")
 }
 
-// MutatingPolicy returns a MutatingAdmissionPolicy, or its binding, in the version that the API server has: v1 since Kubernetes 1.36, v1beta1 before.
-func MutatingPolicy(api client.Client, object client.Object) (client.Object, error) {
+// servedPolicy returns a MutatingAdmissionPolicy, or its binding, in the version that the API server has: v1 since Kubernetes 1.36, v1beta1 before.
+func servedPolicy(api client.Client, object client.Object) (client.Object, error) {
 	gvk, err := api.GroupVersionKindFor(object)
 	if err != nil {
 		return nil, err

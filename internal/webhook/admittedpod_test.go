@@ -39,11 +39,11 @@ func describeAdmittedPod() {
 
 	It("gets warnings about an injected sidecar, a shorter grace period, and probes that a policy has changed", func() {
 		n := namespace(nil)
-		mutatePods(n, jsonPatch(`[
+		enforce(testapp.Mutating(n, on(n, "pods", admissionregistrationv1.Create), testapp.JSONPatch(`[
 			JSONPatch{op: "add", path: "/spec/containers/-", value: Object.spec.containers{name: "istio-proxy", image: "proxy:1"}},
 			JSONPatch{op: "add", path: "/spec/terminationGracePeriodSeconds", value: 15},
 			JSONPatch{op: "replace", path: "/spec/containers/0/readinessProbe/httpGet/path", value: "/app-health/hello/readyz"}
-		]`))
+		]`)))
 		Eventually(tried(testapp.New(in(n)))).Should(ConsistOf(
 			HavePrefix(`container "istio-proxy" is injected into the pods and has no preStop hook`),
 			HavePrefix("a policy of the cluster sets the pods' terminationGracePeriodSeconds to 15 instead of t3 = 20, which is not more than t1 + t2 = 15"),
@@ -53,8 +53,8 @@ func describeAdmittedPod() {
 
 	It("gets a warning about an injected native sidecar if t3 has no time for it", func() {
 		n := namespace(nil)
-		mutatePods(n, jsonPatch(`[JSONPatch{op: "add", path: "/spec/initContainers", value: [
-			{"name": "istio-proxy", "image": "proxy:1", "restartPolicy": "Always"}]}]`))
+		enforce(testapp.Mutating(n, on(n, "pods", admissionregistrationv1.Create), testapp.JSONPatch(`[JSONPatch{op: "add", path: "/spec/initContainers", value: [
+			{"name": "istio-proxy", "image": "proxy:1", "restartPolicy": "Always"}]}]`)))
 		Eventually(tried(testapp.New(in(n)))).Should(ConsistOf(And(
 			HavePrefix("native sidecars are injected into the pods (istio-proxy)"), HaveSuffix("set spec.timing.terminationGracePeriodSeconds to 25"))))
 		heeded := testapp.New(in(n), func(app *v1alpha1.GracefulApp) { app.Spec.Timing.TerminationGracePeriodSeconds = new(int32(25)) })
@@ -76,9 +76,9 @@ func describeAdmittedPod() {
 
 	It("is accepted where a policy forbids pods without a controller", func() {
 		n := namespace(nil)
-		denyPods(n, "has(object.metadata.ownerReferences) && object.metadata.ownerReferences.exists(o, o.apiVersion == 'apps/v1' && o.kind == 'ReplicaSet' && "+
-			"has(o.controller) && o.controller && object.metadata.generateName == o.name + '-' && "+
-			"o.name.endsWith('-' + object.metadata.labels['pod-template-hash']))")
+		enforce(testapp.Denying(n, on(n, "pods", admissionregistrationv1.Create), admissionregistrationv1.Validation{Message: "no bare pods", Expression: "has(object.metadata.ownerReferences) && object.metadata.ownerReferences.exists(o, o.apiVersion == 'apps/v1' && o.kind == 'ReplicaSet' && " +
+			"has(o.controller) && o.controller && object.metadata.generateName == o.name + '-' && " +
+			"o.name.endsWith('-' + object.metadata.labels['pod-template-hash']))"}))
 		bare := &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{Name: "bare", Namespace: n},
 			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "bare", Image: "bare:1"}}},
@@ -88,74 +88,16 @@ func describeAdmittedPod() {
 	})
 }
 
-// denyPods lets a ValidatingAdmissionPolicy deny pods in a namespace, unless the expression is true, until the test ends.
-func denyPods(namespace, unless string) {
+// enforce creates an admission policy until the test ends.
+func enforce(p testapp.Policy) {
 	GinkgoHelper()
-	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{
-		ObjectMeta: metav1.ObjectMeta{Name: namespace},
-		Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
-			MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: createsPods},
-			Validations:      []admissionregistrationv1.Validation{{Expression: unless, Message: "no bare pods"}},
-		},
-	}
-	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: namespace},
-		Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
-			PolicyName: namespace, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
-			MatchResources: only(namespace),
-		},
-	}
-	Expect(api.Create(ctx, policy)).To(Succeed())
-	Expect(api.Create(ctx, binding)).To(Succeed())
-	DeferCleanup(func() {
-		Expect(api.Delete(ctx, binding)).To(Succeed())
-		Expect(api.Delete(ctx, policy)).To(Succeed())
-	})
+	Expect(p.Create(ctx, api)).To(Succeed())
+	DeferCleanup(func() { Expect(p.Delete(ctx, api)).To(Succeed()) })
 }
 
-// mutatePods lets a MutatingAdmissionPolicy change the pods of a namespace until the test ends.
-func mutatePods(namespace string, mutations ...admissionregistrationv1.Mutation) {
-	GinkgoHelper()
-	mutate(namespace, createsPods, mutations...)
-}
-
-func mutate(namespace string, rules []admissionregistrationv1.NamedRuleWithOperations, mutations ...admissionregistrationv1.Mutation) {
-	GinkgoHelper()
-	policy, err := testapp.MutatingPolicy(api, &admissionregistrationv1.MutatingAdmissionPolicy{
-		ObjectMeta: metav1.ObjectMeta{Name: namespace},
-		Spec: admissionregistrationv1.MutatingAdmissionPolicySpec{
-			ReinvocationPolicy: admissionregistrationv1.NeverReinvocationPolicy,
-			MatchConstraints:   &admissionregistrationv1.MatchResources{ResourceRules: rules},
-			Mutations:          mutations,
-		},
-	})
-	Expect(err).NotTo(HaveOccurred())
-	binding, err := testapp.MutatingPolicy(api, &admissionregistrationv1.MutatingAdmissionPolicyBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: namespace},
-		Spec:       admissionregistrationv1.MutatingAdmissionPolicyBindingSpec{PolicyName: namespace, MatchResources: only(namespace)},
-	})
-	Expect(err).NotTo(HaveOccurred())
-	Expect(api.Create(ctx, policy)).To(Succeed())
-	Expect(api.Create(ctx, binding)).To(Succeed())
-	DeferCleanup(func() {
-		Expect(api.Delete(ctx, binding)).To(Succeed())
-		Expect(api.Delete(ctx, policy)).To(Succeed())
-	})
-}
-
-func only(namespace string) *admissionregistrationv1.MatchResources {
-	return &admissionregistrationv1.MatchResources{
-		NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}},
-	}
-}
-
-var createsPods = []admissionregistrationv1.NamedRuleWithOperations{{RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-	Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
-	Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
-}}}
-
-func jsonPatch(expression string) admissionregistrationv1.Mutation {
-	return admissionregistrationv1.Mutation{
-		PatchType: admissionregistrationv1.PatchTypeJSONPatch, JSONPatch: &admissionregistrationv1.JSONPatch{Expression: expression},
-	}
+// on returns the writes of one kind to a resource of the core group in a namespace.
+func on(namespace, resource string, operation admissionregistrationv1.OperationType) testapp.Writes {
+	w := testapp.WritesIn(namespace, "", resource)
+	w.Operations = []admissionregistrationv1.OperationType{operation}
+	return w
 }

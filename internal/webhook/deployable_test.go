@@ -220,33 +220,8 @@ func describeDeployable() {
 
 	It("is rejected with the message of a policy", func() {
 		n := namespace(nil)
-		policy := &admissionregistrationv1.ValidatingAdmissionPolicy{
-			ObjectMeta: metav1.ObjectMeta{Name: n},
-			Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
-				MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
-					RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-						Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
-						Rule:       admissionregistrationv1.Rule{APIGroups: []string{"apps"}, APIVersions: []string{"v1"}, Resources: []string{"deployments"}},
-					},
-				}}},
-				Validations: []admissionregistrationv1.Validation{{Expression: "object.spec.replicas != 2", Message: "two is unlucky here"}},
-			},
-		}
-		binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
-			ObjectMeta: metav1.ObjectMeta{Name: n},
-			Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
-				PolicyName: n, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
-				MatchResources: &admissionregistrationv1.MatchResources{
-					NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: n}},
-				},
-			},
-		}
-		Expect(api.Create(ctx, policy)).To(Succeed())
-		Expect(api.Create(ctx, binding)).To(Succeed())
-		DeferCleanup(func() {
-			Expect(api.Delete(ctx, binding)).To(Succeed())
-			Expect(api.Delete(ctx, policy)).To(Succeed())
-		})
+		enforce(testapp.Denying(n, testapp.WritesIn(n, "apps", "deployments"),
+			admissionregistrationv1.Validation{Expression: "object.spec.replicas != 2", Message: "two is unlucky here"}))
 		Eventually(func() error { return api.Create(ctx, testapp.New(in(n)), client.DryRunAll) }).
 			Should(MatchError(ContainSubstring("two is unlucky here")))
 	})

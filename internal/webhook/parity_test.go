@@ -24,16 +24,7 @@ func describeParity() {
 	It("agree on every timing around every boundary", func() {
 		n := 0
 		for timing := range timings() {
-			app := testapp.New(func(app *v1alpha1.GracefulApp) { app.Spec.Timing = timing })
-			_, errs, _ := plan.For(app, plan.Running{})
-			want := []string{}
-			for _, err := range errs {
-				want = append(want, err.Field+": "+err.Detail)
-			}
-			got := causes(api.Create(ctx, app, client.DryRunAll))
-			slices.Sort(want)
-			slices.Sort(got)
-			Expect(cmp.Diff(want, got)).To(BeEmpty(), "timing %+v (-Go +CEL)", printable(timing))
+			agree(func(app *v1alpha1.GracefulApp) { app.Spec.Timing = timing }, "timing %+v", printable(timing))
 			n++
 		}
 		GinkgoWriter.Printf("compared %d timings\n", n)
@@ -43,51 +34,45 @@ func describeParity() {
 	It("agree on every strategy around every boundary", func() {
 		for _, surge := range counts() {
 			for _, unavailable := range counts() {
-				app := testapp.New(func(app *v1alpha1.GracefulApp) {
+				agree(func(app *v1alpha1.GracefulApp) {
 					app.Spec.Strategy.RollingUpdate = v1alpha1.RollingUpdate{MaxSurge: surge, MaxUnavailable: unavailable}
-				})
-				_, errs, _ := plan.For(app, plan.Running{})
-				want := []string{}
-				for _, err := range errs {
-					want = append(want, err.Field+": "+err.Detail)
-				}
-				Expect(causes(api.Create(ctx, app, client.DryRunAll))).To(Equal(want), "maxSurge %s, maxUnavailable %s", surge, unavailable)
+				}, "maxSurge %s, maxUnavailable %s", surge, unavailable)
 			}
 		}
 	})
 
 	It("agree on the type of the strategy and on minReadySeconds", func() {
 		for _, kind := range []appsv1.DeploymentStrategyType{"", "RollingUpdate", "Recreate"} {
-			app := testapp.New(func(app *v1alpha1.GracefulApp) {
+			agree(func(app *v1alpha1.GracefulApp) {
 				app.Spec.Strategy.Type = kind
 				if kind != "" {
 					app.Spec.MinReadySeconds = new(int32(5))
 				}
-			})
-			_, errs, _ := plan.For(app, plan.Running{})
-			want := []string{}
-			for _, err := range errs {
-				want = append(want, err.Field+": "+err.Detail)
-			}
-			Expect(causes(api.Create(ctx, app, client.DryRunAll))).To(ConsistOf(want), string(kind))
+			}, "strategy %q", kind)
 		}
 	})
 
 	It("agree on names", func() {
 		// All of these are valid names of custom resources. The API server rejects other names before it evaluates CEL.
 		for _, name := range []string{"a", "a-b", "a1", "a.b", "1a", strings.Repeat("a", 63), strings.Repeat("a", 64)} {
-			app := testapp.New(func(app *v1alpha1.GracefulApp) { app.Name = name })
-			_, errs, _ := plan.For(app, plan.Running{})
-			got := causes(api.Create(ctx, app, client.DryRunAll))
-			if len(errs) == 0 {
-				Expect(got).To(BeEmpty(), name)
-				continue
-			}
-			Expect(errs).To(HaveLen(1), name)
-			Expect(got).To(HaveLen(1), name)
-			Expect(got[0]).To(Equal(errs[0].Field+": "+errs[0].Detail), name)
+			agree(func(app *v1alpha1.GracefulApp) { app.Name = name }, "name %s", name)
 		}
 	})
+}
+
+// agree compares the errors of internal/plan with those of the API server.
+func agree(modify testapp.Modifier, format string, values ...any) {
+	GinkgoHelper()
+	app := testapp.New(modify)
+	_, errs, _ := plan.For(app, plan.Running{})
+	want := []string{}
+	for _, err := range errs {
+		want = append(want, err.Field+": "+err.Detail)
+	}
+	got := causes(api.Create(ctx, app, client.DryRunAll))
+	slices.Sort(want)
+	slices.Sort(got)
+	Expect(cmp.Diff(want, got)).To(BeEmpty(), append([]any{format + " (-Go +CEL)"}, values...)...)
 }
 
 // counts returns numbers of pods, percentages, and nil.

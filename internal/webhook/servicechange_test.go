@@ -91,7 +91,8 @@ func describeServiceChange() {
 		ports := corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80, NodePort: 30_182}}}
 		app := testapp.New(in(n), serviceSpec(ports))
 		runService(app)
-		mutate(n, updatesServices, jsonPatch(`[JSONPatch{op: "replace", path: "/spec/sessionAffinity", value: "None"}]`))
+		enforce(testapp.Mutating(n, on(n, "services", admissionregistrationv1.Update),
+			testapp.JSONPatch(`[JSONPatch{op: "replace", path: "/spec/sessionAffinity", value: "None"}]`)))
 		sticky := *ports.DeepCopy()
 		sticky.SessionAffinity = corev1.ServiceAffinityClientIP
 		live := &corev1.Service{ObjectMeta: app.ObjectMeta}
@@ -104,8 +105,3 @@ func describeServiceChange() {
 		Expect(patch(app.DeepCopy(), serviceSpec(sticky), client.DryRunAll)).To(Succeed())
 	})
 }
-
-var updatesServices = []admissionregistrationv1.NamedRuleWithOperations{{RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-	Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Update},
-	Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"services"}},
-}}}

@@ -3,9 +3,10 @@ package fuzz
 import (
 	"context"
 
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // policyLabel on a namespace chooses the admission policy of its Deployments: the label of a namespace is in force at once, a new policy only
@@ -38,12 +39,10 @@ func policyOf(d *appsv1.Deployment) string {
 
 func createPolicies(ctx context.Context, api client.Client) error {
 	for name, value := range policies {
-		mutation := admissionregistrationv1.Mutation{
-			PatchType: admissionregistrationv1.PatchTypeApplyConfiguration,
-			ApplyConfiguration: &admissionregistrationv1.ApplyConfiguration{Expression: "Object{spec: Object.spec{template: " +
-				"Object.spec.template{spec: Object.spec.template.spec{terminationGracePeriodSeconds: " + value + "}}}}"},
-		}
-		if err := createPolicy(ctx, api, mutating(name, toDeployments, mutation)); err != nil {
+		writes := testapp.Writes{Group: appsv1.GroupName, Resource: "deployments", Labels: map[string]string{policyLabel: name}}
+		mutation := testapp.ApplyConfiguration("Object{spec: Object.spec{template: Object.spec.template{spec: Object.spec.template.spec{" +
+			"terminationGracePeriodSeconds: " + value + "}}}}")
+		if err := testapp.Mutating(name, writes, mutation).Create(ctx, api); err != nil {
 			return err
 		}
 	}

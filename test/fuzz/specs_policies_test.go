@@ -14,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gracefulapp/gracefulapp/internal/testapp"
 )
 
 // injected is the name of the containers and of the label that the policies add.
@@ -27,7 +29,7 @@ func createPoliciesOfSpecs(ctx context.Context, api client.Client) error {
 	}
 	for name, p := range policiesOfSpecs {
 		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespaceOf(name), Labels: map[string]string{policyLabel: name}}}
-		if err := errors.Join(createPolicy(ctx, api, p.objects(name)), api.Create(ctx, namespace)); err != nil {
+		if err := errors.Join(p.policy(name).Create(ctx, api), api.Create(ctx, namespace)); err != nil {
 			return err
 		}
 		if err := createAccount(ctx, api, namespace.Name); err != nil {
@@ -35,7 +37,7 @@ func createPoliciesOfSpecs(ctx context.Context, api client.Client) error {
 		}
 	}
 	for name, p := range policiesOfSpecs {
-		if err := waitForPolicy(ctx, api, namespaceOf(name), p.rule()); err != nil {
+		if err := waitForPolicy(ctx, api, namespaceOf(name), p.resource); err != nil {
 			return fmt.Errorf("the policy %q is not in force: %w", name, err)
 		}
 	}
@@ -55,27 +57,21 @@ func createAccount(ctx context.Context, api client.Client, namespace string) err
 	return client.IgnoreAlreadyExists(api.Create(ctx, account))
 }
 
-func (p specPolicy) rule() admissionregistrationv1.Rule {
-	group := ""
+func (p specPolicy) policy(name string) testapp.Policy {
+	writes := testapp.Writes{Resource: p.resource, Labels: map[string]string{policyLabel: name}}
 	if p.resource == "deployments" {
-		group = appsv1.GroupName
+		writes.Group = appsv1.GroupName
 	}
-	return admissionregistrationv1.Rule{APIGroups: []string{group}, APIVersions: []string{"v1"}, Resources: []string{p.resource}}
-}
-
-func (p specPolicy) objects(name string) []client.Object {
 	if p.patches != "" {
-		return mutating(name, p.rule(), admissionregistrationv1.Mutation{
-			PatchType: admissionregistrationv1.PatchTypeJSONPatch, JSONPatch: &admissionregistrationv1.JSONPatch{Expression: p.patches},
-		})
+		return testapp.Mutating(name, writes, testapp.JSONPatch(p.patches))
 	}
-	return denying(name, p.rule(), admissionregistrationv1.Validation{Expression: p.unless, Reason: p.reason})
+	return testapp.Denying(name, writes, admissionregistrationv1.Validation{Expression: p.unless, Reason: p.reason})
 }
 
 // waitForPolicy waits until an example of the resource is changed or denied.
-func waitForPolicy(ctx context.Context, api client.Client, namespace string, rule admissionregistrationv1.Rule) error {
+func waitForPolicy(ctx context.Context, api client.Client, namespace, resource string) error {
 	return wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
-		object := example(rule.Resources[0])
+		object := example(resource)
 		object.SetNamespace(namespace)
 		if err := api.Create(ctx, object, client.DryRunAll); err != nil {
 			if strings.Contains(err.Error(), "denied request") {

@@ -81,19 +81,27 @@ func (b batch) schedule(before, total int) schedule {
 
 // runBatches runs the chosen scenarios, once per round.
 func (o options) runBatches(ctx context.Context, chosen []scenario, rounds int) error {
-	chosen = slices.Repeat(chosen, rounds)
-	parts := batches(chosen, helloSuite())
+	parts := batches(slices.Repeat(chosen, rounds), helloSuite())
 	for i := range parts {
 		if err := parts[i].sabotage(o.sabotage); err != nil {
 			return err
 		}
+	}
+	return o.runInTurn(ctx, parts)
+}
+
+// runInTurn runs one batch after the other.
+func (o options) runInTurn(ctx context.Context, parts []batch) error {
+	total := 0
+	for _, part := range parts {
+		total += len(part.scenarios)
 	}
 	screen := testbed.NewScreen(os.Stdout, term.IsTerminal(int(os.Stdout.Fd())))
 	found := report.Run{}
 	var err error
 	for _, part := range parts {
 		part.repeats = o.repeats
-		if found, err = o.runBatch(ctx, screen, part, found, len(chosen)); err != nil {
+		if found, err = o.runBatch(ctx, screen, part, found, total); err != nil {
 			break
 		}
 	}

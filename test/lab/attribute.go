@@ -122,7 +122,7 @@ func failureMode(loss report.Loss, keepAlive bool, cause podEvent, served bool) 
 	switch {
 	case !served:
 		return "U6"
-	case loss.ServerState == report.Begun && cause.pod.ExitCode != nil && *cause.pod.ExitCode == exitKilled:
+	case loss.ServerState == report.Begun && cause.pod.Killed():
 		return "D6"
 	case loss.ServerState == report.Begun:
 		return "D14"
@@ -142,6 +142,3 @@ func failureMode(loss report.Loss, keepAlive bool, cause podEvent, served bool) 
 	}
 	return ""
 }
-
-// exitKilled is the exit code of a container that SIGKILL ended, 128 + 9.
-const exitKilled = 137

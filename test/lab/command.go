@@ -78,6 +78,9 @@ func confirmCommand() *cobra.Command {
 // usualRate does not overload two cores even on a slow day, when a context switch takes 22 µs instead of 6 µs (measured).
 const usualRate = 0.4
 
+// usualRepeats is how often a set of workloads is deployed again at most.
+const usualRepeats = 3
+
 func runCommand() *cobra.Command {
 	o := options{seed: rand.Uint64(), json: defaultRun, rate: usualRate}
 	rounds := 1
@@ -93,7 +96,7 @@ func runCommand() *cobra.Command {
 	}
 	o.bind(c)
 	c.Flags().StringVar(&o.sabotage, "sabotage", "", "change the derived Deployment of one workload with a policy, to see the lab fail; only this workload and the controls run: "+strings.Join(sabotageNames(), ", "))
-	c.Flags().IntVar(&o.repeats, "repeats", 3, "how often a set of workloads is deployed again at half the rate, at most, to repeat a scenario for which the machine was too busy")
+	c.Flags().IntVar(&o.repeats, "repeats", usualRepeats, "how often a set of workloads is deployed again at half the rate, at most, to repeat a scenario for which the machine was too busy")
 	c.Flags().IntVar(&rounds, "rounds", rounds, "number of times to run the scenarios")
 	return c
 }

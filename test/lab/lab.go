@@ -86,17 +86,6 @@ func (l *lab) version() string { return fmt.Sprintf("%d-%s", time.Now().Unix(), 
 // schedule returns the next scenario after the results so far, and the progress of the run as a text. ok is false at the end of the run.
 type schedule func(found report.Run) (next scenario, progress string, ok bool)
 
-// inOrder returns a schedule of all scenarios in their order, once per round.
-func inOrder(all []scenario, rounds int) schedule {
-	return func(found report.Run) (scenario, string, bool) {
-		n := len(found.Scenarios)
-		if n >= len(all)*rounds {
-			return scenario{}, "", false
-		}
-		return all[n%len(all)], fmt.Sprintf("%d of %d", n+1, len(all)*rounds), true
-	}
-}
-
 // untilSent returns a schedule of promised scenarios at random, until the drain-aware app has been sent the given number of requests.
 func (l *lab) untilSent(requests int) schedule {
 	var all []scenario
@@ -110,8 +99,7 @@ func (l *lab) untilSent(requests int) schedule {
 		for _, s := range found.Scenarios {
 			for _, w := range s.Workloads {
 				if w.Name == l.suite.workloads[0].name {
-					n, _ := totals(w)
-					sent += n
+					sent += w.Total().Requests
 				}
 			}
 		}
@@ -164,18 +152,11 @@ func withFewerLosses(s report.Scenario) report.Scenario {
 	return s
 }
 
-func totals(w report.Workload) (requests, lost int) {
-	for _, r := range w.Rows {
-		requests, lost = requests+r.Requests, lost+r.Lost
-	}
-	return requests, lost
-}
-
 func outcome(s report.Scenario) string {
 	var parts []string
 	for _, w := range s.Workloads {
-		requests, lost := totals(w)
-		parts = append(parts, fmt.Sprintf("%s lost %d of %d", w.Name, lost, requests))
+		sum := w.Total()
+		parts = append(parts, fmt.Sprintf("%s lost %d of %d", w.Name, sum.Lost, sum.Requests))
 	}
 	text := "  " + strings.Join(parts, ", ")
 	for _, f := range s.Faults {

@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -10,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -20,7 +18,6 @@ import (
 	"github.com/gracefulapp/gracefulapp/api/v1alpha1"
 	"github.com/gracefulapp/gracefulapp/test/lab/report"
 	"github.com/gracefulapp/gracefulapp/test/load"
-	"github.com/gracefulapp/gracefulapp/test/testbed"
 )
 
 // plainArgs are the arguments that start a recipe's image as a usual server, without the drain contract. A recipe that is not listed has a usual server
@@ -55,7 +52,7 @@ func recipeScenarios(recipe string) []scenario {
 }
 
 func recipesCommand() *cobra.Command {
-	o := options{seed: rand.Uint64(), json: "dist/recipes.json", rate: 1}
+	o := options{seed: rand.Uint64(), json: "dist/recipes.json", rate: 1, repeats: usualRepeats}
 	folder, rounds := "config/samples/recipes", 1
 	c := &cobra.Command{
 		Use: "recipes [NAME...]", Short: "Run the servers of the recipes: as in the recipe, unchanged with the drain sidecar, and as a plain Deployment",
@@ -64,7 +61,7 @@ func recipesCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return o.runPairs(c.Context(), pairs, rounds)
+			return o.runInTurn(c.Context(), recipeBatches(pairs, rounds))
 		},
 	}
 	o.bind(c)
@@ -73,18 +70,13 @@ func recipesCommand() *cobra.Command {
 	return c
 }
 
-// runPairs measures one server after the other. The start of all servers at once would overload two cores.
-func (o options) runPairs(ctx context.Context, pairs []suite, rounds int) error {
-	screen := testbed.NewScreen(os.Stdout, term.IsTerminal(int(os.Stdout.Fd())))
-	found := report.Run{}
-	var err error
+// recipeBatches returns a batch for each server. The start of all servers at once would overload two cores.
+func recipeBatches(pairs []suite, rounds int) []batch {
+	var all []batch
 	for _, pair := range pairs {
-		found, err = o.measure(ctx, screen, pair, found, func(*lab) schedule { return inOrder(recipeScenarios(pair.workloads[0].name), rounds) })
-		if err != nil {
-			break
-		}
+		all = append(all, batch{suite: pair, scenarios: slices.Repeat(recipeScenarios(pair.workloads[0].name), rounds)})
 	}
-	return conclude(screen, found, err)
+	return all
 }
 
 // recipeSuites returns a suite for each recipe, or for each named one.

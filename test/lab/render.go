@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -29,7 +30,7 @@ func renderCommand() *cobra.Command {
 			if html == "" && markdown == "" && recipes == "" && causes == "" && picture == "" {
 				fmt.Print(report.Table(r))
 			}
-			return firstError(
+			return errors.Join(
 				write(html, func(w io.Writer) error { return page(w, r, echarts) }),
 				write(markdown, func(w io.Writer) error { _, err := io.WriteString(w, report.Summary(r)); return err }),
 				write(recipes, func(w io.Writer) error { _, err := io.WriteString(w, report.Recipes(r)); return err }),
@@ -75,14 +76,5 @@ func write(path string, content func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	return firstError(content(file), file.Close())
-}
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(content(file), file.Close())
 }

@@ -83,7 +83,7 @@ func chartPodOf(p Pod, t Timing, end time.Time, since func(time.Time) float64) c
 	if d, ok := deadlinesOf(p, t); ok {
 		out.Deadlines = []float64{since(d.Deleted), since(d.Term), since(d.Shutdown), since(d.Kill)}
 	}
-	if p.killed() {
+	if p.Killed() {
 		out.Killed = since(p.Ended)
 	}
 	return out

@@ -75,5 +75,5 @@ func deadlinesOf(p Pod, t Timing) (deadlines, bool) {
 	}, !p.Deleted.IsZero()
 }
 
-// killed reports whether SIGKILL ended the container.
-func (p Pod) killed() bool { return p.ExitCode != nil && *p.ExitCode == sigkilled }
+// Killed reports whether SIGKILL ended the container.
+func (p Pod) Killed() bool { return p.ExitCode != nil && *p.ExitCode == sigkilled }
