@@ -68,6 +68,9 @@ func TestAnEarlyResponse(t *testing.T) {
 func readEarly(t *testing.T, r *bufio.Reader) {
 	t.Helper()
 	response, err := http.ReadResponse(r, nil)
+	if err == nil && response.StatusCode == http.StatusContinue { // the Transport may read the body, to keep its connection to the app
+		response, err = http.ReadResponse(r, nil)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +95,7 @@ func TestAnEarlyResponseEndsBeforeTheBody(t *testing.T) {
 	}
 }
 
-// A client that awaits 100 Continue gets the app's response in its place, and sends no body then.
+// A client that awaits 100 Continue gets the app's response although it sends no body.
 func TestAnEarlyResponseInPlaceOf100Continue(t *testing.T) {
 	t.Parallel()
 	p := startPod(t, slow)

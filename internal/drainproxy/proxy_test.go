@@ -355,4 +355,7 @@ func TestAnUpgradedConnectionHoldsTheApp(t *testing.T) {
 	}
 	_ = c.Close()
 	<-drained
+	if n := p.proxy.gate.upgraded; n != 0 {
+		t.Errorf("%d upgraded connections after the last one has ended", n)
+	}
 }

@@ -88,6 +88,8 @@ func TestBoundaries(t *testing.T) {
 		{name: "hook that waits in the background", modify: sleeps("sh", "-c", "sleep 60 & drain")},
 		{name: "hook that waits only after a failure", modify: sleeps("sh", "-c", "drain || sleep 1")},
 		{name: "hook that waits in a comment", modify: sleeps("sh", "-c", "# was: sleep 30\nsleep 5 # t2")},
+		{name: "hook that waits longer than t2, before a comment", modify: sleeps("sh", "-c", "sleep 9 # t2"),
+			field: "spec.template.spec.containers[0].lifecycle.preStop.exec.command"},
 		{name: "hook that prints an unquoted sleep", modify: sleeps("sh", "-c", "echo will sleep 30; drain")},
 		{name: "hook that only prints the word sleep", modify: sleeps("sh", "-c", "echo 'then sleep 1 second'; drain")},
 		{name: "empty hook, which counts as left out", modify: func(app *v1alpha1.GracefulApp) {
