@@ -142,7 +142,11 @@ func TestAContainerEndsWhileAnotherOneBeginsToRestart(t *testing.T) {
 	second := p.hook(fmt.Sprintf("/drain?port=%d", port(other)))
 	p.eventually("the second hook is called", func() bool { return p.proxy.gate.state() == Stopping })
 	_ = p.app.listener.Close()
-	time.Sleep(10 * tick) // observations
+	p.eventually("its end is seen", func() bool {
+		p.proxy.restarting.mu.Lock()
+		defer p.proxy.restarting.mu.Unlock()
+		return p.proxy.restarting.state[p.app.address] == refused
+	})
 	p.app.exit()
 	p.app.serve(listen(t, p.app.address))
 	<-second
