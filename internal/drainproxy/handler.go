@@ -121,6 +121,8 @@ func rewrite(r *httputil.ProxyRequest, address string) {
 		r.Out.Header.Del("Upgrade")
 		r.Out.Header.Del("Connection")
 	}
+	// Otherwise the Transport reads the body also after a final response, to keep its connection, and the client gets 100 Continue.
+	r.Out.Close = r.In.ProtoMajor == 1 && r.In.Header.Get("Expect") != ""
 	r.Out.Trailer = r.In.Trailer // net/http fills it when the body has been read
 	for _, name := range keptHeaders {
 		if values, ok := r.In.Header[name]; ok {

@@ -25,8 +25,8 @@ const (
 type write struct {
 	verb, kind string
 	at         time.Time
-	// injected reports whether a failure has replaced the API server's answer.
-	injected bool
+	// injected reports whether a failure has replaced the API server's answer, passes whether the same write may succeed soon.
+	injected, passes bool
 }
 
 func (w write) String() string { return w.verb + " " + w.kind }
@@ -65,7 +65,7 @@ func (r *recorder) record(verb, kind string, dryRun []string) *failure {
 	defer r.mu.Unlock()
 	f := r.failureOf(kind)
 	if len(dryRun) == 0 {
-		r.writes = append(r.writes, write{verb: verb, kind: kind, at: r.clock.Now(), injected: f != nil})
+		r.writes = append(r.writes, write{verb: verb, kind: kind, at: r.clock.Now(), injected: f != nil, passes: f != nil && !apierrors.IsForbidden(f.err)})
 	}
 	return f
 }

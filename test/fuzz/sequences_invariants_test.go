@@ -121,7 +121,7 @@ func (e *testEnv) checkRate(writes []write, changed bool) error {
 		return nil
 	}
 	for _, w := range writes {
-		if !w.injected { // the backoff limits those that fail
+		if !w.passes { // the backoff limits those that fail for a reason that passes
 			e.counted = append(e.counted, w.at)
 		}
 	}
